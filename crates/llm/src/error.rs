@@ -1,0 +1,41 @@
+//! Why a model call gave no whole answer.
+
+use std::time::Duration;
+
+use crate::Message;
+
+/// A model call that failed.
+///
+/// `message` is for callers of our API: it names the provider, the status and the provider's own
+/// error text where that is safe, and never holds a key, a URL's query or our request.
+#[derive(Debug, Clone, PartialEq, thiserror::Error)]
+#[error("{message}")]
+pub struct ModelError {
+    pub kind: ErrorKind,
+    pub message: String,
+    /// The provider's HTTP status, when it answered.
+    pub status: Option<u16>,
+    /// Whether the same request may succeed later. Quotas, refused keys and bad requests are not.
+    pub retryable: bool,
+    /// How long the provider asked us to wait.
+    pub retry_after: Option<Duration>,
+    /// What had been said before the call broke off; its calls are left out.
+    pub partial: Option<Box<Message>>,
+}
+
+/// What went wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum ErrorKind {
+    /// The provider could not be reached.
+    Connect,
+    /// No connection, no first token, no next token, or no end in time.
+    Timeout,
+    /// The provider answered with an error.
+    Refused,
+    /// The stream ended without its terminal event.
+    Truncated,
+    /// The answer is not of the provider's protocol.
+    Protocol,
+    /// We have no key or address for this provider.
+    NotConfigured,
+}

@@ -1,0 +1,23 @@
+//! Language models: one trait, one file per wire format.
+//!
+//! A model call is a stream of [`Chunk`]s that ends with exactly one [`Answer`] or one
+//! [`ModelError`]. Retries, fallbacks and records are the caller's: an adapter makes one request.
+
+mod error;
+mod message;
+
+pub use error::ErrorKind;
+pub use error::ModelError;
+use futures::stream::BoxStream;
+pub use message::*;
+
+/// A provider's model, ready to be called.
+///
+/// The implementations are the adapters of this crate and the scripted demo model.
+pub trait ChatModel: Send + Sync + 'static {
+    /// Makes one call.
+    ///
+    /// The stream gives [`Chunk::Delta`]s and ends with one [`Chunk::Finished`] or one error.
+    /// Dropping it closes the request to the provider.
+    fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, ModelError>>;
+}
