@@ -1,1 +1,10 @@
-//! Placeholder.
+//! Agent Server: durable AI agents with their own OAuth 2.1 server, in one binary.
+//!
+//! Three bands, of which each uses only those before it: services that know no feature, the
+//! features in their order, and what puts them together. `docs/ARCHITECTURE.md` shows the way.
+
+// Band 1: services that know no feature. `app` holds the handles of all.
+pub mod app;
+pub mod config;
+pub mod db;
+pub mod http;
