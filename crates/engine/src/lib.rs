@@ -1,1 +1,28 @@
-//! Placeholder.
+//! What a run does next.
+//!
+//! The engine reads and writes nothing. It folds the events of a run into its state and says which
+//! step comes next; the server takes the step, records what came of it as an event, and asks again.
+//! The same log gives the same next step on every machine, which is all that recovery needs.
+
+mod agent;
+mod event;
+mod retry;
+mod tool;
+
+pub use agent::Agent;
+pub use agent::AgentSpec;
+pub use agent::ModelCall;
+pub use agent::Step;
+pub use agent::ToolCall;
+pub use event::*;
+pub use retry::RetryPolicy;
+pub use tool::Effect;
+pub use tool::ToolSpec;
+pub use tool::arguments_hash;
+pub use tool::effect_id;
+
+/// The version of the interpreter that a run pins when it begins.
+///
+/// It rises when the same log would lead to another next step. A worker takes up a run only if its
+/// own version is at least the run's.
+pub const ENGINE: i32 = 1;

@@ -1,0 +1,309 @@
+//! The loop of an agent: ask the model, run the tools it calls, ask again.
+
+mod state;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use chrono::DateTime;
+use chrono::Utc;
+use llm::Answer;
+use llm::ModelError;
+use llm::ModelOptions;
+use llm::Request;
+use state::Phase;
+use state::State;
+
+use crate::event::Event;
+use crate::event::Limits;
+use crate::event::ModelFailed;
+use crate::event::ModelFinished;
+use crate::event::ModelStarted;
+use crate::event::Outcome;
+use crate::event::Output;
+use crate::event::RunError;
+use crate::event::RunErrorKind;
+use crate::event::RunFinished;
+use crate::event::RunKind;
+use crate::event::StepFinished;
+use crate::event::StepStarted;
+use crate::event::StepStatus;
+use crate::event::ToolError;
+use crate::event::ToolErrorKind;
+use crate::event::ToolStarted;
+use crate::event::Usage;
+use crate::retry::RetryPolicy;
+use crate::tool::ToolSpec;
+
+/// What an agent is, as its pinned version and the request of the run say it.
+#[derive(Debug, Clone)]
+pub struct AgentSpec {
+    pub name: String,
+    /// `provider/name`s, tried in order until one has begun to answer. Never empty.
+    pub models: Vec<String>,
+    /// Filled in, if it was a template.
+    pub instructions: String,
+    /// What this caller may use, in the agent's order.
+    pub tools: Vec<ToolSpec>,
+    pub options: ModelOptions,
+    pub limits: Limits,
+    pub retry: RetryPolicy,
+}
+
+/// A run of an agent: its specification, and the state to which its events fold.
+///
+/// Every event of the run is applied in order, whoever made it and whether it was just recorded or
+/// read back from the log; [`Agent::next`] looks at nothing else.
+#[derive(Debug)]
+pub struct Agent {
+    run_id: String,
+    spec: Arc<AgentSpec>,
+    state: State,
+}
+
+/// What comes next.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Step {
+    /// Apply and record this; nothing has to be done for it.
+    Record(Event),
+    /// Wait, record [`ModelStarted`], ask the model, record what came of it.
+    CallModel(ModelCall),
+    /// Record each [`ToolStarted`], call the tools, record each [`ToolFinished`]. Never empty.
+    CallTools(Vec<ToolCall>),
+    /// Apply and record this; it is the last event.
+    Finish(RunFinished),
+    /// The last event is there.
+    Finished,
+}
+
+/// A model call that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ModelCall {
+    pub started: ModelStarted,
+    /// `model` in it is `provider/name`, as in `started`.
+    pub request: Request,
+    pub wait: Duration,
+}
+
+/// A tool call that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ToolCall {
+    pub started: ToolStarted,
+    /// Set when the call must not be made: this is what the model is told instead.
+    pub refused: Option<ToolError>,
+}
+
+impl Agent {
+    /// A run of which no event is applied yet.
+    pub fn new(run_id: impl Into<String>, spec: Arc<AgentSpec>) -> Self {
+        Self { run_id: run_id.into(), spec, state: State::default() }
+    }
+
+    /// Folds one event, which happened `at`, into the state.
+    pub fn apply(&mut self, event: &Event, at: DateTime<Utc>) {
+        self.state.apply(event, at, &self.spec);
+    }
+
+    /// What comes next at the time `now`. The same until the next event is applied, but for the
+    /// passing of the deadline.
+    pub fn next(&self, now: DateTime<Utc>) -> Step {
+        if let Phase::Ended = self.state.phase {
+            return Step::Finished;
+        }
+        if let Some(ending) = self.early_end(now) {
+            return ending;
+        }
+        match &self.state.phase {
+            Phase::StepDue => Step::Record(self.step_started().into()),
+            Phase::ModelDue { wait } => Step::CallModel(self.model_call(*wait)),
+            // Asked in the middle of a call, the answer is to make it: what else could it be?
+            Phase::ModelOpen => Step::CallModel(self.model_call(Duration::ZERO)),
+            Phase::ToolsDue => self.tools_due(now),
+            Phase::StepFailed(error) => {
+                Step::Record(self.step_finished(now, Some(error.clone())).into())
+            }
+            Phase::StepEnding => Step::Record(self.step_finished(now, None).into()),
+            Phase::LimitReached(limit) => Step::Record(limit.clone().into()),
+            Phase::Ending(outcome, error) => Step::Finish(self.finish(*outcome, error.clone())),
+            Phase::Ended => Step::Finished,
+        }
+    }
+
+    /// When the run must be over.
+    pub fn deadline(&self) -> Option<DateTime<Utc>> {
+        let limit = Duration::from_millis(self.spec.limits.timeout_ms);
+        self.state.started_at.map(|at| at + limit)
+    }
+
+    /// What all model calls have used so far.
+    pub fn usage(&self) -> Usage {
+        self.state.usage
+    }
+
+    /// How many turns have begun.
+    pub fn steps(&self) -> u32 {
+        self.state.step
+    }
+
+    /// How often the run was taken up, the first time included.
+    pub fn run_attempt(&self) -> u32 {
+        self.state.run_attempt
+    }
+
+    /// The event that records `answer`. Call ids that the run has seen before get new names, so that
+    /// a call id names one call.
+    pub fn answered(
+        &self,
+        call: &ModelStarted,
+        mut answer: Answer,
+        cost_usd: Option<f64>,
+        duration: Duration,
+    ) -> ModelFinished {
+        self.state.rename_seen_calls(&mut answer.message);
+        ModelFinished {
+            call_id: call.call_id.clone(),
+            model: call.model.clone(),
+            finish_reason: answer.finish_reason,
+            message: answer.message,
+            usage: Usage { tokens: answer.usage, cost_usd },
+            duration_ms: millis(duration),
+        }
+    }
+
+    /// The event that records the failure of a model call, with the decision whether another
+    /// attempt follows. `partial` is what readers have seen of the answer: once there is any, the
+    /// call is not repeated. `chance`, from 0 to 1, spreads the attempts of many runs.
+    pub fn failed(
+        &self,
+        call: &ModelStarted,
+        error: &ModelError,
+        partial: Option<llm::Message>,
+        chance: f64,
+    ) -> ModelFailed {
+        let (retry_in, next_model) = self.next_attempt(call, error, partial.is_some());
+        ModelFailed {
+            call_id: call.call_id.clone(),
+            model: call.model.clone(),
+            error: error.into(),
+            retry_in_ms: retry_in.map(|delay| millis(delay.mul_f64(1.0 + chance / 4.0))),
+            next_model,
+            partial,
+        }
+    }
+
+    fn next_attempt(
+        &self,
+        call: &ModelStarted,
+        error: &ModelError,
+        visible: bool,
+    ) -> (Option<Duration>, Option<String>) {
+        if visible {
+            return (None, None);
+        }
+        if let Some(delay) = self.spec.retry.delay(self.state.failures + 1, error) {
+            return (Some(delay), Some(call.model.clone()));
+        }
+        match self.spec.models.get(self.state.model + 1) {
+            Some(next) => (Some(Duration::ZERO), Some(next.clone())),
+            None => (None, None),
+        }
+    }
+
+    /// The end that a cancel or the deadline brings, after the results that open calls still need.
+    fn early_end(&self, now: DateTime<Utc>) -> Option<Step> {
+        if let Phase::Ending(..) = self.state.phase {
+            return None;
+        }
+        let late = self.deadline().is_some_and(|deadline| now >= deadline);
+        let (outcome, error) = if self.state.cancel {
+            let message = "the run was canceled";
+            (Outcome::Canceled, RunError::new(RunErrorKind::Canceled, message))
+        } else if late {
+            let message = format!("the run was not done in {} ms", self.spec.limits.timeout_ms);
+            (Outcome::TimedOut, RunError::new(RunErrorKind::Timeout, message))
+        } else {
+            return None;
+        };
+        if let Some(open) = self.state.open_calls().next() {
+            let error = ToolError { kind: ToolErrorKind::Canceled, message: error.message };
+            return Some(Step::Record(open.finished_without_result(error).into()));
+        }
+        Some(Step::Finish(self.finish(outcome, Some(error))))
+    }
+
+    fn tools_due(&self, now: DateTime<Utc>) -> Step {
+        if let Some(lost) = self.state.open_calls().find(|call| call.is_lost()) {
+            let message = "the call was sent, but its answer was lost".to_owned();
+            let error = ToolError { kind: ToolErrorKind::Lost, message };
+            return Step::Record(lost.finished_without_result(error).into());
+        }
+        let due: Vec<_> = self
+            .state
+            .open_calls()
+            .map(|call| call.due(&self.run_id, &self.state, &self.spec))
+            .collect();
+        if due.is_empty() {
+            Step::Record(self.step_finished(now, None).into())
+        } else {
+            Step::CallTools(due)
+        }
+    }
+
+    fn step_started(&self) -> StepStarted {
+        StepStarted {
+            step: (self.state.step + 1).to_string(),
+            kind: RunKind::Agent,
+            name: self.spec.name.clone(),
+        }
+    }
+
+    fn step_finished(&self, now: DateTime<Utc>, error: Option<RunError>) -> StepFinished {
+        let began = self.state.step_started_at.unwrap_or(now);
+        StepFinished {
+            step: self.state.step.to_string(),
+            status: if error.is_some() { StepStatus::Failed } else { StepStatus::Done },
+            output: None,
+            error,
+            attempt: 1,
+            duration_ms: (now - began).num_milliseconds().try_into().unwrap_or(0),
+        }
+    }
+
+    fn model_call(&self, wait: Duration) -> ModelCall {
+        let model = self.spec.models.get(self.state.model).cloned().unwrap_or_default();
+        ModelCall {
+            started: ModelStarted {
+                call_id: format!("m{}", self.state.model_calls + 1),
+                step: self.state.step.to_string(),
+                model: model.clone(),
+                attempt: self.state.attempt + 1,
+            },
+            request: Request {
+                model,
+                instructions: (!self.spec.instructions.is_empty())
+                    .then(|| self.spec.instructions.clone()),
+                messages: self.state.messages.clone(),
+                tools: self.spec.tools.iter().map(|spec| spec.tool.clone()).collect(),
+                options: self.spec.options.clone(),
+            },
+            wait,
+        }
+    }
+
+    fn finish(&self, outcome: Outcome, error: Option<RunError>) -> RunFinished {
+        RunFinished {
+            status: outcome,
+            output: self
+                .state
+                .answer
+                .as_ref()
+                .map(|text| Output { text: text.clone(), ..Output::default() }),
+            error,
+            usage: self.state.usage,
+        }
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

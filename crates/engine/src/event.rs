@@ -1,0 +1,407 @@
+//! The events of a run: the one record of what happened, as stored and as sent.
+//!
+//! Members are only added. A changed meaning is a new type. `docs/API.md` lists them for callers.
+
+use llm::FinishReason;
+use llm::Message;
+use llm::ToolStatus;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::tool::Effect;
+
+/// Declares the event types: the enum, the names on the wire, and the way there and back.
+macro_rules! events {
+    ($($(#[$doc:meta])* $variant:ident = $name:literal,)*) => {
+        /// Something that happened in a run.
+        #[derive(Debug, Clone, PartialEq)]
+        pub enum Event {
+            $($(#[$doc])* $variant($variant),)*
+        }
+
+        impl Event {
+            /// The name on the wire, such as `tool.started`.
+            pub fn name(&self) -> &'static str {
+                match self { $(Self::$variant(_) => $name,)* }
+            }
+
+            /// The JSON text of `data`.
+            pub fn data(&self) -> Result<String, serde_json::Error> {
+                match self { $(Self::$variant(data) => serde_json::to_string(data),)* }
+            }
+
+            /// Reads an event back from its name and its `data`.
+            pub fn parse(name: &str, data: &str) -> Result<Self, ParseError> {
+                match name {
+                    $($name => Ok(Self::$variant(serde_json::from_str(data)?)),)*
+                    _ => Err(ParseError::Unknown(name.to_owned())),
+                }
+            }
+        }
+
+        $(impl From<$variant> for Event {
+            fn from(data: $variant) -> Self {
+                Self::$variant(data)
+            }
+        })*
+    };
+}
+
+events! {
+    RunStarted = "run.started",
+    RunResumed = "run.resumed",
+    CancelRequested = "run.cancel_requested",
+    RunFinished = "run.finished",
+    StepStarted = "step.started",
+    StepFinished = "step.finished",
+    ModelStarted = "model.started",
+    ModelFinished = "model.finished",
+    ModelFailed = "model.failed",
+    ToolStarted = "tool.started",
+    ToolFinished = "tool.finished",
+    LimitReached = "limit.reached",
+}
+
+/// Why a stored event cannot be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ParseError {
+    /// Written by a newer engine: readers pass it on, a fold stops.
+    #[error("no event of this engine is called `{0}`")]
+    Unknown(String),
+    #[error("the data of the event is not of its type")]
+    Data(#[from] serde_json::Error),
+}
+
+/// The first event. With the pinned version of the definition it holds all that the run needs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunStarted {
+    pub kind: RunKind,
+    pub definition: DefinitionRef,
+    pub input: Input,
+    pub thread_id: Option<String>,
+    pub parent_run_id: Option<String>,
+    pub limits: Limits,
+}
+
+/// What a run executes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunKind {
+    Agent,
+    Workflow,
+    Tool,
+}
+
+/// The version of a definition that a run is pinned to.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct DefinitionRef {
+    pub id: String,
+    pub name: String,
+    pub version: i64,
+}
+
+/// What an agent is asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Input {
+    /// One text of the user.
+    Text(String),
+    /// One message of the user, in parts.
+    Parts(Vec<llm::Part>),
+    /// A conversation whose last message is to be answered.
+    Messages { messages: Vec<Message> },
+}
+
+impl Input {
+    /// The conversation with which the run begins.
+    pub fn messages(&self) -> Vec<Message> {
+        match self {
+            Self::Text(text) => vec![Message::user(text)],
+            Self::Parts(parts) => {
+                vec![Message { role: llm::Role::User, content: parts.clone() }]
+            }
+            Self::Messages { messages } => messages.clone(),
+        }
+    }
+}
+
+/// How far a run may go. `null` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Turns of the model.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub max_steps: u32,
+    /// Tokens of all model calls together, in and out.
+    #[schema(minimum = 1)]
+    pub max_tokens: Option<u64>,
+    #[schema(minimum = 0)]
+    pub max_cost_usd: Option<f64>,
+    /// From the first event to the last.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_steps: 20, max_tokens: None, max_cost_usd: None, timeout_ms: 600_000 }
+    }
+}
+
+/// The run goes on after a stop. Whoever writes it owns the log from here on.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunResumed {
+    pub attempt: u32,
+    pub reason: ResumeReason,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResumeReason {
+    Decision,
+    Timer,
+    Event,
+    Child,
+    Consent,
+    /// The process that ran it is gone.
+    Recovery,
+}
+
+/// Somebody asked for an end.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct CancelRequested {
+    /// The subject who asked.
+    pub by: String,
+    pub reason: Option<String>,
+}
+
+/// The one terminal event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunFinished {
+    pub status: Outcome,
+    pub output: Option<Output>,
+    pub error: Option<RunError>,
+    pub usage: Usage,
+}
+
+/// How a run ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Outcome {
+    Succeeded,
+    Failed,
+    Canceled,
+    TimedOut,
+}
+
+/// What an agent answered.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Output {
+    pub text: String,
+    /// The answer as a value, when the agent has an `output_schema`.
+    #[schema(value_type = Option<Object>)]
+    pub object: Option<Value>,
+    #[schema(value_type = Vec<Object>)]
+    pub citations: Vec<Value>,
+}
+
+/// Why a run did not succeed, in words that are safe for its caller.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct RunError {
+    pub kind: RunErrorKind,
+    pub message: String,
+    /// Whether the same request may succeed later.
+    pub retryable: bool,
+    /// The HTTP status of the model provider, when it answered.
+    pub provider_status: Option<u16>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RunErrorKind {
+    Provider,
+    ProviderTimeout,
+    Timeout,
+    Limit,
+    Tool,
+    Output,
+    Guardrail,
+    Definition,
+    Canceled,
+    Internal,
+}
+
+impl RunError {
+    /// An error of ours: no provider is to blame, and the same again would end the same.
+    pub fn new(kind: RunErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), retryable: false, provider_status: None }
+    }
+}
+
+impl From<&llm::ModelError> for RunError {
+    fn from(error: &llm::ModelError) -> Self {
+        let kind = match error.kind {
+            llm::ErrorKind::Timeout => RunErrorKind::ProviderTimeout,
+            _ => RunErrorKind::Provider,
+        };
+        Self {
+            kind,
+            message: error.message.clone(),
+            retryable: error.retryable,
+            provider_status: error.status,
+        }
+    }
+}
+
+/// Tokens and money. `cost_usd` is `null` when a price is unknown.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Usage {
+    #[serde(flatten)]
+    pub tokens: llm::Usage,
+    pub cost_usd: Option<f64>,
+}
+
+impl Default for Usage {
+    /// Nothing used, which costs nothing.
+    fn default() -> Self {
+        Self { tokens: llm::Usage::default(), cost_usd: Some(0.0) }
+    }
+}
+
+impl std::ops::AddAssign for Usage {
+    fn add_assign(&mut self, other: Self) {
+        self.tokens += other.tokens;
+        self.cost_usd = self.cost_usd.zip(other.cost_usd).map(|(a, b)| a + b);
+    }
+}
+
+/// A turn of an agent begins.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepStarted {
+    /// `"1"`, `"2"` and so on.
+    pub step: String,
+    pub kind: RunKind,
+    pub name: String,
+}
+
+/// A turn of an agent is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct StepFinished {
+    pub step: String,
+    pub status: StepStatus,
+    pub output: Option<Value>,
+    pub error: Option<RunError>,
+    pub attempt: u32,
+    pub duration_ms: u64,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StepStatus {
+    Done,
+    Failed,
+}
+
+/// A model is about to be asked.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelStarted {
+    pub call_id: String,
+    pub step: String,
+    /// `provider/name`.
+    pub model: String,
+    pub attempt: u32,
+}
+
+/// A model gave a whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFinished {
+    pub call_id: String,
+    pub model: String,
+    pub finish_reason: FinishReason,
+    pub message: Message,
+    pub usage: Usage,
+    pub duration_ms: u64,
+}
+
+/// A model gave no whole answer.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ModelFailed {
+    pub call_id: String,
+    pub model: String,
+    pub error: RunError,
+    /// When the next attempt comes; `null`: there is none.
+    pub retry_in_ms: Option<u64>,
+    /// The model of the next attempt: the same one, or the next of the agent's list.
+    pub next_model: Option<String>,
+    /// What had been said, for readers who saw it grow.
+    pub partial: Option<Message>,
+}
+
+/// A tool is about to be called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolStarted {
+    pub call_id: String,
+    pub step: String,
+    pub tool: String,
+    /// `null` for a tool that is built in, or is not there.
+    pub version: Option<i64>,
+    pub arguments: Value,
+    pub arguments_hash: String,
+    /// The same for all attempts of this call.
+    pub effect_id: String,
+    pub effect: Effect,
+    pub attempt: u32,
+}
+
+/// A tool call is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolFinished {
+    pub call_id: String,
+    pub status: ToolStatus,
+    pub result: Value,
+    pub error: Option<ToolError>,
+    pub duration_ms: u64,
+}
+
+/// What the model is told of a tool call that gave no result.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToolError {
+    pub kind: ToolErrorKind,
+    pub message: String,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ToolErrorKind {
+    /// The agent has no such tool, or the caller may not use it.
+    UnknownTool,
+    InvalidArguments,
+    /// The tool itself failed.
+    Failed,
+    /// The call was sent, and nobody knows what came of it.
+    Lost,
+    Canceled,
+}
+
+/// A limit ended the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitReached {
+    /// The member of `limits`, such as `max_steps`.
+    pub limit: String,
+    pub value: Value,
+    pub used: Value,
+    /// Whose limit it is.
+    pub owner: LimitOwner,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitOwner {
+    Run,
+    Agent,
+    Client,
+    User,
+    Tenant,
+}
