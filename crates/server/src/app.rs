@@ -4,6 +4,40 @@ mod clock;
 mod ids;
 mod tasks;
 
+use std::ops::Deref;
+use std::sync::Arc;
+
+use crate::config::Config;
+use crate::http::Cursors;
+
 pub use clock::Clock;
 pub use ids::Ids;
 pub use tasks::Tasks;
+
+/// The server's state: a cheap handle on all that outlives a request.
+#[derive(Debug, Clone)]
+pub struct App(Arc<Parts>);
+
+/// What [`App`] gives.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    pub clock: Clock,
+    pub ids: Ids,
+    pub tasks: Tasks,
+    pub cursors: Cursors,
+}
+
+impl App {
+    pub fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
+    }
+}
+
+impl Deref for App {
+    type Target = Parts;
+
+    fn deref(&self) -> &Parts {
+        &self.0
+    }
+}

@@ -28,7 +28,8 @@ impl Clock {
 
     pub fn now(&self) -> At {
         At::new(match self {
-            Self::System => {
+            Self::System =>
+            {
                 #[expect(clippy::disallowed_methods, reason = "this is the clock")]
                 Utc::now()
             }

@@ -25,7 +25,8 @@ impl Ids {
     pub fn next(&self) -> Id {
         const FIRST: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;
         Id::new(match self {
-            Self::Random => {
+            Self::Random =>
+            {
                 #[expect(clippy::disallowed_methods, reason = "this is where ids are made")]
                 Uuid::now_v7()
             }

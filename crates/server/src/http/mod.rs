@@ -1,1 +1,32 @@
-//! Placeholder.
+//! How we speak HTTP: what comes in, what goes out, and what every request passes through.
+//!
+//! Nothing here knows a feature. Which error becomes which [`Problem`] stands in each feature's
+//! `routes.rs`.
+
+mod body;
+mod cursor;
+mod explain;
+mod invalid;
+pub mod json;
+mod paging;
+mod params;
+mod problem;
+mod reply;
+pub mod schema;
+mod strict;
+mod suggest;
+
+pub use body::Body;
+pub use cursor::Cursors;
+pub use invalid::Invalid;
+pub use invalid::pointer_to;
+pub use paging::Page;
+pub use paging::Paging;
+pub use params::Path;
+pub use params::Query;
+pub use problem::Problem;
+pub use problem::ProblemSchema;
+pub use reply::Accepted;
+pub use reply::Created;
+pub use reply::Located;
+pub use reply::NoContent;

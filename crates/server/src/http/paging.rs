@@ -1,0 +1,116 @@
+//! Lists come in pages; a cursor leads from one to the next.
+
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::request::Parts;
+use serde::Deserialize;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa::openapi::path::Parameter;
+use utoipa::openapi::path::ParameterIn;
+
+use crate::app::App;
+use crate::http::Invalid;
+use crate::http::Problem;
+use crate::http::params;
+
+/// The parameters that every list has.
+pub const PARAMETERS: [&str; 2] = ["limit", "cursor"];
+const DEFAULT_LIMIT: u32 = 50;
+
+/// One page of a list.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct Page<T> {
+    pub data: Vec<T>,
+    /// Where the next page begins: give it back as `?cursor=`. `null`: this page is the last.
+    #[schema(required)]
+    pub next_cursor: Option<String>,
+}
+
+impl<T: Serialize> IntoResponse for Page<T> {
+    fn into_response(self) -> Response {
+        Json(self).into_response()
+    }
+}
+
+/// Which page is asked for. Cursors are bound to the path and the filters they were made for.
+#[derive(Debug)]
+pub struct Paging {
+    limit: u32,
+    cursor: Option<String>,
+    list: String,
+    app: App,
+}
+
+/// Tells [`params::Query`] that `limit` and `cursor` are taken care of.
+#[derive(Debug, Clone, Copy)]
+pub struct IsPaged;
+
+impl Paging {
+    /// How many rows to read: one more than a page has, which tells whether there is a next one.
+    pub fn rows(&self) -> i64 {
+        i64::from(self.limit) + 1
+    }
+
+    /// After which position the page begins; nothing for the first one.
+    pub fn after<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
+        let Some(cursor) = &self.cursor else { return Ok(None) };
+        let position = self.app.cursors.open(&self.list, cursor, self.app.clock.now().into());
+        position.map(Some).map_err(|error| {
+            let fault = Invalid::new("?cursor", "bad_cursor", error);
+            Problem::malformed(format!("the cursor {error}"), vec![fault])
+        })
+    }
+
+    /// Makes the page of the rows that were read, and the cursor to what follows them.
+    pub fn page<T, P: Serialize>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> P) -> Page<T> {
+        let limit = self.limit as usize;
+        if rows.len() <= limit {
+            return Page { data: rows, next_cursor: None };
+        }
+        rows.truncate(limit);
+        let now = self.app.clock.now().into();
+        let next_cursor =
+            rows.last().map(|last| self.app.cursors.seal(&self.list, position(last), now));
+        Page { data: rows, next_cursor }
+    }
+}
+
+impl FromRequestParts<App> for Paging {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        parts.extensions.insert(IsPaged);
+        let pairs = params::pairs(parts.uri.query().unwrap_or_default())?;
+        let (own, mut filters): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(name, _)| PARAMETERS.contains(&name.as_str()));
+        let given: Parameters = params::read(own).map_err(Problem::invalid)?;
+        filters.sort();
+        let list = url::form_urlencoded::Serializer::new(format!("{}?", parts.uri.path()))
+            .extend_pairs(filters)
+            .finish();
+        let limit = given.limit.unwrap_or(DEFAULT_LIMIT);
+        Ok(Self { limit, cursor: given.cursor, list, app: app.clone() })
+    }
+}
+
+impl IntoParams for Paging {
+    fn into_params(place: impl Fn() -> Option<ParameterIn>) -> Vec<Parameter> {
+        Parameters::into_params(place)
+    }
+}
+
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Parameters {
+    /// How many items a page has at most; 50 if not said.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+    /// Where the page begins: the `next_cursor` of the page before.
+    #[param(max_length = 1024)]
+    cursor: Option<String>,
+}
