@@ -1,0 +1,45 @@
+# The menu. A target is at most three lines; longer work is in scripts/.
+
+.DEFAULT_GOAL := help
+CARGO_RUN := cargo run --package agent-server --
+CARGO_TEST := cargo test --workspace
+
+.PHONY: help
+help: ## Show this menu
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+.PHONY: run
+run: ## Start the server on :3000 with an embedded database and a demo agent
+	$(CARGO_RUN) dev
+
+.PHONY: dev
+dev: ## The same, and build and start again whenever a source file changes
+	scripts/watch $(CARGO_RUN) dev
+
+.PHONY: test
+test: ## Run all tests, on the embedded database and on a PostgreSQL that this brings
+	scripts/postgres run $(CARGO_TEST)
+
+.PHONY: test-watch
+test-watch: ## Run the tests again whenever a source file changes
+	scripts/postgres run scripts/watch $(CARGO_TEST)
+
+.PHONY: test-coverage
+test-coverage: ## Run all tests and say how much of each file they reach
+	scripts/coverage
+
+.PHONY: check
+check: ## Check format, lints, documentation, architecture and dependencies
+	scripts/check
+
+.PHONY: accept
+accept: ## Rewrite the expected texts in the tests; the diff is the review
+	UPDATE_EXPECT=1 scripts/postgres run $(CARGO_TEST)
+
+.PHONY: api
+api: ## Rewrite openapi.json and docs/CONFIGURATION.md from the code
+	UPDATE_EXPECT=1 $(CARGO_TEST) generated
+
+.PHONY: ci
+ci: ## What CI runs: check, then test
+	.ci/run
