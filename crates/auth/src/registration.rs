@@ -1,0 +1,430 @@
+//! What a client may register itself, or be registered, as (RFC 7591).
+
+use serde::Serialize;
+use serde_json::Value;
+
+use crate::client_auth::MAX_CLIENT_ID;
+use crate::error::ErrorCode;
+use crate::error::OAuthError;
+use crate::form;
+use crate::form::MediaType;
+use crate::json::Members;
+use crate::redirect::RedirectUri;
+use crate::scope::Scope;
+use crate::scope::Scopes;
+
+/// A grant that a client may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum GrantType {
+    ClientCredentials,
+}
+
+/// How a client proves who it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthMethod {
+    ClientSecretBasic,
+    ClientSecretPost,
+}
+
+/// Who registers, which decides about members that RFC 7591 does not know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Registrar {
+    /// An administrator, who wants to hear of a misspelt member.
+    Admin,
+    /// Any client, by itself: it sends what its library sends, and RFC 7591 wants that ignored.
+    Dynamic,
+}
+
+/// A registration that we can keep: its defaults are filled in and its values checked.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientMetadata {
+    /// 1 to 255 characters, no control characters.
+    pub client_name: Option<String>,
+    /// Never empty.
+    pub grant_types: Vec<GrantType>,
+    pub token_endpoint_auth_method: AuthMethod,
+    /// What the client asks for; without it the registrar's policy decides.
+    pub scope: Option<Scopes>,
+    pub redirect_uris: Vec<RedirectUri>,
+    /// Of a body of the original server, which is to be answered in its words too.
+    pub server_id: Option<String>,
+}
+
+/// Members that RFC 7591 and its relatives define, that we know, and keep nothing of.
+const UNUSED: [&str; 10] = [
+    "application_type",
+    "client_uri",
+    "contacts",
+    "logo_uri",
+    "policy_uri",
+    "response_types",
+    "software_id",
+    "software_statement",
+    "software_version",
+    "tos_uri",
+];
+
+const MAX_REDIRECT_URIS: usize = 10;
+
+impl GrantType {
+    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientCredentials => "client_credentials",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|grant| grant.as_str() == text)
+    }
+}
+
+impl AuthMethod {
+    pub const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::ClientSecretBasic => "client_secret_basic",
+            Self::ClientSecretPost => "client_secret_post",
+        }
+    }
+
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+impl ClientMetadata {
+    /// Reads the body of a registration request.
+    ///
+    /// Optional members that are null, `""` or `[]` count as absent. A body with `serverId` is one
+    /// of the original server: `{"serverId", "name", "scopes"}`.
+    pub fn read(
+        content_type: Option<&[u8]>,
+        body: &[u8],
+        registrar: Registrar,
+    ) -> Result<Self, OAuthError> {
+        form::check_size(body)?;
+        if content_type.and_then(MediaType::parse) != Some(MediaType::Json) {
+            let error = OAuthError::invalid_request("the body must be application/json");
+            return Err(error.with_status(415));
+        }
+        let Members(members) = serde_json::from_slice(body).map_err(|_| {
+            OAuthError::invalid_request("the body is not a JSON object with each member once")
+        })?;
+        let original = members.iter().any(|(name, _)| name == "serverId");
+        let mut fields = Fields(members);
+        let metadata = if original { fields.original() } else { fields.rfc_7591() }?;
+        fields.finish(registrar)?;
+        Ok(metadata)
+    }
+}
+
+/// The members that nobody has taken yet.
+struct Fields(Vec<(String, Value)>);
+
+impl Fields {
+    fn rfc_7591(&mut self) -> Result<ClientMetadata, OAuthError> {
+        for name in ["jwks", "jwks_uri"] {
+            if self.take(name).is_some() {
+                return Err(invalid(format!(
+                    "{name} has no use here: clients authenticate by {}",
+                    AuthMethod::ALL.map(AuthMethod::as_str).join(" or ")
+                )));
+            }
+        }
+        let redirect_uris = self.redirect_uris()?;
+        Ok(ClientMetadata {
+            client_name: self.text("client_name")?,
+            grant_types: self.grant_types(&redirect_uris)?,
+            token_endpoint_auth_method: self.auth_method()?,
+            scope: self.scope()?,
+            redirect_uris,
+            server_id: None,
+        })
+    }
+
+    fn original(&mut self) -> Result<ClientMetadata, OAuthError> {
+        let missing = || invalid("serverId and name must be there");
+        let server_id = self.text("serverId")?.ok_or_else(missing)?;
+        let client_name = self.text("name")?.ok_or_else(missing)?;
+        let scopes = self.texts("scopes")?;
+        let scopes = scopes.map(|scopes| {
+            let scopes = scopes.into_iter().map(Scope::try_from).collect::<Result<Vec<_>, _>>();
+            scopes.and_then(Scopes::try_from).map_err(|error| invalid(format!("scopes: {error}")))
+        });
+        Ok(ClientMetadata {
+            client_name: Some(client_name),
+            grant_types: vec![GrantType::ClientCredentials],
+            token_endpoint_auth_method: AuthMethod::ClientSecretPost,
+            scope: scopes.transpose()?,
+            redirect_uris: Vec::new(),
+            server_id: Some(server_id),
+        })
+    }
+
+    /// RFC 7591's default is `authorization_code`; for a client without a redirect URI that would
+    /// be no grant at all, so it is `client_credentials`.
+    fn grant_types(&mut self, uris: &[RedirectUri]) -> Result<Vec<GrantType>, OAuthError> {
+        let unsupported = || {
+            let supported = GrantType::ALL.map(GrantType::as_str).join(", ");
+            invalid(format!("grant_types: the only supported ones are {supported}"))
+        };
+        let mut grants = Vec::new();
+        match self.texts("grant_types")? {
+            None if uris.is_empty() => grants.push(GrantType::ClientCredentials),
+            None => return Err(unsupported()),
+            Some(names) => {
+                for name in names {
+                    let grant = GrantType::parse(&name).ok_or_else(unsupported)?;
+                    if !grants.contains(&grant) {
+                        grants.push(grant);
+                    }
+                }
+            }
+        }
+        Ok(grants)
+    }
+
+    fn auth_method(&mut self) -> Result<AuthMethod, OAuthError> {
+        let Some(method) = self.text("token_endpoint_auth_method")? else {
+            return Ok(AuthMethod::ClientSecretBasic);
+        };
+        AuthMethod::parse(&method).ok_or_else(|| {
+            let supported = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
+            invalid(format!("token_endpoint_auth_method: the supported ones are {supported}"))
+        })
+    }
+
+    fn scope(&mut self) -> Result<Option<Scopes>, OAuthError> {
+        let scope = self.string("scope")?.map(|text| text.parse::<Scopes>());
+        let scope = scope.transpose().map_err(|error| invalid(format!("scope: {error}")))?;
+        Ok(scope.filter(|scopes| !scopes.is_empty()))
+    }
+
+    fn redirect_uris(&mut self) -> Result<Vec<RedirectUri>, OAuthError> {
+        let uris = self.texts("redirect_uris")?.unwrap_or_default();
+        if uris.len() > MAX_REDIRECT_URIS {
+            return Err(invalid(format!("there are at most {MAX_REDIRECT_URIS} redirect_uris")));
+        }
+        uris.iter()
+            .map(|uri| RedirectUri::parse(uri))
+            .collect::<Result<_, _>>()
+            .map_err(|error| OAuthError::new(ErrorCode::InvalidRedirectUri, error.to_string()))
+    }
+
+    /// Takes a member, if there is anything in it.
+    fn take(&mut self, name: &str) -> Option<Value> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        let (_, value) = self.0.swap_remove(at);
+        let empty = match &value {
+            Value::Null => true,
+            Value::String(text) => text.is_empty(),
+            Value::Array(items) => items.is_empty(),
+            _ => false,
+        };
+        (!empty).then_some(value)
+    }
+
+    fn string(&mut self, name: &str) -> Result<Option<String>, OAuthError> {
+        match self.take(name) {
+            None => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text)),
+            Some(_) => Err(invalid(format!("{name} must be a string"))),
+        }
+    }
+
+    /// A string that people read, or that names something.
+    fn text(&mut self, name: &str) -> Result<Option<String>, OAuthError> {
+        let text = self.string(name)?;
+        let fits = |text: &String| {
+            text.chars().count() <= MAX_CLIENT_ID && !text.chars().any(char::is_control)
+        };
+        if text.as_ref().is_none_or(fits) {
+            return Ok(text);
+        }
+        Err(invalid(format!(
+            "{name} must have at most {MAX_CLIENT_ID} characters and no control characters"
+        )))
+    }
+
+    fn texts(&mut self, name: &str) -> Result<Option<Vec<String>>, OAuthError> {
+        let must = || invalid(format!("{name} must be a list of strings"));
+        let Some(value) = self.take(name) else { return Ok(None) };
+        let Value::Array(items) = value else { return Err(must()) };
+        let texts = items.into_iter().map(|item| match item {
+            Value::String(text) => Ok(text),
+            _ => Err(must()),
+        });
+        texts.collect::<Result<_, _>>().map(Some)
+    }
+
+    /// Looks at what nobody took.
+    fn finish(self, registrar: Registrar) -> Result<(), OAuthError> {
+        let unknown = self.0.iter().find(|(name, _)| !UNUSED.contains(&name.as_str()));
+        match (registrar, unknown) {
+            (Registrar::Admin, Some((name, _))) => {
+                let name: String = name.chars().take(64).collect();
+                Err(invalid(format!("there is no member {name}")))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+fn invalid(description: impl AsRef<str>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const JSON: Option<&[u8]> = Some(b"application/json");
+
+    fn admin(body: &str) -> Result<ClientMetadata, OAuthError> {
+        ClientMetadata::read(JSON, body.as_bytes(), Registrar::Admin)
+    }
+
+    fn dynamic(body: &str) -> Result<ClientMetadata, OAuthError> {
+        ClientMetadata::read(JSON, body.as_bytes(), Registrar::Dynamic)
+    }
+
+    fn shop() -> ClientMetadata {
+        ClientMetadata {
+            client_name: Some("Shop".to_owned()),
+            grant_types: vec![GrantType::ClientCredentials],
+            token_endpoint_auth_method: AuthMethod::ClientSecretBasic,
+            scope: Some("agent.read agent.execute".parse().unwrap()),
+            redirect_uris: Vec::new(),
+            server_id: None,
+        }
+    }
+
+    #[test]
+    fn a_whole_registration_is_read() {
+        let body = r#"{"client_name": "Shop", "grant_types": ["client_credentials"], "scope": "agent.read agent.execute",
+            "token_endpoint_auth_method": "client_secret_basic", "redirect_uris": [], "response_types": []}"#;
+
+        assert_eq!(admin(body).unwrap(), shop());
+    }
+
+    #[test]
+    fn absent_null_and_empty_members_get_their_defaults() {
+        let none = ClientMetadata { client_name: None, scope: None, ..shop() };
+
+        assert_eq!(admin("{}").unwrap(), none);
+        let empty = r#"{"client_name": null, "grant_types": [], "scope": "", "redirect_uris": null,
+            "token_endpoint_auth_method": null, "jwks": null, "client_uri": "", "contacts": null}"#;
+        assert_eq!(admin(empty).unwrap(), none);
+        assert_eq!(admin(r#"{"scope": " "}"#).unwrap(), none);
+    }
+
+    #[test]
+    fn unknown_members_are_refused_for_an_admin_and_ignored_for_a_client() {
+        let body = r#"{"client_name": "Shop", "scope": "agent.read agent.execute",
+            "application_type": "native", "client_uri": "https://a.example", "client_secret": "mine"}"#;
+
+        assert_eq!(dynamic(body).unwrap(), shop());
+        let error = admin(body).unwrap_err();
+        assert_eq!(error.to_string(), "invalid_client_metadata: there is no member client_secret");
+    }
+
+    #[test]
+    fn a_body_of_the_original_server_is_understood() {
+        let body =
+            r#"{"serverId": "shop-1", "name": "Shop", "scopes": ["agent.read", "agent.execute"]}"#;
+
+        let expected = ClientMetadata {
+            token_endpoint_auth_method: AuthMethod::ClientSecretPost,
+            server_id: Some("shop-1".to_owned()),
+            ..shop()
+        };
+        assert_eq!(admin(body).unwrap(), expected);
+        for body in [
+            r#"{"serverId": "shop-1"}"#,
+            r#"{"serverId": "", "name": "Shop"}"#,
+            r#"{"serverId": "shop-1", "name": "Shop", "scopes": "agent.read"}"#,
+            r#"{"serverId": "shop-1", "name": "Shop", "scopes": ["agent.exceute"]}"#,
+            r#"{"serverId": "shop-1", "name": "Shop", "client_name": "Shop"}"#,
+        ] {
+            assert_eq!(admin(body).unwrap_err().code(), ErrorCode::InvalidClientMetadata, "{body}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_supported_is_refused_and_what_is_gets_named() {
+        let refusal = |body: &str| dynamic(body).unwrap_err().to_string();
+
+        let grants =
+            "invalid_client_metadata: grant_types: the only supported ones are client_credentials";
+        assert_eq!(
+            refusal(r#"{"grant_types": ["client_credentials", "urn:example:none"]}"#),
+            grants
+        );
+        assert_eq!(
+            refusal(r#"{"grant_types": ["implicit"], "response_types": ["token"]}"#),
+            grants
+        );
+        assert_eq!(refusal(r#"{"redirect_uris": ["https://a.example/cb"]}"#), grants);
+        for method in ["none", "private_key_jwt", "magic"] {
+            assert_eq!(
+                refusal(&format!(r#"{{"token_endpoint_auth_method": "{method}"}}"#)),
+                "invalid_client_metadata: token_endpoint_auth_method: the supported ones are client_secret_basic, client_secret_post"
+            );
+        }
+        assert_eq!(
+            refusal(r#"{"jwks": {"keys": []}}"#),
+            "invalid_client_metadata: jwks has no use here: clients authenticate by client_secret_basic or client_secret_post"
+        );
+    }
+
+    #[test]
+    fn values_of_a_wrong_kind_are_refused() {
+        for body in [
+            r#"{"grant_types": "client_credentials"}"#,
+            r#"{"grant_types": [1]}"#,
+            r#"{"client_name": {}}"#,
+            r#"{"client_name": "a\u0000b"}"#,
+            r#"{"scope": ["agent.read"]}"#,
+            r#"{"scope": "agent.exceute"}"#,
+            r#"{"scope": "nosuch"}"#,
+            r#"{"token_endpoint_auth_method": 5}"#,
+            &format!(r#"{{"client_name": "{}"}}"#, "a".repeat(256)),
+        ] {
+            let error = dynamic(body).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidClientMetadata, "{body}");
+        }
+        let uri = dynamic(r#"{"redirect_uris": ["javascript:alert(1)"]}"#).unwrap_err();
+        assert_eq!(uri.code(), ErrorCode::InvalidRedirectUri);
+    }
+
+    #[test]
+    fn what_is_no_json_object_is_refused() {
+        for body in ["", "{", "[]", "null", "\"x\"", r#"{"scope": "", "scope": ""}"#, "\u{feff}{}"]
+        {
+            assert_eq!(admin(body).unwrap_err().code(), ErrorCode::InvalidRequest, "{body}");
+        }
+        let form = ClientMetadata::read(Some(b"text/plain"), b"{}", Registrar::Admin);
+        assert_eq!(form.unwrap_err().status(), 415);
+        let long = format!(r#"{{"client_name": "{}"}}"#, "a".repeat(form::MAX_BODY));
+        assert_eq!(admin(&long).unwrap_err().status(), 413);
+    }
+
+    proptest! {
+        #[test]
+        fn any_body_is_read_without_a_panic(body in r#"\{("(scope|client_name|grant_types|serverId|jwks|x)": ?(null|""|"a.b"|\[\]|\["a"\]|\{\}|1),?){0,4}\}"#) {
+            for registrar in [Registrar::Admin, Registrar::Dynamic] {
+                match ClientMetadata::read(JSON, body.as_bytes(), registrar) {
+                    Ok(metadata) => prop_assert!(!metadata.grant_types.is_empty()),
+                    Err(error) => prop_assert!((400..500).contains(&error.status())),
+                }
+            }
+        }
+    }
+}
