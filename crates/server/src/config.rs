@@ -1,14 +1,455 @@
-//! Placeholder.
+//! All settings, read once at the start and checked before anything else happens.
+//!
+//! A [`Config`] is right as a whole: who holds one need not check again. [`table`] says what each
+//! setting means.
 
+#[cfg(test)]
+mod documents;
+mod dotenv;
+mod environment;
+mod reader;
+pub mod table;
+mod urls;
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+
+pub use environment::Environment;
+pub use reader::ConfigErrors;
+use reader::Reader;
+
+/// Model providers that have a `<PROVIDER>_API_KEY` and a `<PROVIDER>_BASE_URL`.
+const PROVIDERS: [&str; 2] = ["openai", "anthropic"];
+/// Secrets that stand in examples, ours and the original's.
+const SAMPLES: [&str; 4] = ["your-admin-secret", "your-jwt-secret", "changeme", "change-me"];
+const MIN_SECRET: usize = 24;
+const HTTPS: &str =
+    "in production it must be the public URL of this server and begin with `https://`";
+const SETUP: &str = "run `agent-server setup-auth`, which makes it";
+
+/// What the server runs by.
 #[derive(Debug, Clone)]
 pub struct Config {
+    pub mode: Mode,
+    pub host: String,
+    pub port: u16,
+    /// Public URL and issuer, without a slash at its end.
+    pub issuer: String,
+    pub cors_origins: Vec<String>,
+    pub metrics_address: Option<SocketAddr>,
+    pub database: Database,
+    pub identity: Identity,
+    pub models: Models,
     pub limits: Limits,
+    pub log: Log,
+    /// `MASTRA_JWT_SECRET` is set, and not used.
+    pub has_unused_jwt_secret: bool,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    Development,
+    Production,
+}
+
+/// Where the data is. Enough for the commands that need nothing else.
+#[derive(Debug, Clone)]
+pub struct Database {
+    /// `postgresql://…` or `sqlite:…`; it may hold a password.
+    pub url: SecretString,
+    pub pool: u32,
+    pub sync: Sync,
+    pub listen: Listen,
+}
+
+/// How far SQLite goes to keep what it has committed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Sync {
+    /// It survives a crash of the machine.
+    Full,
+    /// It survives a crash of the process.
+    Normal,
+}
+
+/// How one process on PostgreSQL hears of what another did.
+#[derive(Debug, Clone)]
+pub enum Listen {
+    /// On a connection to the database itself.
+    Database,
+    /// On a connection to this URL, around a pooler.
+    Url(SecretString),
+    /// Not at all: it asks each second.
+    Off,
+}
+
+/// Who signs, who administers, and who may register.
+#[derive(Debug, Clone)]
+pub struct Identity {
+    pub management: ManagementClient,
+    pub private_key: SecretString,
+    pub public_key: Option<String>,
+    pub encryption_key: SecretString,
+    pub encryption_key_previous: Option<SecretString>,
+    pub access_token_ttl: Duration,
+}
+
+/// The client that comes from the settings and not from the database.
+#[derive(Debug, Clone)]
+pub struct ManagementClient {
+    pub id: String,
+    pub secret: SecretString,
+    pub secret_previous: Option<SecretString>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Models {
+    /// `provider/name`.
+    pub default: String,
+    /// By name: `openai`, `anthropic`.
+    pub providers: BTreeMap<&'static str, Provider>,
+}
+
+#[derive(Debug, Clone)]
+pub struct Provider {
+    pub api_key: Option<SecretString>,
+    /// Without a slash at its end.
+    pub base_url: String,
+}
+
+/// Everything is bounded; these are the bounds that can be set.
 #[derive(Debug, Clone)]
 pub struct Limits {
     pub body_bytes: usize,
     pub body_time: Duration,
+    pub request_time: Duration,
+    pub concurrency: usize,
+    pub runs: usize,
+    pub shutdown_grace: Duration,
+}
+
+#[derive(Debug, Clone)]
+pub struct Log {
+    /// A filter of `tracing-subscriber`.
+    pub level: String,
+    pub format: LogFormat,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Pretty,
+    /// Pretty on a terminal, else JSON.
+    ByTerminal,
+}
+
+impl Config {
+    /// Reads every setting, or says all that is wrong with them.
+    pub fn load(env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut from = Reader::new(env);
+        let modes = [
+            ("production", Mode::Production),
+            ("development", Mode::Development),
+            ("test", Mode::Development),
+        ];
+        let mode = from.choice("NODE_ENV", &modes, Mode::Production);
+        let port = from.number("PORT", 0..=u16::MAX);
+        let config = Self {
+            mode,
+            host: from.text("HOST"),
+            port,
+            issuer: issuer(&mut from, mode, port),
+            cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
+            metrics_address: from.optional("METRICS_ADDRESS", socket_address),
+            database: database(&mut from),
+            identity: identity(&mut from, mode),
+            models: models(&mut from),
+            limits: limits(&mut from),
+            log: log(&mut from),
+            has_unused_jwt_secret: from.given("MASTRA_JWT_SECRET").is_some(),
+        };
+        from.finish(config)
+    }
+}
+
+impl Database {
+    /// Reads the settings of the database alone.
+    pub fn load(env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
+        let mut from = Reader::new(env);
+        let database = database(&mut from);
+        from.finish(database)
+    }
+}
+
+impl Log {
+    /// Reads the settings of the log alone; it takes the usual for what is wrong.
+    pub fn load(env: impl Fn(&str) -> Option<String>) -> Self {
+        log(&mut Reader::new(env))
+    }
+}
+
+/// The folder for what this server keeps in files.
+pub fn data_dir(env: impl Fn(&str) -> Option<String>) -> PathBuf {
+    PathBuf::from(Reader::new(env).text("AGENT_SERVER_DATA_DIR"))
+}
+
+fn issuer<E: Env>(from: &mut Reader<E>, mode: Mode, port: u16) -> String {
+    let is_given = from.given("TOKEN_SERVICE_URL").is_some();
+    let given = from.optional("TOKEN_SERVICE_URL", |text| match urls::issuer(text)? {
+        url if mode == Mode::Production && !url.starts_with("https://") => Err(HTTPS.into()),
+        url => Ok(url),
+    });
+    if mode == Mode::Production && !is_given {
+        from.fault("TOKEN_SERVICE_URL", HTTPS);
+    }
+    given.unwrap_or_else(|| format!("http://localhost:{port}"))
+}
+
+fn database<E: Env>(from: &mut Reader<E>) -> Database {
+    let folder = from.text("AGENT_SERVER_DATA_DIR");
+    let folder = folder.trim_end_matches('/');
+    let url = from.optional("DATABASE_URL", urls::database);
+    let url = url.unwrap_or_else(|| format!("sqlite://{folder}/agent-server.db"));
+    let listen = from.optional("DATABASE_LISTEN_URL", |text| match text {
+        "off" => Ok(Listen::Off),
+        url => urls::database(url).map(|url| Listen::Url(url.into())),
+    });
+    Database {
+        url: url.into(),
+        pool: from.number("DATABASE_POOL", 1..=1000),
+        sync: from.choice(
+            "DATABASE_SYNC",
+            &[("full", Sync::Full), ("normal", Sync::Normal)],
+            Sync::Full,
+        ),
+        listen: listen.unwrap_or(Listen::Database),
+    }
+}
+
+fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
+    let ttl = from.number("ACCESS_TOKEN_TTL", 60..=86_400);
+    Identity {
+        management: management_client(from, mode),
+        private_key: from.required_secret("TOKEN_SERVICE_PRIVATE_KEY", SETUP),
+        public_key: from.given("TOKEN_SERVICE_PUBLIC_KEY"),
+        encryption_key: from.required_secret("AGENT_SERVER_ENCRYPTION_KEY", SETUP),
+        encryption_key_previous: from.secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS"),
+        access_token_ttl: Duration::from_secs(ttl),
+    }
+}
+
+fn management_client<E: Env>(from: &mut Reader<E>, mode: Mode) -> ManagementClient {
+    let secret = from.required_secret("MANAGEMENT_CLIENT_SECRET", SETUP);
+    let secret_previous = from.secret("MANAGEMENT_CLIENT_SECRET_PREVIOUS");
+    if mode == Mode::Production {
+        if let Some(fault) = weakness(&secret) {
+            from.fault("MANAGEMENT_CLIENT_SECRET", format!("{fault}; {SETUP}"));
+        }
+        if let Some(fault) = secret_previous.as_ref().and_then(weakness) {
+            from.fault("MANAGEMENT_CLIENT_SECRET_PREVIOUS", format!("{fault}; leave it out"));
+        }
+    }
+    ManagementClient { id: from.text("MANAGEMENT_CLIENT_ID"), secret, secret_previous }
+}
+
+/// Why a secret is too easy to guess. None is no secret at all, which is another fault.
+fn weakness(secret: &SecretString) -> Option<&'static str> {
+    match secret.expose_secret() {
+        "" => None,
+        sample if SAMPLES.contains(&sample) => Some("it is the secret of an example"),
+        short if short.chars().count() < MIN_SECRET => Some("it has fewer than 24 characters"),
+        _ => None,
+    }
+}
+
+fn models<E: Env>(from: &mut Reader<E>) -> Models {
+    let default = from.text("AGENT_SERVER_DEFAULT_MODEL");
+    if !default
+        .split_once('/')
+        .is_some_and(|(provider, name)| !provider.is_empty() && !name.is_empty())
+    {
+        from.fault("AGENT_SERVER_DEFAULT_MODEL", "it must be `provider/name`");
+    }
+    let providers = PROVIDERS.map(|name| {
+        let prefix = name.to_uppercase();
+        let url = format!("{prefix}_BASE_URL");
+        let base_url = from.text(&url);
+        if let Err(fault) = urls::web(&base_url) {
+            from.fault(&url, fault);
+        }
+        let api_key = from.secret(&format!("{prefix}_API_KEY"));
+        (name, Provider { api_key, base_url: base_url.trim_end_matches('/').to_owned() })
+    });
+    Models { default, providers: BTreeMap::from(providers) }
+}
+
+fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
+    const HOUR_MS: u64 = 60 * 60 * 1000;
+    let mut time = |name: &str| Duration::from_millis(from.number(name, 1..=HOUR_MS));
+    let body_time = time("REQUEST_BODY_TIMEOUT_MS");
+    let request_time = time("REQUEST_TIMEOUT_MS");
+    let shutdown_grace = time("SHUTDOWN_GRACE_MS");
+    Limits {
+        body_bytes: from.number("REQUEST_BODY_LIMIT", 1024..=1024 * 1024 * 1024),
+        body_time,
+        request_time,
+        concurrency: from.number("REQUEST_CONCURRENCY", 1..=1_000_000),
+        runs: from.number("RUN_CONCURRENCY", 1..=100_000),
+        shutdown_grace,
+    }
+}
+
+fn log<E: Env>(from: &mut Reader<E>) -> Log {
+    let level = from.text("LOG_LEVEL").to_lowercase();
+    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+        from.fault(
+            "LOG_LEVEL",
+            "it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`",
+        );
+    }
+    let format = from.given("LOG_FORMAT").map_or(LogFormat::ByTerminal, |_| {
+        let formats = [("json", LogFormat::Json), ("pretty", LogFormat::Pretty)];
+        from.choice("LOG_FORMAT", &formats, LogFormat::Json)
+    });
+    Log { level, format }
+}
+
+fn socket_address(text: &str) -> Result<SocketAddr, String> {
+    text.parse().map_err(|_| "it must be an address with a port, such as `127.0.0.1:9464`".into())
+}
+
+/// Where settings are looked up.
+trait Env: Fn(&str) -> Option<String> {}
+
+impl<F: Fn(&str) -> Option<String>> Env for F {}
+
+#[cfg(test)]
+mod tests {
+    use std::cell::RefCell;
+    use std::collections::BTreeSet;
+
+    use expect_test::expect;
+
+    use super::*;
+
+    const GOOD: &[(&str, &str)] = &[
+        ("MANAGEMENT_CLIENT_SECRET", "ags_0123456789012345678901234567"),
+        ("TOKEN_SERVICE_PRIVATE_KEY", "{}"),
+        ("AGENT_SERVER_ENCRYPTION_KEY", "k"),
+    ];
+
+    #[test]
+    fn defaults_hold_for_what_is_not_set() {
+        let config = load(GOOD, &[("PORT", "4000"), ("HOST", "")]).unwrap();
+
+        assert_eq!((config.host.as_str(), config.port), ("127.0.0.1", 4000));
+        assert_eq!(config.issuer, "http://localhost:4000");
+        assert_eq!(config.database.url.expose_secret(), "sqlite://./data/agent-server.db");
+        assert_eq!(config.identity.access_token_ttl, Duration::from_mins(10));
+        assert_eq!(config.models.providers["openai"].base_url, "https://api.openai.com/v1");
+        assert_eq!(config.limits.body_bytes, 1024 * 1024);
+        assert_eq!(config.mode, Mode::Development);
+    }
+
+    #[test]
+    fn all_that_is_wrong_is_said_at_once_and_no_value_is_shown() {
+        let wrong = [
+            ("NODE_ENV", "prod"),
+            ("PORT", "99999"),
+            ("TOKEN_SERVICE_URL", "hunter2"),
+            ("AGENT_SERVER_CORS_ORIGINS", "https://a.example, *"),
+            ("METRICS_ADDRESS", "hunter2"),
+            ("DATABASE_URL", "postgresql://u:hunter2#x@db/agents"),
+            ("DATABASE_POOL", "0"),
+            ("DATABASE_SYNC", "hunter2"),
+            ("MANAGEMENT_CLIENT_SECRET", ""),
+            ("ACCESS_TOKEN_TTL", "hunter2"),
+            ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
+            ("OPENAI_BASE_URL", "hunter2"),
+            ("REQUEST_TIMEOUT_MS", "-1"),
+            ("LOG_LEVEL", "hunter2=x=y"),
+            ("LOG_FORMAT", "hunter2"),
+        ];
+
+        let errors = load(GOOD, &wrong).unwrap_err().to_string();
+
+        assert!(!errors.contains("hunter2"));
+        expect![[r#"
+            some settings are wrong
+              NODE_ENV: it must be `production` or `development` or `test`
+              PORT: it must be a whole number from 0 to 65535
+              TOKEN_SERVICE_URL: it must be a URL that begins with `https://` or `http://`
+              AGENT_SERVER_CORS_ORIGINS: it must be a URL that begins with `https://` or `http://`
+              METRICS_ADDRESS: it must be an address with a port, such as `127.0.0.1:9464`
+              DATABASE_URL: it is not a URL of a database; percent-encode the special characters of the password, or set PGPASSWORD instead
+              DATABASE_POOL: it must be a whole number from 1 to 1000
+              DATABASE_SYNC: it must be `full` or `normal`
+              ACCESS_TOKEN_TTL: it must be a whole number from 60 to 86400
+              MANAGEMENT_CLIENT_SECRET: it is not set; run `agent-server setup-auth`, which makes it
+              AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
+              OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
+              REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000
+              LOG_LEVEL: it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`
+              LOG_FORMAT: it must be `json` or `pretty`"#]].assert_eq(&errors);
+    }
+
+    #[test]
+    fn production_refuses_what_development_bears() {
+        let weak = [("MANAGEMENT_CLIENT_SECRET", "your-admin-secret")];
+        assert!(load(GOOD, &weak).is_ok());
+
+        let production = [
+            ("NODE_ENV", "production"),
+            ("MANAGEMENT_CLIENT_SECRET", "your-admin-secret"),
+            ("MANAGEMENT_CLIENT_SECRET_PREVIOUS", "short"),
+            ("TOKEN_SERVICE_PRIVATE_KEY", ""),
+            ("AGENT_SERVER_ENCRYPTION_KEY", ""),
+        ];
+
+        expect![[r#"
+            some settings are wrong
+              TOKEN_SERVICE_URL: in production it must be the public URL of this server and begin with `https://`
+              MANAGEMENT_CLIENT_SECRET: it is the secret of an example; run `agent-server setup-auth`, which makes it
+              MANAGEMENT_CLIENT_SECRET_PREVIOUS: it has fewer than 24 characters; leave it out
+              TOKEN_SERVICE_PRIVATE_KEY: it is not set; run `agent-server setup-auth`, which makes it
+              AGENT_SERVER_ENCRYPTION_KEY: it is not set; run `agent-server setup-auth`, which makes it"#]].assert_eq(&load(GOOD, &production).unwrap_err().to_string());
+    }
+
+    #[test]
+    fn secrets_are_not_in_the_debug_text() {
+        let config = load(
+            GOOD,
+            &[("DATABASE_URL", "postgresql://u:hunter2@db/agents"), ("OPENAI_API_KEY", "hunter2")],
+        );
+
+        let text = format!("{config:?}");
+
+        assert!(!text.contains("hunter2") && !text.contains("ags_"));
+    }
+
+    #[test]
+    fn exactly_the_settings_of_the_table_are_read() {
+        let asked = RefCell::new(BTreeSet::new());
+        let env = |name: &str| {
+            asked.borrow_mut().insert(name.to_owned());
+            (name == "LOG_FORMAT").then(|| String::from("json"))
+        };
+
+        let _ = Config::load(env);
+
+        let table = table::GROUPS.iter().flat_map(|group| group.settings);
+        let table: BTreeSet<String> = table.map(|setting| setting.name.to_owned()).collect();
+        assert_eq!(asked.into_inner(), table);
+    }
+
+    fn load(base: &[(&str, &str)], own: &[(&str, &str)]) -> Result<Config, ConfigErrors> {
+        Config::load(|name| {
+            let found = own.iter().chain(base).find(|(key, _)| *key == name);
+            found.map(|(_, value)| (*value).to_owned())
+        })
+    }
 }

@@ -1,0 +1,184 @@
+//! Every setting there is: its name, its default, and what it is for.
+//!
+//! `docs/CONFIGURATION.md` and `.env.example` are written from this table, and the environment is
+//! read by it, so that the three cannot differ.
+
+/// A setting, as its reader is told of it.
+#[derive(Debug)]
+pub struct Setting {
+    pub name: &'static str,
+    /// What holds without it, as text; empty: nothing.
+    pub default: &'static str,
+    pub meaning: &'static str,
+    pub kind: Kind,
+}
+
+/// Whether a setting's value may be shown.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    Plain,
+    Secret,
+}
+
+/// Settings that are explained together.
+#[derive(Debug)]
+pub struct Group {
+    pub title: &'static str,
+    pub settings: &'static [Setting],
+}
+
+const fn plain(name: &'static str, default: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default, meaning, kind: Kind::Plain }
+}
+
+const fn secret(name: &'static str, meaning: &'static str) -> Setting {
+    Setting { name, default: "", meaning, kind: Kind::Secret }
+}
+
+pub const GROUPS: &[Group] = &[
+    Group { title: "Server", settings: SERVER },
+    Group { title: "Database", settings: DATABASE },
+    Group { title: "Identity", settings: IDENTITY },
+    Group { title: "Models", settings: MODELS },
+    Group { title: "Limits", settings: LIMITS },
+    Group { title: "Logs", settings: LOGS },
+];
+
+const SERVER: &[Setting] = &[
+    plain("HOST", "127.0.0.1", "Address to listen on; `0.0.0.0` or `::` for all of them."),
+    plain("PORT", "3000", "Port to listen on."),
+    plain(
+        "TOKEN_SERVICE_URL",
+        "http://localhost:<PORT>",
+        "Public URL of this server, and so the issuer of its tokens. All absolute URLs are made from it, never \
+         from what a request claims. In production it begins with `https://`.",
+    ),
+    plain(
+        "NODE_ENV",
+        "development",
+        "`production` refuses to start with missing, short or sample secrets and without https.",
+    ),
+    plain(
+        "AGENT_SERVER_DATA_DIR",
+        "./data",
+        "Folder of the embedded database, and of what `agent-server dev` makes.",
+    ),
+    plain(
+        "AGENT_SERVER_CORS_ORIGINS",
+        "",
+        "Origins whose pages may call the API, with commas between: `https://app.example.com`. \
+         `/.well-known/*` is open to all.",
+    ),
+    plain(
+        "METRICS_ADDRESS",
+        "",
+        "Address and port for `/metrics` alone, such as `127.0.0.1:9464`. Without it `/metrics` is served beside \
+         the API.",
+    ),
+];
+
+const DATABASE: &[Setting] = &[
+    Setting {
+        name: "DATABASE_URL",
+        default: "sqlite://<AGENT_SERVER_DATA_DIR>/agent-server.db",
+        meaning: "`postgresql://user:password@host:5432/name` or `sqlite://path`. Special characters of the \
+                  password are percent-encoded.",
+        kind: Kind::Secret,
+    },
+    plain(
+        "DATABASE_POOL",
+        "10",
+        "Connections to PostgreSQL, or readers of SQLite, that are kept at most.",
+    ),
+    plain(
+        "DATABASE_SYNC",
+        "full",
+        "SQLite: `full` survives a crash of the machine; `normal` is faster and survives one of the process only.",
+    ),
+    Setting {
+        name: "DATABASE_LISTEN_URL",
+        default: "",
+        meaning: "PostgreSQL: where to listen for news, if `DATABASE_URL` is a pooler that cannot pass them on. \
+                  `off`: ask each second instead.",
+        kind: Kind::Secret,
+    },
+];
+
+const IDENTITY: &[Setting] = &[
+    plain("MANAGEMENT_CLIENT_ID", "admin", "Client that holds every right, to begin with."),
+    secret("MANAGEMENT_CLIENT_SECRET", "Its secret; in production at least 24 characters."),
+    secret(
+        "MANAGEMENT_CLIENT_SECRET_PREVIOUS",
+        "The secret before; valid too while callers change over.",
+    ),
+    secret(
+        "TOKEN_SERVICE_PRIVATE_KEY",
+        "Ed25519 key (JWK) that signs access tokens; made by `agent-server setup-auth`.",
+    ),
+    plain(
+        "TOKEN_SERVICE_PUBLIC_KEY",
+        "",
+        "Its public half (JWK); must fit the private one if it is set.",
+    ),
+    secret(
+        "AGENT_SERVER_ENCRYPTION_KEY",
+        "Key that seals secrets in the database: 32 bytes in base64url.",
+    ),
+    secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "The key before; still opens what it sealed."),
+    plain("ACCESS_TOKEN_TTL", "600", "Life of an access token in seconds, 60 to 86400."),
+    secret(
+        "MASTRA_JWT_SECRET",
+        "Accepted because the original server has it. Not used: nothing here is signed with a shared secret.",
+    ),
+];
+
+const MODELS: &[Setting] = &[
+    plain(
+        "AGENT_SERVER_DEFAULT_MODEL",
+        "demo/scripted",
+        "Model of agents that name none, as `provider/name`.",
+    ),
+    secret("OPENAI_API_KEY", "Key for `openai/*`."),
+    plain(
+        "OPENAI_BASE_URL",
+        "https://api.openai.com/v1",
+        "Any server that speaks OpenAI's chat completions.",
+    ),
+    secret("ANTHROPIC_API_KEY", "Key for `anthropic/*`."),
+    plain(
+        "ANTHROPIC_BASE_URL",
+        "https://api.anthropic.com",
+        "Any server that speaks Anthropic's messages.",
+    ),
+];
+
+const LIMITS: &[Setting] = &[
+    plain("REQUEST_BODY_LIMIT", "1048576", "Bytes that a request's body may have."),
+    plain("REQUEST_BODY_TIMEOUT_MS", "30000", "How long a request's body may take to arrive."),
+    plain(
+        "REQUEST_TIMEOUT_MS",
+        "60000",
+        "How long an answer may take, except where a caller asks to wait for a run.",
+    ),
+    plain(
+        "REQUEST_CONCURRENCY",
+        "4096",
+        "Requests that are worked on at once; more are refused with 503.",
+    ),
+    plain("RUN_CONCURRENCY", "1024", "Runs that are worked on at once; more wait in the queue."),
+    plain("SHUTDOWN_GRACE_MS", "25000", "How long a stopping server waits for what it has begun."),
+];
+
+const LOGS: &[Setting] = &[
+    plain(
+        "LOG_LEVEL",
+        "info",
+        "`error`, `warn`, `info`, `debug`, `trace`, or such as `info,sqlx=warn`.",
+    ),
+    plain("LOG_FORMAT", "pretty on a terminal, else json", "`json` or `pretty`."),
+];
+
+/// Looks a setting up.
+pub fn setting(name: &str) -> Option<&'static Setting> {
+    GROUPS.iter().flat_map(|group| group.settings).find(|setting| setting.name == name)
+}

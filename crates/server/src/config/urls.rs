@@ -1,0 +1,102 @@
+//! What URLs in settings must be. The texts that come back never show the URL: it may hold a password.
+
+use url::Position;
+use url::Url;
+
+/// The public URL of the server: an origin, with a path perhaps, without a slash at its end.
+pub fn issuer(text: &str) -> Result<String, String> {
+    let url = web(text)?;
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return Err("it must have no user, no query and no fragment".into());
+    }
+    Ok(text.trim_end_matches('/').to_owned())
+}
+
+/// An `http` or `https` URL.
+pub fn web(text: &str) -> Result<Url, String> {
+    match Url::parse(text) {
+        Ok(url) if matches!(url.scheme(), "http" | "https") && url.has_host() => Ok(url),
+        _ => Err("it must be a URL that begins with `https://` or `http://`".into()),
+    }
+}
+
+/// An origin as browsers send it: `https://app.example.com`.
+pub fn origin(text: &str) -> Result<String, String> {
+    let url = web(text)?;
+    if url[Position::BeforePath..] != *"/" || text.ends_with('/') || !url.username().is_empty() {
+        return Err(
+            "each must be an origin such as `https://app.example.com`, without a path".into()
+        );
+    }
+    Ok(url.origin().ascii_serialization())
+}
+
+/// The URL of a database. A password with bare special characters is found out before it is taken for
+/// a host, a port or a path.
+pub fn database(text: &str) -> Result<String, String> {
+    if text.starts_with("sqlite:") {
+        return Ok(text.to_owned());
+    }
+    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
+        return Err("it must begin with `postgresql://` or `sqlite://`".into());
+    }
+    let encode = "percent-encode the special characters of the password, or set PGPASSWORD instead";
+    let is_whole = |url: &Url| {
+        let after_host = &url[Position::AfterHost..];
+        url.fragment().is_none() && !after_host.contains('@') && are_escapes(text)
+    };
+    match Url::parse(text) {
+        Ok(url) if is_whole(&url) => Ok(text.to_owned()),
+        _ => Err(format!("it is not a URL of a database; {encode}")),
+    }
+}
+
+/// Whether each `%` begins an escape.
+fn are_escapes(text: &str) -> bool {
+    text.split('%')
+        .skip(1)
+        .all(|after| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_issuer_has_no_slash_at_its_end() {
+        assert_eq!(issuer("https://a.example/").as_deref(), Ok("https://a.example"));
+        assert_eq!(issuer("https://a.example/base").as_deref(), Ok("https://a.example/base"));
+        for wrong in ["a.example", "ftp://a.example", "https://a.example?x", "https://u@a.example"]
+        {
+            assert!(issuer(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn an_origin_has_no_path() {
+        assert_eq!(origin("https://App.example:443").as_deref(), Ok("https://app.example"));
+        for wrong in ["https://a.example/", "https://a.example/x", "*", "a.example", "https://a?b"]
+        {
+            assert!(origin(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_database_password_must_be_encoded() {
+        for right in [
+            "postgresql://u:p%40%23%2F%25%3F%20@db/agents?sslmode=require",
+            "postgres:///agents?host=/var/run/postgresql",
+            "postgres://u@[::1]:5432/agents",
+            "sqlite://./data/agent-server.db",
+            "sqlite::memory:",
+        ] {
+            assert_eq!(database(right).as_deref(), Ok(right));
+        }
+        for password in ["p#x", "p/x", "p?x", "p%x", "p%", "#", "a/b@c"] {
+            let fault = database(&format!("postgresql://u:{password}@db/agents")).unwrap_err();
+            assert!(fault.contains("percent-encode"), "{password}");
+            assert!(!fault.contains(password) || password == "#", "{fault}");
+        }
+        assert!(database("mysql://u@db/x").is_err());
+    }
+}
