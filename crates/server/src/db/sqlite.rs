@@ -1,0 +1,127 @@
+//! The embedded database behind [`Db`](crate::db::Db): one file, one writer, a few readers.
+
+use std::path::Path;
+use std::time::Duration;
+
+use sqlx::ConnectOptions;
+use sqlx::Connection;
+use sqlx::SqliteConnection;
+use sqlx::SqlitePool;
+use sqlx::sqlite::SqliteConnectOptions;
+use sqlx::sqlite::SqliteJournalMode;
+use sqlx::sqlite::SqlitePoolOptions;
+use sqlx::sqlite::SqliteSynchronous;
+use tokio::sync::Mutex;
+
+use crate::db::Conn;
+use crate::db::DatabaseSettings;
+use crate::db::OpenError;
+use crate::db::Stats;
+use crate::db::Sync;
+use crate::db::lanes::Lane;
+use crate::db::lanes::Lanes;
+
+/// How long a statement waits for another process, as a command beside a running server.
+const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
+/// Each reader is a thread with a cache.
+const MAX_READERS: u32 = 4;
+
+/// A file with its connections.
+pub(in crate::db) struct Sqlite {
+    /// Locked only by who has his turn, so it never waits.
+    writer: Mutex<Option<SqliteConnection>>,
+    turns: Lanes,
+    readers: SqlitePool,
+}
+
+impl Sqlite {
+    pub(in crate::db) async fn open(
+        path: &Path,
+        settings: &DatabaseSettings,
+    ) -> Result<Self, OpenError> {
+        if !path.exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        let fault = |source| OpenError::Sqlite { path: path.to_owned(), source };
+        let writer = options(path, settings.sync).connect().await.map_err(fault)?;
+        let readers = SqlitePoolOptions::new()
+            .max_connections(settings.pool.clamp(1, MAX_READERS))
+            .test_before_acquire(false)
+            .connect_with(reader_options(path))
+            .await
+            .map_err(fault)?;
+        Ok(Self { writer: Mutex::new(Some(writer)), turns: Lanes::default(), readers })
+    }
+
+    pub(in crate::db) async fn read<T, E, F>(&self, stats: &Stats, work: F) -> Result<T, E>
+    where
+        F: AsyncFnOnce(&mut Conn<'_>) -> Result<T, E>,
+        E: From<sqlx::Error>,
+    {
+        let mut connection = self.readers.acquire().await?;
+        work(&mut Conn::sqlite(&mut connection, stats)).await
+    }
+
+    pub(in crate::db) async fn write<T, E, F>(
+        &self,
+        stats: &Stats,
+        lane: Lane,
+        work: F,
+    ) -> Result<T, E>
+    where
+        F: AsyncFnOnce(&mut Conn<'_>) -> Result<T, E>,
+        E: From<sqlx::Error>,
+    {
+        let _turn = self.turns.turn(lane).await;
+        let mut writer = self.writer.lock().await;
+        let writer = writer.as_mut().ok_or(sqlx::Error::PoolClosed)?;
+        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
+        match work(&mut Conn::sqlite(&mut tx, stats)).await {
+            Ok(value) => {
+                tx.commit().await?;
+                Ok(value)
+            }
+            Err(error) => {
+                // Some failures, as a full disk, have undone the transaction already.
+                let _ = tx.rollback().await;
+                Err(error)
+            }
+        }
+    }
+
+    pub(in crate::db) async fn close(&self) {
+        let _turn = self.turns.turn(Lane::Interactive).await;
+        self.readers.close().await;
+        if let Some(writer) = self.writer.lock().await.take() {
+            // The last connection moves the write-ahead log into the file. If it cannot, the log stays.
+            let _ = writer.close().await;
+        }
+    }
+}
+
+/// How the writer is opened, and everything else that writes.
+pub(in crate::db) fn options(path: &Path, sync: Sync) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .busy_timeout(BUSY_TIMEOUT)
+        .foreign_keys(true)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(match sync {
+            Sync::Full => SqliteSynchronous::Full,
+            Sync::Normal => SqliteSynchronous::Normal,
+        })
+        .pragma("journal_size_limit", "67108864")
+        .pragma("temp_store", "MEMORY")
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
+
+fn reader_options(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new()
+        .filename(path)
+        .read_only(true)
+        .busy_timeout(BUSY_TIMEOUT)
+        .pragma("temp_store", "MEMORY")
+        .statement_cache_capacity(256)
+        .disable_statement_logging()
+}
