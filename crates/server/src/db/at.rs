@@ -49,6 +49,18 @@ impl At {
     }
 }
 
+impl From<DateTime<Utc>> for At {
+    fn from(time: DateTime<Utc>) -> Self {
+        Self::new(time)
+    }
+}
+
+impl From<At> for DateTime<Utc> {
+    fn from(at: At) -> Self {
+        at.0
+    }
+}
+
 impl fmt::Display for At {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.to_rfc3339_opts(SecondsFormat::AutoSi, true))
