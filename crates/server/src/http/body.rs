@@ -19,6 +19,8 @@ use crate::http::Invalid;
 use crate::http::Problem;
 use crate::http::json;
 
+const NEEDS_JSON: &str = "the body must be JSON, sent with `Content-Type: application/json`";
+
 /// A JSON body that is a `T` in every respect; any other is refused with all that is wrong with it.
 ///
 /// No body at all stands for `{}`, so that calls whose members all have defaults need none.
@@ -29,19 +31,24 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let is_json = is_json(request.headers())?;
-        let bytes = read(request, &app.config.limits).await?;
-        let bytes = match (is_json, bytes.is_empty()) {
-            (true, true) => return Err(empty()),
-            (true, false) => bytes,
-            (false, true) => Bytes::from_static(b"{}"),
-            (false, false) => {
-                return Err(unsupported("a JSON body needs `Content-Type: application/json`"));
-            }
-        };
-        let value = json::parse_strict(&bytes)?;
-        json::read(value).map(Self).map_err(Problem::invalid)
+        take(request, &app.config.limits).await.map(Self)
     }
+}
+
+async fn take<T>(request: Request, limits: &Limits) -> Result<T, Problem>
+where
+    T: DeserializeOwned + ToSchema + 'static,
+{
+    let is_json = is_json(request.headers())?;
+    let bytes = read(request, limits).await?;
+    let bytes = match (is_json, bytes.is_empty()) {
+        (true, true) => return Err(empty()),
+        (false, true) => Bytes::from_static(b"{}"),
+        (true, false) => bytes,
+        (false, false) => return Err(unsupported(NEEDS_JSON)),
+    };
+    let value = json::parse_strict(&bytes)?;
+    json::read(value).map_err(Problem::invalid)
 }
 
 /// Whether the request says that it holds JSON. One that says anything else is refused.
@@ -59,7 +66,7 @@ fn is_json(headers: &HeaderMap) -> Result<bool, Problem> {
     {
         return Ok(true);
     }
-    Err(unsupported("the body must be JSON, sent with `Content-Type: application/json`"))
+    Err(unsupported(NEEDS_JSON))
 }
 
 fn unsupported(detail: &str) -> Problem {
@@ -100,4 +107,110 @@ fn too_large(limit: usize) -> Problem {
 fn too_slow(limits: &Limits) -> Problem {
     let detail = format!("the body did not arrive within {} s", limits.body_time.as_secs());
     Problem::new(StatusCode::REQUEST_TIMEOUT, "request-timeout", detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::time::Duration;
+
+    use axum::body::Body as Bytestream;
+    use futures::stream;
+    use serde::Deserialize;
+
+    use super::*;
+
+    #[derive(Debug, PartialEq, Deserialize, ToSchema)]
+    #[serde(deny_unknown_fields)]
+    struct Reason {
+        #[serde(default)]
+        reason: Option<String>,
+    }
+
+    #[tokio::test]
+    async fn every_spelling_of_the_json_media_type_is_taken() {
+        for media_type in [
+            "application/json",
+            "Application/JSON; charset=utf-8",
+            "application/merge-patch+json",
+            " application/json ;x=y",
+        ] {
+            let reason: Reason =
+                take(request(media_type, r#"{"reason": "x"}"#), &limits()).await.unwrap();
+            assert_eq!(reason, Reason { reason: Some("x".into()) }, "{media_type}");
+        }
+    }
+
+    #[tokio::test]
+    async fn no_body_stands_for_an_empty_object() {
+        let request = Request::new(Bytestream::empty());
+
+        assert_eq!(take::<Reason>(request, &limits()).await.unwrap(), Reason { reason: None });
+    }
+
+    #[tokio::test]
+    async fn other_media_types_and_encodings_are_refused() {
+        check(request("text/plain", "{}"), 415).await;
+        check(request("application/x-www-form-urlencoded", "a=b"), 415).await;
+        check(request("application/jsonx", "{}"), 415).await;
+        check(Request::new(Bytestream::from("{}")), 415).await;
+        let mut zipped = request("application/json", "{}");
+        zipped.headers_mut().insert(header::CONTENT_ENCODING, "gzip".parse().unwrap());
+        check(zipped, 415).await;
+    }
+
+    #[tokio::test]
+    async fn a_long_body_is_refused_whether_it_says_its_length_or_not() {
+        let long = format!(r#"{{"reason": "{}"}}"#, "x".repeat(2000));
+        let parts = stream::iter(
+            long.clone().into_bytes().chunks(100).map(<[u8]>::to_vec).collect::<Vec<_>>(),
+        );
+        let mut streamed = request("application/json", "");
+        *streamed.body_mut() =
+            Bytestream::from_stream(futures::StreamExt::map(parts, Ok::<_, Infallible>));
+        let mut declared = request("application/json", "");
+        declared.headers_mut().insert(header::CONTENT_LENGTH, "2000000".parse().unwrap());
+
+        check(request("application/json", &long), 413).await;
+        check(streamed, 413).await;
+        check(declared, 413).await;
+    }
+
+    #[tokio::test]
+    async fn a_body_that_does_not_come_is_not_waited_for() {
+        let mut slow = request("application/json", "");
+        *slow.body_mut() = Bytestream::from_stream(stream::pending::<Result<Bytes, Infallible>>());
+
+        check(slow, 408).await;
+    }
+
+    #[tokio::test]
+    async fn what_is_not_json_is_malformed_and_what_breaks_a_rule_is_invalid() {
+        check(request("application/json", ""), 400).await;
+        check(request("application/json", "{"), 400).await;
+        check(request("application/json", r#"{"reason": "\u0000"}"#), 400).await;
+        check(request("application/json", r#"{"reason": 1}"#), 422).await;
+        check(request("application/json", r#"{"raeson": ""}"#), 422).await;
+    }
+
+    async fn check(request: Request, status: u16) {
+        let problem = take::<Reason>(request, &limits()).await.unwrap_err();
+        assert_eq!(problem.status(), status, "{}", problem.detail());
+    }
+
+    fn request(media_type: &str, body: &str) -> Request {
+        let body = Bytestream::from(body.to_owned());
+        Request::builder().header(header::CONTENT_TYPE, media_type).body(body).unwrap()
+    }
+
+    fn limits() -> Limits {
+        Limits {
+            body_bytes: 1024,
+            body_time: Duration::from_millis(20),
+            request_time: Duration::from_mins(1),
+            concurrency: 10,
+            runs: 10,
+            shutdown_grace: Duration::from_secs(1),
+        }
+    }
 }

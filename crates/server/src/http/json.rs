@@ -199,12 +199,12 @@ mod tests {
         check(
             json!({"label": "", "display_nmae": "x", "tools": "t", "metadata": {}, "limits": {"max_steps": 0, "temperature": "hot"}}),
             expect![[r#"
-                /name missing_member: is required
-                /label too_short: must not be empty
-                /limits/max_steps out_of_range: must be at least 1
-                /limits/temperature wrong_type: must be a number or null, not a string
-                /tools wrong_type: must be a list, not a string
-                /display_nmae unknown_member: there is no such member; did you mean `display_name`?
+                "/name" missing_member: is required
+                "/label" too_short: must not be empty
+                "/limits/max_steps" out_of_range: must be at least 1
+                "/limits/temperature" wrong_type: must be a number or null, not a string
+                "/tools" wrong_type: must be a list, not a string
+                "/display_nmae" unknown_member: there is no such member; did you mean `display_name`?
             "#]],
         );
     }
@@ -214,29 +214,29 @@ mod tests {
         check(
             json!([]),
             expect![[r#"
-                 wrong_type: must be an object, not a list
+                "" wrong_type: must be an object, not a list
             "#]],
         );
         check(
             json!({"name": 1, "label": null, "display_name": 5, "limits": {"max_steps": 1.5}}),
             expect![[r#"
-                /display_name wrong_type: must be a string or null, not a number
-                /label wrong_type: must be a string, not null
-                /limits/max_steps wrong_type: must be a whole number or null, not a fraction
-                /name wrong_type: must be a string, not a number
+                "/display_name" wrong_type: must be a string or null, not a number
+                "/label" wrong_type: must be a string, not null
+                "/limits/max_steps" wrong_type: must be a whole number or null, not a fraction
+                "/name" wrong_type: must be a string, not a number
             "#]],
         );
         check(
             json!({"name": "a", "label": "b", "limits": {"max_steps": 5_000_000_000_u64}}),
             expect![[r#"
-                /limits/max_steps out_of_range: must be at most 100
+                "/limits/max_steps" out_of_range: must be at most 100
             "#]],
         );
         check(
             json!({"name": "a", "label": "b", "at": "yesterday"}),
             expect![[r#"
-            /at bad_format: must be a time such as `2026-11-25T10:00:00Z`
-        "#]],
+                "/at" bad_format: must be a time such as `2026-11-25T10:00:00Z`
+            "#]],
         );
     }
 
@@ -245,15 +245,15 @@ mod tests {
         check(
             json!({"name": "a", "label": "b", "tools": ["t", 5, {"nam": "x"}]}),
             expect![[r#"
-            /tools/1 wrong_type: must be a string or an object, not a number
-            /tools/2/nam unknown_member: there is no such member; did you mean `name`?
-            /tools/2/name missing_member: is required
-        "#]],
+                "/tools/1" wrong_type: must be a string or an object, not a number
+                "/tools/2/nam" unknown_member: there is no such member; did you mean `name`?
+                "/tools/2/name" missing_member: is required
+            "#]],
         );
         check(
             json!({"name": "a", "label": "b", "tools": [{"name": "x", "approval": "alway"}]}),
             expect![[r#"
-                /tools/0/approval not_one_of: must be one of `never` or `always`; did you mean `always`?
+                "/tools/0/approval" not_one_of: must be one of `never` or `always`; did you mean `always`?
             "#]],
         );
     }
@@ -263,32 +263,32 @@ mod tests {
         check(
             json!({"name": "a", "label": "b", "auth": {"type": "bearer"}}),
             expect![[r#"
-            /auth/secret missing_member: is required
-        "#]],
+                "/auth/secret" missing_member: is required
+            "#]],
         );
         check(
             json!({"name": "a", "label": "b", "auth": {"type": "bearer", "secret": "s", "secrets": 1}}),
             expect![[r#"
-                /auth/secrets unknown_member: there is no such member; did you mean `secret`?
+                "/auth/secrets" unknown_member: there is no such member; did you mean `secret`?
             "#]],
         );
         check(
             json!({"name": "a", "label": "b", "auth": {"type": "baerer"}}),
             expect![[r#"
-            /auth/type not_one_of: must be one of `none`, `bearer` or `basic`; did you mean `bearer`?
-        "#]],
+                "/auth/type" not_one_of: must be one of `none`, `bearer` or `basic`; did you mean `bearer`?
+            "#]],
         );
         check(
             json!({"name": "a", "label": "b", "auth": {"secret": "x"}}),
             expect![[r#"
-            /auth/type missing_member: is required: one of `none`, `bearer` or `basic`
-        "#]],
+                "/auth/type" missing_member: is required: one of `none`, `bearer` or `basic`
+            "#]],
         );
         check(
             json!({"name": "a", "label": "b", "auth": "bearer"}),
             expect![[r#"
-            /auth wrong_type: must be an object or null, not a string
-        "#]],
+                "/auth" wrong_type: must be an object or null, not a string
+            "#]],
         );
     }
 
@@ -297,20 +297,20 @@ mod tests {
         check(
             json!({"name": "a", "label": "b", "choice": "atuo"}),
             expect![[r#"
-                /choice not_one_of: must be one of `auto` or `required`; did you mean `auto`?
+                "/choice" not_one_of: must be one of `auto` or `required`; did you mean `auto`?
             "#]],
         );
         check(
             json!({"name": "a", "label": "b", "choice": 7}),
             expect![[r#"
-            /choice wrong_type: must be a string, an object or null, not a number
-        "#]],
+                "/choice" wrong_type: must be a string, an object or null, not a number
+            "#]],
         );
         check(
             json!({"name": "a", "label": "b", "choice": {"nmae": "x"}}),
             expect![[r#"
-            /choice/name missing_member: is required
-        "#]],
+                "/choice/name" missing_member: is required
+            "#]],
         );
     }
 
@@ -319,8 +319,8 @@ mod tests {
         check(
             json!({"name": "1", "label": "b"}),
             expect![[r#"
-            /name not_valid: a name begins with a letter
-        "#]],
+                "/name" not_valid: a name begins with a letter
+            "#]],
         );
     }
 
@@ -337,7 +337,7 @@ mod tests {
     fn check(value: Value, expected: Expect) {
         let mut text = String::new();
         for Invalid { pointer, code, detail } in read::<Thing>(value).unwrap_err() {
-            writeln!(text, "{pointer} {code}: {detail}").unwrap();
+            writeln!(text, "{pointer:?} {code}: {detail}").unwrap();
         }
         expected.assert_eq(&text);
     }

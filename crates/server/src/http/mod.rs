@@ -4,14 +4,20 @@
 //! `routes.rs`.
 
 mod body;
+mod cors;
 mod cursor;
 mod explain;
+mod guard;
+mod headers;
 mod invalid;
 pub mod json;
+pub mod layers;
+pub mod observe;
 mod paging;
 mod params;
 mod problem;
 mod reply;
+mod request_id;
 pub mod schema;
 mod strict;
 mod suggest;
@@ -30,3 +36,4 @@ pub use reply::Accepted;
 pub use reply::Created;
 pub use reply::Located;
 pub use reply::NoContent;
+pub use request_id::RequestId;

@@ -4,6 +4,9 @@ use axum::Json;
 use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use chrono::DateTime;
+use chrono::Utc;
+use http::Uri;
 use http::request::Parts;
 use serde::Deserialize;
 use serde::Serialize;
@@ -14,6 +17,7 @@ use utoipa::openapi::path::Parameter;
 use utoipa::openapi::path::ParameterIn;
 
 use crate::app::App;
+use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::Problem;
 use crate::http::params;
@@ -42,8 +46,10 @@ impl<T: Serialize> IntoResponse for Page<T> {
 pub struct Paging {
     limit: u32,
     cursor: Option<String>,
+    /// Path and filters.
     list: String,
-    app: App,
+    cursors: Cursors,
+    now: DateTime<Utc>,
 }
 
 /// Tells [`params::Query`] that `limit` and `cursor` are taken care of.
@@ -51,6 +57,19 @@ pub struct Paging {
 pub struct IsPaged;
 
 impl Paging {
+    fn of(uri: &Uri, cursors: Cursors, now: DateTime<Utc>) -> Result<Self, Problem> {
+        let pairs = params::pairs(uri.query().unwrap_or_default())?;
+        let (own, mut filters): (Vec<_>, Vec<_>) =
+            pairs.into_iter().partition(|(name, _)| PARAMETERS.contains(&name.as_str()));
+        let given: Parameters = params::read(own).map_err(Problem::invalid)?;
+        filters.sort();
+        let list = url::form_urlencoded::Serializer::new(format!("{}?", uri.path()))
+            .extend_pairs(filters)
+            .finish();
+        let limit = given.limit.unwrap_or(DEFAULT_LIMIT);
+        Ok(Self { limit, cursor: given.cursor, list, cursors, now })
+    }
+
     /// How many rows to read: one more than a page has, which tells whether there is a next one.
     pub fn rows(&self) -> i64 {
         i64::from(self.limit) + 1
@@ -59,7 +78,7 @@ impl Paging {
     /// After which position the page begins; nothing for the first one.
     pub fn after<P: DeserializeOwned>(&self) -> Result<Option<P>, Problem> {
         let Some(cursor) = &self.cursor else { return Ok(None) };
-        let position = self.app.cursors.open(&self.list, cursor, self.app.clock.now().into());
+        let position = self.cursors.open(&self.list, cursor, self.now);
         position.map(Some).map_err(|error| {
             let fault = Invalid::new("?cursor", "bad_cursor", error);
             Problem::malformed(format!("the cursor {error}"), vec![fault])
@@ -73,9 +92,8 @@ impl Paging {
             return Page { data: rows, next_cursor: None };
         }
         rows.truncate(limit);
-        let now = self.app.clock.now().into();
         let next_cursor =
-            rows.last().map(|last| self.app.cursors.seal(&self.list, position(last), now));
+            rows.last().map(|last| self.cursors.seal(&self.list, position(last), self.now));
         Page { data: rows, next_cursor }
     }
 }
@@ -85,16 +103,7 @@ impl FromRequestParts<App> for Paging {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         parts.extensions.insert(IsPaged);
-        let pairs = params::pairs(parts.uri.query().unwrap_or_default())?;
-        let (own, mut filters): (Vec<_>, Vec<_>) =
-            pairs.into_iter().partition(|(name, _)| PARAMETERS.contains(&name.as_str()));
-        let given: Parameters = params::read(own).map_err(Problem::invalid)?;
-        filters.sort();
-        let list = url::form_urlencoded::Serializer::new(format!("{}?", parts.uri.path()))
-            .extend_pairs(filters)
-            .finish();
-        let limit = given.limit.unwrap_or(DEFAULT_LIMIT);
-        Ok(Self { limit, cursor: given.cursor, list, app: app.clone() })
+        Self::of(&parts.uri, app.cursors.clone(), app.clock.now().into())
     }
 }
 
@@ -113,4 +122,49 @@ struct Parameters {
     /// Where the page begins: the `next_cursor` of the page before.
     #[param(max_length = 1024)]
     cursor: Option<String>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pages_lead_through_the_whole_list() {
+        let first = paging("/things?limit=2&kind=a&kind=b").unwrap();
+        assert_eq!((first.rows(), first.after::<u32>().unwrap()), (3, None));
+
+        let page = first.page(vec![9, 8, 7], |row| *row);
+        assert_eq!(page.data, [9, 8]);
+        let cursor = page.next_cursor.unwrap();
+
+        let second = paging(&format!("/things?cursor={cursor}&kind=b&limit=2&kind=a")).unwrap();
+        assert_eq!(second.after().unwrap(), Some(8));
+        assert_eq!(second.page(vec![7], |row| *row).next_cursor, None);
+    }
+
+    #[test]
+    fn a_cursor_of_other_filters_is_refused() {
+        let page = paging("/things?limit=1&kind=a").unwrap().page(vec![2, 1], |row| *row);
+        let cursor = page.next_cursor.unwrap();
+
+        for list in ["/things?", "/things?kind=b&", "/others?kind=a&", "/things?kind=a&kind=a&"] {
+            let problem =
+                paging(&format!("{list}cursor={cursor}")).unwrap().after::<u32>().unwrap_err();
+            assert_eq!(problem.status(), 400);
+            assert!(problem.detail().contains("other filters"), "{}", problem.detail());
+        }
+    }
+
+    #[test]
+    fn limits_have_limits() {
+        for query in ["limit=0", "limit=201", "limit=x", "limit=1&limit=2"] {
+            assert_eq!(paging(&format!("/things?{query}")).unwrap_err().status(), 422, "{query}");
+        }
+        assert_eq!(paging("/things").unwrap().rows(), 51);
+        assert_eq!(paging("/things?limit=200").unwrap().rows(), 201);
+    }
+
+    fn paging(uri: &str) -> Result<Paging, Problem> {
+        Paging::of(&uri.parse().unwrap(), Cursors::new(b"secret"), DateTime::UNIX_EPOCH)
+    }
 }

@@ -87,6 +87,11 @@ impl Problem {
     /// 500: our fault. The cause and its causes are logged here, once; the caller never sees them.
     pub fn internal(cause: &dyn Error) -> Self {
         error!(error = %chain(cause), "a request failed");
+        Self::fault()
+    }
+
+    /// 500 for a fault that is already in the log.
+    pub fn fault() -> Self {
         let detail = "the server failed; its log has the cause under this answer's `X-Request-Id`";
         Self::new(StatusCode::INTERNAL_SERVER_ERROR, "internal-error", detail)
     }
