@@ -10,7 +10,7 @@ CREATE TABLE tenants (
 );
 INSERT INTO tenants (id, name) VALUES ('default', 'Default');
 
--- One row per kind of definition; every change of such a row adds one, so that replicas notice.
+-- One row per kind of definition; each change of such rows adds one, so that replicas notice.
 CREATE TABLE revisions (
     name     TEXT PRIMARY KEY,
     revision BIGINT NOT NULL
@@ -47,41 +47,41 @@ CREATE UNIQUE INDEX client_registrations_client_id ON client_registrations (clie
 CREATE INDEX client_registrations_list ON client_registrations (tenant_id, created_at, id);
 
 CREATE TABLE agent_definitions (
-    id                      UUID PRIMARY KEY DEFAULT gen_random_uuid(),
-    tenant_id               TEXT NOT NULL DEFAULT 'default' REFERENCES tenants (id),
-    name                    TEXT NOT NULL,
-    display_name            TEXT NOT NULL,
-    description             TEXT NOT NULL DEFAULT '',
-    instructions            TEXT NOT NULL,
-    model                   TEXT, -- a name, or a JSON array of names; NULL is the configured default
-    model_options           JSON NOT NULL DEFAULT '{}',
-    tools                   JSON NOT NULL DEFAULT '[]',
-    agents                  JSON NOT NULL DEFAULT '[]',
-    workflows               JSON NOT NULL DEFAULT '[]',
-    rag_databases           JSON NOT NULL DEFAULT '[]',
-    memory                  JSON NOT NULL DEFAULT '{}',
-    context_schema          JSON,
-    output_schema           JSON,
-    limits                  JSON NOT NULL DEFAULT '{}',
-    scopes                  JSON NOT NULL DEFAULT '[]',
-    metadata                JSON NOT NULL DEFAULT '{}',
-    is_active               BOOLEAN NOT NULL DEFAULT TRUE,
-    version                 BIGINT, -- with content_hash: set when the row is first read
-    content_hash            TEXT,
-    created_by              TEXT,
-    created_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
-    updated_at              TIMESTAMPTZ NOT NULL DEFAULT now(),
+    id                       UUID PRIMARY KEY DEFAULT gen_random_uuid(),
+    tenant_id                TEXT NOT NULL DEFAULT 'default' REFERENCES tenants (id),
+    name                     TEXT NOT NULL,
+    display_name             TEXT NOT NULL,
+    description              TEXT NOT NULL DEFAULT '',
+    instructions             TEXT NOT NULL,
+    model                    TEXT, -- a name, or a JSON array of names; NULL is the configured default
+    model_options            JSON NOT NULL DEFAULT '{}',
+    tools                    JSON NOT NULL DEFAULT '[]',
+    agents                   JSON NOT NULL DEFAULT '[]',
+    workflows                JSON NOT NULL DEFAULT '[]',
+    rag_databases            JSON NOT NULL DEFAULT '[]',
+    memory                   JSON NOT NULL DEFAULT '{}',
+    context_schema           JSON,
+    output_schema            JSON,
+    limits                   JSON NOT NULL DEFAULT '{}',
+    scopes                   JSON NOT NULL DEFAULT '[]',
+    metadata                 JSON NOT NULL DEFAULT '{}',
+    is_active                BOOLEAN NOT NULL DEFAULT TRUE,
+    version                  BIGINT, -- with content_hash: set when the row is first read
+    content_hash             TEXT,
+    created_by               TEXT,
+    created_at               TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at               TIMESTAMPTZ NOT NULL DEFAULT now(),
     -- Of the original: stored, not used.
-    max_retries             INTEGER,
+    max_retries              INTEGER,
     default_generate_options JSON,
-    default_stream_options  JSON,
-    scorers                 JSON,
-    evals                   JSON,
-    memory_config           JSON,
-    voice_config            JSON,
-    input_processors        JSON,
-    output_processors       JSON,
-    telemetry_enabled       BOOLEAN
+    default_stream_options   JSON,
+    scorers                  JSON,
+    evals                    JSON,
+    memory_config            JSON,
+    voice_config             JSON,
+    input_processors         JSON,
+    output_processors        JSON,
+    telemetry_enabled        BOOLEAN
 );
 CREATE UNIQUE INDEX agent_definitions_name ON agent_definitions (tenant_id, lower(name));
 
@@ -164,7 +164,7 @@ CREATE TABLE rag_documents (
     updated_at        TIMESTAMPTZ NOT NULL DEFAULT now(),
     PRIMARY KEY (tenant_id, id)
 );
-CREATE INDEX rag_documents_database ON rag_documents (tenant_id, rag_database_id, embedding_status);
+CREATE INDEX rag_documents_database ON rag_documents (rag_database_id, embedding_status);
 
 -- What a definition said, once for each content it ever had.
 CREATE TABLE definition_versions (
@@ -292,16 +292,20 @@ CREATE TABLE idempotency_keys (
 );
 CREATE INDEX idempotency_keys_age ON idempotency_keys (created_at);
 
-CREATE TRIGGER client_registrations_revision AFTER INSERT OR UPDATE OR DELETE ON client_registrations
-    FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
-CREATE TRIGGER agent_definitions_revision AFTER INSERT OR UPDATE OR DELETE ON agent_definitions
-    FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
-CREATE TRIGGER workflow_definitions_revision AFTER INSERT OR UPDATE OR DELETE ON workflow_definitions
-    FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
-CREATE TRIGGER tool_definitions_revision AFTER INSERT OR UPDATE OR DELETE ON tool_definitions
-    FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
-CREATE TRIGGER rag_databases_revision AFTER INSERT OR UPDATE OR DELETE ON rag_databases
-    FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
+-- Not for `last_used_at`: a client in use is no news.
+CREATE TRIGGER client_registrations_revision
+    AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE OF
+        tenant_id, client_id, name, secret_sha256, scopes, grant_types, token_endpoint_auth_method,
+        redirect_uris, registration_token_sha256, is_active
+    ON client_registrations FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
+CREATE TRIGGER agent_definitions_revision AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+    ON agent_definitions FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
+CREATE TRIGGER workflow_definitions_revision AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+    ON workflow_definitions FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
+CREATE TRIGGER tool_definitions_revision AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+    ON tool_definitions FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
+CREATE TRIGGER rag_databases_revision AFTER INSERT OR DELETE OR TRUNCATE OR UPDATE
+    ON rag_databases FOR EACH STATEMENT EXECUTE FUNCTION bump_revision();
 
 -- DOWN
 DROP TABLE idempotency_keys;
