@@ -40,6 +40,10 @@ accept: ## Rewrite the expected texts in the tests; the diff is the review
 api: ## Rewrite openapi.json and docs/CONFIGURATION.md from the code
 	UPDATE_EXPECT=1 $(CARGO_TEST) generated
 
+.PHONY: bench
+bench: ## Measure the release server on each database, beside a fake model called directly
+	scripts/bench
+
 .PHONY: ci
 ci: ## What CI runs: check, then test
 	.ci/run

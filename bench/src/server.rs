@@ -1,0 +1,181 @@
+//! The server that is measured: the release binary with everything on, in a folder of its own.
+
+use std::fs::File;
+use std::path::Path;
+use std::process::Command;
+use std::process::Stdio;
+use std::time::Duration;
+use std::time::Instant;
+
+use serde_json::json;
+use tempfile::TempDir;
+use tokio::time;
+
+use crate::Result;
+use crate::child::Child;
+use crate::child::free_port;
+use crate::client::Call;
+use crate::client::Connection;
+use crate::postgres::Postgres;
+use crate::process::Process;
+use crate::settings::Database;
+use crate::settings::Settings;
+
+const CLIENT: &str = "bench";
+const SECRET: &str = "bench-secret-0123456789-abcdefgh";
+const AGENT: &str = "assistant";
+
+/// How long the server may take until it is ready.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+#[derive(Debug)]
+pub struct Server {
+    pub child: Child,
+    pub postgres: Option<Postgres>,
+    /// From its start to the first 200 of `/ready`.
+    pub start: Duration,
+    pub start_cpu: Duration,
+    token: String,
+    /// Where it keeps its files; gone with this value, after the process.
+    _folder: TempDir,
+}
+
+impl Server {
+    pub async fn start(settings: &Settings, database: Database, model: u16) -> Result<Self> {
+        let binary = settings
+            .server
+            .canonicalize()
+            .map_err(|_| "build the server first, or run `make bench`")?;
+        let folder = tempfile::tempdir()?;
+        let postgres = match database {
+            Database::Postgres => Some(Postgres::create().await?),
+            Database::Embedded | Database::EmbeddedFull => None,
+        };
+        let port = free_port()?;
+        let command = |arguments: &[&str]| -> Result<Command> {
+            let mut command = Command::new(&binary);
+            command.args(arguments).current_dir(&folder).env_clear();
+            command.envs(environment(database, postgres.as_ref(), model, port));
+            let log =
+                File::options().create(true).append(true).open(folder.path().join("server.log"))?;
+            command.stdout(log.try_clone()?).stderr(log).stdin(Stdio::null());
+            Ok(command)
+        };
+        for once in [&["setup-auth"][..], &["migrate", "up"]] {
+            let status = command(once)?.status()?;
+            if !status.success() {
+                return Err(failed(&format!("`agent-server {}`", once.join(" ")), folder.path()));
+            }
+        }
+        let begun = Instant::now();
+        let mut child = Child::start(&mut command(&["serve"])?, port)?;
+        if !is_ready(&mut child, begun).await? {
+            return Err(failed("the server", folder.path()));
+        }
+        let (start, start_cpu) = (begun.elapsed(), child.process().cpu());
+        let token = prepare(port).await?;
+        Ok(Self { child, postgres, start, start_cpu, token, _folder: folder })
+    }
+
+    pub fn port(&self) -> u16 {
+        self.child.port
+    }
+
+    pub fn process(&self) -> Process {
+        self.child.process()
+    }
+
+    /// What to send for an answer to `input`.
+    pub fn execute(&self, input: &str) -> Call {
+        Call::post(&format!("/agents/{AGENT}/execute"), &json!({"input": input}))
+            .with_token(&self.token)
+    }
+
+    /// Transactions that the server has committed so far, by its own count.
+    pub async fn commits(&self) -> Result<u64> {
+        let (_, text) = Connection::to(self.port()).fetch(&Call::get("/metrics")).await?;
+        Ok(counter(&String::from_utf8_lossy(&text), COMMITS))
+    }
+}
+
+/// The counter of committed transactions that wrote something.
+const COMMITS: &str = "database_commits_total";
+
+/// The sum of a counter over all its labels.
+fn counter(metrics: &str, name: &str) -> u64 {
+    let values = metrics.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        let (labels, value) = rest.rsplit_once(' ')?;
+        (labels.is_empty() || labels.starts_with('{')).then(|| value.parse::<u64>().ok())?
+    });
+    values.sum()
+}
+
+fn environment(
+    database: Database,
+    postgres: Option<&Postgres>,
+    model: u16,
+    port: u16,
+) -> Vec<(&'static str, String)> {
+    let sync = if database == Database::Embedded { "normal" } else { "full" };
+    let mut environment = vec![
+        ("PORT", port.to_string()),
+        ("MANAGEMENT_CLIENT_ID", CLIENT.to_owned()),
+        ("MANAGEMENT_CLIENT_SECRET", SECRET.to_owned()),
+        ("OPENAI_BASE_URL", format!("http://127.0.0.1:{model}/v1")),
+        ("OPENAI_API_KEY", "bench".to_owned()),
+        ("DATABASE_SYNC", sync.to_owned()),
+        ("LOG_FORMAT", "json".to_owned()),
+    ];
+    environment.extend(postgres.map(|it| ("DATABASE_URL", it.url.clone())));
+    environment
+}
+
+async fn is_ready(child: &mut Child, begun: Instant) -> Result<bool> {
+    let mut connection = Connection::to(child.port);
+    while begun.elapsed() < PATIENCE && child.is_alive()? {
+        if let Ok((200, _)) = connection.fetch(&Call::get("/ready")).await {
+            return Ok(true);
+        }
+        time::sleep(Duration::from_millis(1)).await;
+    }
+    Ok(false)
+}
+
+/// Gets a token and makes the agent that all phases execute.
+async fn prepare(port: u16) -> Result<String> {
+    let mut connection = Connection::to(port);
+    let request =
+        json!({"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET});
+    let answer = connection.fetch_json(&Call::post("/oauth/token", &request)).await?;
+    let token = answer["access_token"].as_str().ok_or("the server gave no token")?.to_owned();
+    let agent = json!({
+        "name": AGENT, "display_name": "Assistant", "instructions": "You are a helpful assistant.",
+        "model": "openai/fake", "tools": ["current_time"],
+    });
+    let create = Call::post("/agents/definitions", &agent).with_token(&token);
+    connection.fetch_json(&create).await?;
+    Ok(token)
+}
+
+/// What did not work, with the end of the server's log.
+fn failed(what: &str, folder: &Path) -> Box<dyn std::error::Error + Send + Sync> {
+    let log = std::fs::read_to_string(folder.join("server.log")).unwrap_or_default();
+    let end: Vec<&str> = log.lines().rev().take(10).collect();
+    let end: Vec<&str> = end.into_iter().rev().collect();
+    format!("{what} failed:\n{}", end.join("\n")).into()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_counter_is_summed_over_its_labels() {
+        let labelled = "# TYPE a_total counter\na_total{kind=\"x y\"} 3\na_total{kind=\"z\"} 4\n";
+        let others = "a_total_more 9\nb 1\n";
+        assert_eq!(counter(&format!("{labelled}{others}"), "a_total"), 7);
+        assert_eq!(counter("a_total 5\n", "a_total"), 5);
+        assert_eq!(counter("", "a_total"), 0);
+    }
+}
