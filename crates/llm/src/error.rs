@@ -39,3 +39,22 @@ pub enum ErrorKind {
     /// We have no key or address for this provider.
     NotConfigured,
 }
+
+impl ModelError {
+    /// A failure that the same request would meet again.
+    pub(crate) fn lasting(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self {
+            kind,
+            message: message.into(),
+            status: None,
+            retryable: false,
+            retry_after: None,
+            partial: None,
+        }
+    }
+
+    /// A failure that may be gone at the next try.
+    pub(crate) fn passing(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self { retryable: true, ..Self::lasting(kind, message) }
+    }
+}

@@ -3,12 +3,29 @@
 //! A model call is a stream of [`Chunk`]s that ends with exactly one [`Answer`] or one
 //! [`ModelError`]. Retries, fallbacks and records are the caller's: an adapter makes one request.
 
+pub mod anthropic;
+mod body;
+mod calls;
+mod clean;
+pub mod demo;
+mod draft;
 mod error;
+mod http;
+mod media;
 mod message;
+mod names;
+pub mod openai;
+mod redact;
+mod refusal;
+mod schema;
+mod sse;
+mod stream;
+mod turns;
 
 pub use error::ErrorKind;
 pub use error::ModelError;
 use futures::stream::BoxStream;
+pub use http::Timeouts;
 pub use message::*;
 
 /// A provider's model, ready to be called.

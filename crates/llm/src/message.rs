@@ -55,8 +55,13 @@ pub enum Part {
     ToolCall {
         call_id: String,
         tool: String,
+        /// A JSON object; integers of up to 64 bits keep their digits.
         #[schema(value_type = Object)]
         arguments: Value,
+        /// Set when the model wrote no usable arguments; `arguments` is then `{}`. Such a call
+        /// must not be run: its result is `failed` and tells the model the reason.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        malformed: Option<MalformedArguments>,
     },
     ToolResult {
         call_id: String,
@@ -65,6 +70,15 @@ pub enum Part {
         #[schema(value_type = Object)]
         result: Value,
     },
+}
+
+/// What a model wrote as the arguments of a call, where it should have written a JSON object.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct MalformedArguments {
+    /// The model's text as it came.
+    pub text: String,
+    /// What is wrong with it, in words for the model: `the arguments are not JSON: …`.
+    pub reason: String,
 }
 
 /// A provider's own bytes (a signature, encrypted reasoning), which must come back as they were.

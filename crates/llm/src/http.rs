@@ -1,0 +1,250 @@
+//! One request to a provider, and the ways in which it fails before there is a stream.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use reqwest::Client;
+use reqwest::Response;
+use reqwest::header::ACCEPT;
+use reqwest::header::CONTENT_TYPE;
+use reqwest::header::HeaderMap;
+use reqwest::header::HeaderValue;
+use secrecy::SecretString;
+use tokio::time::Instant;
+use tokio::time::timeout_at;
+use url::Url;
+
+use crate::ErrorKind;
+use crate::ModelError;
+use crate::redact::Redactor;
+use crate::refusal::Refusal;
+
+/// The most that is read of the body of an error.
+const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// How long the body of an error may take; what has come by then must do.
+const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
+
+/// How long a model call may take, phase by phase.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Timeouts {
+    /// Until the connection stands. This one is kept by the client, not by the adapters: give it
+    /// to `reqwest::ClientBuilder::connect_timeout`.
+    pub connect: Duration,
+    /// From the request to the first event of the answer. Signs of life do not count.
+    pub first_token: Duration,
+    /// Silence after that. Any byte ends it, signs of life too.
+    pub between_tokens: Duration,
+    /// From the request to the end of the answer.
+    pub total: Duration,
+}
+
+impl Default for Timeouts {
+    fn default() -> Self {
+        Self {
+            connect: Duration::from_secs(10),
+            first_token: Duration::from_secs(60),
+            between_tokens: Duration::from_secs(60),
+            total: Duration::from_secs(600),
+        }
+    }
+}
+
+/// Where a provider is.
+#[derive(Debug, Clone)]
+pub(crate) struct Endpoint {
+    /// As in `provider/model`.
+    pub provider: &'static str,
+    pub client: Client,
+    pub url: Url,
+    pub key: Option<SecretString>,
+    pub timeouts: Timeouts,
+}
+
+/// A request that is ready to be sent.
+#[derive(Debug)]
+pub(crate) struct Call {
+    pub endpoint: Arc<Endpoint>,
+    pub headers: HeaderMap,
+    pub body: Bytes,
+}
+
+/// An answer whose body is an event stream, and what is needed to read it.
+#[derive(Debug)]
+pub(crate) struct Opened {
+    pub response: Response,
+    pub deadlines: Deadlines,
+    pub redactor: Redactor,
+}
+
+/// When to give up.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Deadlines {
+    provider: &'static str,
+    timeouts: Timeouts,
+    first_token: Instant,
+    total: Instant,
+}
+
+impl Endpoint {
+    /// `base` with `path` behind its own; a query of the base stays.
+    pub fn url(base: &Url, path: &[&str]) -> Url {
+        let mut url = base.clone();
+        if let Ok(mut segments) = url.path_segments_mut() {
+            segments.pop_if_empty().extend(path);
+        }
+        url
+    }
+
+    /// A header that holds the key, never shown in logs.
+    pub fn secret_header(&self, text: &str) -> Result<HeaderValue, ModelError> {
+        let mut value = HeaderValue::from_str(text).map_err(|_| {
+            let message = format!("the key for `{}` has characters that no header can hold", self.provider);
+            ModelError::lasting(ErrorKind::NotConfigured, message)
+        })?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+
+    fn error(&self, kind: ErrorKind, what: &str) -> ModelError {
+        ModelError::lasting(kind, format!("`{}` {what}", self.provider))
+    }
+}
+
+impl Call {
+    /// Sends the request and waits for the head of an event stream.
+    pub async fn send(self) -> Result<Opened, ModelError> {
+        let Self { endpoint, mut headers, body } = self;
+        let deadlines = Deadlines::from_now(&endpoint);
+        let mut redactor = Redactor::new(endpoint.key.clone(), body.clone());
+        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+
+        let request = endpoint.client.post(endpoint.url.clone()).headers(headers).body(body);
+        let response = timeout_at(deadlines.head(), request.send())
+            .await
+            .map_err(|_| deadlines.missed_head())?
+            .map_err(|error| unsent(&endpoint, &error))?;
+        if !response.status().is_success() {
+            return Err(refused(&endpoint, response, &redactor).await);
+        }
+        if !is_event_stream(response.headers()) {
+            return Err(no_event_stream(&endpoint, response, &redactor).await);
+        }
+        redactor.shrink();
+        Ok(Opened { response, deadlines, redactor })
+    }
+}
+
+/// Why `error` kept us from getting any answer. The error itself stays here: it names the URL.
+fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
+    if error.is_builder() {
+        return endpoint.error(ErrorKind::NotConfigured, "cannot be called at its configured address");
+    }
+    let (kind, what) = match (error.is_timeout(), error.is_connect()) {
+        (true, true) => (ErrorKind::Timeout, "took too long to connect to"),
+        (true, false) => (ErrorKind::Timeout, "did not answer in time"),
+        (false, true) => (ErrorKind::Connect, "cannot be reached"),
+        (false, false) => (ErrorKind::Connect, "broke off the connection before it answered"),
+    };
+    ModelError { retryable: true, ..endpoint.error(kind, what) }
+}
+
+async fn refused(endpoint: &Endpoint, response: Response, redactor: &Redactor) -> ModelError {
+    let status = response.status().as_u16();
+    let headers = response.headers().clone();
+    let body = beginning(response).await;
+    Refusal::of_response(status, &headers, &body).into_error(endpoint.provider, redactor)
+}
+
+/// Answered 200, but not with a stream: a page of some proxy, or an error in JSON.
+async fn no_event_stream(endpoint: &Endpoint, response: Response, redactor: &Redactor) -> ModelError {
+    let status = response.status().as_u16();
+    let body = beginning(response).await;
+    match Refusal::of_text(&String::from_utf8_lossy(&body)) {
+        Some(refusal) => {
+            let error = refusal.into_error(endpoint.provider, redactor);
+            ModelError { kind: ErrorKind::Protocol, status: Some(status), ..error }
+        }
+        None => ModelError {
+            status: Some(status),
+            ..endpoint.error(ErrorKind::Protocol, "answered with something that is no event stream")
+        },
+    }
+}
+
+/// As much of the body of an error as we care to read.
+async fn beginning(mut response: Response) -> Vec<u8> {
+    let mut body = Vec::new();
+    let deadline = Instant::now() + ERROR_BODY_TIME;
+    while let Ok(Ok(Some(bytes))) = timeout_at(deadline, response.chunk()).await {
+        body.extend_from_slice(&bytes);
+        if body.len() >= MAX_ERROR_BODY {
+            body.truncate(MAX_ERROR_BODY);
+            break;
+        }
+    }
+    body
+}
+
+/// A missing content type is forgiven: several small servers send none.
+fn is_event_stream(headers: &HeaderMap) -> bool {
+    let Some(value) = headers.get(CONTENT_TYPE) else { return true };
+    let value = value.to_str().unwrap_or_default();
+    let essence = value.split(';').next().unwrap_or_default();
+    essence.trim().eq_ignore_ascii_case("text/event-stream")
+}
+
+impl Deadlines {
+    fn from_now(endpoint: &Endpoint) -> Self {
+        let now = Instant::now();
+        Self {
+            provider: endpoint.provider,
+            timeouts: endpoint.timeouts,
+            first_token: now + endpoint.timeouts.first_token,
+            total: now + endpoint.timeouts.total,
+        }
+    }
+
+    pub fn provider(&self) -> &'static str {
+        self.provider
+    }
+
+    fn head(&self) -> Instant {
+        self.first_token.min(self.total)
+    }
+
+    fn missed_head(&self) -> ModelError {
+        self.missed(self.first_token, "sent no first token", self.timeouts.first_token)
+    }
+
+    /// The next piece of the body, or why we stopped waiting for it.
+    ///
+    /// # Errors
+    /// A timeout; whether the body itself broke is in the value.
+    pub async fn next_piece(
+        &self,
+        response: &mut Response,
+        has_begun: bool,
+    ) -> Result<reqwest::Result<Option<Bytes>>, ModelError> {
+        let silence = Instant::now() + self.timeouts.between_tokens;
+        let limit = if has_begun { silence } else { self.first_token };
+        let piece = timeout_at(limit.min(self.total), response.chunk()).await;
+        piece.map_err(|_| match has_begun {
+            true => self.missed(limit, "fell silent", self.timeouts.between_tokens),
+            false => self.missed_head(),
+        })
+    }
+
+    fn missed(&self, limit: Instant, what: &str, allowed: Duration) -> ModelError {
+        let provider = self.provider;
+        if self.total < limit {
+            let seconds = self.timeouts.total.as_secs_f64();
+            let message = format!("`{provider}` did not end its answer within {seconds} s");
+            return ModelError::lasting(ErrorKind::Timeout, message);
+        }
+        let seconds = allowed.as_secs_f64();
+        ModelError::passing(ErrorKind::Timeout, format!("`{provider}` {what} within {seconds} s"))
+    }
+}

@@ -1,0 +1,212 @@
+//! Our request in the words of chat completions.
+
+use std::borrow::Cow;
+use std::collections::BTreeMap;
+
+use serde_json::value::RawValue;
+
+use super::Dialect;
+use super::PROVIDER;
+use super::wire;
+use crate::ErrorKind;
+use crate::ModelError;
+use crate::Part;
+use crate::ReasoningEffort;
+use crate::Request;
+use crate::ToolChoice;
+use crate::body::body_with;
+use crate::media;
+use crate::media::Data;
+use crate::names::ToolNames;
+use crate::names::foreign_id;
+use crate::schema;
+use crate::turns::Turn;
+use crate::turns::turns;
+
+/// The longest id of a call that `OpenAI` takes back.
+const MAX_ID: usize = 40;
+
+/// The body of the request.
+///
+/// # Errors
+/// A part of a message that chat completions have no form for.
+pub(super) fn body(
+    request: &Request,
+    names: &ToolNames,
+    dialect: Dialect,
+) -> Result<Vec<u8>, ModelError> {
+    let options = &request.options;
+    let (max_tokens, max_completion_tokens) = match dialect {
+        Dialect::Compatible => (options.max_output_tokens, None),
+        Dialect::OpenAi | Dialect::Azure => (None, options.max_output_tokens),
+    };
+    let has_tools = !request.tools.is_empty();
+    let body = wire::Body {
+        model: &request.model,
+        messages: messages(request, names, dialect)?,
+        tools: tools(request, names),
+        tool_choice: tool_choice(&options.tool_choice, names).filter(|_| has_tools),
+        parallel_tool_calls: (has_tools && !options.parallel_tool_calls).then_some(false),
+        temperature: options.temperature,
+        top_p: options.top_p,
+        max_tokens,
+        max_completion_tokens,
+        reasoning_effort: options.reasoning_effort.map(effort),
+        stream: true,
+        stream_options: wire::StreamOptions { include_usage: true },
+    };
+    body_with(&body, &options.provider)
+}
+
+fn messages<'a>(
+    request: &'a Request,
+    names: &'a ToolNames,
+    dialect: Dialect,
+) -> Result<Vec<wire::Message<'a>>, ModelError> {
+    let instructions = request.instructions.as_deref().filter(|text| !text.is_empty());
+    let mut messages: Vec<_> =
+        instructions.map(|content| wire::Message::System { content }).into_iter().collect();
+    for turn in turns(&request.messages) {
+        match turn {
+            Turn::User(parts) => messages.push(wire::Message::User { content: user(&parts)? }),
+            Turn::Assistant { content, results } => {
+                messages.push(assistant(content, names, dialect));
+                messages.extend(results.into_iter().map(|result| wire::Message::Tool {
+                    tool_call_id: wire_id(result.call_id, dialect),
+                    content: result.text,
+                }));
+            }
+        }
+    }
+    Ok(messages)
+}
+
+fn user<'a>(parts: &[&'a Part]) -> Result<wire::Content<'a>, ModelError> {
+    if let [Part::Text { text, .. }] = parts {
+        return Ok(wire::Content::Text(text.clone()));
+    }
+    let parts = parts.iter().filter_map(|part| user_part(part).transpose());
+    Ok(wire::Content::Parts(parts.collect::<Result<_, _>>()?))
+}
+
+/// The part on the wire; `None` for what is never a user's.
+fn user_part(part: &Part) -> Result<Option<wire::Part<'_>>, ModelError> {
+    Ok(Some(match part {
+        Part::Text { text, .. } => wire::Part::Text { text: Cow::Borrowed(text) },
+        Part::Image { url } => wire::Part::ImageUrl { image_url: wire::Url { url } },
+        Part::File { url, media_type, filename } => file(url, media_type, filename.as_deref())?,
+        Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => return Ok(None),
+    }))
+}
+
+fn file<'a>(
+    url: &'a str,
+    media_type: &str,
+    filename: Option<&'a str>,
+) -> Result<wire::Part<'a>, ModelError> {
+    let refused = |why: &str| {
+        let message = format!("`{PROVIDER}` takes no file of type `{media_type}` {why}");
+        ModelError::lasting(ErrorKind::Refused, message)
+    };
+    let data = Data::parse(url).ok_or_else(|| refused("by address, only as a base64 `data:` URL"))?;
+    let audio = |format| wire::Part::InputAudio { input_audio: wire::Audio { data: data.base64, format } };
+    Ok(match media_type {
+        "audio/wav" | "audio/x-wav" | "audio/wave" => audio("wav"),
+        "audio/mpeg" | "audio/mp3" => audio("mp3"),
+        _ if media_type.starts_with("image/") => wire::Part::ImageUrl { image_url: wire::Url { url } },
+        _ if media::is_text(media_type) => {
+            let text = data.text().ok_or_else(|| refused("that is not UTF-8"))?;
+            wire::Part::Text { text: Cow::Owned(media::read_out(filename, &text)) }
+        }
+        _ => {
+            let filename = filename.unwrap_or("file");
+            wire::Part::File { file: wire::File { filename, file_data: url } }
+        }
+    })
+}
+
+fn assistant<'a>(content: &'a [Part], names: &'a ToolNames, dialect: Dialect) -> wire::Message<'a> {
+    let mut private = private(content, dialect);
+    let mut extra: BTreeMap<String, Box<RawValue>> = private
+        .remove(super::EXTRA_CONTENT)
+        .and_then(|extra| serde_json::from_str(extra.get()).ok())
+        .unwrap_or_default();
+    let calls = content.iter().filter_map(|part| match part {
+        Part::ToolCall { call_id, tool, arguments, .. } => Some(wire::Call {
+            id: wire_id(call_id, dialect),
+            r#type: "function",
+            function: wire::Function { name: names.foreign(tool), arguments },
+            extra_content: extra.remove(call_id),
+        }),
+        _ => None,
+    });
+    let tool_calls: Vec<_> = calls.collect();
+    let text: String = content.iter().filter_map(text).collect();
+    let content = (!text.is_empty() || tool_calls.is_empty()).then_some(text);
+    wire::Message::Assistant { content, tool_calls, private }
+}
+
+fn text(part: &Part) -> Option<&str> {
+    match part {
+        Part::Text { text, .. } => Some(text),
+        _ => None,
+    }
+}
+
+/// What the server gave us for itself with this message. `OpenAI` itself gives nothing of the
+/// kind, so there it can only be another server's.
+fn private(content: &[Part], dialect: Dialect) -> BTreeMap<String, Box<RawValue>> {
+    let private = content.iter().filter_map(|part| match part {
+        Part::Reasoning { private: Some(private), .. } if private.provider == PROVIDER => Some(private),
+        _ => None,
+    });
+    match dialect {
+        Dialect::OpenAi | Dialect::Azure => BTreeMap::new(),
+        Dialect::Compatible => private
+            .filter_map(|private| {
+                serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&private.data).ok()
+            })
+            .flatten()
+            .collect(),
+    }
+}
+
+fn wire_id(call_id: &str, dialect: Dialect) -> Cow<'_, str> {
+    match dialect {
+        Dialect::OpenAi | Dialect::Azure => foreign_id(call_id, MAX_ID),
+        Dialect::Compatible => Cow::Borrowed(call_id),
+    }
+}
+
+fn tools<'a>(request: &'a Request, names: &'a ToolNames) -> Vec<wire::Tool<'a>> {
+    let tools = request.tools.iter().map(|tool| wire::Tool {
+        r#type: "function",
+        function: wire::ToolFunction {
+            name: names.foreign(&tool.name),
+            description: &tool.description,
+            parameters: schema::for_provider(&tool.input_schema),
+        },
+    });
+    tools.collect()
+}
+
+fn tool_choice<'a>(choice: &'a ToolChoice, names: &'a ToolNames) -> Option<wire::ToolChoice<'a>> {
+    Some(match choice {
+        ToolChoice::Auto => return None,
+        ToolChoice::Required => wire::ToolChoice::Word("required"),
+        ToolChoice::None => wire::ToolChoice::Word("none"),
+        ToolChoice::Named { name } => wire::ToolChoice::Function {
+            r#type: "function",
+            function: wire::Name { name: names.foreign(name) },
+        },
+    })
+}
+
+fn effort(effort: ReasoningEffort) -> &'static str {
+    match effort {
+        ReasoningEffort::None => "none",
+        ReasoningEffort::Low => "low",
+        ReasoningEffort::Medium => "medium",
+        ReasoningEffort::High => "high",
+    }
+}
