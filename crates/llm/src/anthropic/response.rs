@@ -16,11 +16,11 @@ use crate::calls::Calls;
 use crate::calls::RawCall;
 use crate::clean::tolerant;
 use crate::draft::Draft;
+use crate::reader;
+use crate::reader::Fault;
+use crate::reader::Progress;
 use crate::refusal::Refusal;
 use crate::sse::Event;
-use crate::stream;
-use crate::stream::Fault;
-use crate::stream::Progress;
 
 /// An answer in the making.
 #[derive(Debug)]
@@ -44,8 +44,14 @@ struct Block {
 enum BlockKind {
     /// With its part, once it has text.
     Text(Option<usize>),
-    Thinking { part: usize, signature: String },
-    Call { part: usize, input: String },
+    Thinking {
+        part: usize,
+        signature: String,
+    },
+    Call {
+        part: usize,
+        input: String,
+    },
     /// Nothing that we know.
     Other,
 }
@@ -76,7 +82,7 @@ impl Assembler {
             "message_delta" => {
                 self.take_usage(event.usage);
                 let reason = event.delta.and_then(|delta| delta.stop_reason);
-                self.stop_reason = reason.or(self.stop_reason.take());
+                self.stop_reason = reason.or_else(|| self.stop_reason.take());
             }
             "message_stop" => return Ok(Progress::Ended),
             "error" => return Err(Fault::Refused(refusal(event.error)?)),
@@ -132,7 +138,8 @@ impl Assembler {
                 }
             }
             Some(BlockKind::Text(Some(part))) => {
-                let citation = delta.citation.and_then(|json| serde_json::from_str(json.get()).ok());
+                let citation =
+                    delta.citation.and_then(|json| serde_json::from_str(json.get()).ok());
                 if let (Some(Part::Text { citations, .. }), Some(citation)) =
                     (self.draft.said(*part), citation)
                 {
@@ -193,27 +200,27 @@ impl Assembler {
 
     /// Counts only grow: some servers give the input late, others give it again as 0.
     fn take_usage(&mut self, json: Option<&RawValue>) {
-        let Some(usage) = json.and_then(|json| serde_json::from_str::<wire::Usage>(json.get()).ok())
+        let Some(usage) =
+            json.and_then(|json| serde_json::from_str::<wire::Usage>(json.get()).ok())
         else {
             return;
         };
         let ours = &mut self.usage;
-        ours.input_tokens = ours.input_tokens.max(usage.input_tokens);
-        ours.cache_read_input_tokens = ours.cache_read_input_tokens.max(usage.cache_read_input_tokens);
-        ours.cache_creation_input_tokens =
-            ours.cache_creation_input_tokens.max(usage.cache_creation_input_tokens);
-        ours.output_tokens = ours.output_tokens.max(usage.output_tokens);
+        ours.input = ours.input.max(usage.input);
+        ours.cache_read = ours.cache_read.max(usage.cache_read);
+        ours.cache_write = ours.cache_write.max(usage.cache_write);
+        ours.output = ours.output.max(usage.output);
     }
 
     /// This API counts cached input beside the rest; we count it inside.
     fn usage(&self) -> Usage {
-        let cached_tokens = self.usage.cache_read_input_tokens.unwrap_or_default();
-        let cache_write_tokens = self.usage.cache_creation_input_tokens.unwrap_or_default();
+        let cached_tokens = self.usage.cache_read.unwrap_or_default();
+        let cache_write_tokens = self.usage.cache_write.unwrap_or_default();
         Usage {
-            input_tokens: self.usage.input_tokens.unwrap_or_default() + cached_tokens + cache_write_tokens,
+            input_tokens: self.usage.input.unwrap_or_default() + cached_tokens + cache_write_tokens,
             cached_tokens,
             cache_write_tokens,
-            output_tokens: self.usage.output_tokens.unwrap_or_default(),
+            output_tokens: self.usage.output.unwrap_or_default(),
             reasoning_tokens: 0,
         }
     }
@@ -227,9 +234,11 @@ struct SignedThinking<'a> {
     signature: &'a str,
 }
 
-impl stream::Assembler for Assembler {
+impl reader::Assembler for Assembler {
     fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault> {
-        let taken = tolerant(event.data, |data| Ok(self.take_event(event.name, serde_json::from_str(data)?)));
+        let taken = tolerant(event.data, |data| {
+            Ok(self.take_event(event.name, serde_json::from_str(data)?))
+        });
         taken.unwrap_or(Err(Fault::Protocol))
     }
 

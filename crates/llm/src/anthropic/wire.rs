@@ -46,11 +46,28 @@ pub(super) enum Block<'a> {
 #[derive(Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum OurBlock<'a> {
-    Text { text: Cow<'a, str> },
-    Image { source: Source<'a> },
-    Document { source: Source<'a>, #[serde(skip_serializing_if = "Option::is_none")] title: Option<&'a str> },
-    ToolUse { id: Cow<'a, str>, name: &'a str, input: &'a Value },
-    ToolResult { tool_use_id: Cow<'a, str>, content: String, #[serde(skip_serializing_if = "std::ops::Not::not")] is_error: bool },
+    Text {
+        text: Cow<'a, str>,
+    },
+    Image {
+        source: Source<'a>,
+    },
+    Document {
+        source: Source<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        title: Option<&'a str>,
+    },
+    ToolUse {
+        id: Cow<'a, str>,
+        name: &'a str,
+        input: &'a Value,
+    },
+    ToolResult {
+        tool_use_id: Cow<'a, str>,
+        content: String,
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        is_error: bool,
+    },
 }
 
 #[derive(Serialize)]
@@ -165,8 +182,12 @@ pub(super) struct Delta<'a> {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(super) struct Usage {
-    pub input_tokens: Option<u64>,
-    pub cache_read_input_tokens: Option<u64>,
-    pub cache_creation_input_tokens: Option<u64>,
-    pub output_tokens: Option<u64>,
+    #[serde(rename = "input_tokens")]
+    pub input: Option<u64>,
+    #[serde(rename = "cache_read_input_tokens")]
+    pub cache_read: Option<u64>,
+    #[serde(rename = "cache_creation_input_tokens")]
+    pub cache_write: Option<u64>,
+    #[serde(rename = "output_tokens")]
+    pub output: Option<u64>,
 }

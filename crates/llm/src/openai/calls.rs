@@ -90,7 +90,9 @@ impl Open {
 
     /// Whether `piece` is this whole call once more.
     fn repeats(&self, piece: &RawCall) -> bool {
-        !piece.id.is_empty() && piece.name == self.call.name && piece.arguments == self.call.arguments
+        !piece.id.is_empty()
+            && piece.name == self.call.name
+            && piece.arguments == self.call.arguments
     }
 
     fn add(&mut self, piece: RawCall) {
@@ -138,7 +140,10 @@ mod tests {
         for fragment in fragments {
             found.take(serde_json::from_str(&fragment.to_string()).unwrap());
         }
-        found.into_calls().map(|call| format!("{} {} {}", call.id, call.name, call.arguments)).collect()
+        found
+            .into_calls()
+            .map(|call| format!("{} {} {}", call.id, call.name, call.arguments))
+            .collect()
     }
 
     /// A fragment; empty texts stand for absent members.
@@ -244,10 +249,8 @@ mod tests {
 
     #[test]
     fn an_index_that_wanders_does_no_harm_when_ids_tell() {
-        let found = calls(&[
-            fragment(Some(0), "a", "t", "{\"x\""),
-            fragment(Some(1), "a", "", ":1}"),
-        ]);
+        let found =
+            calls(&[fragment(Some(0), "a", "t", "{\"x\""), fragment(Some(1), "a", "", ":1}")]);
         assert_eq!(found, ["a t {\"x\":1}"]);
     }
 

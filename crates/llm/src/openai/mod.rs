@@ -62,7 +62,12 @@ impl OpenAi {
     /// Chat completions at `base_url` (which ends before `/chat/completions`).
     ///
     /// Only servers other than `OpenAI`'s can be called without a key.
-    pub fn new(client: Client, base_url: &Url, api_key: Option<SecretString>, timeouts: Timeouts) -> Self {
+    pub fn new(
+        client: Client,
+        base_url: &Url,
+        api_key: Option<SecretString>,
+        timeouts: Timeouts,
+    ) -> Self {
         let url = Endpoint::url(base_url, &["chat", "completions"]);
         let endpoint = Endpoint { provider: PROVIDER, client, url, key: api_key, timeouts };
         Self { endpoint: Arc::new(endpoint), dialect: Dialect::of(base_url) }
@@ -79,7 +84,8 @@ impl OpenAi {
         let key = self.endpoint.key.as_ref().map(ExposeSecret::expose_secret);
         match (self.dialect, key) {
             (Dialect::Azure, Some(key)) => {
-                headers.insert(HeaderName::from_static("api-key"), self.endpoint.secret_header(key)?);
+                headers
+                    .insert(HeaderName::from_static("api-key"), self.endpoint.secret_header(key)?);
             }
             (_, Some(key)) => {
                 let value = self.endpoint.secret_header(&format!("Bearer {key}"))?;

@@ -95,7 +95,9 @@ fn user_part(part: &Part) -> Result<Option<wire::Part<'_>>, ModelError> {
         Part::Text { text, .. } => wire::Part::Text { text: Cow::Borrowed(text) },
         Part::Image { url } => wire::Part::ImageUrl { image_url: wire::Url { url } },
         Part::File { url, media_type, filename } => file(url, media_type, filename.as_deref())?,
-        Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => return Ok(None),
+        Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => {
+            return Ok(None);
+        }
     }))
 }
 
@@ -108,12 +110,16 @@ fn file<'a>(
         let message = format!("`{PROVIDER}` takes no file of type `{media_type}` {why}");
         ModelError::lasting(ErrorKind::Refused, message)
     };
-    let data = Data::parse(url).ok_or_else(|| refused("by address, only as a base64 `data:` URL"))?;
-    let audio = |format| wire::Part::InputAudio { input_audio: wire::Audio { data: data.base64, format } };
+    let data =
+        Data::parse(url).ok_or_else(|| refused("by address, only as a base64 `data:` URL"))?;
+    let audio =
+        |format| wire::Part::InputAudio { input_audio: wire::Audio { data: data.base64, format } };
     Ok(match media_type {
         "audio/wav" | "audio/x-wav" | "audio/wave" => audio("wav"),
         "audio/mpeg" | "audio/mp3" => audio("mp3"),
-        _ if media_type.starts_with("image/") => wire::Part::ImageUrl { image_url: wire::Url { url } },
+        _ if media_type.starts_with("image/") => {
+            wire::Part::ImageUrl { image_url: wire::Url { url } }
+        }
         _ if media::is_text(media_type) => {
             let text = data.text().ok_or_else(|| refused("that is not UTF-8"))?;
             wire::Part::Text { text: Cow::Owned(media::read_out(filename, &text)) }
@@ -157,7 +163,9 @@ fn text(part: &Part) -> Option<&str> {
 /// kind, so there it can only be another server's.
 fn private(content: &[Part], dialect: Dialect) -> BTreeMap<String, Box<RawValue>> {
     let private = content.iter().filter_map(|part| match part {
-        Part::Reasoning { private: Some(private), .. } if private.provider == PROVIDER => Some(private),
+        Part::Reasoning { private: Some(private), .. } if private.provider == PROVIDER => {
+            Some(private)
+        }
         _ => None,
     });
     match dialect {

@@ -22,11 +22,11 @@ use crate::Usage;
 use crate::calls::Calls;
 use crate::clean::tolerant;
 use crate::draft::Draft;
+use crate::reader;
+use crate::reader::Fault;
+use crate::reader::Progress;
 use crate::refusal::Refusal;
 use crate::sse::Event;
-use crate::stream;
-use crate::stream::Fault;
-use crate::stream::Progress;
 
 /// An answer in the making.
 #[derive(Debug)]
@@ -63,7 +63,9 @@ impl Kept {
         });
         match last {
             Some(private) => *private = Some(kept),
-            None => message.content.push(Part::Reasoning { text: String::new(), private: Some(kept) }),
+            None => {
+                message.content.push(Part::Reasoning { text: String::new(), private: Some(kept) });
+            }
         }
     }
 
@@ -167,14 +169,13 @@ impl Assembler {
 
     /// The end marker. It ends an answer without a reason too, but an empty body is no answer.
     fn end(&self) -> Progress {
-        let has_said = self.finish_reason.is_some()
-            || !self.draft.is_empty()
-            || !self.fragments.is_empty();
+        let has_said =
+            self.finish_reason.is_some() || !self.draft.is_empty() || !self.fragments.is_empty();
         if has_said { Progress::Ended } else { Progress::Alive }
     }
 }
 
-impl stream::Assembler for Assembler {
+impl reader::Assembler for Assembler {
     fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault> {
         if event.data.trim() == "[DONE]" {
             return Ok(self.end());

@@ -15,11 +15,13 @@ pub(super) fn parse(json: &str) -> Option<Usage> {
     let prompt = count("/prompt_tokens")?;
     let completion = count("/completion_tokens").unwrap_or_default();
     let reasoning = count("/completion_tokens_details/reasoning_tokens").unwrap_or_default();
-    let cached = ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
+    let cached =
+        ["/prompt_tokens_details/cached_tokens", "/prompt_cache_hit_tokens", "/cached_tokens"];
     let cached = cached.into_iter().find_map(count).unwrap_or_default();
     let written = count("/prompt_tokens_details/cache_write_tokens").unwrap_or_default();
 
-    let apart = count("/total_tokens") == Some(prompt + completion + reasoning) || reasoning > completion;
+    let apart =
+        count("/total_tokens") == Some(prompt + completion + reasoning) || reasoning > completion;
     Some(Usage {
         input_tokens: if cached + written > prompt { prompt + cached + written } else { prompt },
         cached_tokens: cached,
