@@ -41,9 +41,6 @@ impl ToolSpec {
 
     /// Says in words for the model what is wrong with `arguments`; at most five things.
     pub(crate) fn check(&self, arguments: &Value) -> Result<(), String> {
-        if let Value::String(_) = arguments {
-            return Err("the arguments are not valid JSON".to_owned());
-        }
         let mut wrong = String::new();
         for error in self.validator.iter_errors(arguments).take(5) {
             let separator = if wrong.is_empty() { "" } else { "; " };

@@ -30,6 +30,7 @@ use expect_test::expect;
 use llm::Answer;
 use llm::ErrorKind;
 use llm::FinishReason;
+use llm::MalformedArguments;
 use llm::Message;
 use llm::ModelError;
 use llm::ModelOptions;
@@ -519,6 +520,11 @@ fn calls(calls: &[(&str, &str, Value)]) -> Result<Answer, ModelError> {
         call_id: (*call_id).to_owned(),
         tool: (*tool).to_owned(),
         arguments: arguments.clone(),
+        // A text stands for arguments that are no object.
+        malformed: arguments.as_str().map(|text| MalformedArguments {
+            text: text.to_owned(),
+            reason: "the arguments are not valid JSON".to_owned(),
+        }),
     });
     Ok(Answer {
         message: Message { role: Role::Assistant, content: content.collect() },

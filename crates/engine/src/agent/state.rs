@@ -82,6 +82,8 @@ pub(super) struct Call {
     id: String,
     tool: String,
     arguments: Value,
+    /// Why the model's arguments are none.
+    malformed: Option<String>,
     /// How often it was begun.
     attempts: u32,
     effect: Effect,
@@ -228,11 +230,12 @@ impl State {
 
 impl Call {
     fn of(part: &Part) -> Option<Self> {
-        let Part::ToolCall { call_id, tool, arguments } = part else { return None };
+        let Part::ToolCall { call_id, tool, arguments, malformed } = part else { return None };
         Some(Self {
             id: call_id.clone(),
             tool: tool.clone(),
             arguments: arguments.clone(),
+            malformed: malformed.as_ref().map(|malformed| malformed.reason.clone()),
             attempts: 0,
             effect: Effect::Read,
             result: None,
@@ -245,7 +248,7 @@ impl Call {
         let refused = match found {
             None => Some((ToolErrorKind::UnknownTool, format!("there is no tool `{}`", self.tool))),
             Some(tool) => {
-                let wrong = tool.check(&self.arguments).err();
+                let wrong = self.malformed.clone().or_else(|| tool.check(&self.arguments).err());
                 wrong.map(|message| (ToolErrorKind::InvalidArguments, message))
             }
         };
