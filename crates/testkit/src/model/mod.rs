@@ -98,6 +98,7 @@ struct Shared {
 
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 struct Counts {
+    connections: usize,
     received: usize,
     cancelled: usize,
 }
@@ -116,7 +117,9 @@ impl FakeModel {
         let address = listener.local_addr().expect("an address");
         let shared = Arc::new(Shared::new());
         let router = Router::new().fallback(handle).with_state(Arc::clone(&shared));
-        let listener = listener.tap_io(|connection| {
+        let counts = shared.counts.clone();
+        let listener = listener.tap_io(move |connection| {
+            counts.send_modify(|counts| counts.connections += 1);
             // Each piece of a stream goes out at once.
             let _ = connection.set_nodelay(true);
         });
@@ -168,6 +171,11 @@ impl FakeModel {
     /// How many replies the client did not wait for.
     pub fn cancelled(&self) -> usize {
         self.shared.counts.borrow().cancelled
+    }
+
+    /// How many connections were opened.
+    pub fn connections(&self) -> usize {
+        self.shared.counts.borrow().connections
     }
 
     /// Waits until `count` requests have come.

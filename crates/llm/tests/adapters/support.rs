@@ -1,0 +1,157 @@
+//! What these tests have in common.
+
+use futures::StreamExt;
+use llm::Answer;
+use llm::ChatModel;
+use llm::Chunk;
+use llm::Delta;
+use llm::DeltaKind;
+use llm::Message;
+use llm::ModelError;
+use llm::ModelOptions;
+use llm::Part;
+use llm::Request;
+use llm::Role;
+use llm::Timeouts;
+use llm::Tool;
+use llm::anthropic::Anthropic;
+use llm::openai::OpenAi;
+use secrecy::SecretString;
+use serde_json::Value;
+use serde_json::json;
+use testkit::model::FakeModel;
+use testkit::model::Reply;
+
+/// The key that all tests use; no error may show it.
+pub const KEY: &str = "sk-test-0123456789";
+
+/// Both adapters, for faults that have nothing to do with the wire format.
+pub const FORMATS: [Format; 2] = [Format::OpenAi, Format::Anthropic];
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    OpenAi,
+    Anthropic,
+}
+
+impl Format {
+    /// The adapter for `fake`.
+    pub fn model(self, fake: &FakeModel) -> Box<dyn ChatModel> {
+        self.model_with(fake, Timeouts::default())
+    }
+
+    pub fn model_with(self, fake: &FakeModel, timeouts: Timeouts) -> Box<dyn ChatModel> {
+        let key = Some(SecretString::from(KEY));
+        match self {
+            Self::OpenAi => {
+                let url = fake.openai_url().parse().unwrap();
+                Box::new(OpenAi::new(client(), &url, key, timeouts))
+            }
+            Self::Anthropic => {
+                let url = fake.url().parse().unwrap();
+                Box::new(Anthropic::new(client(), &url, key, timeouts))
+            }
+        }
+    }
+}
+
+/// A client that needs no certificates of the machine and no proxy.
+pub fn client() -> reqwest::Client {
+    reqwest::Client::builder().tls_certs_only([]).no_proxy().build().unwrap()
+}
+
+/// All that came of one call.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Outcome {
+    /// Joined as far as part and kind are the same.
+    pub deltas: Vec<Delta>,
+    pub end: Result<Answer, ModelError>,
+}
+
+/// Makes one call to the end, and checks what is promised of every stream.
+pub async fn call(model: &dyn ChatModel, request: Request) -> Outcome {
+    let mut stream = model.stream(request);
+    let mut deltas: Vec<Delta> = Vec::new();
+    let end = loop {
+        match stream.next().await.expect("a stream ends with an answer or an error") {
+            Ok(Chunk::Finished(answer)) => break Ok(*answer),
+            Ok(Chunk::Delta(delta)) => push(&mut deltas, delta),
+            Err(error) => break Err(error),
+        }
+    };
+    assert_eq!(stream.next().await, None, "nothing comes behind the end");
+    if let Ok(answer) = &end {
+        assert_parts_match(&deltas, &answer.message);
+    }
+    Outcome { deltas, end }
+}
+
+fn push(deltas: &mut Vec<Delta>, delta: Delta) {
+    assert!(!delta.text.is_empty());
+    match deltas.last_mut() {
+        Some(last) if last.part == delta.part => {
+            assert_eq!(last.kind, delta.kind);
+            last.text.push_str(&delta.text);
+        }
+        last => {
+            assert!(
+                last.is_none_or(|last| last.part < delta.part),
+                "parts grow one after the other"
+            );
+            deltas.push(delta);
+        }
+    }
+}
+
+/// The deltas, joined, are the texts of the message.
+fn assert_parts_match(deltas: &[Delta], message: &Message) {
+    let texts = message.content.iter().enumerate().filter_map(|(part, content)| {
+        let (kind, text) = match content {
+            Part::Text { text, .. } => (DeltaKind::Text, text),
+            Part::Reasoning { text, .. } => (DeltaKind::Reasoning, text),
+            _ => return None,
+        };
+        Some(Delta { part, kind, text: text.clone() })
+    });
+    let texts: Vec<Delta> = texts.filter(|delta| !delta.text.is_empty()).collect();
+    assert_eq!(deltas, texts);
+}
+
+/// One call whose answer is `reply`.
+pub async fn answer_to(format: Format, reply: Reply) -> Outcome {
+    let fake = FakeModel::start().await;
+    fake.reply(reply);
+    call(&*format.model(&fake), request("Hello")).await
+}
+
+/// A short request of a user who says `text`.
+pub fn request(text: &str) -> Request {
+    Request {
+        model: "fake".to_owned(),
+        instructions: None,
+        messages: vec![Message::user(text)],
+        tools: Vec::new(),
+        options: ModelOptions::default(),
+    }
+}
+
+pub fn tool(name: &str) -> Tool {
+    Tool {
+        name: name.to_owned(),
+        description: format!("Does {name}."),
+        input_schema: json!({"type": "object"}),
+    }
+}
+
+pub fn assistant(content: Vec<Part>) -> Message {
+    Message { role: Role::Assistant, content }
+}
+
+pub fn tool_call(call_id: &str, tool: &str, arguments: Value) -> Part {
+    Part::ToolCall {
+        call_id: call_id.to_owned(),
+        tool: tool.to_owned(),
+        arguments,
+        malformed: None,
+    }
+}
