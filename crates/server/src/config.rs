@@ -19,6 +19,9 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
+use crate::db::DatabaseSettings;
+use crate::db::Sync;
+
 pub use environment::Environment;
 pub use reader::ConfigErrors;
 use reader::Reader;
@@ -42,7 +45,8 @@ pub struct Config {
     pub issuer: String,
     pub cors_origins: Vec<String>,
     pub metrics_address: Option<SocketAddr>,
-    pub database: Database,
+    pub database: DatabaseSettings,
+    pub listen: Listen,
     pub identity: Identity,
     pub models: Models,
     pub limits: Limits,
@@ -55,25 +59,6 @@ pub struct Config {
 pub enum Mode {
     Development,
     Production,
-}
-
-/// Where the data is. Enough for the commands that need nothing else.
-#[derive(Debug, Clone)]
-pub struct Database {
-    /// `postgresql://…` or `sqlite:…`; it may hold a password.
-    pub url: SecretString,
-    pub pool: u32,
-    pub sync: Sync,
-    pub listen: Listen,
-}
-
-/// How far SQLite goes to keep what it has committed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Sync {
-    /// It survives a crash of the machine.
-    Full,
-    /// It survives a crash of the process.
-    Normal,
 }
 
 /// How one process on PostgreSQL hears of what another did.
@@ -166,6 +151,7 @@ impl Config {
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
             database: database(&mut from),
+            listen: listen(&mut from),
             identity: identity(&mut from, mode),
             models: models(&mut from),
             limits: limits(&mut from),
@@ -176,13 +162,13 @@ impl Config {
     }
 }
 
-impl Database {
-    /// Reads the settings of the database alone.
-    pub fn load(env: impl Fn(&str) -> Option<String>) -> Result<Self, ConfigErrors> {
-        let mut from = Reader::new(env);
-        let database = database(&mut from);
-        from.finish(database)
-    }
+/// Reads the settings of the database alone, for the commands that need no others.
+pub fn load_database(
+    env: impl Fn(&str) -> Option<String>,
+) -> Result<DatabaseSettings, ConfigErrors> {
+    let mut from = Reader::new(env);
+    let database = database(&mut from);
+    from.finish(database)
 }
 
 impl Log {
@@ -209,24 +195,41 @@ fn issuer<E: Env>(from: &mut Reader<E>, mode: Mode, port: u16) -> String {
     given.unwrap_or_else(|| format!("http://localhost:{port}"))
 }
 
-fn database<E: Env>(from: &mut Reader<E>) -> Database {
+fn database<E: Env>(from: &mut Reader<E>) -> DatabaseSettings {
     let folder = from.text("AGENT_SERVER_DATA_DIR");
-    let folder = folder.trim_end_matches('/');
-    let url = from.optional("DATABASE_URL", urls::database);
-    let url = url.unwrap_or_else(|| format!("sqlite://{folder}/agent-server.db"));
-    let listen = from.optional("DATABASE_LISTEN_URL", |text| match text {
-        "off" => Ok(Listen::Off),
-        url => urls::database(url).map(|url| Listen::Url(url.into())),
-    });
-    Database {
+    let url = from.given("DATABASE_URL");
+    let url =
+        url.unwrap_or_else(|| format!("sqlite://{}/agent-server.db", folder.trim_end_matches('/')));
+    let syncs = [("full", Sync::Full), ("normal", Sync::Normal)];
+    let database = DatabaseSettings {
         url: url.into(),
         pool: from.number("DATABASE_POOL", 1..=1000),
-        sync: from.choice(
-            "DATABASE_SYNC",
-            &[("full", Sync::Full), ("normal", Sync::Normal)],
-            Sync::Full,
-        ),
-        listen: listen.unwrap_or(Listen::Database),
+        sync: from.choice("DATABASE_SYNC", &syncs, Sync::Full),
+    };
+    check_url(from, "DATABASE_URL", &database);
+    database
+}
+
+fn listen<E: Env>(from: &mut Reader<E>) -> Listen {
+    const NAME: &str = "DATABASE_LISTEN_URL";
+    match from.given(NAME) {
+        None => Listen::Database,
+        Some(off) if off == "off" => Listen::Off,
+        Some(url) => {
+            let url = SecretString::from(url);
+            check_url(
+                from,
+                NAME,
+                &DatabaseSettings { url: url.clone(), pool: 1, sync: Sync::Full },
+            );
+            Listen::Url(url)
+        }
+    }
+}
+
+fn check_url<E: Env>(from: &mut Reader<E>, name: &str, database: &DatabaseSettings) {
+    if let Err(error) = database.check() {
+        from.fault(name, error.to_string().trim_start_matches("DATABASE_URL "));
     }
 }
 
@@ -385,9 +388,9 @@ mod tests {
               TOKEN_SERVICE_URL: it must be a URL that begins with `https://` or `http://`
               AGENT_SERVER_CORS_ORIGINS: it must be a URL that begins with `https://` or `http://`
               METRICS_ADDRESS: it must be an address with a port, such as `127.0.0.1:9464`
-              DATABASE_URL: it is not a URL of a database; percent-encode the special characters of the password, or set PGPASSWORD instead
               DATABASE_POOL: it must be a whole number from 1 to 1000
               DATABASE_SYNC: it must be `full` or `normal`
+              DATABASE_URL: holds a sign that ends a part of a URL: percent-encode the password (`@` is `%40`, `:` `%3A`, `/` `%2F`, `?` `%3F`, `#` `%23`, `%` `%25`, a space `%20`), or leave it out and set PGPASSWORD
               ACCESS_TOKEN_TTL: it must be a whole number from 60 to 86400
               MANAGEMENT_CLIENT_SECRET: it is not set; run `agent-server setup-auth`, which makes it
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`

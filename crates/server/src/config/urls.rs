@@ -31,33 +31,6 @@ pub fn origin(text: &str) -> Result<String, String> {
     Ok(url.origin().ascii_serialization())
 }
 
-/// The URL of a database. A password with bare special characters is found out before it is taken for
-/// a host, a port or a path.
-pub fn database(text: &str) -> Result<String, String> {
-    if text.starts_with("sqlite:") {
-        return Ok(text.to_owned());
-    }
-    if !text.starts_with("postgres://") && !text.starts_with("postgresql://") {
-        return Err("it must begin with `postgresql://` or `sqlite://`".into());
-    }
-    let encode = "percent-encode the special characters of the password, or set PGPASSWORD instead";
-    let is_whole = |url: &Url| {
-        let after_host = &url[Position::AfterHost..];
-        url.fragment().is_none() && !after_host.contains('@') && are_escapes(text)
-    };
-    match Url::parse(text) {
-        Ok(url) if is_whole(&url) => Ok(text.to_owned()),
-        _ => Err(format!("it is not a URL of a database; {encode}")),
-    }
-}
-
-/// Whether each `%` begins an escape.
-fn are_escapes(text: &str) -> bool {
-    text.split('%')
-        .skip(1)
-        .all(|after| after.len() >= 2 && after.bytes().take(2).all(|byte| byte.is_ascii_hexdigit()))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -79,24 +52,5 @@ mod tests {
         {
             assert!(origin(wrong).is_err(), "{wrong}");
         }
-    }
-
-    #[test]
-    fn a_database_password_must_be_encoded() {
-        for right in [
-            "postgresql://u:p%40%23%2F%25%3F%20@db/agents?sslmode=require",
-            "postgres:///agents?host=/var/run/postgresql",
-            "postgres://u@[::1]:5432/agents",
-            "sqlite://./data/agent-server.db",
-            "sqlite::memory:",
-        ] {
-            assert_eq!(database(right).as_deref(), Ok(right));
-        }
-        for password in ["p#x", "p/x", "p?x", "p%x", "p%", "#", "a/b@c"] {
-            let fault = database(&format!("postgresql://u:{password}@db/agents")).unwrap_err();
-            assert!(fault.contains("percent-encode"), "{password}");
-            assert!(!fault.contains(password) || password == "#", "{fault}");
-        }
-        assert!(database("mysql://u@db/x").is_err());
     }
 }

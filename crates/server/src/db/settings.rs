@@ -39,6 +39,11 @@ pub(in crate::db) enum Target {
 }
 
 impl DatabaseSettings {
+    /// Says what is wrong with the URL, without connecting.
+    pub fn check(&self) -> Result<(), OpenError> {
+        self.target().map(drop)
+    }
+
     pub(in crate::db) fn target(&self) -> Result<Target, OpenError> {
         let url = self.url.expose_secret();
         match url.split_once(':') {
