@@ -6,6 +6,7 @@
 mod body;
 mod cors;
 mod cursor;
+pub mod docs;
 mod explain;
 mod guard;
 mod headers;
@@ -13,6 +14,7 @@ mod invalid;
 pub mod json;
 pub mod layers;
 pub mod observe;
+pub mod openapi;
 mod paging;
 mod params;
 mod problem;
