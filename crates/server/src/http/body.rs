@@ -39,16 +39,24 @@ async fn take<T>(request: Request, limits: &Limits) -> Result<T, Problem>
 where
     T: DeserializeOwned + ToSchema + 'static,
 {
+    parse(&read_json(request, limits).await?)
+}
+
+/// The bytes of a body that says it is JSON.
+pub async fn read_json(request: Request, limits: &Limits) -> Result<Bytes, Problem> {
     let is_json = is_json(request.headers())?;
     let bytes = read(request, limits).await?;
-    let bytes = match (is_json, bytes.is_empty()) {
-        (true, true) => return Err(empty()),
-        (false, true) => Bytes::from_static(b"{}"),
-        (true, false) => bytes,
-        (false, false) => return Err(unsupported(NEEDS_JSON)),
-    };
-    let value = json::parse_strict(&bytes)?;
-    json::read(value).map_err(Problem::invalid)
+    match (is_json, bytes.is_empty()) {
+        (true, true) => Err(empty()),
+        (false, true) => Ok(Bytes::from_static(b"{}")),
+        (true, false) => Ok(bytes),
+        (false, false) => Err(unsupported(NEEDS_JSON)),
+    }
+}
+
+/// The `T` that the bytes are, or all that is wrong with them.
+pub fn parse<T: DeserializeOwned + ToSchema + 'static>(bytes: &[u8]) -> Result<T, Problem> {
+    json::read(json::parse_strict(bytes)?).map_err(Problem::invalid)
 }
 
 /// Whether the request says that it holds JSON. One that says anything else is refused.

@@ -10,6 +10,7 @@ pub mod docs;
 mod explain;
 mod guard;
 mod headers;
+mod idempotency;
 mod invalid;
 pub mod json;
 pub mod layers;
@@ -26,6 +27,8 @@ mod suggest;
 
 pub use body::Body;
 pub use cursor::Cursors;
+pub use idempotency::IdempotencyKey;
+pub use idempotency::Keyed;
 pub use invalid::Invalid;
 pub use invalid::pointer_to;
 pub use paging::Page;

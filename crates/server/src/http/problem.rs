@@ -133,7 +133,9 @@ impl Problem {
         &self.0.detail
     }
 
-    fn errors(mut self, errors: Vec<Invalid>) -> Self {
+    /// Lists faults: on 400 and 422 only.
+    #[must_use]
+    pub fn errors(mut self, errors: Vec<Invalid>) -> Self {
         self.0.errors = errors;
         self
     }

@@ -1,0 +1,2 @@
+pub mod caller;
+pub mod scopes;

@@ -1,0 +1,3 @@
+pub struct AgentExecute;
+pub struct RunRead;
+pub struct RunWrite;
