@@ -3,6 +3,7 @@
 //! Only what the compiler and clippy cannot see belongs here.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+use std::collections::BTreeSet;
 use std::fs;
 use std::path::Path;
 use std::path::PathBuf;
@@ -93,6 +94,35 @@ fn migrations_come_in_pairs_with_a_way_back() {
             && text.lines().any(|it| it.trim() == "-- DOWN"))
     });
     assert_none(breaches.map(|it| format!("{} lacks `-- UP` or `-- DOWN`", shown(&it))).collect());
+}
+
+/// The `type` of a problem is the address of its page.
+#[test]
+fn problems_have_pages_and_pages_have_problems() {
+    let calls = ["Problem::new(", "Problem::not_found(", "Problem::conflict(", "Self::new("];
+    let mut used = BTreeSet::new();
+    for path in sources("crates/server/src") {
+        let text = fs::read_to_string(&path).unwrap();
+        let text = without_tests(&text);
+        used.extend(calls.iter().flat_map(|call| text.split(call).skip(1)).filter_map(slug));
+    }
+    let pages = files(&root().join("docs/problems"));
+    let pages: BTreeSet<String> =
+        pages.iter().map(|it| it.file_stem().unwrap().to_str().unwrap().to_owned()).collect();
+    let lonely = used.symmetric_difference(&pages);
+    assert_none(
+        lonely
+            .map(|it| format!("docs/problems/{it}.md, or the code that answers it, is missing"))
+            .collect(),
+    );
+}
+
+/// The kind of problem among the arguments that `text` begins with, if it is written there.
+fn slug(text: &str) -> Option<String> {
+    let literal = text.split(')').next()?.split('"').nth(1)?;
+    let is_slug = literal == "unavailable" || literal.contains('-');
+    let is_slug = is_slug && literal.bytes().all(|it| it.is_ascii_lowercase() || it == b'-');
+    is_slug.then(|| literal.to_owned())
 }
 
 /// A page that says "shown by `name`" points at a test that exists.

@@ -14,8 +14,10 @@ mod idempotency;
 mod invalid;
 pub mod json;
 pub mod layers;
+pub mod listen;
 pub mod observe;
 pub mod openapi;
+
 mod paging;
 mod params;
 mod problem;
