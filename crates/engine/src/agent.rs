@@ -68,7 +68,8 @@ pub enum Step {
     Record(Event),
     /// Wait, record [`ModelStarted`], ask the model, record what came of it.
     CallModel(ModelCall),
-    /// Record each [`ToolStarted`], call the tools, record each [`ToolFinished`]. Never empty.
+    /// Record each [`ToolStarted`], call the tools, record each
+    /// [`ToolFinished`](crate::ToolFinished). Never empty.
     CallTools(Vec<ToolCall>),
     /// Apply and record this; it is the last event.
     Finish(RunFinished),
