@@ -6,6 +6,7 @@
 
 mod agent;
 mod event;
+mod outcome;
 mod retry;
 mod tool;
 
@@ -15,6 +16,11 @@ pub use agent::ModelCall;
 pub use agent::Step;
 pub use agent::ToolCall;
 pub use event::*;
+pub use outcome::Outcome;
+pub use outcome::Output;
+pub use outcome::RunError;
+pub use outcome::RunErrorKind;
+pub use outcome::Usage;
 pub use retry::RetryPolicy;
 pub use tool::Effect;
 pub use tool::ToolSpec;
