@@ -7,7 +7,11 @@ mod tasks;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use secrecy::ExposeSecret;
+
 use crate::config::Config;
+use crate::db::Db;
+use crate::db::OpenError;
 use crate::http::Cursors;
 
 pub use clock::Clock;
@@ -22,6 +26,7 @@ pub struct App(Arc<Parts>);
 #[derive(Debug)]
 pub struct Parts {
     pub config: Config,
+    pub db: Db,
     pub clock: Clock,
     pub ids: Ids,
     pub tasks: Tasks,
@@ -29,6 +34,14 @@ pub struct Parts {
 }
 
 impl App {
+    /// Opens what the settings name.
+    pub async fn start(config: Config) -> Result<Self, OpenError> {
+        let db = Db::open(&config.database).await?;
+        let cursors = Cursors::new(config.identity.encryption_key.expose_secret().as_bytes());
+        let (clock, ids, tasks) = (Clock::System, Ids::Random, Tasks::default());
+        Ok(Self::new(Parts { config, db, clock, ids, tasks, cursors }))
+    }
+
     pub fn new(parts: Parts) -> Self {
         Self(Arc::new(parts))
     }

@@ -8,3 +8,7 @@ pub mod app;
 pub mod config;
 pub mod db;
 pub mod http;
+
+// Band 3: what puts the others together.
+pub mod commands;
+pub mod router;

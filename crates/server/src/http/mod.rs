@@ -10,6 +10,7 @@ pub mod docs;
 mod explain;
 mod guard;
 mod headers;
+pub mod health;
 mod idempotency;
 mod invalid;
 pub mod json;

@@ -1,0 +1,76 @@
+//! The command line: one file per command.
+
+mod logging;
+mod serve;
+pub mod terminal;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::Subcommand;
+
+use crate::config::Environment;
+
+/// What a command may fail with; its message and its causes are shown.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+const EXAMPLES: &str = "\
+Examples:
+  agent-server dev                  A server to try, with an embedded database and a demo agent
+  agent-server setup-auth           Keys and the first client, into .env
+  agent-server doctor               What is wrong with the settings, and how to mend it
+  agent-server migrate up           The tables, before the first start and with each release
+  agent-server serve                The server
+
+Settings are environment variables, or lines of a file .env in the working directory.";
+
+/// Runs AI agents for other programs, durably, behind its own OAuth 2.1 server.
+#[derive(Debug, Parser)]
+#[command(name = "agent-server", version, after_help = EXAMPLES, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Start the server
+    #[command(after_help = serve::HELP)]
+    Serve,
+}
+
+/// Runs the command that the process was started with. 0: done; 1: it failed; 2: it was misspelt.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli.command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            terminal::failure(&*failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> Result<(), Failure> {
+    // Fails only if there is a provider already, which is as good.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    let env = Environment::read()?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    runtime.block_on(async {
+        match command {
+            Command::Serve => serve::run(&env).await,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_commands_are_well_formed() {
+        Cli::command().debug_assert();
+    }
+}

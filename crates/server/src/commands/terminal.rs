@@ -1,0 +1,39 @@
+//! What commands say to people: plain text, with colour on a terminal that wants it.
+//!
+//! `NO_COLOR` and its kin are respected. A closed pipe is no reason to fail.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::io::Write;
+
+use anstyle::AnsiColor;
+use anstyle::Style;
+
+const GOOD: Style = AnsiColor::Green.on_default().bold();
+const BAD: Style = AnsiColor::Red.on_default().bold();
+
+/// One line of what was asked for.
+pub fn line(text: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// One line that says that something is as it should be.
+pub fn good(what: impl Display, detail: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{GOOD}ok  {GOOD:#} {what}: {detail}");
+}
+
+/// One line that says that something is not as it should be, and the way out.
+pub fn bad(what: impl Display, detail: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{BAD}FAIL{BAD:#} {what}: {detail}");
+}
+
+/// Why the command failed, and what caused it.
+pub fn failure(error: &(dyn Error + 'static)) {
+    let mut out = anstream::stderr();
+    let _ = writeln!(out, "{BAD}error:{BAD:#} {error}");
+    let mut next = error.source();
+    while let Some(cause) = next {
+        let _ = writeln!(out, "  because {cause}");
+        next = cause.source();
+    }
+}
