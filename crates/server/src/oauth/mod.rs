@@ -1,2 +1,0 @@
-pub mod caller;
-pub mod scopes;

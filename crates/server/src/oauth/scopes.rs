@@ -1,3 +1,0 @@
-pub struct AgentExecute;
-pub struct RunRead;
-pub struct RunWrite;
