@@ -12,13 +12,16 @@
 //! ```
 //!
 //! A store function takes `&mut Conn<'_>` and runs one SQL text on either database with
-//! [`on!`](crate::on). Nothing here makes or changes tables.
+//! [`on!`](crate::on). Nothing here makes or changes tables but [`migrate`],
+//! when told to.
 
 mod at;
 mod conn;
+mod file_lock;
 mod id;
 mod json;
 mod lanes;
+pub mod migrate;
 mod open;
 mod postgres;
 mod settings;
@@ -35,6 +38,7 @@ pub use conn::Conn;
 pub use conn::Done;
 pub use conn::Link;
 pub use conn::Plain;
+pub use file_lock::FileLock;
 pub use id::Id;
 pub use json::Json;
 pub use open::OpenError;

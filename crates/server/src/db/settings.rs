@@ -8,6 +8,7 @@ use secrecy::SecretString;
 use sqlx::postgres::PgConnectOptions;
 use url::Url;
 
+use crate::db::Dialect;
 use crate::db::OpenError;
 
 /// The settings of the database.
@@ -53,6 +54,14 @@ impl DatabaseSettings {
             }
             _ => Err(OpenError::Scheme),
         }
+    }
+
+    /// Which database the URL points at.
+    pub fn dialect(&self) -> Result<Dialect, OpenError> {
+        self.target().map(|target| match target {
+            Target::Postgres(_) => Dialect::Postgres,
+            Target::Sqlite(_) => Dialect::Sqlite,
+        })
     }
 
     /// The file of the embedded database, if it is one.
