@@ -21,14 +21,14 @@ pub fn router(app: &App) -> Result<Router, DocsError> {
     // Probes are answered however much there is to do.
     let probes = if app.config.metrics_address.is_none() { probes() } else { health::router() };
     let routes = routes.merge(Router::from(probes));
-    let routes = layers::wrap(routes, app.ids.clone(), &app.config.cors_origins);
+    let routes = layers::wrap(routes, app.ids.apart(), &app.config.cors_origins);
     Ok(routes.with_state(app.clone()))
 }
 
 /// Only `/metrics`, for an address of its own.
 pub fn metrics(app: &App) -> Router {
     let (routes, _) = health::metrics_router().split_for_parts();
-    layers::wrap(routes, app.ids.clone(), &[]).with_state(app.clone())
+    layers::wrap(routes, app.ids.apart(), &[]).with_state(app.clone())
 }
 
 /// What the server says of its routes.

@@ -21,6 +21,15 @@ impl Ids {
         Self::Counting(Arc::default())
     }
 
+    /// Ids of the same kind with a count of their own, for what should not use up these.
+    #[must_use]
+    pub fn apart(&self) -> Self {
+        match self {
+            Self::Random => Self::Random,
+            Self::Counting(_) => Self::counting(),
+        }
+    }
+
     /// The next id: greater than every id that this process made before.
     pub fn next(&self) -> Id {
         const FIRST: u128 = 0x0190_0000_0000_7000_8000_0000_0000_0000;

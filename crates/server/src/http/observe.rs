@@ -21,6 +21,9 @@ const BUCKETS: &[f64] = &[
     0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 600.0,
 ];
 
+/// Asked every few seconds by machines: not worth a line as long as all is well.
+const PROBES: [&str; 4] = ["/health", "/ready", "/api/health", "/metrics"];
+
 /// Logs and measures the request until its answer begins; the length of a stream is not its duration.
 ///
 /// The route is written, never the path: paths hold ids, and queries hold more.
@@ -41,6 +44,9 @@ fn report(method: &'static str, route: &str, status: u16, took: Duration) {
         ("status", status.to_string()),
     ];
     histogram!(DURATION, &labels).record(took);
+    if PROBES.contains(&route) && status == 200 {
+        return;
+    }
     let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
     info!(
         http.method = method,

@@ -1,0 +1,125 @@
+//! The program as a shell sees it: what it prints, and how it ends.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+use std::path::Path;
+use std::process::Command;
+use std::process::Output;
+
+use tempfile::TempDir;
+
+const KEYS: [(&str, &str); 3] = [
+    ("MANAGEMENT_CLIENT_SECRET", "ags_0123456789012345678901234567"),
+    ("TOKEN_SERVICE_PRIVATE_KEY", "{}"),
+    ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
+];
+
+#[test]
+fn help_is_there_for_the_program_and_each_command() {
+    let folder = folder();
+    let help = run(folder.path(), &["--help"], &[]);
+    assert_eq!(help.status.code(), Some(0));
+    let text = out(&help);
+    assert!(text.contains("Examples:"), "{text}");
+
+    let commands = text.lines().skip_while(|line| *line != "Commands:").skip(1);
+    let commands: Vec<_> = commands.map_while(|line| line.split_whitespace().next()).collect();
+    assert!(commands.contains(&"serve"), "{commands:?}");
+    for command in commands.into_iter().filter(|command| *command != "help") {
+        let help = run(folder.path(), &[command, "--help"], &[]);
+        assert_eq!(help.status.code(), Some(0), "{command}");
+        assert!(out(&help).contains("Examples:"), "{command} shows no example");
+    }
+}
+
+#[test]
+fn the_version_is_that_of_the_package() {
+    let version = run(folder().path(), &["--version"], &[]);
+
+    assert_eq!(out(&version), concat!("agent-server ", env!("CARGO_PKG_VERSION"), "\n"));
+}
+
+#[test]
+fn a_misspelt_command_ends_with_2() {
+    let folder = folder();
+    for arguments in [&["srve"][..], &["serve", "--prot"], &[]] {
+        let output = run(folder.path(), arguments, &[]);
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}");
+        assert!(err(&output).contains("Usage:"), "{arguments:?}");
+    }
+}
+
+#[test]
+fn wrong_settings_end_with_1_and_are_named_without_their_values() {
+    let mut settings = KEYS.to_vec();
+    settings.extend([("PORT", "hunter2"), ("DATABASE_URL", "postgresql://u:hunter2@x@db/a")]);
+
+    let output = run(folder().path(), &["serve"], &settings);
+
+    assert_eq!(output.status.code(), Some(1));
+    let text = err(&output);
+    assert!(text.contains("PORT: it must be a whole number"), "{text}");
+    assert!(text.contains("DATABASE_URL: "), "{text}");
+    assert!(!text.contains("hunter2") && !out(&output).contains("hunter2"));
+}
+
+#[test]
+fn a_file_beside_it_is_read_and_the_environment_wins_over_it() {
+    let folder = folder();
+    std::fs::write(folder.path().join(".env"), "PORT=wrong\nLOG_FORMAT=wrong\n").unwrap();
+
+    let text = err(&run(folder.path(), &["serve"], &[("PORT", "3001")]));
+
+    assert!(text.contains("LOG_FORMAT: ") && !text.contains("PORT: "), "{text}");
+}
+
+#[test]
+fn a_file_that_cannot_be_read_is_named_with_its_line() {
+    let folder = folder();
+    std::fs::write(folder.path().join(".env"), "PORT=3000\nhunter2\n").unwrap();
+
+    let text = err(&run(folder.path(), &["serve"], &[]));
+
+    assert!(text.contains(".env: line 2"), "{text}");
+    assert!(!text.contains("hunter2"), "{text}");
+}
+
+#[test]
+fn a_database_that_is_not_there_stops_the_start_with_the_way_out() {
+    let output = run(folder().path(), &["serve"], &KEYS);
+
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).contains("agent-server migrate up"), "{}", err(&output));
+}
+
+#[test]
+fn what_is_no_terminal_gets_no_colour() {
+    let folder = folder();
+    for arguments in [&["--help"][..], &["serve"], &["nope"]] {
+        let output = run(folder.path(), arguments, &[]);
+        assert!(!out(&output).contains('\x1b') && !err(&output).contains('\x1b'), "{arguments:?}");
+    }
+}
+
+/// Runs the program in `folder`, with these settings and no others.
+fn run(folder: &Path, arguments: &[&str], settings: &[(&str, &str)]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_agent-server"))
+        .args(arguments)
+        .current_dir(folder)
+        .env_clear()
+        .envs(settings.iter().copied())
+        .output()
+        .unwrap()
+}
+
+fn folder() -> TempDir {
+    tempfile::tempdir().unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
