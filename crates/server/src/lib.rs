@@ -7,7 +7,13 @@
 pub mod app;
 pub mod config;
 pub mod db;
+pub mod definitions;
 pub mod http;
+
+// Band 2: features, each of which uses only those before it.
+pub mod tools;
+
+pub mod agents;
 
 // Band 3: what puts the others together.
 pub mod commands;

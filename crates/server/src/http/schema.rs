@@ -9,6 +9,7 @@ use std::sync::RwLock;
 
 use jsonschema::Draft;
 use jsonschema::Validator;
+use jsonschema::error::ValidationErrorKind;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
@@ -49,7 +50,12 @@ impl Schema {
             .should_validate_formats(true)
             .build(&document)
             .map_err(|error| {
-                let detail = format!("this is not a JSON Schema: {}", error.masked());
+                let detail = match error.kind() {
+                    ValidationErrorKind::Referencing(_) => {
+                        String::from("a `$ref` of this schema leads to nothing inside it")
+                    }
+                    _ => format!("this is not a JSON Schema: {}", error.masked()),
+                };
                 Invalid::new(error.instance_path().as_str(), "bad_schema", detail)
             })?;
         Ok(Self { document, validator })

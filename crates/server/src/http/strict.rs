@@ -33,6 +33,12 @@ impl From<Malformed> for Problem {
     }
 }
 
+impl From<Malformed> for Invalid {
+    fn from(Malformed(fault): Malformed) -> Self {
+        fault
+    }
+}
+
 /// Reads one JSON value.
 ///
 /// Refused beyond what the grammar refuses: text that is not UTF-8, members that come twice, NUL,

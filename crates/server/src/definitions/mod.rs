@@ -1,0 +1,33 @@
+//! What agents, workflows, tools and databases have in common: they are rows that people write, by the
+//! API or in SQL, that are understood by one pure function, and of which each content is a version.
+//!
+//! This knows no kind of definition. What the members of one mean, its feature says.
+
+mod body;
+mod document;
+mod name;
+mod reader;
+pub mod store;
+
+pub use body::body_schema;
+pub use document::Document;
+pub use name::check_name;
+pub use reader::Reader;
+pub use reader::in_order;
+pub use reader::member_of;
+pub use reader::members_of;
+
+use crate::db::At;
+
+/// One content that a definition had.
+#[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
+pub struct Version {
+    pub version: i64,
+    pub content_hash: String,
+    /// The canonical text of its [`Document`].
+    pub content: String,
+    /// Who made it; unknown if that was done in SQL.
+    pub created_by: Option<String>,
+    pub note: Option<String>,
+    pub created_at: At,
+}

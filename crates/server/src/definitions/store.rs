@@ -1,0 +1,106 @@
+//! The history of definitions, and the numbers that tell replicas when to look again.
+
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::definitions::Version;
+use crate::on;
+
+/// The number that every change of the table `name` raises.
+pub async fn find_revision(conn: &mut Conn<'_>, name: &str) -> Result<i64, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, i64>("SELECT revision FROM revisions WHERE name = $1")
+        .bind(name)
+        .fetch_one(c)
+        .await)
+}
+
+/// Adds a version to the history of a definition of kind `kind`.
+pub async fn insert_version(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &str,
+    id: Id,
+    version: &Version,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "INSERT INTO definition_versions
+                 (tenant_id, kind, definition_id, version, content_hash, content, created_by, note, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+        )
+        .bind(tenant)
+        .bind(kind)
+        .bind(id)
+        .bind(version.version)
+        .bind(&version.content_hash)
+        .bind(&version.content)
+        .bind(&version.created_by)
+        .bind(&version.note)
+        .bind(version.created_at)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Finds one version of a definition, also of one that was deleted.
+pub async fn find_version(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &str,
+    id: Id,
+    version: i64,
+) -> Result<Option<Version>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, Version>(
+            "SELECT version, content_hash, content, created_by, note, created_at
+             FROM definition_versions
+             WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND version = $4",
+        )
+        .bind(tenant)
+        .bind(kind)
+        .bind(id)
+        .bind(version)
+        .fetch_optional(c)
+        .await)
+}
+
+/// Lists versions, newest first: at most `rows`, those before the version `before`.
+pub async fn list_versions(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &str,
+    id: Id,
+    before: i64,
+    rows: i64,
+) -> Result<Vec<Version>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, Version>(
+            "SELECT version, content_hash, content, created_by, note, created_at
+             FROM definition_versions
+             WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND version < $4
+             ORDER BY version DESC
+             LIMIT $5",
+        )
+        .bind(tenant)
+        .bind(kind)
+        .bind(id)
+        .bind(before)
+        .bind(rows)
+        .fetch_all(c)
+        .await)
+}
+
+/// The number of the newest version; 0 if there is none.
+pub async fn find_last_version(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &str,
+    id: Id,
+) -> Result<i64, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, i64>(
+            "SELECT COALESCE(MAX(version), 0) FROM definition_versions
+             WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3",
+        )
+        .bind(tenant)
+        .bind(kind)
+        .bind(id)
+        .fetch_one(c)
+        .await)
+}

@@ -1,0 +1,104 @@
+//! Tells a model what time it is.
+
+use chrono::FixedOffset;
+use chrono::SecondsFormat;
+use engine::Effect;
+use engine::ToolSpec;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::future::ready;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::db::At;
+use crate::tools::Tool;
+use crate::tools::ToolContext;
+
+/// `current_time`: the time of the call, in UTC or at a given offset from it.
+#[derive(Debug)]
+pub struct CurrentTime(ToolSpec);
+
+impl CurrentTime {
+    pub fn new() -> Result<Self, String> {
+        let tool = llm::Tool {
+            name: "current_time".to_owned(),
+            description: "Tells the current date and time.".to_owned(),
+            input_schema: json!({
+                "type": "object",
+                "properties": {
+                    "timezone": {
+                        "type": ["string", "null"],
+                        "description": "An offset from UTC such as `+02:00`; UTC if left out.",
+                        "pattern": "^(UTC|Z|[+-][0-9]{2}:[0-9]{2})$"
+                    }
+                },
+                "additionalProperties": false
+            }),
+        };
+        ToolSpec::new(tool, None, Effect::Read).map(Self)
+    }
+}
+
+impl Tool for CurrentTime {
+    fn spec(&self) -> &ToolSpec {
+        &self.0
+    }
+
+    fn call<'a>(
+        &'a self,
+        context: &'a ToolContext,
+        arguments: Value,
+    ) -> BoxFuture<'a, Result<Value, String>> {
+        let timezone = arguments.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
+        ready(tell(context.now, timezone).map(|now| json!({ "now": now }))).boxed()
+    }
+}
+
+/// `now` with the time of day at `timezone`.
+fn tell(now: At, timezone: &str) -> Result<String, String> {
+    if matches!(timezone, "UTC" | "Z") {
+        return Ok(now.to_string());
+    }
+    let offset: FixedOffset = timezone
+        .parse()
+        .map_err(|_| format!("`{timezone}` is no offset from UTC such as `+02:00`"))?;
+    Ok(now.time().with_timezone(&offset).to_rfc3339_opts(SecondsFormat::AutoSi, false))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::db::Id;
+    use crate::db::TenantId;
+
+    #[tokio::test]
+    async fn it_tells_the_time_of_the_call() {
+        check(json!({}), Ok("2026-11-25T10:00:00Z")).await;
+        check(json!({"timezone": null}), Ok("2026-11-25T10:00:00Z")).await;
+        check(json!({"timezone": "UTC"}), Ok("2026-11-25T10:00:00Z")).await;
+        check(json!({"timezone": "-09:30"}), Ok("2026-11-25T00:30:00-09:30")).await;
+    }
+
+    #[tokio::test]
+    async fn an_offset_that_there_is_not_is_said_to_the_model() {
+        check(
+            json!({"timezone": "+99:00"}),
+            Err("`+99:00` is no offset from UTC such as `+02:00`"),
+        )
+        .await;
+    }
+
+    async fn check(arguments: Value, expected: Result<&str, &str>) {
+        let context = ToolContext {
+            tenant: TenantId::default(),
+            subject: "client:test".to_owned(),
+            run_id: Id::new(uuid::Uuid::nil()),
+            call_id: "call_1".to_owned(),
+            effect_id: "e".to_owned(),
+            now: "2026-11-25T10:00:00Z".parse().unwrap(),
+        };
+        let answer = CurrentTime::new().unwrap().call(&context, arguments).await;
+        let expected = expected.map(|now| json!({ "now": now })).map_err(str::to_owned);
+        assert_eq!(answer, expected);
+    }
+}
