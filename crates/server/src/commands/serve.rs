@@ -15,7 +15,6 @@ use crate::commands::Failure;
 use crate::commands::logging;
 use crate::config::Config;
 use crate::config::Environment;
-use crate::db::migrate::check_head;
 use crate::http::listen;
 use crate::http::observe;
 use crate::router;
@@ -40,7 +39,6 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
         info!("MASTRA_JWT_SECRET is set and not used: nothing here is signed with a shared secret");
     }
     let app = App::start(config).await?;
-    check_head(&app.db).await?;
     serve(app).await
 }
 

@@ -1,0 +1,318 @@
+//! From what a row or a body says to an agent: one function for both.
+
+use std::collections::BTreeSet;
+
+use auth::scope::Scope;
+use serde_json::Map;
+use serde_json::Value;
+use utoipa::PartialSchema;
+use utoipa::ToSchema;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::Schema as OpenApiSchema;
+
+use crate::agents::content::AgentContent;
+use crate::agents::content::Approval;
+use crate::agents::content::ModelNames;
+use crate::agents::instructions::Instructions;
+use crate::definitions::Document;
+use crate::definitions::Reader;
+use crate::definitions::body_schema;
+use crate::definitions::check_name;
+use crate::http::Invalid;
+use crate::http::schema::Schema;
+
+/// That an agent may name.
+const MODELS: usize = 8;
+
+/// Of the metadata, as JSON.
+const METADATA_BYTES: usize = 16 * 1024;
+const METADATA_DEPTH: usize = 8;
+
+/// A definition as it is understood.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Normalised {
+    pub content: AgentContent,
+    /// The same for the history: without defaults, and with what was not understood as it was given.
+    pub document: Document,
+    pub is_active: bool,
+    /// What is wrong with it by itself, in the order of the places. None: it can be used, if all that
+    /// it refers to is there.
+    pub problems: Vec<Invalid>,
+}
+
+/// A new agent, as a body describes it. Only its schema is used.
+#[derive(Debug)]
+pub enum NewAgent {}
+
+impl PartialSchema for NewAgent {
+    fn schema() -> RefOr<OpenApiSchema> {
+        let required = ["name", "display_name", "instructions"];
+        body_schema::<AgentContent>(&required, "A new agent. `null` stands for the default.")
+    }
+}
+
+impl ToSchema for NewAgent {
+    fn schemas(schemas: &mut Vec<(String, RefOr<OpenApiSchema>)>) {
+        AgentContent::schemas(schemas);
+    }
+}
+
+/// Understands `given`, of which `unreadable` is already known to be no JSON.
+///
+/// A member that breaks a rule keeps its value; one of another type has its default. Whether what
+/// the agent refers to exists is not seen here.
+pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised {
+    let mut reader = Reader::new::<NewAgent>(given, unreadable);
+    let content = AgentContent {
+        name: reader.take("name"),
+        display_name: reader.take("display_name"),
+        description: reader.take("description"),
+        instructions: reader.take("instructions"),
+        model: reader.take("model"),
+        model_options: reader.take("model_options"),
+        tools: reader.take("tools"),
+        agents: reader.take("agents"),
+        workflows: reader.take("workflows"),
+        rag_databases: reader.take("rag_databases"),
+        memory: reader.take("memory"),
+        context_schema: reader.take("context_schema"),
+        output_schema: reader.take("output_schema"),
+        limits: reader.take("limits"),
+        scopes: reader.take("scopes"),
+        metadata: reader.take("metadata"),
+    };
+    let is_active = reader.take::<Option<bool>>("is_active").unwrap_or(true);
+    for faults in broken_rules(&content) {
+        reader.report(faults);
+    }
+    let (document, problems) = reader.finish(&content, &AgentContent::default());
+    Normalised { content, document, is_active, problems }
+}
+
+/// What the rules that no schema knows find wrong with each member.
+fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
+    [
+        check_name(&content.name).err().into_iter().collect(),
+        models(content),
+        tools(content),
+        duplicates("/agents", content.agents.iter().map(String::as_str)),
+        duplicates("/workflows", content.workflows.iter().map(String::as_str)),
+        duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str)),
+        Instructions::new(&content.instructions, content.context_schema.as_ref())
+            .err()
+            .unwrap_or_default(),
+        output_schema(content),
+        scopes(content),
+        metadata(&content.metadata),
+    ]
+}
+
+fn models(content: &AgentContent) -> Vec<Invalid> {
+    let places = content.model.as_ref().map(ModelNames::places).unwrap_or_default();
+    if places.len() > MODELS {
+        return vec![Invalid::new("/model", "too_many", "must have at most 8 items")];
+    }
+    let is_wrong =
+        |name: &str| name.is_empty() || name.len() > 200 || name.contains(char::is_whitespace);
+    let fault = |at| Invalid::new(at, "bad_format", "a model is 1 to 200 bytes without spaces");
+    places.into_iter().filter(|(_, name)| is_wrong(name)).map(|(at, _)| fault(at)).collect()
+}
+
+fn tools(content: &AgentContent) -> Vec<Invalid> {
+    let mut faults = duplicates("/tools", content.tools.iter().map(|tool| tool.name.as_str()));
+    for (index, tool) in content.tools.iter().enumerate() {
+        if tool.approval != Approval::Never {
+            let detail = "this server cannot ask for approval yet; only `never` has an effect";
+            faults.push(Invalid::new(format!("/tools/{index}/approval"), "not_supported", detail));
+        }
+    }
+    faults
+}
+
+/// Names count without regard to case.
+fn duplicates<'n>(list: &str, names: impl Iterator<Item = &'n str>) -> Vec<Invalid> {
+    let mut seen = BTreeSet::new();
+    let is_double = |name: &str| !seen.insert(name.to_ascii_lowercase());
+    let doubles: Vec<_> = names.map(is_double).collect();
+    let fault = |index| Invalid::new(format!("{list}/{index}"), "not_unique", "is named twice");
+    doubles
+        .iter()
+        .enumerate()
+        .filter(|(_, double)| **double)
+        .map(|(index, _)| fault(index))
+        .collect()
+}
+
+fn output_schema(content: &AgentContent) -> Vec<Invalid> {
+    let schema = content.output_schema.clone().map(Schema::compile);
+    let fault = schema.and_then(Result::err);
+    fault.map(|fault| fault.under("/output_schema")).into_iter().collect()
+}
+
+fn scopes(content: &AgentContent) -> Vec<Invalid> {
+    let fault = |(index, scope): (usize, &String)| {
+        let error = scope.parse::<Scope>().err()?;
+        Some(Invalid::new(format!("/scopes/{index}"), "bad_scope", error))
+    };
+    content.scopes.iter().enumerate().filter_map(fault).collect()
+}
+
+fn metadata(metadata: &Map<String, Value>) -> Vec<Invalid> {
+    let depth = 1 + metadata.values().map(depth).max().unwrap_or_default();
+    let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
+    let fault = |code, detail| vec![Invalid::new("/metadata", code, detail)];
+    if bytes > METADATA_BYTES {
+        return fault("too_long", "must have at most 16384 bytes as JSON");
+    }
+    if depth > METADATA_DEPTH {
+        return fault("too_deep", "must have at most 8 levels");
+    }
+    Vec::new()
+}
+
+/// How many objects and lists stand in each other.
+fn depth(value: &Value) -> usize {
+    match value {
+        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
+        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use expect_test::Expect;
+    use expect_test::expect;
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn the_agent_of_the_original_is_understood() {
+        let normal = normalised(json!({
+            "name": "dynamic-agent",
+            "display_name": "Dynamic Agent",
+            "instructions": "You are a dynamic agent",
+            "model": "gpt-5",
+            "tools": ["tool1", "tool2"],
+            "scopes": ["agent.execute"],
+            "is_active": true
+        }));
+
+        assert_eq!(normal.problems, []);
+        assert_eq!(normal.content.limits, engine::Limits::default());
+        assert_eq!(
+            normal.document.text(),
+            r#"{"display_name":"Dynamic Agent","instructions":"You are a dynamic agent","model":"gpt-5","name":"dynamic-agent","scopes":["agent.execute"],"tools":["tool1","tool2"]}"#
+        );
+    }
+
+    #[test]
+    fn what_means_the_same_is_the_same_version() {
+        let short = normalised(
+            json!({"name": "a", "display_name": "A", "instructions": "", "tools": ["t"]}),
+        );
+        let long = normalised(json!({
+            "name": "a", "display_name": "A", "instructions": "", "description": "", "model": null,
+            "model_options": {"temperature": null, "tool_choice": "auto", "parallel_tool_calls": true},
+            "tools": [{"name": "t", "approval": "never"}], "limits": {"max_steps": 20}, "is_active": false,
+        }));
+
+        assert_eq!(short.document.hash(), long.document.hash());
+        assert!(short.is_active && !long.is_active);
+    }
+
+    #[test]
+    fn normalising_twice_changes_nothing() {
+        let once = normalised(json!({
+            "name": "a b", "display_name": 5, "model_options": {"temperature": 1, "x": 1},
+            "limits": {"max_steps": 5}, "model": ["a"], "memory": {"last_messages": 3},
+        }));
+
+        let twice = normalise(once.document.clone(), Vec::new());
+
+        assert_eq!(once, twice);
+    }
+
+    #[test]
+    fn everything_wrong_is_said_at_once() {
+        check(
+            json!({
+                "name": "my agent", "display_nmae": "x", "display_name": "", "instructions": "x",
+                "tools": ["t", {"name": "T"}, {"name": "u", "approval": "always"}],
+                "model": [], "limits": {"max_steps": 0}, "scopes": ["agent.execute", "Agent", "agent.run"],
+                "context_schema": "no", "output_schema": {"type": "objekt"}, "memory": {"last": 1},
+                "model_options": {"temperature": 3, "tool_choice": "maybe"},
+                "metadata": {"a": [[[[[[[[1]]]]]]]]}, "is_active": "yes"
+            }),
+            expect![[r#"
+                /context_schema wrong_type: must be an object or null, not a string
+                /display_name too_short: must not be empty
+                /display_nmae unknown_member: there is no such member; did you mean `display_name`?
+                /is_active wrong_type: must be a boolean or null, not a string
+                /limits/max_steps out_of_range: must be at least 1
+                /memory/last unknown_member: there is no such member
+                /metadata too_deep: must have at most 8 levels
+                /model not_valid: must not be empty
+                /model_options/temperature out_of_range: must be at most 2
+                /model_options/tool_choice not_one_of: must be one of `auto`, `required` or `none`
+                /name bad_format: a name is a letter, then letters, digits, `_` and `-`
+                /output_schema/type bad_schema: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword
+                /scopes/1 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
+                /scopes/2 bad_scope: agent has no such action; it has read, write, execute
+                /tools/1 not_unique: is named twice
+                /tools/2/approval not_supported: this server cannot ask for approval yet; only `never` has an effect"#]],
+        );
+    }
+
+    #[test]
+    fn required_members_are_missed() {
+        check(
+            json!({}),
+            expect![[r#"
+            /display_name missing_member: is required
+            /instructions missing_member: is required
+            /name missing_member: is required"#]],
+        );
+    }
+
+    #[test]
+    fn a_value_that_breaks_a_rule_is_still_shown() {
+        let normal = normalised(json!({"name": "my agent", "limits": {"max_steps": 5000}}));
+
+        assert_eq!(normal.content.name, "my agent");
+        assert_eq!(normal.content.limits.max_steps, 5000);
+    }
+
+    #[test]
+    fn what_is_not_understood_is_kept_for_the_history() {
+        let normal = normalised(json!({"name": "a", "tools": {"x": 1}}));
+
+        assert!(normal.content.tools.is_empty());
+        assert_eq!(normal.document.get("tools"), Some(&json!({"x": 1})));
+    }
+
+    #[test]
+    fn much_metadata_is_refused() {
+        let normal = normalised(json!({"metadata": {"a": "x".repeat(20_000)}}));
+
+        assert!(
+            normal
+                .problems
+                .iter()
+                .any(|fault| fault.pointer == "/metadata" && fault.code == "too_long")
+        );
+    }
+
+    fn normalised(value: Value) -> Normalised {
+        normalise(Document::new(value.as_object().unwrap().clone()), Vec::new())
+    }
+
+    #[track_caller]
+    fn check(value: Value, expected: Expect) {
+        let faults = normalised(value).problems.into_iter();
+        let lines: Vec<_> =
+            faults.map(|it| format!("{} {}: {}", it.pointer, it.code, it.detail)).collect();
+        expected.assert_eq(&lines.join("\n"));
+    }
+}

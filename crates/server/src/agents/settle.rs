@@ -1,0 +1,77 @@
+//! Keeps the history of agents complete, whoever writes their rows.
+
+use crate::agents::AgentError;
+use crate::agents::KIND;
+use crate::agents::normalise::normalise;
+use crate::agents::store;
+use crate::agents::store::Row;
+use crate::db::At;
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::definitions::Document;
+use crate::definitions::Version;
+use crate::definitions::store as history;
+
+/// Who changed an agent, and why.
+#[derive(Debug, Clone, Copy)]
+pub struct Change<'c> {
+    pub by: Option<&'c str>,
+    pub note: Option<&'c str>,
+    pub at: At,
+}
+
+impl Change<'_> {
+    /// Nobody is known for what was written in SQL.
+    pub fn in_sql(at: At) -> Self {
+        Self { by: None, note: Some("written in SQL"), at }
+    }
+}
+
+/// Adds what the row of an agent says to its history, unless the history has it already.
+///
+/// It is safe on several replicas at once: the row is locked, and who comes second finds it settled.
+pub async fn settle(
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    id: Id,
+    change: Change<'_>,
+) -> Result<Option<Row>, AgentError> {
+    let Some(row) = store::find_to_change(tx, tenant, id).await? else { return Ok(None) };
+    let document = row.normalise().document;
+    if row.is_settled(&document) || means_the_same(tx, tenant, &row, &document).await? {
+        return Ok(Some(row));
+    }
+    let is_first = row.version.is_none();
+    let author = if is_first { change.by.or(row.created_by.as_deref()) } else { change.by };
+    let version = Version {
+        version: history::find_last_version(tx, tenant, KIND, id).await? + 1,
+        content_hash: document.hash(),
+        content: document.text(),
+        created_by: author.map(str::to_owned),
+        note: change.note.map(str::to_owned),
+        created_at: change.at,
+    };
+    history::insert_version(tx, tenant, KIND, id, &version).await?;
+    let updated_at = if is_first { row.updated_at } else { change.at };
+    store::update_version(tx, tenant, id, &version, updated_at).await?;
+    Ok(store::find_to_change(tx, tenant, id).await?)
+}
+
+/// Whether the row's version says what the row says, as far as this release understands either.
+///
+/// While releases change, one may know members of a definition that the other does not. Without
+/// this look they would add version after version against each other.
+async fn means_the_same(
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    row: &Row,
+    document: &Document,
+) -> Result<bool, AgentError> {
+    let Some(number) = row.version.filter(|_| row.is_in_history) else { return Ok(false) };
+    let Some(version) = history::find_version(tx, tenant, KIND, row.id, number).await? else {
+        return Ok(false);
+    };
+    let known = Document::parse(&version.content).map_err(AgentError::Unreadable)?;
+    Ok(normalise(known, Vec::new()).document == *document)
+}
