@@ -18,6 +18,8 @@ pub mod openai;
 mod reader;
 mod redact;
 mod refusal;
+#[cfg(test)]
+mod replay;
 mod schema;
 mod sse;
 mod stream;

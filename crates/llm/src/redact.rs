@@ -48,8 +48,9 @@ impl Redactor {
         if echoes(&message, request) {
             return None;
         }
-        let words: Vec<&str> = message.split_whitespace().map(without_query).collect();
-        let line: String = words.join(" ").chars().filter(|char| !char.is_control()).collect();
+        let words = message.split(|char: char| char.is_whitespace() || char.is_control());
+        let words: Vec<&str> = words.filter(|word| !word.is_empty()).map(without_query).collect();
+        let line = words.join(" ");
         (!line.is_empty()).then_some(line)
     }
 

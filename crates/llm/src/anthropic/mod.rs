@@ -26,6 +26,7 @@ use crate::calls::Calls;
 use crate::http::Call;
 use crate::http::Endpoint;
 use crate::names::ToolNames;
+use crate::reader::Assembler;
 use crate::stream;
 
 /// As in `anthropic/claude-sonnet-4-5`.
@@ -94,6 +95,11 @@ impl ChatModel for Anthropic {
         let names = ToolNames::new(&request);
         let call = self.call(&request, &names);
         let calls = Calls::new(names, &request.messages);
-        stream::answer(call, response::Assembler::new(calls))
+        stream::answer(call, assembler(calls))
     }
+}
+
+/// Makes an answer out of events.
+pub(crate) fn assembler(calls: Calls) -> impl Assembler {
+    response::Assembler::new(calls)
 }

@@ -236,6 +236,9 @@ struct SignedThinking<'a> {
 
 impl reader::Assembler for Assembler {
     fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault> {
+        if !event.data.starts_with('{') {
+            return Err(Fault::Protocol);
+        }
         let taken = tolerant(event.data, |data| {
             Ok(self.take_event(event.name, serde_json::from_str(data)?))
         });

@@ -29,6 +29,7 @@ use crate::calls::Calls;
 use crate::http::Call;
 use crate::http::Endpoint;
 use crate::names::ToolNames;
+use crate::reader::Assembler;
 use crate::stream;
 
 /// As in `openai/gpt-5`.
@@ -106,7 +107,7 @@ impl ChatModel for OpenAi {
         let names = ToolNames::new(&request);
         let call = self.call(&request, &names);
         let calls = Calls::new(names, &request.messages);
-        stream::answer(call, response::Assembler::new(calls))
+        stream::answer(call, assembler(calls))
     }
 }
 
@@ -118,4 +119,9 @@ impl Dialect {
             _ => Self::Compatible,
         }
     }
+}
+
+/// Makes an answer out of events.
+pub(crate) fn assembler(calls: Calls) -> impl Assembler {
+    response::Assembler::new(calls)
 }

@@ -180,10 +180,8 @@ impl reader::Assembler for Assembler {
         if event.data.trim() == "[DONE]" {
             return Ok(self.end());
         }
-        if event.name == "error"
-            && let Some(refusal) = Refusal::of_text(event.data)
-        {
-            return Err(Fault::Refused(refusal));
+        if event.name == "error" || !event.data.starts_with('{') {
+            return Err(Refusal::of_text(event.data).map_or(Fault::Protocol, Fault::Refused));
         }
         let taken = tolerant(event.data, |data| Ok(self.take_chunk(serde_json::from_str(data)?)));
         taken.unwrap_or(Err(Fault::Protocol))

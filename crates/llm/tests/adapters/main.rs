@@ -2,4 +2,8 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test should fail loudly")]
 
 mod answers;
+mod demo;
+mod errors;
+mod requests;
 mod support;
+mod timeouts;

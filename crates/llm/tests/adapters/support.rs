@@ -14,6 +14,7 @@ use llm::Request;
 use llm::Role;
 use llm::Timeouts;
 use llm::Tool;
+use llm::ToolStatus;
 use llm::anthropic::Anthropic;
 use llm::openai::OpenAi;
 use secrecy::SecretString;
@@ -154,4 +155,14 @@ pub fn tool_call(call_id: &str, tool: &str, arguments: Value) -> Part {
         arguments,
         malformed: None,
     }
+}
+
+pub fn results(results: &[(&str, &str, ToolStatus, Value)]) -> Message {
+    let content = results.iter().map(|(call_id, tool, status, result)| Part::ToolResult {
+        call_id: (*call_id).to_owned(),
+        tool: (*tool).to_owned(),
+        status: *status,
+        result: result.clone(),
+    });
+    Message { role: Role::Tool, content: content.collect() }
 }
