@@ -26,6 +26,9 @@ const MAX_ERROR_BODY: usize = 64 << 10;
 /// How long the body of an error may take; what has come by then must do.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
 
+/// How long a whole answer may wait for what only belongs to it loosely, like its usage.
+const TRAILER_TIME: Duration = Duration::from_secs(5);
+
 /// How long a model call may take, phase by phase.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Timeouts {
@@ -245,6 +248,12 @@ impl Deadlines {
         let silence = Instant::now() + self.timeouts.between_tokens;
         let piece = timeout_at(silence.min(self.total), response.chunk()).await;
         piece.map_err(|_| self.missed(silence, "fell silent", self.timeouts.between_tokens))
+    }
+
+    /// What comes behind a whole answer; the end if nothing comes soon.
+    pub async fn trailer(&self, response: &mut Response) -> Piece {
+        let patience = TRAILER_TIME.min(self.timeouts.between_tokens);
+        timeout_at(Instant::now() + patience, response.chunk()).await.unwrap_or(Ok(None))
     }
 
     fn missed(&self, limit: Instant, what: &str, allowed: Duration) -> ModelError {

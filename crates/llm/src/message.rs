@@ -211,6 +211,7 @@ pub struct Answer {
     /// An assistant message; its calls have distinct, non-empty ids and parsed arguments.
     pub message: Message,
     pub finish_reason: FinishReason,
+    /// As far as the provider told.
     pub usage: Usage,
 }
 

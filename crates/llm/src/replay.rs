@@ -5,6 +5,12 @@ use std::fs;
 
 use expect_test::Expect;
 use expect_test::expect;
+use proptest::collection::vec;
+use proptest::prelude::ProptestConfig;
+use proptest::prelude::any;
+use proptest::proptest;
+use proptest::sample::Index;
+use proptest::sample::select;
 
 use crate::Answer;
 use crate::Delta;
@@ -15,7 +21,6 @@ use crate::calls::Calls;
 use crate::names::ToolNames;
 use crate::openai;
 use crate::reader::Assembler;
-use crate::reader::Fault;
 use crate::reader::Progress;
 use crate::reader::Reader;
 
@@ -28,8 +33,8 @@ const ANTHROPIC: [&str; 3] = ["anthropic_text", "anthropic_tools", "anthropic_th
 struct Read {
     /// Joined where part and kind are the same.
     deltas: Vec<Delta>,
-    /// The answer, or what there was when the body ended before it.
-    end: Result<Answer, Option<Box<Message>>>,
+    /// The answer, or what was wrong (nothing when the body just ended) and what there was.
+    end: Result<Answer, (Option<String>, Option<Box<Message>>)>,
 }
 
 fn recording(name: &str) -> Vec<u8> {
@@ -48,23 +53,29 @@ fn read_as(name: &str, pieces: &[&[u8]]) -> Read {
 /// Reads a body that comes in `pieces`, as `stream` does.
 fn read(assembler: impl Assembler, pieces: &[&[u8]]) -> Read {
     let mut reader = Reader::new(assembler);
-    let mut deltas: Vec<Delta> = Vec::new();
-    for piece in pieces {
-        reader.push(piece).unwrap();
-        for delta in reader.deltas() {
-            match deltas.last_mut() {
-                Some(last) if last.part == delta.part => last.text.push_str(&delta.text),
-                _ => deltas.push(delta),
-            }
+    let mut deltas = Vec::new();
+    let pushed = pieces.iter().try_for_each(|piece| {
+        let pushed = reader.push(piece);
+        join(&mut deltas, reader.deltas());
+        pushed
+    });
+    let ended = pushed.and_then(|()| reader.end());
+    join(&mut deltas, reader.deltas());
+    let end = match ended {
+        Ok(()) if reader.progress() == Progress::Ended => Ok(reader.finish()),
+        Ok(()) => Err((None, reader.partial())),
+        Err(fault) => Err((Some(format!("{fault:?}")), reader.partial())),
+    };
+    Read { deltas, end }
+}
+
+fn join(deltas: &mut Vec<Delta>, more: Vec<Delta>) {
+    for delta in more {
+        match deltas.last_mut() {
+            Some(last) if last.part == delta.part => last.text.push_str(&delta.text),
+            _ => deltas.push(delta),
         }
     }
-    reader.end().unwrap();
-    for delta in reader.deltas() {
-        deltas.push(delta);
-    }
-    let ended = reader.progress() == Progress::Ended;
-    let end = if ended { Ok(reader.finish()) } else { Err(reader.partial()) };
-    Read { deltas, end }
 }
 
 fn check(name: &str, expected: Expect) {
@@ -200,7 +211,10 @@ fn a_body_that_ends_at_any_byte_is_never_half_an_answer() {
                     assert_eq!(answer.message, whole.message, "{name} ended at {at}");
                     assert_eq!(answer.finish_reason, whole.finish_reason, "{name} ended at {at}");
                 }
-                Err(partial) => assert_is_beginning(partial.as_deref(), &whole.message),
+                Err((fault, partial)) => {
+                    assert_eq!(fault, None, "{name} ended at {at}");
+                    assert_is_beginning(partial.as_deref(), &whole.message);
+                }
             }
         }
         // The blank line behind the terminal event may be missing, and with `OpenAI` all that
@@ -226,17 +240,30 @@ fn assert_is_beginning(partial: Option<&Message>, whole: &Message) {
     assert!(texts(whole).starts_with(&texts(partial)), "{partial:?}");
 }
 
-#[test]
-fn an_error_within_a_stream_is_an_error() {
-    let calls = || Calls::new(ToolNames::default(), &[]);
-    let openai = br#"data: {"error":{"message":"boom","type":"server_error","code":500}}"#;
-    let mut reader = Reader::new(openai::assembler(calls()));
-    reader.push(openai).unwrap();
-    assert!(matches!(reader.end(), Err(Fault::Refused(_))));
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
 
-    let anthropic =
-        br#"data: {"type":"error","error":{"type":"overloaded_error","message":"Overloaded"}}"#;
-    let mut reader = Reader::new(anthropic::assembler(calls()));
-    reader.push(anthropic).unwrap();
-    assert!(matches!(reader.end(), Err(Fault::Refused(_))));
+    /// Whatever happened to a body on its way, it is read the same however it is cut.
+    #[test]
+    fn damaged_bodies_are_read_alike(
+        name in select(OPENAI.into_iter().chain(ANTHROPIC).collect::<Vec<_>>()),
+        damages in vec((any::<Index>(), 0..4, any::<u8>()), 1..6),
+        cut in any::<Index>(),
+    ) {
+        let mut body = recording(name);
+        for (at, damage, byte) in damages {
+            let at = at.index(body.len());
+            match damage {
+                0 => body[at] = byte,
+                1 => body.insert(at, byte),
+                2 => { body.remove(at); }
+                _ => body.truncate(at + 1),
+            }
+        }
+        let (before, after) = body.split_at(cut.index(body.len()));
+        let bytes: Vec<&[u8]> = body.chunks(1).collect();
+        let whole = read_as(name, &[&body]);
+        assert_eq!(read_as(name, &[before, after]), whole);
+        assert_eq!(read_as(name, &bytes), whole);
+    }
 }

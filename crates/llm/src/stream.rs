@@ -21,9 +21,6 @@ use crate::reader::Fault;
 use crate::reader::Progress;
 use crate::reader::Reader;
 
-/// How long a whole answer may wait for what only belongs to it loosely, like its usage.
-const TRAILER_TIME: Duration = Duration::from_secs(5);
-
 /// How long the end of the body may take after the end of the answer, so that an HTTP/1
 /// connection can be used again.
 const CLOSING_TIME: Duration = Duration::from_millis(5);
@@ -112,7 +109,7 @@ impl<A: Assembler> Reading<A> {
         let Opened { response, deadlines, .. } = &mut self.opened;
         let piece = match self.reader.progress() {
             // Whatever keeps the rest away, the answer is there.
-            Progress::Whole => timeout(TRAILER_TIME, response.chunk()).await.unwrap_or(Ok(None)),
+            Progress::Whole => deadlines.trailer(response).await,
             Progress::Alive => deadlines.first_piece(response).await?,
             Progress::Growing | Progress::Ended => deadlines.next_piece(response).await?,
         };

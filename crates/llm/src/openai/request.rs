@@ -106,6 +106,9 @@ fn file<'a>(
     media_type: &str,
     filename: Option<&'a str>,
 ) -> Result<wire::Part<'a>, ModelError> {
+    if media_type.starts_with("image/") {
+        return Ok(wire::Part::ImageUrl { image_url: wire::Url { url } });
+    }
     let refused = |why: &str| {
         let message = format!("`{PROVIDER}` takes no file of type `{media_type}` {why}");
         ModelError::lasting(ErrorKind::Refused, message)
@@ -117,9 +120,6 @@ fn file<'a>(
     Ok(match media_type {
         "audio/wav" | "audio/x-wav" | "audio/wave" => audio("wav"),
         "audio/mpeg" | "audio/mp3" => audio("mp3"),
-        _ if media_type.starts_with("image/") => {
-            wire::Part::ImageUrl { image_url: wire::Url { url } }
-        }
         _ if media::is_text(media_type) => {
             let text = data.text().ok_or_else(|| refused("that is not UTF-8"))?;
             wire::Part::Text { text: Cow::Owned(media::read_out(filename, &text)) }

@@ -3,6 +3,7 @@
 use llm::FinishReason;
 use llm::Part;
 use llm::Usage;
+use serde_json::Value;
 use serde_json::json;
 use testkit::model::FakeModel;
 use testkit::model::Reply;
@@ -11,6 +12,7 @@ use crate::support::FORMATS;
 use crate::support::answer_to;
 use crate::support::assistant;
 use crate::support::call;
+use crate::support::client;
 use crate::support::request;
 use crate::support::tool;
 use crate::support::tool_call;
@@ -80,5 +82,19 @@ async fn a_connection_is_used_again_after_a_streamed_answer() {
         }
         assert_eq!(fake.cancelled(), 0, "{format:?}");
         assert_eq!(fake.connections(), 1, "{format:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_fake_answers_without_a_stream_too() {
+    let fake = FakeModel::start().await;
+    let body =
+        json!({"model": "fake", "messages": [{"role": "user", "content": "Hello"}]}).to_string();
+    for (path, text) in
+        [("v1/chat/completions", "/choices/0/message/content"), ("v1/messages", "/content/0/text")]
+    {
+        let request = client().post(format!("{}/{path}", fake.url())).body(body.clone());
+        let answer: Value = request.send().await.unwrap().json().await.unwrap();
+        assert_eq!(answer.pointer(text), Some(&json!("You said: Hello")), "{answer}");
     }
 }

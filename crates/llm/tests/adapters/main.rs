@@ -3,7 +3,10 @@
 
 mod answers;
 mod demo;
+mod dialects;
 mod errors;
+mod odd_anthropic;
+mod odd_openai;
 mod requests;
 mod support;
 mod timeouts;

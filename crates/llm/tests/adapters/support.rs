@@ -21,6 +21,7 @@ use secrecy::SecretString;
 use serde_json::Value;
 use serde_json::json;
 use testkit::model::FakeModel;
+use testkit::model::Received;
 use testkit::model::Reply;
 
 /// The key that all tests use; no error may show it.
@@ -165,4 +166,16 @@ pub fn results(results: &[(&str, &str, ToolStatus, Value)]) -> Message {
         result: result.clone(),
     });
     Message { role: Role::Tool, content: content.collect() }
+}
+
+/// An event stream of these data.
+pub fn sse(data: impl IntoIterator<Item = String>) -> String {
+    data.into_iter().fold(String::new(), |body, data| body + "data: " + &data + "\n\n")
+}
+
+/// What the provider gets for `request`.
+pub async fn sent(format: Format, request: Request) -> Received {
+    let fake = FakeModel::start().await;
+    call(&*format.model(&fake), request).await.end.unwrap();
+    fake.last_request()
 }

@@ -18,7 +18,7 @@ use crate::support::request;
 const SOON: Duration = Duration::from_millis(100);
 
 /// So long that no busy machine trips over it.
-const NEVER: Duration = Duration::from_secs(300);
+const NEVER: Duration = Duration::from_mins(5);
 
 const PATIENT: Timeouts =
     Timeouts { connect: NEVER, first_token: NEVER, between_tokens: NEVER, total: NEVER };
