@@ -33,9 +33,9 @@ const MAX_WORDS: usize = 100_000;
 ///
 /// | last message | answer |
 /// |---|---|
-/// | `use tool NAME with {json}`, also several times | those tool calls |
-/// | `use tool NAME`, where NAME is no tool of the request | says so |
-/// | `say N words`, `say N words every M ms` | `word 1`, `word 2` … |
+/// | `use tool NAME with {json}`, also several times; without `with` it is `{}` | those calls |
+/// | the same, where NAME is no tool of the request | says so |
+/// | `say N words`, `say N words every M ms` | `word1 word2 …` |
 /// | results of tools | one sentence for each, with the result as JSON |
 /// | anything else | `You said: …` |
 ///
@@ -156,7 +156,7 @@ fn orders(said: &str) -> Vec<RawCall> {
     let orders = said.split("use tool ").skip(1).filter_map(|order| {
         let name = order.split_whitespace().next()?;
         let rest = order.split_once(name)?.1.trim_start();
-        let arguments = rest.strip_prefix("with").map(str::trim_start).unwrap_or_default();
+        let arguments = rest.strip_prefix("with ").map(str::trim_start).unwrap_or_default();
         let name = name
             .trim_matches(|char: char| matches!(char, '`' | '"' | '\'' | '.' | ',' | '!' | '?'));
         Some(RawCall {

@@ -1,5 +1,8 @@
 //! One request to a provider, and the ways in which it fails before there is a stream.
 
+use std::error::Error;
+use std::io;
+use std::iter;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -145,10 +148,16 @@ impl Call {
 }
 
 /// Why `error` kept us from getting any answer. The error itself stays here: it names the URL.
+///
+/// A client that guards its addresses says no with [`io::ErrorKind::PermissionDenied`].
 fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
     if error.is_builder() {
         return endpoint
             .error(ErrorKind::NotConfigured, "cannot be called at its configured address");
+    }
+    if is_forbidden(error) {
+        return endpoint
+            .error(ErrorKind::NotConfigured, "is at an address that this server may not call");
     }
     let (kind, what) = match (error.is_timeout(), error.is_connect()) {
         (true, true) => (ErrorKind::Timeout, "took too long to connect to"),
@@ -157,6 +166,12 @@ fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
         (false, false) => (ErrorKind::Connect, "broke off the connection before it answered"),
     };
     ModelError { retryable: true, ..endpoint.error(kind, what) }
+}
+
+fn is_forbidden(error: &reqwest::Error) -> bool {
+    let causes = iter::successors(error.source(), |&cause| cause.source());
+    let mut denials = causes.filter_map(|cause| cause.downcast_ref::<io::Error>());
+    denials.any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
 async fn refused(endpoint: &Endpoint, response: Response, redactor: &Redactor) -> ModelError {

@@ -1,5 +1,6 @@
 //! Answers that are none.
 
+use std::io;
 use std::time::Duration;
 
 use llm::ChatModel;
@@ -9,6 +10,9 @@ use llm::Part;
 use llm::Timeouts;
 use llm::anthropic::Anthropic;
 use llm::openai::OpenAi;
+use reqwest::dns::Name;
+use reqwest::dns::Resolve;
+use reqwest::dns::Resolving;
 use serde_json::json;
 use testkit::model::FakeModel;
 use testkit::model::Reply;
@@ -270,6 +274,25 @@ async fn a_provider_that_is_not_there_cannot_be_reached() {
     let error = call(&model, request("Hello")).await.end.unwrap_err();
     assert_eq!((error.kind, error.retryable), (ErrorKind::Connect, true));
     assert_eq!(error.message, "`openai` cannot be reached");
+}
+
+/// A resolver as a guarded client has it.
+struct Guard;
+
+impl Resolve for Guard {
+    fn resolve(&self, _: Name) -> Resolving {
+        Box::pin(async { Err(io::Error::from(io::ErrorKind::PermissionDenied).into()) })
+    }
+}
+
+#[tokio::test]
+async fn an_address_that_is_forbidden_is_not_tried_again() {
+    let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().dns_resolver(Guard);
+    let url = "http://internal.example/v1".parse().unwrap();
+    let model = OpenAi::new(client.build().unwrap(), &url, None, Timeouts::default());
+    let error = call(&model, request("Hello")).await.end.unwrap_err();
+    assert_eq!((error.kind, error.retryable), (ErrorKind::NotConfigured, false));
+    assert_eq!(error.message, "`openai` is at an address that this server may not call");
 }
 
 #[tokio::test]

@@ -2,6 +2,7 @@
 #![expect(clippy::expect_used, clippy::unwrap_used, reason = "a test should fail loudly")]
 
 mod answers;
+mod cuts;
 mod demo;
 mod dialects;
 mod errors;

@@ -236,7 +236,7 @@ async fn what_a_model_thought_comes_back_to_it() {
 async fn images_and_files_in_openais_words() {
     check(Format::OpenAi, with_files(), expect![[r#"
         messages:
-          {"content":[{"text":"What is this?","type":"text"},{"image_url":{"url":"https://example.com/a.png"},"type":"image_url"},{"image_url":{"url":"data:image/png;base64,aW1n"},"type":"image_url"},{"file":{"file_data":"data:application/pdf;base64,cGRm","filename":"a.pdf"},"type":"file"},{"text":"a.csv:\na,b\n1,2","type":"text"},{"image_url":{"url":"data:image/jpeg;base64,anBn"},"type":"image_url"}],"role":"user"}
+          {"content":[{"text":"What is this?","type":"text"},{"image_url":{"url":"https://example.com/b.png"},"type":"image_url"},{"image_url":{"url":"https://example.com/a.png"},"type":"image_url"},{"image_url":{"url":"data:image/png;base64,aW1n"},"type":"image_url"},{"file":{"file_data":"data:application/pdf;base64,cGRm","filename":"a.pdf"},"type":"file"},{"text":"a.csv:\na,b\n1,2","type":"text"},{"image_url":{"url":"data:image/jpeg;base64,anBn"},"type":"image_url"}],"role":"user"}
         model: "fake"
         stream: true
         stream_options: {"include_usage":true}
@@ -248,7 +248,7 @@ async fn images_and_files_in_anthropics_words() {
     check(Format::Anthropic, with_files(), expect![[r#"
         max_tokens: 32000
         messages:
-          {"content":[{"text":"What is this?","type":"text"},{"source":{"type":"url","url":"https://example.com/a.png"},"type":"image"},{"source":{"data":"aW1n","media_type":"image/png","type":"base64"},"type":"image"},{"source":{"data":"cGRm","media_type":"application/pdf","type":"base64"},"title":"a.pdf","type":"document"},{"source":{"data":"a,b\n1,2","media_type":"text/plain","type":"text"},"title":"a.csv","type":"document"},{"source":{"data":"anBn","media_type":"image/jpeg","type":"base64"},"type":"image"}],"role":"user"}
+          {"content":[{"text":"What is this?","type":"text"},{"source":{"type":"url","url":"https://example.com/b.png"},"type":"image"},{"source":{"type":"url","url":"https://example.com/a.png"},"type":"image"},{"source":{"data":"aW1n","media_type":"image/png","type":"base64"},"type":"image"},{"source":{"data":"cGRm","media_type":"application/pdf","type":"base64"},"title":"a.pdf","type":"document"},{"source":{"data":"a,b\n1,2","media_type":"text/plain","type":"text"},"title":"a.csv","type":"document"},{"source":{"data":"anBn","media_type":"image/jpeg","type":"base64"},"type":"image"}],"role":"user"}
         model: "fake"
         stream: true
     "#]]).await;
@@ -260,8 +260,14 @@ fn with_files() -> Request {
         media_type: media_type.to_owned(),
         filename: filename.map(str::to_owned),
     };
+    let by_address = Part::File {
+        url: "https://example.com/b.png".to_owned(),
+        media_type: "image/png".to_owned(),
+        filename: None,
+    };
     let content = vec![
         Part::text("What is this?"),
+        by_address,
         Part::Image { url: "https://example.com/a.png".to_owned() },
         Part::Image { url: "data:image/png;base64,aW1n".to_owned() },
         file("application/pdf", "cGRm", Some("a.pdf")),

@@ -81,6 +81,7 @@ pub(super) enum Step {
     Abort,
     /// Nothing more comes until the client goes away.
     Hang,
+    Split,
     Hold(Gate),
 }
 
@@ -237,6 +238,12 @@ impl Reply {
     #[must_use]
     pub fn hang(self, place: impl Into<Place>) -> Self {
         self.step(place, Step::Hang)
+    }
+
+    /// Sends what comes before `place` and what comes behind it apart.
+    #[must_use]
+    pub fn split(self, place: impl Into<Place>) -> Self {
+        self.step(place, Step::Split)
     }
 
     /// Waits at `place` until `gate` opens.

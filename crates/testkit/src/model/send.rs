@@ -115,6 +115,7 @@ fn segments(body: &[u8], steps: Vec<(Place, Step)>, framing: Framing) -> VecDequ
             Step::Cut => return segments,
             Step::Abort => segments.extend([Segment::Flush, Segment::Abort]),
             Step::Hang => segments.push_back(Segment::Hang),
+            Step::Split => segments.push_back(Segment::Flush),
             Step::Hold(gate) => segments.push_back(Segment::Hold(gate)),
         }
     }
