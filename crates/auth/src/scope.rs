@@ -88,6 +88,12 @@ impl Scope {
         })
     }
 
+    /// Whether it is one to which our users give a meaning, not we.
+    pub fn is_own(&self) -> bool {
+        let kind = self.0.split('.').next();
+        !TYPES.iter().any(|(ours, _)| Some(*ours) == kind)
+    }
+
     /// Whether who holds `self` may do what `wanted` demands.
     ///
     /// A scope covers itself. `<words>.*` covers all that begins with `<words>.`; `admin.read`
@@ -319,8 +325,9 @@ mod tests {
     #[test]
     fn own_scopes_may_have_more_words() {
         for own in ["rfp.process", "weather.read", "shop.7f3a-b_c.execute", "rfp.*", "rfp.docs.*"] {
-            assert!(own.parse::<Scope>().is_ok(), "{own}");
+            assert!(own.parse::<Scope>().unwrap().is_own(), "{own}");
         }
+        assert!(!Scope::known().any(|known| known.is_own()));
     }
 
     #[test]

@@ -13,6 +13,9 @@ use crate::config::Config;
 use crate::db::Db;
 use crate::db::OpenError;
 use crate::http::Cursors;
+use crate::oauth::Clients;
+use crate::oauth::Keys;
+use crate::oauth::KeysError;
 
 pub use clock::Clock;
 pub use ids::Ids;
@@ -31,15 +34,28 @@ pub struct Parts {
     pub ids: Ids,
     pub tasks: Tasks,
     pub cursors: Cursors,
+    pub keys: Keys,
+    pub clients: Arc<Clients>,
+}
+
+/// Why the server cannot start with its settings.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error(transparent)]
+    Database(#[from] OpenError),
+    #[error(transparent)]
+    Keys(#[from] KeysError),
 }
 
 impl App {
     /// Opens what the settings name.
-    pub async fn start(config: Config) -> Result<Self, OpenError> {
+    pub async fn start(config: Config) -> Result<Self, StartError> {
+        let keys = Keys::from_config(&config)?;
         let db = Db::open(&config.database).await?;
         let cursors = Cursors::new(config.identity.encryption_key.expose_secret().as_bytes());
         let (clock, ids, tasks) = (Clock::System, Ids::Random, Tasks::default());
-        Ok(Self::new(Parts { config, db, clock, ids, tasks, cursors }))
+        let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
+        Ok(Self::new(Parts { config, db, clock, ids, tasks, cursors, keys, clients }))
     }
 
     pub fn new(parts: Parts) -> Self {

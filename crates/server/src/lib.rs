@@ -11,9 +11,9 @@ pub mod definitions;
 pub mod http;
 
 // Band 2: features, each of which uses only those before it.
-pub mod tools;
-
 pub mod agents;
+pub mod oauth;
+pub mod tools;
 
 // Band 3: what puts the others together.
 pub mod commands;

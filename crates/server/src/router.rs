@@ -10,6 +10,7 @@ use crate::http::docs::DocsError;
 use crate::http::health;
 use crate::http::layers;
 use crate::http::openapi;
+use crate::oauth;
 
 /// The whole server as one service.
 pub fn router(app: &App) -> Result<Router, DocsError> {
@@ -39,7 +40,7 @@ pub fn document() -> OpenApi {
 
 /// Calls that are answered soon or not at all.
 fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
+    OpenApiRouter::new().merge(oauth::routes::router())
 }
 
 fn probes() -> OpenApiRouter<App> {

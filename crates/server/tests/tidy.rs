@@ -121,7 +121,7 @@ fn problems_have_pages_and_pages_have_problems() {
 /// The kind of problem among the arguments that `text` begins with, if it is written there.
 fn slug(text: &str) -> Option<String> {
     let literal = text.split(')').next()?.split('"').nth(1)?;
-    let is_slug = literal == "unavailable" || literal.contains('-');
+    let is_slug = ["unavailable", "unauthenticated"].contains(&literal) || literal.contains('-');
     let is_slug = is_slug && literal.bytes().all(|it| it.is_ascii_lowercase() || it == b'-');
     is_slug.then(|| literal.to_owned())
 }

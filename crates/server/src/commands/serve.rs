@@ -17,6 +17,7 @@ use crate::config::Config;
 use crate::config::Environment;
 use crate::http::listen;
 use crate::http::observe;
+use crate::oauth;
 use crate::router;
 
 pub const HELP: &str = "\
@@ -50,6 +51,7 @@ pub async fn serve(app: App) -> Result<(), Failure> {
         None => None,
     };
     measure(&app);
+    oauth::start(&app.tasks, &app.clients);
     let routes = router::router(&app)?;
     info!("listening on http://{}, known as {}", listener.local_addr()?, app.config.issuer);
     let door = listen::listen(listener, routes, &app.tasks);

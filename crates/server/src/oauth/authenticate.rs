@@ -1,0 +1,42 @@
+//! Which client is asking.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Instant;
+
+use auth::client_auth::Credentials;
+use auth::error::OAuthError;
+use tracing::info;
+
+use crate::oauth::Client;
+use crate::oauth::Clients;
+use crate::oauth::OAuthFailure;
+use crate::oauth::guesses::Guesser;
+
+/// The client that `credentials` prove.
+///
+/// A right secret needs no look into the database. A wrong one and an unknown client both do,
+/// because the clients in memory may be half a second old; so neither answers sooner than the
+/// other. Whoever presents many wrong ones is told to wait instead.
+pub async fn authenticate(
+    clients: &Clients,
+    credentials: &Credentials,
+    address: IpAddr,
+) -> Result<Arc<Client>, OAuthFailure> {
+    let presented = credentials.secrets().next().ok_or_else(OAuthError::invalid_client)?;
+    let guesser = Guesser { client_id: presented.client_id().to_owned(), address };
+    if let Some(client) = clients.proven(credentials) {
+        clients.guesses.right(&guesser);
+        return Ok(client);
+    }
+    if let Some(retry_after) = clients.guesses.wait(&guesser, Instant::now()) {
+        return Err(OAuthFailure::TooManyGuesses { retry_after });
+    }
+    clients.refresh().await?;
+    if let Some(client) = clients.proven(credentials) {
+        return Ok(client);
+    }
+    info!(client_id = guesser.client_id, %address, "a client did not prove itself");
+    clients.guesses.wrong(guesser, Instant::now());
+    Err(OAuthError::invalid_client().into())
+}

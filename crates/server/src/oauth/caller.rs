@@ -1,0 +1,205 @@
+//! The proof that a request may do what it asks for.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::ops::Deref;
+use std::str::FromStr;
+use std::time::Duration;
+
+use auth::challenge::Bearer;
+use auth::scope::Scopes;
+use axum::extract::FromRequestParts;
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use http::request::Parts;
+use metrics::counter;
+
+use crate::app::App;
+use crate::db::TenantId;
+use crate::http::Problem;
+use crate::oauth::access;
+use crate::oauth::access::AccessError;
+use crate::oauth::discovery;
+use crate::oauth::scopes::ScopeSet;
+
+/// On whose behalf something is done, as tokens, runs and logs name him: `client:<client_id>` or
+/// `user:<id>`.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Subject(String);
+
+/// A text that names neither a client nor a user.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("a subject is `client:` and the id of a client, or `user:` and the id of a user")]
+pub struct InvalidSubject;
+
+/// Who is calling: what an access token proves, as of now.
+#[derive(Debug, Clone)]
+pub struct Principal {
+    pub tenant: TenantId,
+    pub subject: Subject,
+    pub client_id: String,
+    /// What the token allows and its client still holds.
+    pub scopes: Scopes,
+}
+
+/// A [`Principal`] who holds one of the scopes of `S`.
+///
+/// A handler that has one among its arguments cannot be called without: it is the check. It stands
+/// before whatever reads the request, so that strangers learn nothing about what is read.
+pub struct Caller<S> {
+    principal: Principal,
+    scopes: PhantomData<fn() -> S>,
+}
+
+impl Subject {
+    pub fn client(client_id: &str) -> Self {
+        Self(format!("client:{client_id}"))
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Principal {
+    /// Whether he may do what `scope` demands.
+    pub fn holds(&self, scope: &str) -> bool {
+        self.scopes.covers(scope)
+    }
+}
+
+impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let token = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer)?;
+        let principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
+            .await
+            .map_err(|error| disbelieved(&error, &app.config.issuer))?;
+        if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
+            return Err(insufficient(S::ANY_OF));
+        }
+        Ok(Self { principal, scopes: PhantomData })
+    }
+}
+
+/// The token of a request: exactly one, in the header.
+fn bearer_token<'h>(
+    headers: &'h HeaderMap,
+    query: Option<&str>,
+    issuer: &str,
+) -> Result<&'h str, Problem> {
+    let is_in_query = query.is_some_and(names_access_token);
+    let mut given = headers.get_all(header::AUTHORIZATION).iter();
+    let header = match (given.next(), given.next(), is_in_query) {
+        (None, _, false) => return Err(no_token("this needs an access token", issuer)),
+        (None, _, true) => {
+            let detail =
+                "an access token belongs in the header `Authorization`, not in the address";
+            return Err(no_token(detail, issuer));
+        }
+        (Some(header), None, false) => header.as_bytes(),
+        (Some(_), Some(_), _) => return Err(ambiguous("two `Authorization` headers")),
+        (Some(_), None, true) => {
+            return Err(ambiguous("an `Authorization` header and an `access_token` parameter"));
+        }
+    };
+    let token = after_bearer(header).ok_or_else(|| {
+        no_token("this needs `Authorization: Bearer` and an access token", issuer)
+    })?;
+    // Of these characters RFC 6750 makes a token; nothing that has others can be one of ours.
+    let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
+    str::from_utf8(token)
+        .ok()
+        .filter(|token| !token.is_empty() && token.bytes().all(is_token))
+        .ok_or_else(|| invalid_token("the header has no access token in it", issuer))
+}
+
+fn names_access_token(query: &str) -> bool {
+    url::form_urlencoded::parse(query.as_bytes()).any(|(name, _)| name == "access_token")
+}
+
+/// What follows the scheme, if it is `Bearer`, in any case.
+fn after_bearer(header: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = header.split_at_checked("bearer".len())?;
+    let separated = rest.is_empty() || rest.starts_with(b" ");
+    (scheme.eq_ignore_ascii_case(b"bearer") && separated).then(|| rest.trim_ascii())
+}
+
+fn ambiguous(what: &str) -> Problem {
+    failed("two_credentials");
+    Problem::malformed(format!("the request has {what}; one credential is enough"), Vec::new())
+}
+
+fn no_token(detail: &str, issuer: &str) -> Problem {
+    failed("no_token");
+    let metadata = discovery::resource_metadata(issuer);
+    unauthenticated(detail, &Bearer::no_token().with_resource_metadata(&metadata))
+}
+
+fn invalid_token(detail: &str, issuer: &str) -> Problem {
+    let metadata = discovery::resource_metadata(issuer);
+    unauthenticated(detail, &Bearer::invalid_token(detail).with_resource_metadata(&metadata))
+}
+
+fn unauthenticated(detail: &str, challenge: &Bearer<'_>) -> Problem {
+    Problem::new(StatusCode::UNAUTHORIZED, "unauthenticated", detail)
+        .header(header::WWW_AUTHENTICATE, challenge)
+}
+
+fn disbelieved(error: &AccessError, issuer: &str) -> Problem {
+    failed(error.reason());
+    if let AccessError::Database(cause) = error {
+        tracing::error!(error = %cause, "a client could not be looked up");
+        return Problem::unavailable(Duration::from_secs(1));
+    }
+    invalid_token(&error.to_string(), issuer)
+}
+
+/// 403: the caller is known and holds none of `wanted`, of which any would do.
+pub fn insufficient(wanted: &[&str]) -> Problem {
+    failed("insufficient_scope");
+    let ask_for = wanted.first().copied().unwrap_or_default();
+    let names: Vec<String> = wanted.iter().map(|scope| format!("`{scope}`")).collect();
+    let detail = format!("this needs the scope {}", names.join(" or "));
+    Problem::new(StatusCode::FORBIDDEN, "insufficient-scope", detail)
+        .with("required_scope", ask_for)
+        .header(header::WWW_AUTHENTICATE, Bearer::insufficient_scope(ask_for))
+}
+
+fn failed(reason: &'static str) {
+    counter!("auth_failures_total", "reason" => reason).increment(1);
+}
+
+impl<S> Deref for Caller<S> {
+    type Target = Principal;
+
+    fn deref(&self) -> &Principal {
+        &self.principal
+    }
+}
+
+impl<S> fmt::Debug for Caller<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Caller").field(&self.principal).finish()
+    }
+}
+
+impl FromStr for Subject {
+    type Err = InvalidSubject;
+
+    fn from_str(text: &str) -> Result<Self, InvalidSubject> {
+        let id = text.strip_prefix("client:").or_else(|| text.strip_prefix("user:"));
+        match id {
+            Some(id) if !id.is_empty() => Ok(Self(text.to_owned())),
+            _ => Err(InvalidSubject),
+        }
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}

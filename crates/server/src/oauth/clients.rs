@@ -1,0 +1,197 @@
+//! All clients, in memory.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use arc_swap::ArcSwap;
+use auth::client_auth::Credentials;
+use auth::registration::GrantType;
+use auth::scope::Scopes;
+use auth::token::Digest;
+use secrecy::ExposeSecret;
+use tokio::sync::Mutex;
+use tokio_util::sync::CancellationToken;
+use tracing::warn;
+
+use crate::config::ManagementClient;
+use crate::db::At;
+use crate::db::Db;
+use crate::db::TenantId;
+use crate::oauth::Client;
+use crate::oauth::Registration;
+use crate::oauth::guesses::Guesses;
+use crate::oauth::store;
+use crate::oauth::uses::Uses;
+
+/// How often the clients in memory are compared with the database.
+const FRESHNESS: Duration = Duration::from_millis(500);
+/// How often it is written down when clients got tokens.
+const USES_EVERY: Duration = Duration::from_mins(1);
+
+/// The management client, and the active registered ones as of half a second ago at most.
+#[derive(Debug)]
+pub struct Clients {
+    db: Db,
+    management: Arc<Client>,
+    registered: ArcSwap<HashMap<String, Arc<Client>>>,
+    /// How many comparisons with the database were begun.
+    begun: AtomicU64,
+    seen: Mutex<Seen>,
+    uses: Uses,
+    pub(in crate::oauth) guesses: Guesses,
+    /// Compared with the secret of who is unknown, so that he waits as long as who is known.
+    nobody: Digest,
+}
+
+/// What the last successful comparison with the database found.
+#[derive(Debug, Default)]
+struct Seen {
+    revision: Option<i64>,
+    /// The number of the comparison.
+    comparison: u64,
+}
+
+impl Clients {
+    /// The management client alone; [`Clients::refresh`] adds the registered ones of `db`.
+    pub fn new(management: &ManagementClient, db: Db) -> Self {
+        Self {
+            db,
+            management: Arc::new(management_client(management)),
+            registered: ArcSwap::default(),
+            begun: AtomicU64::default(),
+            seen: Mutex::default(),
+            uses: Uses::default(),
+            guesses: Guesses::default(),
+            nobody: Digest::of("nobody"),
+        }
+    }
+
+    /// The client of that id, if it is known here and active.
+    pub fn find(&self, client_id: &str) -> Option<Arc<Client>> {
+        if self.is_management(client_id) {
+            return Some(Arc::clone(&self.management));
+        }
+        self.registered.load().get(client_id).map(Arc::clone)
+    }
+
+    /// The same, but one that is unknown here is asked of the database: another replica may have
+    /// registered it a moment ago.
+    pub async fn look_up(&self, client_id: &str) -> Result<Option<Arc<Client>>, sqlx::Error> {
+        if let Some(client) = self.find(client_id) {
+            return Ok(Some(client));
+        }
+        self.refresh().await?;
+        Ok(self.find(client_id))
+    }
+
+    /// Whether the settings name this client; no registered one can have its id.
+    pub fn is_management(&self, client_id: &str) -> bool {
+        client_id == self.management.client_id
+    }
+
+    /// The client that `credentials` prove, as far as it is known here.
+    pub fn proven(&self, credentials: &Credentials) -> Option<Arc<Client>> {
+        credentials.secrets().find_map(|presented| {
+            let client = self.find(presented.client_id());
+            let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
+            if secrets.is_empty() {
+                self.nobody.matches(presented.expose());
+            }
+            let matches = secrets.iter().any(|secret| secret.matches(presented.expose()));
+            client.filter(|_| matches)
+        })
+    }
+
+    /// Catches up with the database. Afterwards all that was committed before the call is known.
+    ///
+    /// However many ask at once, one query runs at a time, and each serves all who asked before it.
+    pub async fn refresh(&self) -> Result<(), sqlx::Error> {
+        let before = self.begun.load(Ordering::SeqCst);
+        let mut seen = self.seen.lock().await;
+        if seen.comparison > before {
+            return Ok(());
+        }
+        let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        if let Some((revision, registrations)) = self.news_since(seen.revision).await? {
+            let clients = registrations.into_iter().filter_map(Registration::client);
+            let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
+            self.registered.store(Arc::new(by_id.collect()));
+            seen.revision = Some(revision);
+        }
+        seen.comparison = comparison;
+        Ok(())
+    }
+
+    /// All active clients and the revision that they have at least, unless that is `known`.
+    async fn news_since(
+        &self,
+        known: Option<i64>,
+    ) -> Result<Option<(i64, Vec<Registration>)>, sqlx::Error> {
+        self.db
+            .read(async |conn| {
+                let revision = store::revision(conn).await?;
+                if Some(revision) == known {
+                    return Ok(None);
+                }
+                Ok(Some((revision, store::list_active(conn).await?)))
+            })
+            .await
+    }
+
+    /// Makes a change that was just committed count here; other replicas see it in half a second.
+    pub async fn catch_up(&self) {
+        if let Err(error) = self.refresh().await {
+            warn!(%error, "a change to a client is saved, and will count a little later");
+        }
+    }
+
+    /// Refreshes again and again, until the server stops.
+    pub async fn keep_fresh(self: Arc<Self>, stopping: CancellationToken) {
+        let mut was_reached = true;
+        while !stopping.is_cancelled() {
+            let refreshed = self.refresh().await;
+            if let (Err(error), true) = (&refreshed, was_reached) {
+                warn!(%error, "the clients in memory cannot be compared with the database");
+            }
+            was_reached = refreshed.is_ok();
+            pause(FRESHNESS, &stopping).await;
+        }
+    }
+
+    /// Notes that a client got a token. The settings' own client has no row to note it in.
+    pub fn note_use(&self, client_id: &str, at: At) {
+        if !self.is_management(client_id) {
+            self.uses.note(client_id, at);
+        }
+    }
+
+    /// Writes uses down each minute, and once more when the server stops.
+    pub async fn write_uses_down(self: Arc<Self>, stopping: CancellationToken) {
+        while !stopping.is_cancelled() {
+            pause(USES_EVERY, &stopping).await;
+            if let Err(error) = self.uses.write_down(&self.db).await {
+                warn!(%error, "the last use of some clients was not written down");
+            }
+        }
+    }
+}
+
+fn management_client(settings: &ManagementClient) -> Client {
+    let secrets = [Some(&settings.secret), settings.secret_previous.as_ref()];
+    let secrets = secrets.into_iter().flatten();
+    Client {
+        client_id: settings.id.clone(),
+        tenant: TenantId::default(),
+        scopes: Scopes::all_types(),
+        grant_types: GrantType::ALL.to_vec(),
+        secrets: secrets.map(|secret| Digest::of(secret.expose_secret())).collect(),
+    }
+}
+
+/// Waits for `time`, or until the server stops.
+async fn pause(time: Duration, stopping: &CancellationToken) {
+    let _ = tokio::time::timeout(time, stopping.cancelled()).await;
+}

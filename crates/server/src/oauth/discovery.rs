@@ -1,0 +1,99 @@
+//! What strangers may read about this server, so that their programs find their way by themselves.
+//!
+//! All URLs come from the configured issuer, never from the request. Only what is there is named.
+
+pub mod routes;
+
+use auth::registration::AuthMethod;
+use auth::registration::GrantType;
+use auth::scope::Scope;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+/// The authorization server (RFC 8414).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ServerMetadata {
+    issuer: String,
+    token_endpoint: String,
+    registration_endpoint: String,
+    jwks_uri: String,
+    #[schema(value_type = Vec<String>)]
+    scopes_supported: Vec<Scope>,
+    /// RFC 8414 demands this list and forbids an empty one. `none` is the registered response type
+    /// that issues nothing, which is what can be had without an authorization endpoint.
+    #[schema(value_type = Vec<String>)]
+    response_types_supported: [&'static str; 1],
+    #[schema(value_type = Vec<String>)]
+    grant_types_supported: [GrantType; 1],
+    #[schema(value_type = Vec<String>)]
+    token_endpoint_auth_methods_supported: [AuthMethod; 2],
+}
+
+/// The API as something that tokens open (RFC 9728).
+#[derive(Debug, Serialize, ToSchema)]
+pub struct ResourceMetadata {
+    resource: String,
+    authorization_servers: [String; 1],
+    #[schema(value_type = Vec<String>)]
+    scopes_supported: Vec<Scope>,
+    #[schema(value_type = Vec<String>)]
+    bearer_methods_supported: [&'static str; 1],
+    #[schema(value_type = String)]
+    resource_name: &'static str,
+}
+
+impl ServerMetadata {
+    pub fn of(issuer: &str) -> Self {
+        Self {
+            issuer: issuer.to_owned(),
+            token_endpoint: format!("{issuer}/oauth/token"),
+            registration_endpoint: format!("{issuer}/oauth/register"),
+            jwks_uri: format!("{issuer}/.well-known/jwks.json"),
+            scopes_supported: Scope::known().collect(),
+            response_types_supported: ["none"],
+            grant_types_supported: GrantType::ALL,
+            token_endpoint_auth_methods_supported: AuthMethod::ALL,
+        }
+    }
+}
+
+impl ResourceMetadata {
+    pub fn of(issuer: &str) -> Self {
+        Self {
+            resource: issuer.to_owned(),
+            authorization_servers: [issuer.to_owned()],
+            scopes_supported: Scope::known().collect(),
+            bearer_methods_supported: ["header"],
+            resource_name: "Agent Server",
+        }
+    }
+}
+
+/// Where the [`ResourceMetadata`] of our API is: its path goes behind the well-known one.
+pub fn resource_metadata(issuer: &str) -> String {
+    let (origin, path) = issuer.split_at(issuer.len() - path_of(issuer).len());
+    format!("{origin}/.well-known/oauth-protected-resource{path}")
+}
+
+/// The path of the issuer: empty, or with a slash before and none behind.
+fn path_of(issuer: &str) -> &str {
+    let authority = issuer.find("://").map_or(0, |at| at + "://".len());
+    issuer[authority..].find('/').map_or("", |slash| &issuer[authority + slash..])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_path_of_an_issuer_goes_behind_the_well_known_one() {
+        assert_eq!(
+            resource_metadata("https://a.example"),
+            "https://a.example/.well-known/oauth-protected-resource"
+        );
+        assert_eq!(
+            resource_metadata("https://a.example:8443/x/y"),
+            "https://a.example:8443/.well-known/oauth-protected-resource/x/y"
+        );
+    }
+}

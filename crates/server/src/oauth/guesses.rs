@@ -1,0 +1,166 @@
+//! Wrong secrets: how many there were, and how long whoever presents them has to wait.
+
+use std::collections::HashMap;
+use std::net::IpAddr;
+use std::sync::Mutex;
+use std::sync::PoisonError;
+use std::time::Duration;
+use std::time::Instant;
+
+/// Wrong secrets that are answered without a wait.
+const FREE: u32 = 100;
+/// The longest wait.
+const LONGEST: Duration = Duration::from_mins(1);
+/// After this long without another wrong secret, all are forgotten.
+const MEMORY: Duration = Duration::from_mins(15);
+/// How many guessers are remembered; beyond that, those whose last guess is longest ago are not.
+const MOST: usize = 10_000;
+
+/// Counts wrong secrets for each client and address.
+///
+/// It only ever slows down wrong answers: who knows the secret is never kept waiting by somebody
+/// who does not, even from the same address. Our secrets cannot be guessed at any speed; what this
+/// protects is the database, which every wrong secret would otherwise be compared with.
+#[derive(Debug, Default)]
+pub struct Guesses(Mutex<HashMap<Guesser, Record>>);
+
+/// Who presented a secret: the client he says he is, and where from.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Guesser {
+    pub client_id: String,
+    pub address: IpAddr,
+}
+
+#[derive(Debug)]
+struct Record {
+    wrong: u32,
+    last: Instant,
+    wait_until: Instant,
+}
+
+impl Guesses {
+    /// How long `guesser` still has to wait.
+    pub fn wait(&self, guesser: &Guesser, now: Instant) -> Option<Duration> {
+        let records = self.records();
+        let wait = records.get(guesser)?.wait_until.saturating_duration_since(now);
+        (!wait.is_zero()).then_some(wait)
+    }
+
+    /// Takes note of a wrong secret that did not have to wait.
+    pub fn wrong(&self, guesser: Guesser, now: Instant) {
+        let mut records = self.records();
+        if records.len() >= MOST && !records.contains_key(&guesser) {
+            forget_some(&mut records, now);
+        }
+        let record =
+            records.entry(guesser).or_insert(Record { wrong: 0, last: now, wait_until: now });
+        if now.duration_since(record.last) > MEMORY {
+            record.wrong = 0;
+        }
+        record.wrong = record.wrong.saturating_add(1);
+        record.last = now;
+        record.wait_until = now + wait_after(record.wrong);
+    }
+
+    /// Takes note of a right secret.
+    pub fn right(&self, guesser: &Guesser) {
+        self.records().remove(guesser);
+    }
+
+    fn records(&self) -> std::sync::MutexGuard<'_, HashMap<Guesser, Record>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// One second after the free ones, then twice as long each time.
+fn wait_after(wrong: u32) -> Duration {
+    match wrong.checked_sub(FREE) {
+        None => Duration::ZERO,
+        Some(more) => Duration::from_secs(1 << more.min(6)).min(LONGEST),
+    }
+}
+
+/// Makes room: what is old goes first, and if nothing is, the older half.
+fn forget_some(records: &mut HashMap<Guesser, Record>, now: Instant) {
+    records.retain(|_, record| now.duration_since(record.last) <= MEMORY);
+    if records.len() < MOST {
+        return;
+    }
+    let mut times: Vec<Instant> = records.values().map(|record| record.last).collect();
+    let (_, median, _) = times.select_nth_unstable(MOST / 2);
+    let median = *median;
+    records.retain(|_, record| record.last > median);
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn the_wait_begins_late_and_doubles_up_to_a_minute() {
+        let (guesses, start) = (Guesses::default(), Instant::now());
+        for _ in 1..FREE {
+            guesses.wrong(guesser("shop"), start);
+        }
+        assert_eq!(guesses.wait(&guesser("shop"), start), None);
+
+        let mut now = start;
+        let mut waits = Vec::new();
+        for _ in 0..8 {
+            guesses.wrong(guesser("shop"), now);
+            let wait = guesses.wait(&guesser("shop"), now).unwrap();
+            waits.push(wait.as_secs());
+            now += wait;
+            assert_eq!(guesses.wait(&guesser("shop"), now), None);
+        }
+
+        assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn others_do_not_wait_and_a_right_secret_ends_it() {
+        let (guesses, now) = (Guesses::default(), Instant::now());
+        for _ in 0..=FREE {
+            guesses.wrong(guesser("shop"), now);
+        }
+
+        assert_eq!(guesses.wait(&guesser("desk"), now), None);
+        let elsewhere =
+            Guesser { address: IpAddr::from(Ipv4Addr::new(192, 0, 2, 7)), ..guesser("shop") };
+        assert_eq!(guesses.wait(&elsewhere, now), None);
+        guesses.right(&guesser("shop"));
+        assert_eq!(guesses.wait(&guesser("shop"), now), None);
+    }
+
+    #[test]
+    fn old_guesses_are_forgotten() {
+        let (guesses, start) = (Guesses::default(), Instant::now());
+        for _ in 0..=FREE {
+            guesses.wrong(guesser("shop"), start);
+        }
+
+        let later = start + MEMORY + Duration::from_secs(1);
+        guesses.wrong(guesser("shop"), later);
+
+        assert_eq!(guesses.wait(&guesser("shop"), later), None);
+    }
+
+    #[test]
+    fn memory_is_bounded() {
+        let (guesses, start) = (Guesses::default(), Instant::now());
+        let last = u32::try_from(MOST * 2).unwrap();
+
+        for n in 0..=last {
+            guesses.wrong(guesser(&n.to_string()), start + Duration::from_micros(n.into()));
+        }
+
+        let records = guesses.records();
+        assert!(records.len() <= MOST && records.contains_key(&guesser(&last.to_string())));
+    }
+
+    fn guesser(client_id: &str) -> Guesser {
+        Guesser { client_id: client_id.to_owned(), address: IpAddr::from(Ipv4Addr::LOCALHOST) }
+    }
+}

@@ -1,0 +1,104 @@
+//! Issuing access tokens.
+
+pub mod routes;
+
+use std::net::IpAddr;
+
+use auth::claims::AccessClaims;
+use auth::client_auth;
+use auth::client_auth::ClientRequest;
+use auth::error::ErrorCode;
+use auth::error::OAuthError;
+use auth::form::Params;
+use auth::grant;
+use auth::registration::GrantType;
+use auth::scope::Scopes;
+use metrics::counter;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::db::At;
+use crate::db::Id;
+use crate::oauth::Client;
+use crate::oauth::Clients;
+use crate::oauth::Keys;
+use crate::oauth::OAuthFailure;
+use crate::oauth::authenticate::authenticate;
+use crate::oauth::caller::Subject;
+use crate::oauth::keys;
+use crate::oauth::resource;
+
+/// An access token, as it is handed to its client once. It has no `Debug`, so no log can show it.
+#[derive(Serialize, ToSchema)]
+pub struct IssuedToken {
+    /// A JWT of RFC 9068.
+    #[schema(example = "eyJ…")]
+    access_token: String,
+    #[schema(value_type = String, example = "Bearer")]
+    token_type: &'static str,
+    /// Its life in seconds.
+    #[schema(example = 600)]
+    expires_in: u64,
+    #[serde(with = "auth::scope::space_separated")]
+    #[schema(value_type = String, example = "agent.read agent.execute")]
+    scope: Scopes,
+}
+
+/// Answers a token request: the token is named `id` and is valid from `now`.
+pub async fn issue(
+    keys: &Keys,
+    clients: &Clients,
+    request: &ClientRequest<'_>,
+    address: IpAddr,
+    (id, now): (Id, At),
+) -> Result<IssuedToken, OAuthFailure> {
+    let (credentials, params) = client_auth::read(request)?;
+    let client = authenticate(clients, &credentials, address).await?;
+    let issued = match grant_type(&client, &params)? {
+        GrantType::ClientCredentials => client_credentials(keys, &client, &params, (id, now))?,
+    };
+    clients.note_use(&client.client_id, now);
+    counter!("oauth_tokens_issued_total").increment(1);
+    Ok(issued)
+}
+
+/// The grant that is asked for, if this client may use it.
+fn grant_type(client: &Client, params: &Params) -> Result<GrantType, OAuthError> {
+    let grant = GrantType::parse(params.require("grant_type")?).ok_or_else(|| {
+        let supported = GrantType::ALL.map(GrantType::as_str).join(", ");
+        let description = format!("the supported grants are {supported}");
+        OAuthError::new(ErrorCode::UnsupportedGrantType, description)
+    })?;
+    if !client.grant_types.contains(&grant) {
+        let description = "the client is not registered for this grant";
+        return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
+    }
+    Ok(grant)
+}
+
+/// RFC 6749, section 4.4: a token for the client itself, and no refresh token.
+fn client_credentials(
+    keys: &Keys,
+    client: &Client,
+    params: &Params,
+    (id, now): (Id, At),
+) -> Result<IssuedToken, OAuthFailure> {
+    let scope = grant::scopes(&client.scopes, params.get("scope"))?;
+    let audience = resource::audience(keys.issuer(), params.get("resource"))?;
+    let (iat, expires_in) = (keys::seconds(now), keys.lifetime().as_secs());
+    let claims = AccessClaims {
+        iss: keys.issuer().to_owned(),
+        sub: Subject::client(&client.client_id).to_string(),
+        aud: audience.to_owned(),
+        exp: iat + expires_in,
+        iat,
+        nbf: None,
+        jti: id.to_string(),
+        client_id: client.client_id.clone(),
+        scope,
+        tenant: client.tenant.to_string(),
+        act: None,
+    };
+    let access_token = keys.sign(&claims)?;
+    Ok(IssuedToken { access_token, token_type: "Bearer", expires_in, scope: claims.scope })
+}

@@ -1,0 +1,82 @@
+//! `POST /oauth/token`.
+
+use std::net::IpAddr;
+use std::net::Ipv4Addr;
+use std::net::SocketAddr;
+
+use auth::client_auth::ClientRequest;
+use axum::Json;
+use axum::extract::ConnectInfo;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::Extensions;
+use http::HeaderValue;
+use http::header;
+use serde::Deserialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::oauth::OAuthFailure;
+use crate::oauth::issue::IssuedToken;
+use crate::oauth::issue::issue;
+use crate::oauth::routes::RefusalSchema;
+use crate::oauth::routes::read_body;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(issue_token))
+}
+
+/// What a token request says: a form, as RFC 6749 has it, or the same members as JSON.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "only its schema is used; the crate `auth` reads the request")]
+struct TokenRequest {
+    #[schema(example = "client_credentials")]
+    grant_type: String,
+    /// Unless the client authenticates in the header `Authorization`.
+    client_id: Option<String>,
+    client_secret: Option<String>,
+    /// Scopes with spaces between. Without it: all that the client holds.
+    #[schema(example = "agent.read agent.execute")]
+    scope: Option<String>,
+    /// For whom the token is (RFC 8707). Without it: this API.
+    resource: Option<String>,
+}
+
+/// Get an access token
+///
+/// The client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body.
+#[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
+    request_body(content(
+        (TokenRequest = "application/x-www-form-urlencoded"),
+        (TokenRequest = "application/json"))),
+    responses((status = 200, body = IssuedToken), (status = 400, body = RefusalSchema),
+        (status = 401, body = RefusalSchema, description = "The client did not prove itself"),
+        (status = 429, body = RefusalSchema, description = "Too many wrong secrets")))]
+async fn issue_token(State(app): State<App>, request: Request) -> Result<Response, OAuthFailure> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, &app.config.limits).await?;
+    let authorization = parts.headers.get_all(header::AUTHORIZATION);
+    let authorization: Vec<&[u8]> = authorization.iter().map(HeaderValue::as_bytes).collect();
+    let content_type = parts.headers.get(header::CONTENT_TYPE);
+    let request = ClientRequest {
+        authorization: &authorization,
+        content_type: content_type.map(HeaderValue::as_bytes),
+        query: parts.uri.query(),
+        body: &body,
+    };
+    let address = address(&parts.extensions);
+    let token = (app.ids.next(), app.clock.now());
+    let issued = issue(&app.keys, &app.clients, &request, address, token).await?;
+    let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+    Ok((headers, Json(issued)).into_response())
+}
+
+/// Where a request comes from, as far as the connection tells.
+fn address(extensions: &Extensions) -> IpAddr {
+    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
+    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+}

@@ -1,0 +1,162 @@
+//! Who may do what: clients, the tokens they get, and the check of those tokens.
+//!
+//! We are the authorization server and, for our own API, the resource server. The rules of OAuth
+//! are in the crate `auth`; here they meet settings, database, clock and HTTP.
+//!
+//! A token is believed, and one is issued, without a look into the database: the signing key and
+//! all clients are in memory, and the clients are those of half a second ago at most.
+
+mod access;
+mod authenticate;
+pub mod caller;
+mod clients;
+mod discovery;
+mod guesses;
+mod issue;
+mod keys;
+mod register;
+mod resource;
+pub mod routes;
+pub mod scopes;
+mod store;
+mod uses;
+
+pub use clients::Clients;
+pub use keys::Keys;
+pub use keys::KeysError;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::error::OAuthError;
+use auth::keys::SignError;
+use auth::random::NoRandomness;
+use auth::registration::AuthMethod;
+use auth::registration::GrantType;
+use auth::scope::Scope;
+use auth::scope::Scopes;
+use auth::token::Digest;
+use serde::Serialize;
+use utoipa::ToSchema;
+
+use crate::app::Tasks;
+use crate::db::At;
+use crate::db::Id;
+use crate::db::TenantId;
+
+/// Who may ask for tokens, and for which: all that issuing and checking one needs to know.
+#[derive(Debug, Clone)]
+pub struct Client {
+    pub client_id: String,
+    pub tenant: TenantId,
+    /// All that its tokens can ever allow.
+    pub scopes: Scopes,
+    pub grant_types: Vec<GrantType>,
+    /// Any of them proves the client. None: it cannot prove itself.
+    pub secrets: Vec<Digest>,
+}
+
+/// A client as it stands in the database and as administrators see it: never with its secret.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Registration {
+    #[serde(skip)]
+    pub id: Id,
+    #[serde(skip)]
+    pub tenant: TenantId,
+    #[schema(example = "0199a1b2-0000-7000-8000-000000000001")]
+    pub client_id: String,
+    /// A name for people; it may be empty.
+    #[schema(example = "Shop")]
+    pub client_name: String,
+    #[schema(value_type = Vec<String>, example = json!(["client_credentials"]))]
+    pub grant_types: Vec<GrantType>,
+    /// `null`: one that this version does not know, so the client cannot authenticate.
+    #[schema(value_type = Option<String>, required, example = "client_secret_basic")]
+    pub token_endpoint_auth_method: Option<AuthMethod>,
+    #[serde(with = "auth::scope::space_separated")]
+    #[schema(value_type = String, example = "agent.read agent.execute")]
+    pub scope: Scopes,
+    pub redirect_uris: Vec<String>,
+    /// Inactive clients get no tokens, and those that they have are void.
+    pub is_active: bool,
+    /// The subject that registered it. `null`: it was written in SQL.
+    #[schema(required)]
+    pub registered_by: Option<String>,
+    /// When it last got a token, to the minute.
+    #[schema(required)]
+    pub last_used_at: Option<At>,
+    pub created_at: At,
+    pub updated_at: At,
+    #[serde(skip)]
+    pub secret: Option<Digest>,
+}
+
+/// Why an OAuth endpoint did not do what it was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum OAuthFailure {
+    #[error(transparent)]
+    Refused(#[from] OAuthError),
+    /// The secret is wrong, as many before it were.
+    #[error("too many wrong secrets were presented")]
+    TooManyGuesses { retry_after: Duration },
+    #[error("a client has the id `{0}` already")]
+    ClientIdTaken(String),
+    #[error("the database could not be asked about clients")]
+    Database(#[from] sqlx::Error),
+    #[error("the access token could not be signed")]
+    Signing(#[from] SignError),
+    #[error("no secret could be made")]
+    Secret(#[from] NoRandomness),
+    #[error("the registration could not be written as JSON")]
+    Json(#[from] serde_json::Error),
+}
+
+impl Registration {
+    /// What issuing and checking tokens needs of it, if it may have any.
+    fn client(self) -> Option<Client> {
+        let secrets = self.secret.filter(|_| self.token_endpoint_auth_method.is_some());
+        self.is_active.then(|| Client {
+            client_id: self.client_id,
+            tenant: self.tenant,
+            scopes: self.scope,
+            grant_types: self.grant_types,
+            secrets: secrets.into_iter().collect(),
+        })
+    }
+}
+
+/// What of `wanted` one who holds `held` may not pass on to a client.
+///
+/// Nobody gives what he does not hold. Own scopes, to which only our users give a meaning, are the
+/// exception: who holds `admin.write` may give any of them, for somebody must be the first to.
+fn not_grantable<'w>(held: &Scopes, wanted: &'w Scopes) -> Option<&'w Scope> {
+    let names_own_scopes = held.covers("admin.write");
+    let is_grantable = |scope: &Scope| held.covers(scope) || (scope.is_own() && names_own_scopes);
+    wanted.iter().find(|scope| !is_grantable(scope))
+}
+
+/// Begins the work beside requests: keeping the clients in memory fresh, and writing down when they
+/// were used. It ends when the server stops.
+pub fn start(tasks: &Tasks, clients: &Arc<Clients>) {
+    tasks.spawn(Arc::clone(clients).keep_fresh(tasks.stopping().clone()));
+    tasks.spawn(Arc::clone(clients).write_uses_down(tasks.stopping().clone()));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nobody_passes_on_what_he_does_not_hold() {
+        let first = |held: &str, wanted: &str| {
+            let (held, wanted) = (held.parse().unwrap(), wanted.parse().unwrap());
+            not_grantable(&held, &wanted).map(Scope::to_string)
+        };
+
+        assert_eq!(first("client.* agent.*", "agent.read agent.execute"), None);
+        assert_eq!(first("client.* agent.*", "agent.read tool.read"), Some("tool.read".into()));
+        assert_eq!(first("client.write", "rfp.process"), Some("rfp.process".into()));
+        assert_eq!(first("admin.write agent.*", "rfp.process agent.*"), None);
+        assert_eq!(first("admin.write", "agent.execute"), Some("agent.execute".into()));
+    }
+}

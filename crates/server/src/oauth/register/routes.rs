@@ -1,0 +1,140 @@
+//! `POST /oauth/register`.
+
+use auth::registration::AuthMethod;
+use auth::registration::ClientMetadata;
+use auth::registration::GrantType;
+use auth::registration::Registrar;
+use auth::scope::Scopes;
+use axum::Json;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::HeaderValue;
+use http::StatusCode;
+use http::header;
+use serde::Deserialize;
+use serde::Serialize;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::http::Located;
+use crate::http::Problem;
+use crate::oauth::OAuthFailure;
+use crate::oauth::caller::Caller;
+use crate::oauth::keys;
+use crate::oauth::register::Registered;
+use crate::oauth::register::register;
+use crate::oauth::routes::RefusalSchema;
+use crate::oauth::routes::read_body;
+use crate::oauth::scopes::ClientWrite;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(register_client))
+}
+
+/// What a client is registered as (RFC 7591). Members that are null or empty count as absent.
+#[derive(Deserialize, ToSchema)]
+#[expect(dead_code, reason = "only its schema is used; the crate `auth` reads the request")]
+struct NewClient {
+    #[schema(example = "Shop")]
+    client_name: Option<String>,
+    #[schema(example = json!(["client_credentials"]))]
+    grant_types: Option<Vec<String>>,
+    #[schema(example = "client_secret_basic")]
+    token_endpoint_auth_method: Option<String>,
+    /// Scopes with spaces between, none of which the caller lacks. Without it: `agent.read agent.execute`.
+    #[schema(example = "agent.read agent.execute")]
+    scope: Option<String>,
+    redirect_uris: Option<Vec<String>>,
+}
+
+/// A client with its secret, which is never shown again.
+#[derive(Serialize, ToSchema)]
+struct ClientInformation {
+    client_id: String,
+    #[schema(example = "ags_…")]
+    client_secret: String,
+    /// Seconds since 1970.
+    client_id_issued_at: u64,
+    /// 0: never.
+    client_secret_expires_at: u64,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    client_name: String,
+    #[schema(value_type = Vec<String>)]
+    grant_types: Vec<GrantType>,
+    #[schema(value_type = String)]
+    token_endpoint_auth_method: Option<AuthMethod>,
+    #[serde(with = "auth::scope::space_separated")]
+    #[schema(value_type = String)]
+    scope: Scopes,
+    redirect_uris: Vec<String>,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    #[schema(ignore)]
+    original: Option<OriginalAnswer>,
+}
+
+/// What the original server answered, beside the members of RFC 7591.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct OriginalAnswer {
+    server_id: String,
+    client_id: String,
+    client_secret: String,
+    scopes: Scopes,
+}
+
+/// Register a client
+///
+/// The body of the original server, `{"serverId", "name", "scopes"}`, is understood too.
+#[utoipa::path(post, path = "/oauth/register", tag = "oauth",
+    request_body = NewClient,
+    responses((status = 201, body = ClientInformation), (status = 400, body = RefusalSchema),
+        (status = 409, body = RefusalSchema, description = "`serverId` is taken"), Problem),
+    security(("oauth2" = ["client.write"])))]
+async fn register_client(
+    State(app): State<App>,
+    caller: Caller<ClientWrite>,
+    request: Request,
+) -> Result<Response, OAuthFailure> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, &app.config.limits).await?;
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let metadata = ClientMetadata::read(content_type, &body, Registrar::Admin)?;
+    let is_original = metadata.server_id.is_some();
+    let row = (app.ids.next(), app.clock.now());
+    let registered = register(&app.db, &app.clients, &caller, metadata, row).await?;
+    let headers = [
+        (header::LOCATION, registered.registration.location()),
+        (header::CACHE_CONTROL, "no-store".to_owned()),
+        (header::PRAGMA, "no-cache".to_owned()),
+    ];
+    let information = ClientInformation::of(registered, is_original);
+    Ok((StatusCode::CREATED, headers, Json(information)).into_response())
+}
+
+impl ClientInformation {
+    fn of(Registered { registration, secret }: Registered, is_original: bool) -> Self {
+        let client_secret = secret.expose().to_owned();
+        let original = is_original.then(|| OriginalAnswer {
+            server_id: registration.client_id.clone(),
+            client_id: registration.client_id.clone(),
+            client_secret: client_secret.clone(),
+            scopes: registration.scope.clone(),
+        });
+        Self {
+            client_id: registration.client_id,
+            client_secret,
+            client_id_issued_at: keys::seconds(registration.created_at),
+            client_secret_expires_at: 0,
+            client_name: registration.client_name,
+            grant_types: registration.grant_types,
+            token_endpoint_auth_method: registration.token_endpoint_auth_method,
+            scope: registration.scope,
+            redirect_uris: registration.redirect_uris,
+            original,
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The endpoints of OAuth, and the administration of clients.
+//!
+//! `/oauth/token` and `/oauth/register` refuse in the words of RFC 6749 and RFC 7591;
+//! `/oauth/clients` is our API and refuses with problems, and so does every [`Caller`].
+
+use std::error::Error;
+use std::time::Duration;
+
+use auth::error::ErrorCode;
+use auth::error::OAuthError;
+use auth::form::MAX_BODY;
+use auth::scope::Scopes;
+use axum::Json;
+use axum::body;
+use axum::body::Body as RawBody;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use bytes::Bytes;
+use http::HeaderValue;
+use http::StatusCode;
+use http::header;
+use metrics::counter;
+use serde::Deserialize;
+use tracing::error;
+use tracing::info;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::config::Limits;
+use crate::http::Body;
+use crate::http::Invalid;
+use crate::http::Located;
+use crate::http::NoContent;
+use crate::http::Page;
+use crate::http::Paging;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::oauth::OAuthFailure;
+use crate::oauth::Registration;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::discovery;
+use crate::oauth::issue;
+use crate::oauth::not_grantable;
+use crate::oauth::register;
+use crate::oauth::scopes::ClientRead;
+use crate::oauth::scopes::ClientWrite;
+use crate::oauth::store;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .merge(discovery::routes::router())
+        .merge(issue::routes::router())
+        .merge(register::routes::router())
+        .routes(routes!(list_clients))
+        .routes(routes!(read_client, change_client, delete_client))
+}
+
+/// What of a client is to be changed. Members that are absent stay as they are.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ClientChange {
+    /// A name for people.
+    #[schema(nullable = false, max_length = 255, example = "Shop")]
+    client_name: Option<String>,
+    /// Scopes with spaces between. Tokens that are out lose what is taken away.
+    #[schema(nullable = false, example = "agent.read")]
+    scope: Option<String>,
+    /// `false`: it gets no tokens, and those that it has are void.
+    #[schema(nullable = false)]
+    is_active: Option<bool>,
+}
+
+/// List clients
+///
+/// The newest first. The management client, which the settings name, is not among them.
+#[utoipa::path(get, path = "/oauth/clients", tag = "oauth", params(Paging),
+    responses((status = 200, body = Page<Registration>), Problem),
+    security(("oauth2" = ["client.read"])))]
+async fn list_clients(
+    State(app): State<App>,
+    caller: Caller<ClientRead>,
+    paging: Paging,
+) -> Result<Page<Registration>, Problem> {
+    let (after, rows) = (paging.after()?, paging.rows());
+    let clients = app.db.read(async |conn| store::list(conn, &caller.tenant, after, rows).await);
+    let clients = clients.await.map_err(|cause| Problem::internal(&cause))?;
+    Ok(paging.page(clients, |client| (client.created_at, client.id)))
+}
+
+/// Read a client
+#[utoipa::path(get, path = "/oauth/clients/{client_id}", tag = "oauth",
+    params(("client_id" = String, Path)),
+    responses((status = 200, body = Registration), Problem),
+    security(("oauth2" = ["client.read"])))]
+async fn read_client(
+    State(app): State<App>,
+    caller: Caller<ClientRead>,
+    Path(client_id): Path<String>,
+) -> Result<Json<Registration>, Problem> {
+    let found = app.db.read(async |conn| store::find(conn, &caller.tenant, &client_id).await);
+    let found = found.await.map_err(|cause| Problem::internal(&cause))?;
+    found.map(Json).ok_or_else(|| no_client(&client_id))
+}
+
+/// Change a client
+#[utoipa::path(patch, path = "/oauth/clients/{client_id}", tag = "oauth",
+    params(("client_id" = String, Path)), request_body = ClientChange,
+    responses((status = 200, body = Registration), Problem),
+    security(("oauth2" = ["client.write"])))]
+async fn change_client(
+    State(app): State<App>,
+    caller: Caller<ClientWrite>,
+    Path(client_id): Path<String>,
+    Body(change): Body<ClientChange>,
+) -> Result<Json<Registration>, Problem> {
+    let scope = change.scope.as_deref().map(|text| parse_scope(&caller, text)).transpose()?;
+    let changed = app.db.write(async |tx| {
+        let Some(mut client) = store::find(tx, &caller.tenant, &client_id).await? else {
+            return Ok(None);
+        };
+        client.client_name = change.client_name.unwrap_or(client.client_name);
+        client.scope = scope.unwrap_or(client.scope);
+        client.is_active = change.is_active.unwrap_or(client.is_active);
+        client.updated_at = app.clock.now();
+        let is_there = store::update(tx, &client).await?;
+        Ok::<_, OAuthFailure>(is_there.then_some(client))
+    });
+    let changed = changed.await.map_err(|cause| Problem::internal(&cause))?;
+    let client = changed.ok_or_else(|| no_client(&client_id))?;
+    app.clients.catch_up().await;
+    info!(client_id, by = %caller.subject, "a client was changed");
+    Ok(Json(client))
+}
+
+/// Delete a client
+///
+/// Its secret and its tokens are void at once; on other replicas within half a second.
+#[utoipa::path(delete, path = "/oauth/clients/{client_id}", tag = "oauth",
+    params(("client_id" = String, Path)),
+    responses((status = 204), Problem),
+    security(("oauth2" = ["client.write"])))]
+async fn delete_client(
+    State(app): State<App>,
+    caller: Caller<ClientWrite>,
+    Path(client_id): Path<String>,
+) -> Result<NoContent, Problem> {
+    let deleted = app.db.write(async |tx| store::delete(tx, &caller.tenant, &client_id).await);
+    if !deleted.await.map_err(|cause| Problem::internal(&cause))? {
+        return Err(no_client(&client_id));
+    }
+    app.clients.catch_up().await;
+    info!(client_id, by = %caller.subject, "a client was deleted");
+    Ok(NoContent)
+}
+
+fn no_client(client_id: &str) -> Problem {
+    let shown: String = client_id.chars().take(100).collect();
+    Problem::not_found("client-not-found", format!("no client has the id `{shown}`"))
+}
+
+/// The scopes that a client shall have, none of which the caller may withhold.
+fn parse_scope(caller: &Principal, text: &str) -> Result<Scopes, Problem> {
+    let invalid =
+        |code, detail: String| Problem::invalid(vec![Invalid::new("/scope", code, detail)]);
+    let scopes: Scopes = text.parse().map_err(|error| invalid("not_valid", format!("{error}")))?;
+    match not_grantable(&caller.scopes, &scopes) {
+        None => Ok(scopes),
+        Some(scope) => {
+            Err(invalid("not_yours", format!("you do not hold `{scope}`, so you cannot give it")))
+        }
+    }
+}
+
+impl Located for Registration {
+    fn location(&self) -> String {
+        let id = url::form_urlencoded::byte_serialize(self.client_id.as_bytes());
+        let id: String = id.collect();
+        format!("/oauth/clients/{}", id.replace('+', "%20"))
+    }
+}
+
+/// Reads the body of a request to an OAuth endpoint, no longer than its limits allow.
+pub async fn read_body(body: RawBody, limits: &Limits) -> Result<Bytes, OAuthError> {
+    let refuse = |description: &str, status| {
+        OAuthError::new(ErrorCode::InvalidRequest, description).with_status(status)
+    };
+    match tokio::time::timeout(limits.body_time, body::to_bytes(body, MAX_BODY)).await {
+        Ok(Ok(bytes)) => Ok(bytes),
+        Ok(Err(error)) if is_too_long(&error) => {
+            Err(refuse(&format!("the body is longer than {MAX_BODY} bytes"), 413))
+        }
+        Ok(Err(_)) => Err(refuse("the body ended before it was complete", 400)),
+        Err(_) => Err(refuse("the body did not arrive in time", 408)),
+    }
+}
+
+fn is_too_long(error: &axum::Error) -> bool {
+    error.source().is_some_and(<dyn Error>::is::<http_body_util::LengthLimitError>)
+}
+
+impl IntoResponse for OAuthFailure {
+    fn into_response(self) -> Response {
+        let (refusal, retry_after) = self.into_refusal();
+        counter!("auth_failures_total", "reason" => refusal.code().as_str()).increment(1);
+        let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
+        let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+        let mut response = (status, headers, Json(&refusal)).into_response();
+        if let Some(challenge) = refusal.www_authenticate() {
+            let challenge = HeaderValue::from_static(challenge);
+            response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+        }
+        if let Some(wait) = retry_after {
+            let seconds = HeaderValue::from(wait.as_secs().max(1));
+            response.headers_mut().insert(header::RETRY_AFTER, seconds);
+        }
+        response
+    }
+}
+
+impl OAuthFailure {
+    /// What the caller is told, and after which time it is worth trying again. What is our fault is
+    /// logged here.
+    fn into_refusal(self) -> (OAuthError, Option<Duration>) {
+        let refuse = |code, text: &str| OAuthError::new(code, text);
+        match self {
+            Self::Refused(refusal) => (refusal, None),
+            Self::TooManyGuesses { retry_after } => {
+                let text =
+                    "too many requests failed to authenticate; wait, then present the right secret";
+                let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
+                (refusal, Some(retry_after))
+            }
+            taken @ Self::ClientIdTaken(_) => {
+                let refusal = refuse(ErrorCode::InvalidClientMetadata, &taken.to_string());
+                (refusal.with_status(409), None)
+            }
+            Self::Database(cause) => {
+                error!(error = %cause, "the database could not be asked about clients");
+                let text = "clients cannot be looked up now";
+                (refuse(ErrorCode::TemporarilyUnavailable, text), Some(Duration::from_secs(1)))
+            }
+            fault @ (Self::Signing(_) | Self::Secret(_) | Self::Json(_)) => {
+                error!(error = %fault, cause = ?fault.source(), "an OAuth request failed");
+                (refuse(ErrorCode::ServerError, "the server failed; its log has the cause"), None)
+            }
+        }
+    }
+}
+
+/// Why an OAuth endpoint refused (RFC 6749, RFC 7591).
+#[derive(ToSchema)]
+#[schema(as = OAuthError)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct RefusalSchema {
+    #[schema(example = "invalid_client")]
+    error: String,
+    #[schema(example = "client authentication failed")]
+    error_description: String,
+}

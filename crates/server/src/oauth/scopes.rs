@@ -1,0 +1,60 @@
+//! Which scopes open which operations: the `S` of a [`Caller<S>`](super::caller::Caller).
+
+/// The scopes that open an operation, any of which will do.
+pub trait ScopeSet: Send + Sync + 'static {
+    /// The one to ask for stands first.
+    const ANY_OF: &'static [&'static str];
+}
+
+macro_rules! scope_sets {
+    ($($(#[$meaning:meta])* $name:ident = $($scope:literal)|+;)+) => {
+        $(
+            $(#[$meaning])*
+            #[derive(Debug, Clone, Copy)]
+            pub enum $name {}
+
+            impl ScopeSet for $name {
+                const ANY_OF: &'static [&'static str] = &[$($scope),+];
+            }
+        )+
+
+        #[cfg(test)]
+        const ALL: &[(&str, &[&str])] = &[$((stringify!($name), $name::ANY_OF)),+];
+    };
+}
+
+scope_sets! {
+    /// To see that agents are there.
+    AgentRead = "agent.read" | "agent.execute";
+    /// To see how agents are made.
+    AgentDefinitionRead = "agent.write" | "admin.read";
+    /// To make and change agents.
+    AgentWrite = "agent.write";
+    /// To have agents work.
+    AgentExecute = "agent.execute";
+    /// To see runs: also for whoever could have begun one.
+    RunRead = "run.read" | "agent.execute" | "workflow.execute" | "tool.execute";
+    /// To cancel runs: also for whoever could have begun one.
+    RunWrite = "run.write" | "agent.execute" | "workflow.execute" | "tool.execute";
+    /// To see who may ask for tokens.
+    ClientRead = "client.read";
+    /// To say who may ask for tokens.
+    ClientWrite = "client.write";
+}
+
+#[cfg(test)]
+mod tests {
+    use auth::scope::Scope;
+
+    use super::*;
+
+    #[test]
+    fn every_scope_is_one_of_ours() {
+        for (set, scopes) in ALL {
+            for scope in *scopes {
+                let known = Scope::known().any(|known| known.as_str() == *scope);
+                assert!(known, "{set} names {scope}");
+            }
+        }
+    }
+}
