@@ -1,4 +1,5 @@
-//! What tests need beside the code under test: a fake model server.
+//! What tests need beside the code under test: a fake model server, a database for each.
 #![expect(clippy::expect_used, clippy::panic, reason = "a test should fail loudly")]
 
+pub mod database;
 pub mod model;

@@ -1,6 +1,8 @@
 //! The command line: one file per command.
 
+mod backup;
 mod logging;
+mod migrate;
 mod serve;
 pub mod terminal;
 
@@ -37,6 +39,12 @@ enum Command {
     /// Start the server
     #[command(after_help = serve::HELP)]
     Serve,
+    /// Make and change the tables of the database
+    #[command(after_help = migrate::HELP)]
+    Migrate(migrate::MigrateArgs),
+    /// Copy the embedded database
+    #[command(after_help = backup::HELP)]
+    Backup(backup::BackupArgs),
 }
 
 /// Runs the command that the process was started with. 0: done; 1: it failed; 2: it was misspelt.
@@ -59,6 +67,8 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve::run(&env).await,
+            Command::Migrate(args) => migrate::run(&args, &env).await,
+            Command::Backup(args) => backup::run(&args, &env).await,
         }
     })
 }

@@ -16,6 +16,7 @@
 //! when told to.
 
 mod at;
+mod backup;
 mod conn;
 mod file_lock;
 mod id;
@@ -32,6 +33,8 @@ mod tests;
 mod unique;
 
 pub use at::At;
+pub use backup::BackupError;
+pub use backup::backup;
 pub use conn::Affected;
 pub use conn::Answer;
 pub use conn::Conn;

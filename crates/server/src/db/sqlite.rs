@@ -116,7 +116,8 @@ pub(in crate::db) fn options(path: &Path, sync: Sync) -> SqliteConnectOptions {
         .disable_statement_logging()
 }
 
-fn reader_options(path: &Path) -> SqliteConnectOptions {
+/// How those are opened that only read.
+pub(in crate::db) fn reader_options(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new()
         .filename(path)
         .read_only(true)
