@@ -94,7 +94,9 @@ impl TestDatabase {
         // Every hasher has keys of its own: a name that nobody has.
         let name = format!("test_{:016x}", RandomState::new().build_hasher().finish());
         let mut admin = admin().await;
-        run(&mut admin, &format!("CREATE DATABASE {name} TEMPLATE {template}")).await;
+        // To copy files takes a fifth of the time that the log does.
+        let sql = format!("CREATE DATABASE {name} TEMPLATE {template} STRATEGY file_copy");
+        run(&mut admin, &sql).await;
         let _ = admin.close().await;
         Self { url: url_of(&name), place: Place::Server(name) }
     }

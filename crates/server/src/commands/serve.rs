@@ -15,6 +15,8 @@ use crate::commands::Failure;
 use crate::commands::logging;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::db::FileLock;
+use crate::db::migrate::check_head;
 use crate::http::listen;
 use crate::http::observe;
 use crate::oauth;
@@ -43,8 +45,11 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
     serve(app).await
 }
 
-/// Serves `app` until a signal says to stop.
+/// Serves `app` until a signal says to stop. It refuses a database that is not migrated, or that
+/// another server has.
 pub async fn serve(app: App) -> Result<(), Failure> {
+    let _lock = FileLock::for_server(&app.config.database)?;
+    check_head(&app.db).await?;
     let listener = bind(&app.config.host, app.config.port).await?;
     let metrics = match app.config.metrics_address {
         Some(address) => Some(bind(&address.ip().to_string(), address.port()).await?),
