@@ -23,7 +23,7 @@ use crate::reader::Reader;
 
 /// How long the end of the body may take after the end of the answer, so that an HTTP/1
 /// connection can be used again.
-const CLOSING_TIME: Duration = Duration::from_millis(5);
+const CLOSING_TIME: Duration = Duration::from_millis(20);
 
 /// The answer to `call`, which is sent when the stream is first polled.
 pub(crate) fn answer(
