@@ -20,6 +20,10 @@ dev: ## The same, and build and start again whenever a source file changes
 test: ## Run all tests, on the embedded database and on a PostgreSQL that this brings
 	scripts/postgres run $(CARGO_TEST)
 
+.PHONY: test-real
+test-real: ## Drive the real binary with clients that others wrote (installs them)
+	scripts/test-real
+
 .PHONY: test-watch
 test-watch: ## Run the tests again whenever a source file changes
 	scripts/postgres run scripts/watch $(CARGO_TEST)

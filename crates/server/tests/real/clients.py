@@ -1,0 +1,131 @@
+"""Drives the real binary with clients that others wrote: clients.py AGENT_SERVER
+
+What they accept is what the field accepts; nothing here reads an answer by hand that a library reads.
+"""
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+import httpx
+import jwt
+from authlib.integrations.httpx_client import OAuth2Client
+from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
+from httpx_sse import connect_sse
+from openapi_spec_validator import OpenAPIV31SpecValidator
+from prometheus_client.parser import text_string_to_metric_families
+
+BINARY = Path(sys.argv.pop(1)).resolve()
+ASK = {"input": "use tool current_time with {}"}
+
+
+class Server:
+    """`agent-server dev` in a folder of its own."""
+
+    def __enter__(self) -> "Server":
+        self.folder = tempfile.TemporaryDirectory()
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            port = probe.getsockname()[1]
+        self.url = f"http://localhost:{port}"
+        self.process = subprocess.Popen(
+            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(port)},
+            stdin=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 30
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.05)
+        lines = (Path(self.folder.name) / "data" / "dev.env").read_text().splitlines()
+        pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
+        settings = {name: value.strip("'\"") for name, _, value in pairs}
+        self.client_id = settings["MANAGEMENT_CLIENT_ID"]
+        self.client_secret = settings["MANAGEMENT_CLIENT_SECRET"]
+        return self
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+    def is_ready(self) -> bool:
+        try:
+            return httpx.get(f"{self.url}/ready").status_code == 200
+        except httpx.TransportError:
+            return False
+
+    def session(self, method: str) -> OAuth2Client:
+        """A client of Authlib that has a token."""
+        session = OAuth2Client(
+            self.client_id, self.client_secret, token_endpoint_auth_method=method,
+            base_url=self.url,
+        )
+        session.fetch_token(f"{self.url}/oauth/token", grant_type="client_credentials")
+        return session
+
+
+class Clients(unittest.TestCase):
+    def setUp(self) -> None:
+        self.server = self.enterContext(Server())
+
+    def test_authlib_believes_the_metadata(self) -> None:
+        answer = httpx.get(f"{self.server.url}/.well-known/oauth-authorization-server")
+        metadata = AuthorizationServerMetadata(answer.json())
+        metadata.validate_issuer = lambda: None  # it wants https, which a first run has not
+        for check in ("validate_token_endpoint_auth_methods_supported", "validate_jwks_uri",
+                      "validate_grant_types_supported", "validate_scopes_supported"):
+            getattr(metadata, check)()
+        self.assertEqual(metadata["issuer"], self.server.url)
+
+    def test_authlib_gets_and_uses_a_token_by_each_method(self) -> None:
+        for method in ("client_secret_basic", "client_secret_post"):
+            with self.subTest(method), self.server.session(method) as session:
+                self.assertIn("data", session.get("/agents").raise_for_status().json())
+
+    def test_pyjwt_verifies_a_token_by_the_published_keys(self) -> None:
+        with self.server.session("client_secret_basic") as session:
+            token = session.token["access_token"]
+        key = jwt.PyJWKClient(f"{self.server.url}/.well-known/jwks.json").get_signing_key_from_jwt(token)
+        claims = jwt.decode(
+            token, key, algorithms=["EdDSA"], audience=self.server.url, issuer=self.server.url,
+            options={"require": ["exp", "iat", "sub", "jti", "client_id"]},
+        )
+        self.assertEqual(claims["sub"], f"client:{self.server.client_id}")
+
+    def test_httpx_sse_reads_a_run_and_resumes_it_at_every_event(self) -> None:
+        with self.server.session("client_secret_basic") as session:
+            whole = read(session, "POST", "/agents/demo/execute", json=ASK)
+            run = f"/runs/{json.loads(whole[0].data)['run_id']}/events"
+            stored = [event for event in whole if not event.event.endswith(".delta")]
+
+            self.assertEqual(whole[-1].event, "run.finished")
+            self.assertIn("tool.finished", [event.event for event in stored])
+            for at, event in enumerate(stored[:-1]):
+                rest = read(session, "GET", run, headers={"Last-Event-ID": event.id})
+                seen = [it.id for it in rest if not it.event.endswith(".delta")]
+                self.assertEqual(seen, [it.id for it in stored[at + 1 :]])
+
+    def test_the_openapi_document_is_one(self) -> None:
+        document = httpx.get(f"{self.server.url}/openapi.json").json()
+        OpenAPIV31SpecValidator(document).validate()
+
+    def test_prometheus_reads_the_metrics(self) -> None:
+        text = httpx.get(f"{self.server.url}/metrics").text
+        self.assertTrue(list(text_string_to_metric_families(text)))
+
+
+def read(session: httpx.Client, method: str, path: str, **request) -> list:
+    """All events of a stream, as httpx-sse reads them."""
+    with connect_sse(session, method, path, **request) as source:
+        return list(source.iter_sse())
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
