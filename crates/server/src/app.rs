@@ -50,8 +50,8 @@ pub enum StartError {
 impl App {
     /// Opens what the settings name.
     pub async fn start(config: Config) -> Result<Self, StartError> {
-        let keys = Keys::from_config(&config)?;
         let db = Db::open(&config.database).await?;
+        let keys = Keys::from_config(&config)?;
         let cursors = Cursors::new(config.identity.encryption_key.expose_secret().as_bytes());
         let (clock, ids, tasks) = (Clock::System, Ids::Random, Tasks::default());
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));

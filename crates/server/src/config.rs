@@ -5,7 +5,7 @@
 
 #[cfg(test)]
 mod documents;
-mod dotenv;
+pub mod dotenv;
 mod environment;
 mod reader;
 pub mod table;

@@ -93,6 +93,27 @@ fn a_database_that_is_not_there_stops_the_start_with_the_way_out() {
 }
 
 #[test]
+fn keys_are_made_once_and_replaced_only_by_force() {
+    let folder = folder();
+    let setup = |arguments: &[&str]| run(folder.path(), arguments, &[]);
+    let file = || std::fs::read_to_string(folder.path().join(".env")).unwrap();
+
+    let made = setup(&["setup-auth"]);
+    assert_eq!(made.status.code(), Some(0), "{}", err(&made));
+    assert_eq!(out(&made), file());
+    assert_eq!(err(&made), "written to .env, which only you can read\n");
+
+    let refused = setup(&["setup-auth"]);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(err(&refused).contains("--force"), "{}", err(&refused));
+    assert_eq!((out(&refused), out(&made)), (String::new(), file()));
+
+    let replaced = setup(&["setup-auth", "--force"]);
+    assert_eq!(replaced.status.code(), Some(0), "{}", err(&replaced));
+    assert_ne!(out(&replaced), out(&made));
+}
+
+#[test]
 fn what_is_no_terminal_gets_no_colour() {
     let folder = folder();
     for arguments in [&["--help"][..], &["serve"], &["nope"]] {

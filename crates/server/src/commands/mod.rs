@@ -1,9 +1,11 @@
 //! The command line: one file per command.
 
 mod backup;
+mod env_file;
 mod logging;
 mod migrate;
 mod serve;
+pub mod setup_auth;
 pub mod terminal;
 
 use std::process::ExitCode;
@@ -39,6 +41,9 @@ enum Command {
     /// Start the server
     #[command(after_help = serve::HELP)]
     Serve,
+    /// Make the keys of the server and its first client
+    #[command(after_help = setup_auth::HELP)]
+    SetupAuth(setup_auth::SetupAuthArgs),
     /// Make and change the tables of the database
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::MigrateArgs),
@@ -67,6 +72,7 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve::run(&env).await,
+            Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Backup(args) => backup::run(&args, &env).await,
         }

@@ -27,6 +27,11 @@ pub fn bad(what: impl Display, detail: impl Display) {
     let _ = writeln!(anstream::stdout(), "{BAD}FAIL{BAD:#} {what}: {detail}");
 }
 
+/// One line for people beside what was asked for, which programs may read.
+pub fn aside(text: impl Display) {
+    let _ = writeln!(anstream::stderr(), "{text}");
+}
+
 /// Why the command failed, and what caused it.
 pub fn failure(error: &(dyn Error + 'static)) {
     let mut out = anstream::stderr();
