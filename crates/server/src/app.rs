@@ -7,7 +7,8 @@ mod tasks;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use secrecy::ExposeSecret;
+use auth::secret::MasterKey;
+use auth::secret::MasterKeyError;
 
 use crate::config::Config;
 use crate::db::Db;
@@ -45,6 +46,8 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[error("AGENT_SERVER_ENCRYPTION_KEY: {0}")]
+    EncryptionKey(#[from] MasterKeyError),
 }
 
 impl App {
@@ -52,7 +55,8 @@ impl App {
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let db = Db::open(&config.database).await?;
         let keys = Keys::from_config(&config)?;
-        let cursors = Cursors::new(config.identity.encryption_key.expose_secret().as_bytes());
+        let master = MasterKey::parse(&config.identity.encryption_key)?;
+        let cursors = Cursors::new(&master);
         let (clock, ids, tasks) = (Clock::System, Ids::Random, Tasks::default());
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
         Ok(Self::new(Parts { config, db, clock, ids, tasks, cursors, keys, clients }))

@@ -16,6 +16,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use auth::secret::MasterKey;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
@@ -235,6 +236,8 @@ fn check_url<E: Env>(from: &mut Reader<E>, name: &str, database: &DatabaseSettin
 
 fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
     let ttl = from.number("ACCESS_TOKEN_TTL", 60..=86_400);
+    check_encryption_key(from, "AGENT_SERVER_ENCRYPTION_KEY");
+    check_encryption_key(from, "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS");
     Identity {
         management: management_client(from, mode),
         private_key: from.required_secret("TOKEN_SERVICE_PRIVATE_KEY", SETUP),
@@ -242,6 +245,13 @@ fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
         encryption_key: from.required_secret("AGENT_SERVER_ENCRYPTION_KEY", SETUP),
         encryption_key_previous: from.secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS"),
         access_token_ttl: Duration::from_secs(ttl),
+    }
+}
+
+/// A key that seals what is in the database. Its text stays as it is; here it must only be one.
+fn check_encryption_key<E: Env>(from: &mut Reader<E>, name: &str) {
+    if let Some(Err(error)) = from.secret(name).map(|key| MasterKey::parse(&key)) {
+        from.fault(name, error);
     }
 }
 
@@ -342,7 +352,7 @@ mod tests {
     const GOOD: &[(&str, &str)] = &[
         ("MANAGEMENT_CLIENT_SECRET", "ags_0123456789012345678901234567"),
         ("TOKEN_SERVICE_PRIVATE_KEY", "{}"),
-        ("AGENT_SERVER_ENCRYPTION_KEY", "k"),
+        ("AGENT_SERVER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
     ];
 
     #[test]
@@ -370,6 +380,8 @@ mod tests {
             ("DATABASE_POOL", "0"),
             ("DATABASE_SYNC", "hunter2"),
             ("MANAGEMENT_CLIENT_SECRET", ""),
+            ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
+            ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "hunter2="),
             ("ACCESS_TOKEN_TTL", "hunter2"),
             ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
             ("OPENAI_BASE_URL", "hunter2"),
@@ -392,6 +404,8 @@ mod tests {
               DATABASE_SYNC: it must be `full` or `normal`
               DATABASE_URL: holds a sign that ends a part of a URL: percent-encode the password (`@` is `%40`, `:` `%3A`, `/` `%2F`, `?` `%3F`, `#` `%23`, `%` `%25`, a space `%20`), or leave it out and set PGPASSWORD
               ACCESS_TOKEN_TTL: it must be a whole number from 60 to 86400
+              AGENT_SERVER_ENCRYPTION_KEY: it is not base64
+              AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS: it is not base64
               MANAGEMENT_CLIENT_SECRET: it is not set; run `agent-server setup-auth`, which makes it
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`

@@ -8,6 +8,7 @@ pub mod app;
 pub mod config;
 pub mod db;
 pub mod definitions;
+pub mod egress;
 pub mod http;
 
 // Band 2: features, each of which uses only those before it.

@@ -8,10 +8,14 @@ use std::process::Output;
 
 use tempfile::TempDir;
 
+/// What `setup-auth` would have made; the signing key is the example of RFC 8037.
 const KEYS: [(&str, &str); 3] = [
     ("MANAGEMENT_CLIENT_SECRET", "ags_0123456789012345678901234567"),
-    ("TOKEN_SERVICE_PRIVATE_KEY", "{}"),
-    ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
+    (
+        "TOKEN_SERVICE_PRIVATE_KEY",
+        r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#,
+    ),
+    ("AGENT_SERVER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8="),
 ];
 
 #[test]
@@ -111,6 +115,45 @@ fn keys_are_made_once_and_replaced_only_by_force() {
     let replaced = setup(&["setup-auth", "--force"]);
     assert_eq!(replaced.status.code(), Some(0), "{}", err(&replaced));
     assert_ne!(out(&replaced), out(&made));
+}
+
+#[test]
+fn the_doctor_says_all_that_must_be_mended_and_ends_with_1() {
+    let mut settings = KEYS.to_vec();
+    settings.extend([
+        ("TOKEN_SERVICE_PRIVATE_KEY", r#"{"kty":"RSA","d":"hunter2"}"#),
+        ("AGENT_SERVER_DEFAULT_MODEL", "nobody/model"),
+        // Nothing listens on the discard port.
+        ("OPENAI_BASE_URL", "http://127.0.0.1:9/v1"),
+        ("OPENAI_API_KEY", "hunter2"),
+    ]);
+
+    let output = run(folder().path(), &["doctor"], &settings);
+
+    assert_eq!(output.status.code(), Some(1));
+    let text = out(&output);
+    for line in [
+        "ok   settings: for development, known as http://localhost:3000",
+        "FAIL keys: TOKEN_SERVICE_PRIVATE_KEY: ",
+        "note models of anthropic: none without ANTHROPIC_API_KEY",
+        "FAIL models of openai: the provider cannot be reached; check OPENAI_BASE_URL",
+        "FAIL AGENT_SERVER_DEFAULT_MODEL: ",
+        "FAIL database: ",
+    ] {
+        assert!(text.contains(line), "`{line}` is not in\n{text}");
+    }
+    assert!(!text.contains("hunter2") && !err(&output).contains("hunter2"), "{text}");
+}
+
+#[test]
+fn the_doctor_names_settings_that_are_not_there() {
+    let output = run(folder().path(), &["doctor"], &[]);
+
+    assert_eq!(output.status.code(), Some(1));
+    let text = out(&output);
+    for (name, _) in KEYS {
+        assert!(text.contains(&format!("FAIL {name}: it is not set")), "{text}");
+    }
 }
 
 #[test]

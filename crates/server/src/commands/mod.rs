@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod backup;
+mod doctor;
 mod env_file;
 mod logging;
 mod migrate;
@@ -50,6 +51,9 @@ enum Command {
     /// Copy the embedded database
     #[command(after_help = backup::HELP)]
     Backup(backup::BackupArgs),
+    /// Say what is wrong with settings, database, keys and providers
+    #[command(after_help = doctor::HELP)]
+    Doctor,
 }
 
 /// Runs the command that the process was started with. 0: done; 1: it failed; 2: it was misspelt.
@@ -75,6 +79,7 @@ fn run(command: Command) -> Result<(), Failure> {
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Backup(args) => backup::run(&args, &env).await,
+            Command::Doctor => doctor::run(&env).await,
         }
     })
 }

@@ -10,6 +10,7 @@ use anstyle::AnsiColor;
 use anstyle::Style;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
+const SO_SO: Style = AnsiColor::Yellow.on_default().bold();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// One line of what was asked for.
@@ -20,6 +21,11 @@ pub fn line(text: impl Display) {
 /// One line that says that something is as it should be.
 pub fn good(what: impl Display, detail: impl Display) {
     let _ = writeln!(anstream::stdout(), "{GOOD}ok  {GOOD:#} {what}: {detail}");
+}
+
+/// One line that says something worth knowing, but nothing wrong.
+pub fn note(what: impl Display, detail: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{SO_SO}note{SO_SO:#} {what}: {detail}");
 }
 
 /// One line that says that something is not as it should be, and the way out.

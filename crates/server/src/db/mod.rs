@@ -18,6 +18,7 @@
 mod at;
 mod backup;
 mod conn;
+mod facts;
 mod file_lock;
 mod id;
 mod json;
@@ -41,6 +42,9 @@ pub use conn::Conn;
 pub use conn::Done;
 pub use conn::Link;
 pub use conn::Plain;
+pub use facts::Facts;
+pub use facts::Way;
+pub use facts::facts;
 pub use file_lock::FileLock;
 pub use id::Id;
 pub use json::Json;

@@ -1,10 +1,10 @@
 //! Positions in lists, as opaque strings that nobody can make up.
 
-use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::hmac;
+use auth::secret::MacKey;
+use auth::secret::MasterKey;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use chrono::DateTime;
@@ -15,11 +15,11 @@ use serde::de::DeserializeOwned;
 
 /// How long a cursor can be used.
 const LIFETIME: Duration = Duration::from_hours(24);
-const TAG_BYTES: usize = 16;
+const TAG_BYTES: usize = 32;
 
 /// Makes cursors and takes them back. All replicas need the same key.
-#[derive(Clone)]
-pub struct Cursors(Arc<hmac::Key>);
+#[derive(Debug, Clone)]
+pub struct Cursors(Arc<MacKey>);
 
 /// Why a cursor cannot be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -40,11 +40,9 @@ struct Content<P> {
 }
 
 impl Cursors {
-    /// Cursors signed with a key that is derived from `secret`.
-    pub fn new(secret: &[u8]) -> Self {
-        let root = hmac::Key::new(hmac::HMAC_SHA256, secret);
-        let derived = hmac::sign(&root, b"agent-server list cursors");
-        Self(Arc::new(hmac::Key::new(hmac::HMAC_SHA256, derived.as_ref())))
+    /// Cursors signed with a key of their own, derived from `master`.
+    pub fn new(master: &MasterKey) -> Self {
+        Self(Arc::new(master.mac("list cursors")))
     }
 
     /// A cursor that continues `list` after `position`.
@@ -52,8 +50,8 @@ impl Cursors {
         let content =
             Content { position, list: self.digest(list), expires: (now + LIFETIME).timestamp() };
         let mut bytes = serde_json::to_vec(&content).unwrap_or_default();
-        let tag = hmac::sign(&self.0, &bytes);
-        bytes.extend_from_slice(&tag.as_ref()[..TAG_BYTES]);
+        let tag = self.0.sign(&bytes);
+        bytes.extend_from_slice(&tag);
         URL_SAFE_NO_PAD.encode(bytes)
     }
 
@@ -67,9 +65,9 @@ impl Cursors {
         let bytes = URL_SAFE_NO_PAD.decode(cursor).map_err(|_| CursorError::Unknown)?;
         let split = bytes.len().checked_sub(TAG_BYTES).ok_or(CursorError::Unknown)?;
         let (content, tag) = bytes.split_at(split);
-        let expected = hmac::sign(&self.0, content);
-        aws_lc_rs::constant_time::verify_slices_are_equal(&expected.as_ref()[..TAG_BYTES], tag)
-            .map_err(|_| CursorError::Unknown)?;
+        if !self.0.verify(content, tag) {
+            return Err(CursorError::Unknown);
+        }
         let content: Content<serde_json::Value> =
             serde_json::from_slice(content).map_err(|_| CursorError::Unknown)?;
         if content.list != self.digest(list) {
@@ -82,13 +80,7 @@ impl Cursors {
     }
 
     fn digest(&self, list: &str) -> String {
-        URL_SAFE_NO_PAD.encode(&hmac::sign(&self.0, list.as_bytes()).as_ref()[..8])
-    }
-}
-
-impl fmt::Debug for Cursors {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("Cursors(…)")
+        URL_SAFE_NO_PAD.encode(&self.0.sign(list.as_bytes())[..8])
     }
 }
 
@@ -100,17 +92,17 @@ mod tests {
 
     #[test]
     fn a_cursor_comes_back_as_the_position_it_stood_for() {
-        let cursors = Cursors::new(b"secret");
-        let cursor = cursors.seal(LIST, ("2026-11-25", 7), noon());
+        let master = MasterKey::generate().unwrap();
+        let cursor = Cursors::new(&master).seal(LIST, ("2026-11-25", 7), noon());
 
-        let again = Cursors::new(b"secret").open(LIST, &cursor, noon());
+        let again = Cursors::new(&master).open(LIST, &cursor, noon());
 
         assert_eq!(again, Ok((String::from("2026-11-25"), 7)));
     }
 
     #[test]
     fn a_cursor_is_good_for_its_own_list_only() {
-        let cursors = Cursors::new(b"secret");
+        let cursors = some();
         let cursor = cursors.seal(LIST, 7, noon());
 
         let elsewhere = cursors.open::<u8>("/runs?status=queued", &cursor, noon());
@@ -120,7 +112,7 @@ mod tests {
 
     #[test]
     fn a_cursor_lives_for_a_day() {
-        let cursors = Cursors::new(b"secret");
+        let cursors = some();
         let cursor = cursors.seal(LIST, 7, noon());
 
         assert_eq!(cursors.open(LIST, &cursor, noon() + LIFETIME - Duration::from_secs(1)), Ok(7));
@@ -129,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_changed_or_invented_cursor_is_unknown() {
-        let cursors = Cursors::new(b"secret");
+        let cursors = some();
         let cursor = cursors.seal(LIST, 7, noon());
         let mut bytes = URL_SAFE_NO_PAD.decode(&cursor).unwrap();
         bytes[12] ^= 1;
@@ -139,8 +131,13 @@ mod tests {
         {
             assert_eq!(cursors.open::<u8>(LIST, &cursor, noon()), Err(CursorError::Unknown));
         }
-        let foreign = Cursors::new(b"other").open::<u8>(LIST, &cursor, noon());
+        let foreign = some().open::<u8>(LIST, &cursor, noon());
         assert_eq!(foreign, Err(CursorError::Unknown));
+    }
+
+    /// Those of a server with a key of its own.
+    fn some() -> Cursors {
+        Cursors::new(&MasterKey::generate().unwrap())
     }
 
     fn noon() -> DateTime<Utc> {

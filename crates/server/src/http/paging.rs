@@ -126,6 +126,10 @@ struct Parameters {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::LazyLock;
+
+    use auth::secret::MasterKey;
+
     use super::*;
 
     #[test]
@@ -165,6 +169,7 @@ mod tests {
     }
 
     fn paging(uri: &str) -> Result<Paging, Problem> {
-        Paging::of(&uri.parse().unwrap(), Cursors::new(b"secret"), DateTime::UNIX_EPOCH)
+        static MASTER: LazyLock<MasterKey> = LazyLock::new(|| MasterKey::generate().unwrap());
+        Paging::of(&uri.parse().unwrap(), Cursors::new(&MASTER), DateTime::UNIX_EPOCH)
     }
 }
