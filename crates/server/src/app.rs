@@ -9,14 +9,21 @@ use std::sync::Arc;
 
 use auth::secret::MasterKey;
 use auth::secret::MasterKeyError;
+use llm::Timeouts;
 
+use crate::agents::Agents;
+use crate::agents::models::Models;
 use crate::config::Config;
 use crate::db::Db;
 use crate::db::OpenError;
+use crate::egress;
 use crate::http::Cursors;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
+use crate::runs::Runs;
+use crate::runs::Services;
+use crate::tools::Tools;
 
 pub use clock::Clock;
 pub use ids::Ids;
@@ -37,6 +44,8 @@ pub struct Parts {
     pub cursors: Cursors,
     pub keys: Keys,
     pub clients: Arc<Clients>,
+    pub agents: Agents,
+    pub runs: Runs,
 }
 
 /// Why the server cannot start with its settings.
@@ -48,22 +57,41 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("AGENT_SERVER_ENCRYPTION_KEY: {0}")]
     EncryptionKey(#[from] MasterKeyError),
+    #[error("the client for outgoing requests cannot be made")]
+    Egress(#[from] reqwest::Error),
+    #[error("a tool that is built in is not usable: {0}")]
+    Tools(String),
 }
 
 impl App {
-    /// Opens what the settings name.
+    /// Opens what the settings name. Nothing is under way yet: [`crate::workers`] begins it.
     pub async fn start(config: Config) -> Result<Self, StartError> {
         let db = Db::open(&config.database).await?;
-        let keys = Keys::from_config(&config)?;
-        let master = MasterKey::parse(&config.identity.encryption_key)?;
-        let cursors = Cursors::new(&master);
-        let (clock, ids, tasks) = (Clock::System, Ids::Random, Tasks::default());
-        let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
-        Ok(Self::new(Parts { config, db, clock, ids, tasks, cursors, keys, clients }))
+        Self::assemble(config, db, Clock::System, Ids::Random)
     }
 
-    pub fn new(parts: Parts) -> Self {
-        Self(Arc::new(parts))
+    /// Puts the server together.
+    pub fn assemble(config: Config, db: Db, clock: Clock, ids: Ids) -> Result<Self, StartError> {
+        let tasks = Tasks::default();
+        let keys = Keys::from_config(&config)?;
+        let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
+        let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
+        let models = Models::new(&config.models, &egress::client()?, Timeouts::default());
+        let tools = Tools::built_in().map_err(StartError::Tools)?;
+        let (own, new) = (clock.clone(), ids.clone());
+        let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone());
+        let services = Services {
+            db: db.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tasks: tasks.clone(),
+            agents: agents.clone(),
+            models,
+            tools,
+        };
+        let runs = Runs::new(services, config.limits.runs);
+        let parts = Parts { config, db, clock, ids, tasks, cursors, keys, clients, agents, runs };
+        Ok(Self(Arc::new(parts)))
     }
 }
 

@@ -13,9 +13,12 @@ pub mod http;
 
 // Band 2: features, each of which uses only those before it.
 pub mod agents;
+
 pub mod oauth;
+pub mod runs;
 pub mod tools;
 
 // Band 3: what puts the others together.
 pub mod commands;
 pub mod router;
+pub mod workers;

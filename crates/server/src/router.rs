@@ -11,12 +11,15 @@ use crate::http::health;
 use crate::http::layers;
 use crate::http::openapi;
 use crate::oauth;
+use crate::runs;
 
 /// The whole server as one service.
 pub fn router(app: &App) -> Result<Router, DocsError> {
     let limits = &app.config.limits;
     let (routes, _) = api().split_for_parts();
     let routes = layers::limit_time(routes, limits.request_time);
+    let (patient, _) = patient().split_for_parts();
+    let routes = routes.merge(patient);
     let routes = routes.merge(docs::routes(&document(), &app.config.issuer)?);
     let routes = layers::limit_count(routes, limits.concurrency);
     // Probes are answered however much there is to do.
@@ -34,13 +37,21 @@ pub fn metrics(app: &App) -> Router {
 
 /// What the server says of its routes.
 pub fn document() -> OpenApi {
-    let all = OpenApiRouter::<App>::with_openapi(openapi::base()).merge(api()).merge(probes());
+    let all = OpenApiRouter::<App>::with_openapi(openapi::base())
+        .merge(api())
+        .merge(patient())
+        .merge(probes());
     openapi::complete(all.into_openapi())
 }
 
 /// Calls that are answered soon or not at all.
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new().merge(oauth::routes::router())
+}
+
+/// Calls that are answered when a run has come so far.
+fn patient() -> OpenApiRouter<App> {
+    runs::routes::router()
 }
 
 fn probes() -> OpenApiRouter<App> {

@@ -23,6 +23,16 @@ impl Tasks {
         self.tracker.spawn(work)
     }
 
+    /// Runs `work` that everything else needs until the very end: nobody tells it to stop or waits
+    /// for it. It must end by itself when nobody can use it any more.
+    pub fn spawn_for_all<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> JoinHandle<T> {
+        #[expect(clippy::disallowed_methods, reason = "this is where tasks are started")]
+        tokio::spawn(work)
+    }
+
     /// Fires when the server begins to stop.
     pub fn stopping(&self) -> &CancellationToken {
         &self.stop

@@ -19,8 +19,8 @@ use crate::db::FileLock;
 use crate::db::migrate::check_head;
 use crate::http::listen;
 use crate::http::observe;
-use crate::oauth;
 use crate::router;
+use crate::workers;
 
 pub const HELP: &str = "\
 The database must be migrated (`agent-server migrate up`), and the keys be there
@@ -56,7 +56,7 @@ pub async fn serve(app: App) -> Result<(), Failure> {
         None => None,
     };
     measure(&app);
-    oauth::start(&app.tasks, &app.clients);
+    workers::start(&app).await?;
     let routes = router::router(&app)?;
     info!("listening on http://{}, known as {}", listener.local_addr()?, app.config.issuer);
     let door = listen::listen(listener, routes, &app.tasks);
@@ -117,10 +117,7 @@ async fn shut_down(app: &App) -> Result<(), Failure> {
     let grace = app.config.limits.shutdown_grace;
     info!("stopping, within {} s", grace.as_secs());
     let in_order = async {
-        let left = app.tasks.shut_down(grace).await;
-        if left > 0 {
-            warn!(tasks = left, "stopped before everything was done; another process takes it up");
-        }
+        workers::stop(app).await;
         app.db.close().await;
     };
     tokio::select! {

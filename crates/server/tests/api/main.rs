@@ -1,1 +1,12 @@
-fn main() {}
+//! The API, asked over HTTP as a client asks it, on both databases.
+//!
+//! Time stands still and ids count, so that whole answers can be compared. A test is written once
+//! and run on each database by [`on_both!`].
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test should fail loudly")]
+
+#[macro_use]
+mod harness;
+
+mod events;
+mod execute;
+mod runs;

@@ -1,0 +1,302 @@
+//! What a caller asks for: the body of every `/execute`, and what of it a run keeps.
+
+use engine::Input;
+use engine::Limits;
+use llm::Message;
+use llm::ModelOptions;
+use llm::Part;
+use llm::Role;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use crate::http::Invalid;
+use crate::http::json;
+
+/// The longest `user`, in characters.
+const USER_LENGTH: usize = 128;
+
+/// A request to execute an agent. Exactly one of `input` and `messages` is given.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Execute {
+    /// A text, or a list of content parts.
+    #[schema(value_type = Option<Object>)]
+    input: Option<Value>,
+    /// A conversation whose last message, one of the user, is to be answered.
+    #[schema(min_items = 1, max_items = 1000)]
+    messages: Option<Vec<InputMessage>>,
+    /// Not available in this release: threads come with the next.
+    thread_id: Option<String>,
+    /// The caller's own name for its end user. It divides things inside the caller's own.
+    #[schema(min_length = 1, max_length = 128)]
+    user: Option<String>,
+    /// What the agent's `context_schema` asks for.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    context: Map<String, Value>,
+    /// Answer with the events as they happen.
+    #[serde(default)]
+    pub stream: bool,
+    /// Answer at once, with 202.
+    #[serde(default)]
+    pub background: bool,
+    /// The version to execute; without it the current one.
+    #[schema(minimum = 1)]
+    pub version: Option<i64>,
+    /// Members of the agent's `model_options` that this run has otherwise.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    model_options: Map<String, Value>,
+    /// Not available in this release.
+    #[schema(value_type = Option<Object>)]
+    output_schema: Option<Value>,
+    /// Limits of the agent that this run has smaller.
+    #[serde(default)]
+    limits: SmallerLimits,
+    /// Without effect, as long as there is no thread.
+    #[serde(default)]
+    #[expect(dead_code, reason = "it only matters with a thread")]
+    on_busy: OnBusy,
+    /// Not available in this release: webhooks come with the next.
+    #[schema(value_type = Option<Object>)]
+    webhook: Option<Value>,
+    /// Kept with the run and shown again.
+    #[serde(default)]
+    #[schema(value_type = Object)]
+    pub metadata: Map<String, Value>,
+}
+
+/// A turn of the conversation that a caller brings.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct InputMessage {
+    role: InputRole,
+    /// A text, or a list of content parts.
+    #[schema(value_type = Object)]
+    content: Value,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum InputRole {
+    User,
+    Assistant,
+}
+
+/// A piece of a message that a caller may write.
+#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+enum InputPart {
+    Text { text: String },
+    Image { url: String },
+    File { url: String, media_type: String, filename: Option<String> },
+}
+
+/// Limits, each of which may only lower the agent's own.
+#[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+struct SmallerLimits {
+    #[schema(minimum = 1)]
+    max_steps: Option<u32>,
+    #[schema(minimum = 1)]
+    max_tokens: Option<u64>,
+    #[schema(minimum = 0)]
+    max_cost_usd: Option<f64>,
+    #[schema(minimum = 1)]
+    timeout_ms: Option<u64>,
+}
+
+/// What happens when the thread has a run already.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+enum OnBusy {
+    #[default]
+    Enqueue,
+    Reject,
+    Interrupt,
+}
+
+/// What a run keeps of what was asked; with the pinned version it says how to go on.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct Asked {
+    pub input: Input,
+    pub user: Option<String>,
+    pub context: Map<String, Value>,
+    pub model_options: ModelOptions,
+}
+
+impl Execute {
+    /// Checks what the body's schema cannot say, against the agent's own `limits` and `options`.
+    pub fn read(
+        self,
+        limits: &Limits,
+        options: &ModelOptions,
+    ) -> Result<(Asked, Limits), Vec<Invalid>> {
+        let mut wrong = Vec::new();
+        self.refuse_what_comes_later(&mut wrong);
+        if self.stream && self.background {
+            let detail = "`stream` and `background` exclude each other";
+            wrong.push(Invalid::new("/stream", "conflict", detail));
+        }
+        if let Some(user) = &self.user
+            && user.chars().count() > USER_LENGTH
+        {
+            wrong.push(Invalid::new("/user", "too_long", "at most 128 characters"));
+        }
+        let limits = self.limits.lower(limits, &mut wrong);
+        let options = override_options(options, self.model_options, &mut wrong);
+        let input = match (self.input, self.messages) {
+            (Some(input), None) => read_input(input, &mut wrong),
+            (None, Some(messages)) => read_messages(messages, &mut wrong),
+            (None, None) => missing(&mut wrong, "exactly one of `input` and `messages` is needed"),
+            (Some(_), Some(_)) => missing(&mut wrong, "`input` and `messages` exclude each other"),
+        };
+        match (input, options, wrong.is_empty()) {
+            (Some(input), Some(model_options), true) => {
+                let asked = Asked { input, user: self.user, context: self.context, model_options };
+                Ok((asked, limits))
+            }
+            _ => Err(wrong),
+        }
+    }
+
+    fn refuse_what_comes_later(&self, wrong: &mut Vec<Invalid>) {
+        let given = [
+            ("/thread_id", self.thread_id.is_some()),
+            ("/output_schema", self.output_schema.is_some()),
+            ("/webhook", self.webhook.is_some()),
+        ];
+        for (pointer, _) in given.into_iter().filter(|(_, given)| *given) {
+            let detail = "this release cannot do it; leave it out";
+            wrong.push(Invalid::new(pointer, "not_supported", detail));
+        }
+    }
+}
+
+impl SmallerLimits {
+    fn lower(self, limits: &Limits, wrong: &mut Vec<Invalid>) -> Limits {
+        let mut check = |name: &str, too_large: bool, most: String| {
+            if too_large {
+                let detail = format!("the agent allows at most {most}");
+                wrong.push(Invalid::new(format!("/limits/{name}"), "out_of_range", detail));
+            }
+        };
+        let steps = self.max_steps.unwrap_or(limits.max_steps);
+        check("max_steps", steps > limits.max_steps, limits.max_steps.to_string());
+        let timeout = self.timeout_ms.unwrap_or(limits.timeout_ms);
+        check("timeout_ms", timeout > limits.timeout_ms, limits.timeout_ms.to_string());
+        if let Some((asked, most)) = self.max_tokens.zip(limits.max_tokens) {
+            check("max_tokens", asked > most, most.to_string());
+        }
+        if let Some((asked, most)) = self.max_cost_usd.zip(limits.max_cost_usd) {
+            check("max_cost_usd", asked > most, most.to_string());
+        }
+        Limits {
+            max_steps: steps,
+            max_tokens: self.max_tokens.or(limits.max_tokens),
+            max_cost_usd: self.max_cost_usd.or(limits.max_cost_usd),
+            timeout_ms: timeout,
+        }
+    }
+}
+
+fn override_options(
+    options: &ModelOptions,
+    given: Map<String, Value>,
+    wrong: &mut Vec<Invalid>,
+) -> Option<ModelOptions> {
+    if given.is_empty() {
+        return Some(options.clone());
+    }
+    let mut members = match serde_json::to_value(options) {
+        Ok(Value::Object(members)) => members,
+        _ => Map::new(),
+    };
+    members.extend(given);
+    match json::read(Value::Object(members)) {
+        Ok(options) => Some(options),
+        Err(errors) => {
+            wrong.extend(errors.into_iter().map(|it| it.under("/model_options")));
+            None
+        }
+    }
+}
+
+fn missing(wrong: &mut Vec<Invalid>, detail: &str) -> Option<Input> {
+    wrong.push(Invalid::new("/input", "missing_member", detail));
+    None
+}
+
+fn read_input(input: Value, wrong: &mut Vec<Invalid>) -> Option<Input> {
+    match input {
+        Value::String(text) if !text.is_empty() => Some(Input::Text(text)),
+        content => read_content("/input", content, wrong).map(Input::Parts),
+    }
+}
+
+fn read_messages(messages: Vec<InputMessage>, wrong: &mut Vec<Invalid>) -> Option<Input> {
+    if messages.last().is_none_or(|last| last.role != InputRole::User) {
+        let detail = "the last message must be one of the user";
+        wrong.push(Invalid::new("/messages", "not_one_of", detail));
+    }
+    let read = messages.into_iter().enumerate().map(|(index, message)| {
+        let content = read_content(&format!("/messages/{index}/content"), message.content, wrong)?;
+        let role = match message.role {
+            InputRole::User => Role::User,
+            InputRole::Assistant => Role::Assistant,
+        };
+        Some(Message { role, content })
+    });
+    let read: Vec<_> = read.collect();
+    Some(Input::Messages { messages: read.into_iter().collect::<Option<_>>()? })
+}
+
+/// A text stands for one part.
+fn read_content(pointer: &str, content: Value, wrong: &mut Vec<Invalid>) -> Option<Vec<Part>> {
+    let refuse = |wrong: &mut Vec<Invalid>, code, detail: &str| {
+        wrong.push(Invalid::new(pointer, code, detail));
+        None
+    };
+    match content {
+        Value::String(text) if text.is_empty() => refuse(wrong, "too_short", "it is empty"),
+        Value::String(text) => Some(vec![Part::text(text)]),
+        Value::Array(parts) if parts.is_empty() => refuse(wrong, "too_short", "it is empty"),
+        Value::Array(parts) => {
+            let parts: Vec<_> = (parts.into_iter().enumerate())
+                .map(|(index, part)| read_part(&format!("{pointer}/{index}"), part, wrong))
+                .collect();
+            parts.into_iter().collect()
+        }
+        _ => refuse(wrong, "wrong_type", "expected a text or a list of content parts"),
+    }
+}
+
+fn read_part(pointer: &str, part: Value, wrong: &mut Vec<Invalid>) -> Option<Part> {
+    match json::read(part) {
+        Ok(InputPart::Text { text }) => Some(Part::text(text)),
+        Ok(InputPart::Image { url }) => {
+            check_url(pointer, &url, wrong)?;
+            Some(Part::Image { url })
+        }
+        Ok(InputPart::File { url, media_type, filename }) => {
+            check_url(pointer, &url, wrong)?;
+            Some(Part::File { url, media_type, filename })
+        }
+        Err(errors) => {
+            wrong.extend(errors.into_iter().map(|it| it.under(pointer)));
+            None
+        }
+    }
+}
+
+fn check_url(pointer: &str, url: &str, wrong: &mut Vec<Invalid>) -> Option<()> {
+    if url.starts_with("https://") || url.starts_with("data:") {
+        return Some(());
+    }
+    let detail = "expected an `https:` or `data:` URL";
+    wrong.push(Invalid::new(format!("{pointer}/url"), "bad_format", detail));
+    None
+}

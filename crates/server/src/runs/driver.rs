@@ -1,0 +1,387 @@
+//! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
+
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use chrono::DateTime;
+use chrono::Utc;
+use engine::Agent;
+use engine::CancelRequested;
+use engine::Event;
+use engine::ModelCall;
+use engine::ModelFailed;
+use engine::ModelStarted;
+use engine::Outcome;
+use engine::RunError;
+use engine::RunErrorKind;
+use engine::RunFinished;
+use engine::Step;
+use engine::ToolCall;
+use futures::FutureExt;
+use futures::StreamExt;
+use futures::stream::BoxStream;
+use futures::stream::FuturesUnordered;
+use llm::Answer;
+use llm::Chunk;
+use llm::ErrorKind;
+use llm::ModelError;
+use tracing::error;
+use tracing::info;
+
+use super::Record;
+use super::Run;
+use super::journal::Change;
+use super::journal::JournalError;
+use super::journal::Signal;
+use super::live::Cancel;
+use super::live::End;
+use super::live::Live;
+use super::live::Shown;
+use super::log::Log;
+use super::service::Runs;
+use super::store;
+use super::text::CallText;
+use super::tool;
+
+/// The owner of one run.
+#[derive(Debug)]
+pub struct Driver {
+    runs: Runs,
+    record: Record,
+    agent: Agent,
+    log: Log,
+    live: Arc<Live>,
+    /// Set when the deadline has passed while something was under way.
+    late: bool,
+    /// What is recorded before anything else.
+    first: Option<Event>,
+    /// Set when the run cannot be executed.
+    unusable: Option<RunError>,
+}
+
+/// Why the owner stops before the end of its run.
+#[derive(Debug, thiserror::Error)]
+pub enum Stop {
+    #[error("the process ends")]
+    HandOver,
+    #[error("what happened could not be stored")]
+    Journal(#[from] JournalError),
+}
+
+/// What came in the way of something.
+#[derive(Debug)]
+enum Interruption {
+    Canceled(Cancel),
+    DeadlinePassed,
+    HandOver,
+}
+
+/// How a model call ended.
+#[derive(Debug)]
+enum Heard {
+    Answer(Box<Answer>),
+    Error(ModelError),
+    Interrupted(Interruption),
+}
+
+impl Driver {
+    /// The owner of a run whose state is `agent`.
+    pub fn new(runs: Runs, record: Record, agent: Agent, log: Log, live: Arc<Live>) -> Self {
+        Self { runs, record, agent, log, live, late: false, first: None, unusable: None }
+    }
+
+    pub fn live(&self) -> &Arc<Live> {
+        &self.live
+    }
+
+    /// The row that the first entry inserts.
+    pub fn log(&mut self) -> &mut Log {
+        &mut self.log
+    }
+
+    /// Begins with recording `first`, and ends the run at once if it is `unusable`.
+    pub fn begin_with(&mut self, first: Event, unusable: Option<RunError>) {
+        self.first = Some(first);
+        self.unusable = unusable;
+    }
+
+    /// Takes all steps, and says how this process's part in the run ended.
+    pub async fn drive(mut self) -> End {
+        let run_id = self.live.run_id;
+        match self.run().await {
+            Ok(run) => {
+                info!(run.id = %run_id, run.status = run.summary.status.as_str(), "run finished");
+                End::Finished(run)
+            }
+            Err(Stop::HandOver) => {
+                let (tenant, worker) = (&self.record.tenant, self.runs.worker());
+                let released = self
+                    .runs
+                    .db
+                    .write(async |tx| store::release(tx, tenant, run_id, worker).await)
+                    .await;
+                info!(run.id = %run_id, released = released.is_ok(), "run handed over");
+                End::LetGo
+            }
+            Err(Stop::Journal(JournalError::Fenced)) => {
+                info!(run.id = %run_id, "run let go: another process has taken it up");
+                End::LetGo
+            }
+            Err(Stop::Journal(cause)) => {
+                error!(run.id = %run_id, error = &cause as &dyn std::error::Error, "run let go");
+                End::LetGo
+            }
+        }
+    }
+
+    /// Records an event: applies it, and adds it to the next entry of the journal.
+    pub fn record(&mut self, event: impl Into<Event>) -> Result<(), Stop> {
+        let (event, at) = (event.into(), self.runs.clock.now());
+        self.agent.apply(&event, at.time());
+        Ok(self.log.push(&event, at)?)
+    }
+
+    /// Stores what was recorded, and lets readers see it.
+    pub async fn store(&mut self) -> Result<(), Stop> {
+        let shown = self.log.store().await?;
+        if !shown.is_empty() {
+            self.live.show(shown, None);
+        }
+        Ok(())
+    }
+
+    async fn run(&mut self) -> Result<Arc<Run>, Stop> {
+        if let Some(first) = self.first.take() {
+            self.record(first)?;
+        }
+        if let Some(error) = self.unusable.take() {
+            let (status, usage) = (Outcome::Failed, self.agent.usage());
+            return self
+                .finish(RunFinished { status, output: None, error: Some(error), usage })
+                .await;
+        }
+        loop {
+            match self.agent.next(self.now()) {
+                Step::Record(event) => self.record(event)?,
+                Step::CallModel(call) => self.call_model(call).await?,
+                Step::CallTools(calls) => self.call_tools(calls).await?,
+                Step::Finish(end) => return self.finish(end).await,
+                // The last event and the row that says so are one transaction.
+                Step::Finished => return Err(JournalError::Fenced.into()),
+            }
+        }
+    }
+
+    async fn call_model(&mut self, call: ModelCall) -> Result<(), Stop> {
+        if !call.wait.is_zero() {
+            self.store().await?;
+            if let Err(interruption) = self.uninterrupted(tokio::time::sleep(call.wait)).await {
+                return self.interrupt(interruption);
+            }
+        }
+        let ModelCall { started, request, .. } = call;
+        self.record(started.clone())?;
+        let stored = self.log.store();
+        let began = Instant::now();
+        // The request and the commit are under way together; no text is shown before the commit.
+        let heard = self.listen(&started, self.begin_call(request), stored).await?;
+        let text = self.live.state().open.clone().unwrap_or_default();
+        match heard {
+            Heard::Answer(answer) => {
+                let event = self.agent.answered(&started, *answer, None, began.elapsed());
+                self.record(event)
+            }
+            Heard::Error(error) => {
+                let event = self.agent.failed(&started, &error, text.partial(), self.chance());
+                self.record(event)
+            }
+            Heard::Interrupted(interruption) => {
+                self.break_off(&started, &text, &interruption)?;
+                self.interrupt(interruption)
+            }
+        }
+    }
+
+    fn begin_call(
+        &self,
+        mut request: llm::Request,
+    ) -> BoxStream<'static, Result<Chunk, ModelError>> {
+        match self.runs.models.resolve(&request.model) {
+            Ok(found) => {
+                request.model = found.name;
+                found.model.stream(request)
+            }
+            Err(why) => {
+                let error = ModelError {
+                    kind: ErrorKind::NotConfigured,
+                    message: why.to_string(),
+                    status: None,
+                    retryable: false,
+                    retry_after: None,
+                    partial: None,
+                };
+                futures::stream::once(async { Err(error) }).boxed()
+            }
+        }
+    }
+
+    /// Listens to a model until it has ended; its text stands in `live` while it grows, and after.
+    async fn listen(
+        &self,
+        started: &ModelStarted,
+        mut stream: BoxStream<'static, Result<Chunk, ModelError>>,
+        stored: impl Future<Output = Result<Vec<Shown>, JournalError>>,
+    ) -> Result<Heard, Stop> {
+        let mut early = Some(CallText::new(&started.call_id));
+        let mut stored = pin!(stored);
+        let mut interruption = pin!(self.interruption());
+        let heard = loop {
+            tokio::select! {
+                biased;
+                shown = &mut stored, if early.is_some() => self.live.show(shown?, early.take()),
+                chunk = stream.next() => match chunk {
+                    Some(Ok(Chunk::Delta(delta))) => match &mut early {
+                        Some(text) => text.append(&delta),
+                        None => self.live.grow(&delta),
+                    },
+                    Some(Ok(Chunk::Finished(answer))) => break Heard::Answer(answer),
+                    Some(Err(error)) => break Heard::Error(error),
+                    None => break Heard::Error(without_end()),
+                },
+                interruption = &mut interruption => break Heard::Interrupted(interruption),
+            }
+        };
+        if early.is_some() {
+            self.live.show(stored.await?, early);
+        }
+        Ok(heard)
+    }
+
+    /// Records the end of a model call that we broke off, with what readers have seen of it.
+    fn break_off(
+        &mut self,
+        started: &ModelStarted,
+        text: &CallText,
+        interruption: &Interruption,
+    ) -> Result<(), Stop> {
+        let (kind, message) = match interruption {
+            Interruption::HandOver => return Ok(()),
+            Interruption::Canceled(_) => (RunErrorKind::Canceled, "the run was canceled"),
+            Interruption::DeadlinePassed => (RunErrorKind::Timeout, "the run ran out of time"),
+        };
+        self.record(ModelFailed {
+            call_id: started.call_id.clone(),
+            model: started.model.clone(),
+            error: RunError::new(kind, message),
+            retry_in_ms: None,
+            next_model: None,
+            partial: text.partial(),
+        })
+    }
+
+    async fn call_tools(&mut self, calls: Vec<ToolCall>) -> Result<(), Stop> {
+        for call in &calls {
+            self.record(call.started.clone())?;
+        }
+        if calls.iter().any(|call| call.started.effect != engine::Effect::Read) {
+            self.store().await?;
+        }
+        let mut running: FuturesUnordered<_> =
+            calls.into_iter().map(|call| tool::call(&self.runs, &self.record, call)).collect();
+        // What is there at once goes into one entry with what follows.
+        while let Some(finished) = running.next().now_or_never() {
+            let Some(finished) = finished else { return Ok(()) };
+            self.record(finished)?;
+        }
+        loop {
+            self.store().await?;
+            match self.uninterrupted(running.next()).await {
+                Ok(Some(finished)) => self.record(finished)?,
+                Ok(None) => return Ok(()),
+                Err(interruption) => return self.interrupt(interruption),
+            }
+        }
+    }
+
+    async fn finish(&mut self, end: RunFinished) -> Result<Arc<Run>, Stop> {
+        self.record(end.clone())?;
+        let run = &mut self.record.run;
+        run.output = end.output;
+        run.summary.status = end.status.into();
+        run.summary.error = end.error;
+        run.summary.usage = end.usage;
+        run.summary.steps = self.agent.steps();
+        run.summary.last_seq = self.log.last_seq();
+        run.summary.finished_at = Some(self.runs.clock.now());
+        self.log.change(Change { record: self.record.clone() });
+        self.store().await?;
+        Ok(Arc::new(self.record.run.clone()))
+    }
+
+    /// Waits for `work`, unless something comes in its way.
+    async fn uninterrupted<T>(&self, work: impl Future<Output = T>) -> Result<T, Interruption> {
+        tokio::select! {
+            done = work => Ok(done),
+            interruption = self.interruption() => Err(interruption),
+        }
+    }
+
+    /// Waits for something that comes in the way of whatever is under way.
+    fn interruption(&self) -> impl Future<Output = Interruption> + use<> {
+        let live = Arc::clone(&self.live);
+        let hand_over = self.runs.hand_over().clone();
+        let left = self.agent.deadline().map_or(Duration::MAX, |deadline| {
+            (deadline - self.now()).to_std().unwrap_or(Duration::ZERO)
+        });
+        async move {
+            tokio::select! {
+                cancel = live.canceled() => Interruption::Canceled(cancel),
+                () = tokio::time::sleep(left) => Interruption::DeadlinePassed,
+                () = hand_over.cancelled() => Interruption::HandOver,
+            }
+        }
+    }
+
+    /// Lets the engine know of an interruption.
+    fn interrupt(&mut self, interruption: Interruption) -> Result<(), Stop> {
+        match interruption {
+            Interruption::HandOver => Err(Stop::HandOver),
+            Interruption::DeadlinePassed => {
+                self.late = true;
+                Ok(())
+            }
+            Interruption::Canceled(Cancel { signal, by, reason }) => {
+                let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
+                self.log.take(Signal { tenant, run_id, id: signal });
+                self.record(CancelRequested { by, reason })
+            }
+        }
+    }
+
+    /// The time, at least the deadline once that has passed.
+    fn now(&self) -> DateTime<Utc> {
+        let now = self.runs.clock.now().time();
+        let deadline = self.agent.deadline().filter(|_| self.late);
+        deadline.map_or(now, |deadline| deadline.max(now))
+    }
+
+    /// A number from 0 to 1 that spreads the retries of many runs: from the random end of the id.
+    fn chance(&self) -> f64 {
+        let [.., last] = self.live.run_id.uuid().into_bytes();
+        f64::from(last) / 255.0
+    }
+}
+
+fn without_end() -> ModelError {
+    ModelError {
+        kind: ErrorKind::Truncated,
+        message: "the model's answer broke off".to_owned(),
+        status: None,
+        retryable: true,
+        retry_after: None,
+        partial: None,
+    }
+}

@@ -1,0 +1,101 @@
+//! The author's side of a run's log: numbers its events and brings them to the journal.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use engine::Event;
+
+use super::frame;
+use super::journal::Change;
+use super::journal::Entry;
+use super::journal::EventRow;
+use super::journal::Journal;
+use super::journal::JournalError;
+use super::journal::NewRun;
+use super::journal::Signal;
+use super::live::Live;
+use super::live::Shown;
+use super::text::CallText;
+use crate::db::At;
+use crate::db::TenantId;
+
+/// What the owner of a run has recorded and not yet stored.
+#[derive(Debug)]
+pub struct Log {
+    tenant: TenantId,
+    live: Arc<Live>,
+    journal: Journal,
+    last_seq: u64,
+    entry: Entry,
+    shown: Vec<Shown>,
+}
+
+impl Log {
+    /// The log of a run that has `last_seq` events.
+    pub fn new(tenant: TenantId, live: Arc<Live>, journal: Journal, last_seq: u64) -> Self {
+        Self { tenant, live, journal, last_seq, entry: Entry::default(), shown: Vec::new() }
+    }
+
+    /// The number of the last event that was recorded.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq
+    }
+
+    /// The row that the next entry inserts.
+    pub fn begin(&mut self, run: NewRun) {
+        self.entry.begin = Some(Box::new(run));
+    }
+
+    /// How the next entry changes the run's row.
+    pub fn change(&mut self, change: Change) {
+        self.entry.change = Some(Box::new(change));
+    }
+
+    /// The signal that the next entry answers.
+    pub fn take(&mut self, signal: Signal) {
+        self.entry.taken = Some(signal);
+    }
+
+    /// Adds an event to the next entry.
+    pub fn push(&mut self, event: &Event, at: At) -> Result<(), JournalError> {
+        self.last_seq += 1;
+        let (seq, name, data) = (self.last_seq, event.name(), event.data()?);
+        let frame = frame::stored(self.live.run_id, seq, name, at, &data);
+        self.shown.push(Shown { seq, frame, text: ended_text(event) });
+        let (tenant, run_id) = (self.tenant.clone(), self.live.run_id);
+        self.entry.events.push(EventRow { tenant, run_id, seq, name, at, data });
+        Ok(())
+    }
+
+    /// Stores the entry. The future must be awaited; its value is what readers may then see.
+    pub fn store(&mut self) -> impl Future<Output = Result<Vec<Shown>, JournalError>> + use<> {
+        let entry = std::mem::take(&mut self.entry);
+        let shown = std::mem::take(&mut self.shown);
+        let journal = self.journal.clone();
+        async move {
+            if !entry.events.is_empty() {
+                journal.commit(entry).await?;
+            }
+            Ok(shown)
+        }
+    }
+}
+
+/// The text that `event` ends, if it is the end of a model call.
+fn ended_text(event: &Event) -> Option<CallText> {
+    match event {
+        Event::ModelFinished(end) => Some(CallText::of(&end.call_id, &end.message)),
+        Event::ModelFailed(end) => {
+            end.partial.as_ref().map(|message| CallText::of(&end.call_id, message))
+        }
+        _ => None,
+    }
+}
+
+/// The same of an event that is read back: its name and its data.
+pub fn stored_text(name: &str, data: &str) -> Result<Option<CallText>, engine::ParseError> {
+    if !matches!(name, "model.finished" | "model.failed") {
+        return Ok(None);
+    }
+    Ok(ended_text(&Event::parse(name, data)?))
+}

@@ -1,0 +1,231 @@
+//! `/agents/{id}/execute` and `/runs`: who may see and do what, and which error is which status.
+
+mod events;
+mod execute;
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::StatusCode;
+use serde::Deserialize;
+use tokio::time::Instant;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::Record;
+use super::Run;
+use super::RunSummary;
+use super::RunsError;
+use super::Status;
+use super::cancel;
+use super::live::End;
+use super::store;
+use super::store::Filter;
+use crate::app::App;
+use crate::db::At;
+use crate::db::Id;
+use crate::http::Body;
+use crate::http::Page;
+use crate::http::Paging;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::http::Query;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::scopes::RunRead;
+use crate::oauth::scopes::RunWrite;
+
+/// How long `/wait` waits, if it is not told, and at most.
+const WAIT_MS: u64 = 30_000;
+const MAX_WAIT_MS: u64 = 60_000;
+/// How often the database is asked for the end of a run that another process executes.
+const POLL: Duration = Duration::from_millis(500);
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(execute::execute_agent))
+        .routes(routes!(list_runs))
+        .routes(routes!(get_run))
+        .routes(routes!(events::list_events))
+        .routes(routes!(wait_for_run))
+        .routes(routes!(cancel_run))
+}
+
+/// List runs
+///
+/// The newest first, without their input and output; one's own, or all with `admin.read`.
+#[utoipa::path(get, path = "/runs", tag = "runs", params(RunFilter, Paging),
+    responses((status = 200, body = Page<RunSummary>), Problem),
+    security(("oauth2" = ["run.read"])))]
+async fn list_runs(
+    State(app): State<App>,
+    caller: Caller<RunRead>,
+    paging: Paging,
+    Query(filter): Query<RunFilter>,
+) -> Result<Page<RunSummary>, Problem> {
+    let filter = Filter {
+        subject: (!caller.holds("admin.read")).then(|| caller.subject.to_string()),
+        status: filter.status.map(|it| it.as_str().to_owned()),
+        kind: filter.kind,
+        definition: filter.definition,
+        user: filter.user,
+        created_after: filter.created_after,
+        created_before: filter.created_before,
+        before: paging.after()?,
+    };
+    let (tenant, rows) = (&caller.tenant, paging.rows());
+    let runs = app.db.read(async |conn| store::list(conn, tenant, &filter, rows).await).await?;
+    let runs = runs.into_iter().map(|record| record.run.summary).collect();
+    Ok(paging.page(runs, |run: &RunSummary| run.id))
+}
+
+/// What a list of runs is narrowed to.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct RunFilter {
+    status: Option<Status>,
+    /// `agent`, `workflow` or `tool`.
+    kind: Option<String>,
+    /// Id or name of what was executed.
+    definition: Option<String>,
+    /// The caller's own name for an end user.
+    user: Option<String>,
+    created_after: Option<At>,
+    created_before: Option<At>,
+}
+
+/// Get a run
+#[utoipa::path(get, path = "/runs/{id}", tag = "runs",
+    params(("id" = String, Path, description = "Id of the run")),
+    responses((status = 200, body = Run), Problem),
+    security(("oauth2" = ["run.read"])))]
+async fn get_run(
+    State(app): State<App>,
+    caller: Caller<RunRead>,
+    Path(id): Path<String>,
+) -> Result<Json<Run>, Problem> {
+    Ok(Json(find(&app, &caller, &id).await?.run))
+}
+
+/// Wait for a run
+///
+/// 200 when it has ended or needs somebody, 202 when the time is over.
+#[utoipa::path(get, path = "/runs/{id}/wait", tag = "runs",
+    params(("id" = String, Path, description = "Id of the run"), WaitAsked),
+    responses((status = 200, body = Run), (status = 202, body = Run), Problem),
+    security(("oauth2" = ["run.read"])))]
+async fn wait_for_run(
+    State(app): State<App>,
+    caller: Caller<RunRead>,
+    Path(id): Path<String>,
+    Query(asked): Query<WaitAsked>,
+) -> Result<Response, Problem> {
+    let run = find(&app, &caller, &id).await?.run;
+    let patience = Duration::from_millis(asked.timeout_ms.unwrap_or(WAIT_MS).min(MAX_WAIT_MS));
+    let run = wait(&app, &caller, run, patience).await?;
+    let status = if run.summary.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(run)).into_response())
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct WaitAsked {
+    /// 30,000 if absent.
+    #[param(minimum = 0, maximum = 60000)]
+    timeout_ms: Option<u64>,
+}
+
+/// Cancel a run
+///
+/// 202 when it was asked to end, 200 when it had ended already.
+#[utoipa::path(post, path = "/runs/{id}/cancel", tag = "runs",
+    params(("id" = String, Path, description = "Id of the run")),
+    request_body = CancelAsked,
+    responses((status = 200, body = Run), (status = 202, body = Run), Problem),
+    security(("oauth2" = ["run.write"])))]
+async fn cancel_run(
+    State(app): State<App>,
+    caller: Caller<RunWrite>,
+    Path(id): Path<String>,
+    Body(asked): Body<CancelAsked>,
+) -> Result<Response, Problem> {
+    let record = find(&app, &caller, &id).await?;
+    let over = record.run.summary.status.is_final();
+    let by = caller.subject.to_string();
+    let run = cancel::cancel(&app.runs, record, by, asked.reason).await?;
+    let status = if over { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(run)).into_response())
+}
+
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct CancelAsked {
+    /// Why, for the record.
+    #[schema(max_length = 1000)]
+    reason: Option<String>,
+}
+
+/// The run, if this caller may see it.
+async fn find(app: &App, caller: &Principal, id: &str) -> Result<Record, Problem> {
+    let not_found = || RunsError::NotFound(id.to_owned());
+    let run_id: Id = id.parse().map_err(|_| not_found())?;
+    let tenant = &caller.tenant;
+    let found = app.db.read(async |conn| {
+        let Some(mut record) = store::find(conn, tenant, run_id).await? else { return Ok(None) };
+        let summary = &mut record.run.summary;
+        if !summary.status.is_final() {
+            // The row changes at the end only.
+            let (last_seq, steps) = store::progress(conn, tenant, run_id).await?;
+            summary.last_seq = last_seq.cast_unsigned();
+            summary.steps = steps.try_into().unwrap_or(u32::MAX);
+        }
+        Ok::<_, RunsError>(Some(record))
+    });
+    let visible = |record: &Record| {
+        caller.holds("admin.read") || record.run.summary.subject == caller.subject.to_string()
+    };
+    Ok(found.await?.filter(visible).ok_or_else(not_found)?)
+}
+
+/// Waits until the run has ended, at most for `patience`, and returns it as it is then.
+async fn wait(app: &App, caller: &Principal, run: Run, patience: Duration) -> Result<Run, Problem> {
+    let id = run.summary.id;
+    let deadline = Instant::now() + patience;
+    let stopping = app.tasks.stopping().clone();
+    let mut run = run;
+    while !run.summary.status.is_final() {
+        if let Some(live) = app.runs.live(id) {
+            match tokio::time::timeout_at(deadline, live.ended()).await {
+                Ok(End::Finished(ended)) => return Ok((*ended).clone()),
+                Ok(End::LetGo) if !stopping.is_cancelled() => {}
+                _ => return Ok(find(app, caller, &id.to_string()).await?.run),
+            }
+        } else if Instant::now() >= deadline || stopping.is_cancelled() {
+            return Ok(run);
+        } else {
+            let poll = deadline.min(Instant::now() + POLL);
+            let _ = tokio::time::timeout_at(poll, stopping.cancelled()).await;
+        }
+        run = find(app, caller, &id.to_string()).await?.run;
+    }
+    Ok(run)
+}
+
+impl From<RunsError> for Problem {
+    fn from(error: RunsError) -> Self {
+        match error {
+            RunsError::NotFound(_) => Self::not_found("run-not-found", error),
+            RunsError::Unreadable(_)
+            | RunsError::Event(_)
+            | RunsError::Database(_)
+            | RunsError::Agents(_) => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,141 @@
+//! `GET /runs/{id}/events`.
+
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::HeaderMap;
+use http::StatusCode;
+use http::header;
+use serde::Deserialize;
+use serde_json::Value;
+use utoipa::IntoParams;
+
+use super::find;
+use crate::app::App;
+use crate::db::Id;
+use crate::http::Invalid;
+use crate::http::Page;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::http::Query;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::scopes::RunRead;
+use crate::runs::RunSummary;
+use crate::runs::RunsError;
+use crate::runs::cursor::Cursor;
+use crate::runs::frame::EventView;
+use crate::runs::store;
+use crate::runs::stream;
+use crate::runs::watch::Deltas;
+use crate::runs::watch::Watcher;
+
+/// List the events of a run
+///
+/// Oldest first, as JSON, or with `Accept: text/event-stream` as they happen. Any event id is a
+/// cursor: `Last-Event-ID` or `after` gives the remainder.
+#[utoipa::path(get, path = "/runs/{id}/events", tag = "runs",
+    params(("id" = String, Path, description = "Id of the run"), EventsAsked,
+        ("Last-Event-ID" = Option<String>, Header, description = "As `after`, sent by EventSource")),
+    responses((status = 200, body = Page<Object>, description = "Events, or a stream of them"),
+        (status = 204, description = "The run has ended, and nothing comes after the cursor"),
+        Problem),
+    security(("oauth2" = ["run.read"])))]
+pub async fn list_events(
+    State(app): State<App>,
+    caller: Caller<RunRead>,
+    Path(id): Path<String>,
+    Query(asked): Query<EventsAsked>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let run = find(&app, &caller, &id).await?.run.summary;
+    let cursor = cursor(&asked, &headers, &run)?;
+    if !wanted(&headers) {
+        return events_as_json(&app, &caller, &run, cursor, asked.limit.unwrap_or(50)).await;
+    }
+    if run.status.is_final() && cursor.seq >= run.last_seq {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let deltas = if asked.deltas == Some(false) { Deltas::LeftOut } else { Deltas::Shown };
+    Ok(stream::response(watcher(&app, &caller, run.id, cursor, deltas)))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub struct EventsAsked {
+    /// The id of the last event that is known already.
+    after: Option<String>,
+    /// `false` leaves the growing text out of a stream.
+    deltas: Option<bool>,
+    /// Of a list, not of a stream; 50 if absent.
+    #[param(minimum = 1, maximum = 200)]
+    limit: Option<u32>,
+}
+
+async fn events_as_json(
+    app: &App,
+    caller: &Principal,
+    run: &RunSummary,
+    cursor: Cursor,
+    limit: u32,
+) -> Result<Response, Problem> {
+    let (tenant, run_id) = (&caller.tenant, run.id);
+    let events = app
+        .db
+        .read(async |conn| store::events(conn, tenant, run_id, cursor.seq, limit).await)
+        .await
+        .map_err(RunsError::from)?;
+    let mut data: Vec<EventView<'_, Value>> = Vec::with_capacity(events.len());
+    for event in &events {
+        let view = EventView {
+            seq: event.seq.cast_unsigned(),
+            name: &event.name,
+            run_id,
+            at: event.at,
+            data: serde_json::from_str(&event.data).map_err(RunsError::from)?,
+        };
+        data.push(view);
+    }
+    let last = data.last().map(|event| event.seq).filter(|seq| *seq < run.last_seq);
+    let next_cursor = last.map(|seq| Cursor::after(seq).to_string());
+    Ok(Page { data, next_cursor }.into_response())
+}
+
+/// A reader of the run for this caller, who may see it.
+pub fn watcher(
+    app: &App,
+    caller: &Principal,
+    run_id: Id,
+    cursor: Cursor,
+    deltas: Deltas,
+) -> Watcher {
+    Watcher::new(app.runs.clone(), caller.tenant.clone(), run_id, cursor, deltas)
+}
+
+/// The place that the request names; `Last-Event-ID` wins, since `EventSource` repeats the URL.
+fn cursor(asked: &EventsAsked, headers: &HeaderMap, run: &RunSummary) -> Result<Cursor, Problem> {
+    let header = headers.get("last-event-id").map(|it| it.to_str().unwrap_or_default());
+    let (pointer, text) = match (header.filter(|it| !it.is_empty()), &asked.after) {
+        (Some(text), _) => ("Last-Event-ID", text),
+        (None, Some(text)) => ("?after", text.as_str()),
+        (None, None) => return Ok(Cursor::default()),
+    };
+    let refuse = |detail: &str| {
+        let fault = Invalid::new(pointer, "bad_cursor", detail);
+        Problem::malformed(format!("the cursor {detail}"), vec![fault])
+    };
+    let cursor: Cursor = text.parse().map_err(|_| refuse("is not the id of an event"))?;
+    if cursor.seq > run.last_seq {
+        return Err(refuse("is beyond the last event of this run"));
+    }
+    Ok(cursor)
+}
+
+/// Whether the request asks for a stream.
+pub fn wanted(headers: &HeaderMap) -> bool {
+    let accepted = headers.get_all(header::ACCEPT).iter().filter_map(|it| it.to_str().ok());
+    accepted.flat_map(|it| it.split(',')).any(|it| {
+        it.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case("text/event-stream"))
+    })
+}

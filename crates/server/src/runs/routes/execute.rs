@@ -1,0 +1,174 @@
+//! `POST /agents/{id}/execute`.
+
+use std::time::Duration;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use engine::RunErrorKind;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::StatusCode;
+use http::header;
+
+use super::events;
+use super::wait;
+use crate::agents::Agent;
+use crate::app::App;
+use crate::http::IdempotencyKey;
+use crate::http::Invalid;
+use crate::http::Keyed;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::scopes::AgentExecute;
+use crate::runs::Run;
+use crate::runs::RunsError;
+use crate::runs::Status;
+use crate::runs::asked::Execute;
+use crate::runs::cursor::Cursor;
+use crate::runs::execute;
+use crate::runs::execute::Begun;
+use crate::runs::execute::ExecuteError;
+use crate::runs::journal::JournalError;
+use crate::runs::journal::NewKey;
+use crate::runs::stream;
+use crate::runs::watch::Deltas;
+
+/// How long an `execute` is waited for before it is answered with 202.
+const PATIENCE: Duration = Duration::from_mins(10);
+
+/// Execute an agent
+///
+/// Waits for the answer; with `stream` the events come as they happen, with `background` the run
+/// comes at once. A closed connection never stops a run.
+#[utoipa::path(post, path = "/agents/{id}/execute", tag = "agents",
+    params(("id" = String, Path, description = "Id or name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key is the same run")),
+    request_body = Execute,
+    responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
+        (status = 202, body = Run, description = "The run goes on"), Problem),
+    security(("oauth2" = ["agent.execute"])))]
+pub async fn execute_agent(
+    State(app): State<App>,
+    caller: Caller<AgentExecute>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Keyed { body, key }: Keyed<Execute>,
+) -> Result<Response, Problem> {
+    let current = app.agents.find(&caller.tenant, &name).await.map_err(RunsError::from)?;
+    let agent = current.filter(|it| it.is_active).ok_or_else(|| no_agent(&name))?;
+    let agent = match body.version.filter(|version| *version != agent.version) {
+        None => agent,
+        Some(version) => {
+            let pinned = app.agents.version(&caller.tenant, agent.id, version);
+            pinned.await.map_err(RunsError::from)?.ok_or_else(|| no_version(version))?
+        }
+    };
+    may_execute(&caller, &agent)?;
+    let stream = body.stream || events::wanted(&headers);
+    let background = body.background;
+    let begun = execute::execute(&app.runs, &caller, &agent, body, key.map(NewKey::from)).await?;
+    let mut answer = if stream && !background {
+        {
+            let (id, start) = (begun.run.summary.id, Cursor::default());
+            stream::response(events::watcher(&app, &caller, id, start, Deltas::Shown))
+        }
+    } else if background {
+        (StatusCode::ACCEPTED, Json(&begun.run)).into_response()
+    } else {
+        wait_to_answer(&app, &caller, &begun).await?
+    };
+    let headers = answer.headers_mut();
+    if let Ok(location) = HeaderValue::try_from(format!("/runs/{}", begun.run.summary.id)) {
+        headers.insert(header::LOCATION, location);
+    }
+    if begun.replayed {
+        let name = HeaderName::from_static("idempotency-replayed");
+        headers.insert(name, HeaderValue::from_static("true"));
+    }
+    Ok(answer)
+}
+
+/// The state of a definition, and the rights to it that `agent.execute` alone does not give.
+fn may_execute(caller: &Principal, agent: &Agent) -> Result<(), Problem> {
+    let missing = agent.content.scopes.iter().find(|scope| !caller.scopes.covers(scope));
+    if let Some(scope) = missing {
+        return Err(crate::oauth::caller::insufficient(&[scope.as_str()]));
+    }
+    if agent.problems.is_empty() {
+        return Ok(());
+    }
+    let detail = format!("the agent `{}` cannot be executed as it is defined", agent.content.name);
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", detail)
+        .errors(agent.problems.clone()))
+}
+
+/// A repeated request is answered with the run as it is; a new one waits for it.
+async fn wait_to_answer(app: &App, caller: &Principal, begun: &Begun) -> Result<Response, Problem> {
+    if begun.replayed && !begun.run.summary.status.is_final() {
+        return Ok((StatusCode::ACCEPTED, Json(&begun.run)).into_response());
+    }
+    let run = wait(app, caller, begun.run.clone(), PATIENCE).await?;
+    match run.summary.status {
+        Status::Succeeded => Ok(Json(run).into_response()),
+        status if status.is_final() => Err(run_failed(&run)),
+        _ => Ok((StatusCode::ACCEPTED, Json(run)).into_response()),
+    }
+}
+
+fn no_agent(name: &str) -> Problem {
+    Problem::not_found("agent-not-found", format!("there is no active agent `{name}`"))
+}
+
+fn no_version(version: i64) -> Problem {
+    let detail = format!("the agent has no version {version}");
+    Problem::invalid(vec![Invalid::new("/version", "unknown_version", detail)])
+}
+
+/// The run was waited for, and did not succeed.
+fn run_failed(run: &Run) -> Problem {
+    let error = run.summary.error.as_ref();
+    let status = match error.map(|error| error.kind) {
+        Some(RunErrorKind::Provider | RunErrorKind::Tool) => StatusCode::BAD_GATEWAY,
+        Some(RunErrorKind::ProviderTimeout | RunErrorKind::Timeout) => StatusCode::GATEWAY_TIMEOUT,
+        Some(RunErrorKind::Canceled) => StatusCode::CONFLICT,
+        Some(
+            RunErrorKind::Limit
+            | RunErrorKind::Output
+            | RunErrorKind::Guardrail
+            | RunErrorKind::Definition,
+        ) => StatusCode::UNPROCESSABLE_ENTITY,
+        Some(RunErrorKind::Internal) | None => StatusCode::INTERNAL_SERVER_ERROR,
+    };
+    let detail = error.map_or("the run did not succeed", |error| error.message.as_str());
+    Problem::new(status, "run-failed", detail).with("run", run)
+}
+
+impl From<IdempotencyKey> for NewKey {
+    fn from(key: IdempotencyKey) -> Self {
+        Self { key: key.key, path: key.path, body_sha256: key.body_sha256 }
+    }
+}
+
+impl From<ExecuteError> for Problem {
+    fn from(error: ExecuteError) -> Self {
+        match error {
+            ExecuteError::Invalid(wrong) => Self::invalid(wrong),
+            ExecuteError::KeyReused => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", error)
+            }
+            ExecuteError::Journal(JournalError::KeyTaken) => {
+                Self::conflict("idempotency-in-progress", error)
+            }
+            ExecuteError::Journal(JournalError::Stopping) => {
+                Self::unavailable(Duration::from_secs(1))
+            }
+            ExecuteError::Journal(cause) => Self::internal(&cause),
+            ExecuteError::Runs(error) => error.into(),
+        }
+    }
+}

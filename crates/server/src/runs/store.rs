@@ -1,0 +1,328 @@
+//! SQL of runs, their events and their signals.
+
+mod append;
+mod row;
+
+pub use append::append;
+use row::RunRow;
+use row::run_columns;
+
+use super::Record;
+use super::RunsError;
+use super::journal::Signal;
+use super::live::Cancel;
+use crate::db::At;
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::on;
+
+/// An event as it was stored.
+#[derive(Debug, sqlx::FromRow)]
+pub struct StoredEvent {
+    pub seq: i64,
+    #[sqlx(rename = "type")]
+    pub name: String,
+    pub at: At,
+    pub data: String,
+}
+
+/// A cancel that waits in `run_signals` for the owner of its run.
+#[derive(Debug, sqlx::FromRow)]
+pub struct SignalRow {
+    pub run_id: Id,
+    id: Id,
+    data: String,
+}
+
+/// What lists of runs are narrowed to.
+#[derive(Debug, Default)]
+pub struct Filter {
+    /// `None`: all of the tenant.
+    pub subject: Option<String>,
+    pub status: Option<String>,
+    pub kind: Option<String>,
+    /// Name or id of the definition.
+    pub definition: Option<String>,
+    pub user: Option<String>,
+    pub created_after: Option<At>,
+    pub created_before: Option<At>,
+    /// Runs that are older than this one.
+    pub before: Option<Id>,
+}
+
+/// The run, if the tenant has it.
+pub async fn find(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    id: Id,
+) -> Result<Option<Record>, RunsError> {
+    let row: Option<RunRow> = on!(conn, c => sqlx::query_as(
+            concat!("SELECT ", run_columns!(), " FROM runs WHERE tenant_id = $1 AND id = $2"),
+        )
+        .bind(tenant.as_str())
+        .bind(id)
+        .fetch_optional(c)
+        .await)?;
+    row.map(RunRow::read).transpose()
+}
+
+/// At most `limit` runs, the newest first.
+pub async fn list(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    filter: &Filter,
+    limit: i64,
+) -> Result<Vec<Record>, RunsError> {
+    let rows: Vec<RunRow> = on!(conn, c => {
+        let mut query = sqlx::QueryBuilder::new(
+            concat!("SELECT ", run_columns!(), " FROM runs WHERE tenant_id = "),
+        );
+        query.push_bind(tenant.as_str());
+        if let Some(subject) = &filter.subject {
+            query.push(" AND subject = ").push_bind(subject);
+        }
+        if let Some(status) = &filter.status {
+            query.push(" AND status = ").push_bind(status);
+        }
+        if let Some(kind) = &filter.kind {
+            query.push(" AND kind = ").push_bind(kind);
+        }
+        if let Some(definition) = &filter.definition {
+            query.push(" AND (lower(definition_name) = lower(").push_bind(definition);
+            query.push(") OR CAST(definition_id AS TEXT) = ").push_bind(definition).push(")");
+        }
+        if let Some(user) = &filter.user {
+            query.push(" AND end_user = ").push_bind(user);
+        }
+        if let Some(after) = filter.created_after {
+            query.push(" AND created_at > ").push_bind(after);
+        }
+        if let Some(before) = filter.created_before {
+            query.push(" AND created_at < ").push_bind(before);
+        }
+        if let Some(before) = filter.before {
+            query.push(" AND id < ").push_bind(before);
+        }
+        query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
+        query.build_query_as().fetch_all(c).await
+    })?;
+    rows.into_iter().map(RunRow::read).collect()
+}
+
+/// At most `limit` events after number `after`, oldest first.
+pub async fn events(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    after: u64,
+    limit: u32,
+) -> Result<Vec<StoredEvent>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT seq, type, at, data FROM run_events
+             WHERE tenant_id = $1 AND run_id = $2 AND seq > $3 ORDER BY seq LIMIT $4",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(after.cast_signed())
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await)
+}
+
+/// How far a run has come: the number of its last event, and of its turns.
+pub async fn progress(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<(i64, i64), sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (i64, i64)>(
+            "SELECT coalesce(max(seq), 0), count(CASE WHEN type = 'step.started' THEN 1 END)
+             FROM run_events WHERE tenant_id = $1 AND run_id = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_one(c)
+        .await)
+}
+
+/// The run and the path and body that this idempotency key was used with.
+pub async fn keyed_run(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    client_id: &str,
+    key: &str,
+) -> Result<Option<(String, String, Option<Id>)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT path, body_sha256, run_id FROM idempotency_keys
+             WHERE tenant_id = $1 AND client_id = $2 AND key = $3",
+        )
+        .bind(tenant.as_str())
+        .bind(client_id)
+        .bind(key)
+        .fetch_optional(c)
+        .await)
+}
+
+/// Forgets the idempotency keys that were first used before `age`.
+pub async fn delete_old_keys(conn: &mut Conn<'_>, age: At) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
+        .bind(age)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Leaves an order to end a run; its owner takes it.
+pub async fn insert_signal(
+    conn: &mut Conn<'_>,
+    signal: &Signal,
+    cancel: &Cancel,
+    now: At,
+) -> Result<(), RunsError> {
+    let data = serde_json::to_string(&(&cancel.by, &cancel.reason))?;
+    on!(conn, c => sqlx::query(
+            "INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
+             VALUES ($1, $2, $3, 'cancel', $4, $5)",
+        )
+        .bind(signal.tenant.as_str())
+        .bind(signal.run_id)
+        .bind(signal.id)
+        .bind(data)
+        .bind(now)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Orders that wait for their runs' owners, oldest first.
+pub async fn signals(conn: &mut Conn<'_>) -> Result<Vec<SignalRow>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as("SELECT run_id, id, data FROM run_signals ORDER BY id LIMIT 200")
+        .fetch_all(c)
+        .await)
+}
+
+/// Forgets orders to runs that are over.
+pub async fn delete_late_signals(conn: &mut Conn<'_>) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "DELETE FROM run_signals WHERE EXISTS (SELECT 1 FROM runs
+             WHERE runs.tenant_id = run_signals.tenant_id AND runs.id = run_signals.run_id
+             AND runs.finished_at IS NOT NULL)",
+        )
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Enters a process, or lets its heart beat.
+pub async fn beat(conn: &mut Conn<'_>, worker: Id, now: At) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "INSERT INTO workers (id, beat, started_at) VALUES ($1, 1, $2)
+             ON CONFLICT (id) DO UPDATE SET beat = workers.beat + 1",
+        )
+        .bind(worker)
+        .bind(now)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// The heartbeat of every process.
+pub async fn beats(conn: &mut Conn<'_>) -> Result<Vec<(Id, i64)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as("SELECT id, beat FROM workers").fetch_all(c).await)
+}
+
+/// Takes a process out; its runs must have been let go.
+pub async fn delete_worker(conn: &mut Conn<'_>, worker: Id) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query("DELETE FROM workers WHERE id = $1").bind(worker).execute(c).await)?;
+    Ok(())
+}
+
+/// Runs that were begun and whose owner is gone: `(tenant, run, owner)`.
+pub async fn orphans(conn: &mut Conn<'_>) -> Result<Vec<(String, Id, Option<Id>)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT tenant_id, id, worker_id FROM runs WHERE status = 'running' AND engine <= $1
+             AND (worker_id IS NULL OR worker_id NOT IN (SELECT id FROM workers))
+             ORDER BY run_after LIMIT 200",
+        )
+        .bind(engine::ENGINE)
+        .fetch_all(c)
+        .await)
+}
+
+/// Runs that were begun and belong to `worker`: `(tenant, run)`.
+pub async fn owned(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<(String, Id)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT tenant_id, id FROM runs WHERE status = 'running' AND worker_id = $1",
+        )
+        .bind(worker)
+        .fetch_all(c)
+        .await)
+}
+
+/// At most `limit` runs of the queue, the oldest first: `(tenant, run)`.
+pub async fn queued(
+    conn: &mut Conn<'_>,
+    now: At,
+    limit: u32,
+) -> Result<Vec<(String, Id)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT tenant_id, id FROM runs
+             WHERE status = 'queued' AND run_after <= $1 AND engine <= $2
+             ORDER BY run_after LIMIT $3",
+        )
+        .bind(now)
+        .bind(engine::ENGINE)
+        .bind(i64::from(limit))
+        .fetch_all(c)
+        .await)
+}
+
+/// Makes `worker` the owner of a run that still belongs to `from`, and says whether it did.
+pub async fn claim(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    from: Option<Id>,
+    worker: Id,
+) -> Result<Option<Record>, RunsError> {
+    let row: Option<RunRow> = on!(conn, c => sqlx::query_as(concat!(
+            "UPDATE runs SET worker_id = $1, status = 'running', attempt = attempt + 1
+             WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'running')
+             AND worker_id IS NOT DISTINCT FROM $4 RETURNING ", run_columns!(),
+        ))
+        .bind(worker)
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(from)
+        .fetch_optional(c)
+        .await)?;
+    row.map(RunRow::read).transpose()
+}
+
+/// Lets go of a run, so that any process may go on with it.
+pub async fn release(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    worker: Id,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "UPDATE runs SET worker_id = NULL
+             WHERE tenant_id = $1 AND id = $2 AND worker_id = $3 AND status = 'running'",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(worker)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+impl SignalRow {
+    /// The order in it.
+    pub fn read(self) -> Result<Cancel, serde_json::Error> {
+        let (by, reason) = serde_json::from_str(&self.data)?;
+        Ok(Cancel { signal: self.id, by, reason })
+    }
+}

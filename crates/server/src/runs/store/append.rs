@@ -1,0 +1,223 @@
+//! The statements of the journal writer: as few as there can be for what many runs record at once.
+//!
+//! Rows go in by chunks whose sizes are powers of two, so that there are few statement texts and each
+//! stays prepared.
+
+use sqlx::QueryBuilder;
+
+use super::row;
+use crate::db::Conn;
+use crate::db::OnUnique;
+use crate::db::Unique;
+use crate::on;
+use crate::runs::journal::Change;
+use crate::runs::journal::Entry;
+use crate::runs::journal::EventRow;
+use crate::runs::journal::JournalError;
+use crate::runs::journal::NewRun;
+
+const EVENT: Unique = Unique {
+    name: "run_events_pkey",
+    table: "run_events",
+    columns: &["tenant_id", "run_id", "seq"],
+};
+const KEY: Unique = Unique {
+    name: "idempotency_keys_pkey",
+    table: "idempotency_keys",
+    columns: &["tenant_id", "client_id", "key"],
+};
+
+/// Stores all of `entries`, or says why not.
+pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), JournalError> {
+    let begun: Vec<&NewRun> = entries.iter().filter_map(|it| it.begin.as_deref()).collect();
+    for chunk in chunks(&begun) {
+        insert_runs(conn, chunk).await?;
+    }
+    for run in begun.iter().filter(|run| run.key.is_some()) {
+        insert_key(conn, run).await?;
+    }
+    let events: Vec<&EventRow> = entries.iter().flat_map(|it| &it.events).collect();
+    for chunk in chunks(&events) {
+        insert_events(conn, chunk).await?;
+    }
+    let changes: Vec<&Change> = entries.iter().filter_map(|it| it.change.as_deref()).collect();
+    for chunk in chunks(&changes) {
+        update_runs(conn, chunk).await?;
+    }
+    for signal in entries.iter().filter_map(|it| it.taken.as_ref()) {
+        on!(conn, c => sqlx::query(
+                "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2 AND id = $3",
+            )
+            .bind(signal.tenant.as_str())
+            .bind(signal.run_id)
+            .bind(signal.id)
+            .execute(c)
+            .await)?;
+    }
+    Ok(())
+}
+
+/// Cuts `rows` into pieces of 32, 16, 8, 4, 2 and 1.
+fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
+    let mut chunks = Vec::new();
+    while !rows.is_empty() {
+        let size = (1 << rows.len().ilog2()).min(32);
+        let (chunk, rest) = rows.split_at(size);
+        chunks.push(chunk);
+        rows = rest;
+    }
+    chunks
+}
+
+/// A run's row, in the order of the columns of `insert_runs`, with its texts made.
+struct Texts {
+    request: String,
+    usage: String,
+    limits: String,
+    metadata: String,
+}
+
+impl Texts {
+    fn of(new: &NewRun) -> Result<Self, JournalError> {
+        let run = &new.record.run.summary;
+        Ok(Self {
+            request: serde_json::to_string(&new.record.asked)?,
+            usage: serde_json::to_string(&run.usage)?,
+            limits: serde_json::to_string(&run.limits)?,
+            metadata: serde_json::to_string(&run.metadata)?,
+        })
+    }
+}
+
+async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), JournalError> {
+    let texts: Result<Vec<_>, _> = runs.iter().map(|it| Texts::of(it)).collect();
+    let rows = runs.iter().zip(texts?);
+    on!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
+             definition_version, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
+             created_at, started_at) ",
+        );
+        query.push_values(rows, |mut row, (new, texts)| {
+            let run = &new.record.run.summary;
+            row.push_bind(new.record.tenant.as_str())
+                .push_bind(run.id)
+                .push_bind(row::kind(run.kind))
+                .push_bind(new.record.definition)
+                .push_bind(&run.definition.name)
+                .push_bind(run.definition.version)
+                .push_bind(run.status.as_str())
+                .push_bind("[]")
+                .push_bind(texts.request)
+                .push_bind(new.record.scopes.to_string())
+                .push_bind(texts.usage)
+                .push_bind(texts.limits)
+                .push_bind(i64::from(run.steps))
+                .push_bind(i64::from(run.attempt))
+                .push_bind(run.last_seq.cast_signed())
+                .push_bind(&run.subject)
+                .push_bind(&run.client_id)
+                .push_bind(&run.user)
+                .push_bind("api")
+                .push_bind(texts.metadata)
+                .push_bind(engine::ENGINE)
+                .push_bind(new.worker)
+                .push_bind(run.created_at)
+                .push_bind(run.created_at)
+                .push_bind(run.started_at);
+        });
+        query.build().execute(c).await
+    })?;
+    Ok(())
+}
+
+async fn insert_key(conn: &mut Conn<'_>, new: &NewRun) -> Result<(), JournalError> {
+    let Some(key) = &new.key else { return Ok(()) };
+    let run = &new.record.run.summary;
+    on!(conn, c => sqlx::query(
+            "INSERT INTO idempotency_keys
+             (tenant_id, client_id, key, path, body_sha256, run_id, created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+        )
+        .bind(new.record.tenant.as_str())
+        .bind(&run.client_id)
+        .bind(&key.key)
+        .bind(&key.path)
+        .bind(&key.body_sha256)
+        .bind(run.id)
+        .bind(run.created_at)
+        .execute(c)
+        .await)
+    .on_unique(KEY, || JournalError::KeyTaken)?;
+    Ok(())
+}
+
+async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), JournalError> {
+    on!(conn, c => {
+        let mut query =
+            QueryBuilder::new("INSERT INTO run_events (tenant_id, run_id, seq, type, at, data) ");
+        query.push_values(events, |mut row, event| {
+            row.push_bind(event.tenant.as_str())
+                .push_bind(event.run_id)
+                .push_bind(event.seq.cast_signed())
+                .push_bind(event.name)
+                .push_bind(event.at)
+                .push_bind(&event.data);
+        });
+        query.build().execute(c).await
+    })
+    .on_unique(EVENT, || JournalError::Fenced)?;
+    Ok(())
+}
+
+async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), JournalError> {
+    let texts: Result<Vec<_>, serde_json::Error> = changes
+        .iter()
+        .map(|change| {
+            let run = &change.record.run;
+            let output = run.output.as_ref().map(serde_json::to_string).transpose()?;
+            let error = run.summary.error.as_ref().map(serde_json::to_string).transpose()?;
+            Ok((output, error, serde_json::to_string(&run.summary.usage)?))
+        })
+        .collect();
+    let rows = changes.iter().zip(texts?);
+    on!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "UPDATE runs SET status = new.column3, output = new.column4, error = new.column5,
+             usage = new.column6, steps = new.column7, attempt = new.column8,
+             last_seq = new.column9, started_at = new.column10, finished_at = new.column11 FROM (",
+        );
+        query.push_values(rows, |mut row, (change, (output, error, usage))| {
+            let run = &change.record.run.summary;
+            row.push_bind(change.record.tenant.as_str())
+                .push_bind(run.id)
+                .push_bind(run.status.as_str())
+                .push_bind(output)
+                .push_bind(error)
+                .push_bind(usage)
+                .push_bind(i64::from(run.steps))
+                .push_bind(i64::from(run.attempt))
+                .push_bind(run.last_seq.cast_signed())
+                .push_bind(run.started_at)
+                .push_bind(run.finished_at);
+        });
+        query.push(") AS new WHERE runs.tenant_id = new.column1 AND runs.id = new.column2");
+        query.build().execute(c).await
+    })?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn any_number_of_rows_makes_few_kinds_of_statements() {
+        let sizes = |count| chunks(&vec![(); count]).iter().map(|it| it.len()).collect::<Vec<_>>();
+
+        assert_eq!(sizes(0), [0; 0]);
+        assert_eq!(sizes(3), [2, 1]);
+        assert_eq!(sizes(77), [32, 32, 8, 4, 1]);
+    }
+}

@@ -1,0 +1,36 @@
+//! What the server does beside answering requests.
+
+use std::time::Duration;
+
+use tracing::warn;
+
+use crate::app::App;
+use crate::oauth;
+use crate::runs::recover;
+
+/// How long runs may take to be let go.
+const LETTING_GO: Duration = Duration::from_secs(5);
+
+/// Begins all of it. Before that no run may be begun.
+pub async fn start(app: &App) -> Result<(), sqlx::Error> {
+    oauth::start(&app.tasks, &app.clients);
+    app.agents.start(&app.tasks);
+    recover::start(&app.runs).await
+}
+
+/// Ends all of it: what has begun may end within the grace; runs that need longer are let go, for
+/// another process or the next start.
+pub async fn stop(app: &App) {
+    let late = app.tasks.shut_down(app.config.limits.shutdown_grace).await;
+    if late > 0 {
+        warn!(tasks = late, "not everything was done in time: runs are handed over");
+        app.runs.hand_over().cancel();
+        app.tasks.shut_down(LETTING_GO).await;
+    }
+    if let Err(cause) = recover::stop(&app.runs).await {
+        warn!(
+            error = &cause as &dyn std::error::Error,
+            "others will notice later that we are gone"
+        );
+    }
+}

@@ -1,0 +1,266 @@
+//! `POST /agents/{id}/execute`.
+
+use expect_test::expect;
+use serde_json::Value;
+use serde_json::json;
+use testkit::model::Gate;
+use testkit::model::Reply;
+
+use crate::harness::Frame;
+
+on_both! {
+    async fn an_agent_answers_with_its_run(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::text("It is on its way.").usage(412, 31));
+
+        let reply = server.admin().await
+            .post("/agents/Support/execute", json!({"input": "Where is my order?", "metadata": {"n": 2_512_292_042_121_000_001_u64}}))
+            .await;
+
+        let location = reply.header("location").unwrap().to_owned();
+        assert_eq!(location, format!("/runs/{}", reply.json()["id"].as_str().unwrap()));
+        reply.is(expect![[r#""#]]);
+        server.admin().await.get(&location).await.is(expect![[r#""#]]);
+    }
+
+    async fn a_tool_turn_is_streamed_as_it_happens(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::text("").call("current_time", json!({})));
+        server.model.reply(Reply::tokens(["It is", " 10:00."]));
+        let admin = server.admin().await;
+
+        let body = json!({"input": "What time is it?", "stream": true});
+        let request = admin.request("POST", "/agents/support/execute").json(&body);
+        let frames = admin.frames(request).await;
+
+        let text: String = frames.iter().map(Frame::delta).collect();
+        assert_eq!(text, "It is 10:00.");
+        let stored = frames.iter().filter(|frame| frame.delta().is_empty());
+        let lines: Vec<_> = stored.map(|frame| format!("{} {}", frame.id, frame.event)).collect();
+        expect![[r#""#]].assert_eq(&lines.join("\n"));
+        let result = frames.iter().find(|frame| frame.event == "tool.finished").unwrap();
+        assert_eq!(result.data["data"]["result"], json!({"now": "2026-11-25T10:00:00Z"}));
+    }
+
+    async fn a_run_in_the_background_is_there_at_once_and_can_be_waited_for(server: TestServer) {
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("Done.").hold("Done", &gate));
+        let admin = server.admin().await;
+
+        let begun = admin.post("/agents/support/execute", json!({"input": "Go", "background": true})).await;
+        assert_eq!((begun.status, &begun.json()["status"]), (202, &json!("running")));
+        let path = begun.header("location").unwrap().to_owned();
+
+        let early = admin.get(&format!("{path}/wait?timeout_ms=0")).await;
+        assert_eq!((early.status, &early.json()["status"]), (202, &json!("running")));
+        gate.open();
+        let ended = admin.get(&format!("{path}/wait")).await;
+        assert_eq!((ended.status, &ended.json()["output"]["text"]), (200, &json!("Done.")));
+    }
+
+    async fn a_client_that_goes_away_does_not_stop_its_run(server: TestServer) {
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::tokens(["One", " two"]).hold("One", &gate));
+        let admin = server.admin().await;
+
+        let body = json!({"input": "Go", "stream": true});
+        let mut watched = admin.request("POST", "/agents/support/execute").json(&body).send().await.unwrap();
+        let path = watched.headers()["location"].to_str().unwrap().to_owned();
+        watched.chunk().await.unwrap();
+        gate.wait_reached().await;
+        drop(watched);
+        gate.open();
+
+        let ended = admin.get(&format!("{path}/wait")).await;
+        assert_eq!(ended.json()["output"]["text"], "One two");
+        assert_eq!(server.model.cancelled(), 0);
+    }
+
+    async fn the_same_idempotency_key_is_the_same_run(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let execute = |input: &str| {
+            let request = admin.request("POST", "/agents/support/execute");
+            admin.send(request.header("idempotency-key", "order 17").json(&json!({"input": input})))
+        };
+
+        let first = execute("Go").await;
+        let again = execute("Go").await;
+        let other = execute("Stop").await;
+
+        assert_eq!(first.header("idempotency-replayed"), None);
+        assert_eq!(again.header("idempotency-replayed"), Some("true"));
+        assert_eq!(again.json(), first.json());
+        assert_eq!(server.model.requests().len(), 1);
+        other.is(expect![[r#""#]]);
+    }
+
+    async fn of_many_with_one_idempotency_key_one_begins(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let executes = (0..20).map(|_| {
+            let request = admin.request("POST", "/agents/support/execute");
+            admin.send(request.header("idempotency-key", "k").json(&json!({"input": "Go"})))
+        });
+
+        let replies = futures::future::join_all(executes).await;
+
+        let mut runs: Vec<_> = replies.iter().map(|reply| reply.json()["id"].clone()).collect();
+        runs.dedup();
+        assert_eq!(runs.len(), 1, "{replies:?}");
+        assert!(replies.iter().all(|reply| matches!(reply.status, 200 | 202)), "{replies:?}");
+        assert_eq!(server.model.requests().len(), 1);
+    }
+
+    async fn an_error_of_the_provider_is_a_failed_run_and_leaks_nothing(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::error(401, "Incorrect API key provided: sk-a-key-that-must-not-leak"));
+
+        let reply = server.admin().await.post("/agents/support/execute", json!({"input": "My secret question"})).await;
+
+        assert!(!reply.text.contains("must-not-leak"), "{}", reply.text);
+        assert_eq!(reply.status, 502);
+        let run = &reply.json()["run"];
+        assert_eq!(run["status"], "failed");
+        expect![[r#""#]].assert_eq(&format!("{:#}", run["error"]));
+    }
+
+    async fn a_busy_provider_is_asked_again(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::error(429, "slow down").header("retry-after-ms", "1"));
+        server.model.reply(Reply::text("Now."));
+
+        let reply = server.admin().await.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.json()["output"]["text"], "Now.");
+        let path = format!("{}/events", reply.header("location").unwrap());
+        let events = server.admin().await.get(&path).await.json();
+        let names: Vec<_> = events["data"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
+        expect![[r#""#]].assert_eq(&names.join("\n"));
+    }
+
+    async fn an_answer_that_breaks_off_is_no_answer(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::tokens(["Half", " an answer"]).cut("Half"));
+
+        let reply = server.admin().await.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.status, 502);
+        let run = &reply.json()["run"];
+        assert_eq!((&run["status"], &run["output"]["text"]), (&json!("failed"), &json!("Half")));
+        assert_eq!(server.model.requests().len(), 1, "what was seen must not be repeated");
+    }
+
+    async fn a_cancel_closes_the_request_to_the_provider(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::tokens(["Half", " an answer"]).hang("Half"));
+        let admin = server.admin().await;
+        let begun = admin.post("/agents/support/execute", json!({"input": "Go", "background": true})).await;
+        let path = begun.header("location").unwrap().to_owned();
+        server.model.wait_received(1).await;
+
+        let asked = admin.post(&format!("{path}/cancel"), json!({"reason": "changed my mind"})).await;
+        assert_eq!(asked.status, 202);
+        server.model.wait_cancelled(1).await;
+        let ended = admin.get(&format!("{path}/wait")).await;
+
+        assert_eq!(ended.json()["status"], "canceled");
+        let again = admin.post(&format!("{path}/cancel"), json!({})).await;
+        assert_eq!((again.status, &again.json()["status"]), (200, &json!("canceled")));
+    }
+
+    async fn a_run_costs_two_transactions(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        admin.post("/agents/support/execute", json!({"input": "Warm up"})).await;
+        let commits = || server.app.db.stats().commits.load(std::sync::atomic::Ordering::Relaxed);
+        let before = commits();
+
+        let reply = admin.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.status, 200);
+        assert_eq!(commits() - before, 2);
+    }
+
+    async fn what_is_not_valid_is_refused_and_begins_nothing(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let bodies = [
+            json!({}),
+            json!({"input": ""}),
+            json!({"input": 7}),
+            json!({"input": []}),
+            json!({"input": [{"type": "text"}]}),
+            json!({"input": [{"type": "image", "url": "http://example.com/a.png"}]}),
+            json!({"input": "a", "messages": [{"role": "user", "content": "b"}]}),
+            json!({"messages": [{"role": "user", "content": "b"}, {"role": "assistant", "content": "c"}]}),
+            json!({"messages": [{"role": "system", "content": "b"}]}),
+            json!({"input": "a", "stream": true, "background": true}),
+            json!({"input": "a", "limits": {"max_steps": 21}}),
+            json!({"input": "a", "limits": {"max_steps": 0, "max_stepz": 1}}),
+            json!({"input": "a", "model_options": {"temperature": 3}}),
+            json!({"input": "a", "thread_id": "t"}),
+            json!({"input": "a", "version": 99}),
+            json!({"inpt": "a"}),
+        ];
+        let mut answers = Vec::new();
+        for body in bodies {
+            let reply = admin.post("/agents/support/execute", body.clone()).await;
+            answers.push(format!("{body}\n  {}", reply.status));
+            for error in reply.json()["errors"].as_array().unwrap_or(&Vec::new()) {
+                let text = |name: &str| error[name].as_str().unwrap_or_default().to_owned();
+                answers.push(format!("  {} {}: {}", text("pointer"), text("code"), text("detail")));
+            }
+        }
+
+        expect![[r#""#]].assert_eq(&answers.join("\n"));
+        assert_eq!(admin.get("/runs").await.json()["data"], Value::Array(Vec::new()));
+        assert!(server.model.requests().is_empty());
+    }
+
+    async fn bytes_that_are_no_json_are_refused(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let bodies: [&[u8]; 7] = [
+            b"{\"input\": ",
+            b"{\"input\": \"a\", \"input\": \"b\"}",
+            b"{\"input\": \"a\\u0000b\"}",
+            b"{\"input\": \"a\\ud83d\"}",
+            b"{\"input\": \"\xff\"}",
+            b"[]",
+            b"",
+        ];
+        let mut answers = Vec::new();
+        for body in bodies {
+            let request = admin.request("POST", "/agents/support/execute");
+            let request = request.header("content-type", "application/json").body(body.to_vec());
+            let reply = admin.send(request).await;
+            answers.push(format!("{} {} {}", reply.status, body.escape_ascii(), reply.json()["detail"]));
+        }
+
+        expect![[r#""#]].assert_eq(&answers.join("\n"));
+    }
+
+    async fn an_agent_that_is_not_there_or_not_active_is_not_found(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        admin.post("/agents/definitions/support/deactivate", json!({})).await;
+
+        admin.post("/agents/support/execute", json!({"input": "Go"})).await.is(expect![[r#""#]]);
+        assert_eq!(admin.post("/agents/nobody/execute", json!({"input": "Go"})).await.status, 404);
+    }
+
+    async fn who_may_not_execute_is_told_what_he_lacks(server: TestServer) {
+        server.agent("support").await;
+        let reader = server.client("agent.read").await;
+
+        let reply = reader.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.status, 403);
+        let challenge = reply.header("www-authenticate").unwrap();
+        assert!(challenge.contains("insufficient_scope"), "{challenge}");
+        assert!(challenge.contains("agent.execute"), "{challenge}");
+    }
+}

@@ -1,0 +1,127 @@
+//! `/runs`: lists, limits of time, and runs that lose their process.
+
+use agent_server::db::Dialect;
+use agent_server::runs::recover;
+use expect_test::expect;
+use serde_json::Value;
+use serde_json::json;
+use testkit::model::Gate;
+use testkit::model::Reply;
+
+use crate::harness::TestServer;
+
+on_both! {
+    async fn runs_are_listed_newest_first_and_narrowed(server: TestServer) {
+        server.agent("support").await;
+        server.agent("sales").await;
+        let admin = server.admin().await;
+        for (agent, user) in [("support", "ann"), ("sales", "ann"), ("support", "bob")] {
+            let body = json!({"input": "Go", "user": user});
+            assert_eq!(admin.post(&format!("/agents/{agent}/execute"), body).await.status, 200);
+        }
+        let list = async |query: &str| {
+            let page = admin.get(&format!("/runs{query}")).await.json();
+            let runs = page["data"].as_array().unwrap().iter();
+            let line = |run: &Value| format!("{} {}", run["definition"]["name"], run["user"]);
+            runs.map(line).collect::<Vec<_>>().join(", ").replace('"', "")
+        };
+
+        assert_eq!(list("").await, "support bob, sales ann, support ann");
+        assert_eq!(list("?user=ann").await, "sales ann, support ann");
+        assert_eq!(list("?definition=Support").await, "support bob, support ann");
+        assert_eq!(list("?status=failed").await, "");
+        assert_eq!(list("?created_after=2026-11-25T10:00:00Z").await, "");
+        let first = admin.get("/runs?limit=2").await.json();
+        let next = first["next_cursor"].as_str().unwrap();
+        assert_eq!(list(&format!("?limit=2&cursor={next}")).await, "support ann");
+        admin.get("/runs?status=lost").await.is(expect![[r#""#]]);
+        assert!(first["data"][0].get("input").is_none());
+    }
+
+    async fn a_run_that_takes_too_long_is_over(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::tokens(["Half", " an answer"]).hang("Half"));
+
+        let body = json!({"input": "Go", "limits": {"timeout_ms": 50}});
+        let reply = server.admin().await.post("/agents/support/execute", body).await;
+
+        assert_eq!(reply.status, 504);
+        assert_eq!(reply.json()["run"]["status"], "timed_out");
+        server.model.wait_cancelled(1).await;
+    }
+
+    async fn a_run_without_room_waits_in_the_queue(server: TestServer) {
+        let server = TestServer::start_with(server.app.db.dialect(), &[("RUN_CONCURRENCY", "1")]).await;
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("First.").hold("First", &gate));
+        let admin = server.admin().await;
+        let go = json!({"input": "Go", "background": true});
+        let first = admin.post("/agents/support/execute", go.clone()).await;
+        let second = admin.post("/agents/support/execute", go.clone()).await;
+        let third = admin.post("/agents/support/execute", go).await;
+        let path = |reply: &crate::harness::Reply| reply.header("location").unwrap().to_owned();
+
+        assert_eq!(first.json()["status"], "running");
+        assert_eq!(second.json()["status"], "queued");
+        // One that is canceled in the queue ends there.
+        admin.post(&format!("{}/cancel", path(&third)), json!({})).await;
+        let canceled = admin.get(&format!("{}/wait", path(&third))).await.json();
+        assert_eq!(canceled["status"], "canceled");
+        gate.open();
+        let ended = admin.get(&format!("{}/wait", path(&second))).await.json();
+        assert_eq!(ended["status"], "succeeded");
+        assert_eq!(server.model.requests().len(), 2);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_whose_process_is_gone_goes_on_elsewhere_and_its_old_owner_lets_go() {
+    let server = TestServer::start(Dialect::Postgres).await;
+    server.agent("support").await;
+    let gate = Gate::new();
+    server.model.reply(Reply::tokens(["Old", " answer"]).hold("Old", &gate));
+    server.model.reply(Reply::text("New answer"));
+    let begun = server
+        .admin()
+        .await
+        .post("/agents/support/execute", json!({"input": "Go", "background": true}))
+        .await;
+    let path = begun.header("location").unwrap().to_owned();
+    gate.wait_reached().await;
+    let (_replica, elsewhere) = server.replica().await;
+
+    // To everybody else the process is gone, though it only sleeps.
+    recover::stop(&server.app.runs).await.unwrap();
+    let ended = elsewhere.get(&format!("{path}/wait")).await.json();
+    gate.open();
+
+    assert_eq!((&ended["output"]["text"], &ended["attempt"]), (&json!("New answer"), &json!(2)));
+    let here = server.admin().await;
+    let frames = here.frames(here.request("GET", &format!("{path}/events"))).await;
+    let events: Vec<_> =
+        frames.iter().filter(|it| it.delta().is_empty()).map(|it| it.event.as_str()).collect();
+    expect![[r#""#]].assert_eq(&events.join("\n"));
+    assert_eq!(here.get(&path).await.json()["output"]["text"], "New answer");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_can_be_watched_and_canceled_on_any_process() {
+    let server = TestServer::start(Dialect::Postgres).await;
+    server.agent("support").await;
+    server.model.reply(Reply::tokens(["Half", " an answer"]).hang("Half"));
+    let begun = server
+        .admin()
+        .await
+        .post("/agents/support/execute", json!({"input": "Go", "background": true}))
+        .await;
+    let path = begun.header("location").unwrap().to_owned();
+    server.model.wait_received(1).await;
+    let (_replica, elsewhere) = server.replica().await;
+
+    assert_eq!(elsewhere.post(&format!("{path}/cancel"), json!({})).await.status, 202);
+    server.model.wait_cancelled(1).await;
+    let frames = elsewhere.frames(elsewhere.request("GET", &format!("{path}/events"))).await;
+
+    assert_eq!(frames.last().unwrap().data["data"]["status"], "canceled");
+}

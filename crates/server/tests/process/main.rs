@@ -1,0 +1,104 @@
+//! The real program, started, signalled and killed, on both databases.
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod server;
+
+use std::time::Duration;
+
+use futures::future::join_all;
+use serde_json::Value;
+use serde_json::json;
+use server::Server;
+use testkit::database::DatabaseKind;
+use testkit::database::TestDatabase;
+use testkit::model::FakeModel;
+use testkit::model::Reply;
+
+/// Runs that are under way when something happens to their process.
+const RUNS: usize = 30;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_no_event_and_every_run_ends_on_sqlite() {
+    kill(server::database(DatabaseKind::Sqlite).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_killed_server_loses_no_event_and_every_run_ends_on_postgres() {
+    kill(server::database(DatabaseKind::Postgres).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_stop_finishes_its_streams_on_sqlite() {
+    terminate(server::database(DatabaseKind::Sqlite).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_server_that_is_told_to_stop_finishes_its_streams_on_postgres() {
+    terminate(server::database(DatabaseKind::Postgres).await).await;
+}
+
+/// Kills a server in the middle of many runs with a tool turn each, and starts another.
+async fn kill(database: TestDatabase) {
+    let model = slow_model().await;
+    let server = Server::start(database.url(), &model).await;
+    server.create_agent().await;
+    let runs = join_all((0..RUNS).map(|_| server.begin("Go"))).await;
+    // Some are in their first turn, some in the second, some have ended.
+    model.wait_received(RUNS + RUNS / 2).await;
+    let before = join_all(runs.iter().map(|run| server.events(run))).await;
+
+    server.kill().await;
+    let again = Server::start(database.url(), &model).await;
+
+    let ended = join_all(runs.iter().map(|run| again.wait(run))).await;
+    let after = join_all(runs.iter().map(|run| again.events(run))).await;
+    for ((ended, before), after) in ended.iter().zip(before).zip(after) {
+        assert_eq!(ended["status"], "succeeded", "{ended:#}");
+        assert_eq!(ended["output"]["text"], "one two three four five");
+        assert_eq!(after[..before.len()], before, "what was stored has changed");
+        let numbers: Vec<_> = after.iter().map(|event| event["seq"].as_u64().unwrap()).collect();
+        assert_eq!(numbers, (1..=after.len() as u64).collect::<Vec<_>>());
+        let finished = after.iter().filter(|event| event["type"] == "run.finished").count();
+        assert_eq!(finished, 1);
+        // A recorded answer is never asked for again.
+        let answers = after.iter().filter(|event| event["type"] == "model.finished").count();
+        assert_eq!(answers, 2);
+    }
+    let attempts = ended.iter().map(|run| run["attempt"].as_u64().unwrap());
+    assert!(attempts.max() > Some(1), "no run was interrupted");
+    again.stop().await;
+}
+
+/// Tells a server to stop while it streams a hundred runs.
+async fn terminate(database: TestDatabase) {
+    let model = slow_model().await;
+    let server = Server::start(database.url(), &model).await;
+    server.create_agent().await;
+    let streams = join_all((0..100).map(|_| server.stream("Go"))).await;
+
+    server.terminate();
+    let texts = join_all(streams.into_iter().map(reqwest::Response::text)).await;
+
+    for text in texts {
+        let text = text.unwrap();
+        assert!(text.contains("event: run.finished"), "a stream broke off: {text}");
+        assert!(text.contains(r#""status":"succeeded""#), "{text}");
+    }
+    assert!(server.ended().await.success());
+}
+
+/// Calls a tool in the first turn and answers slowly in the second.
+async fn slow_model() -> FakeModel {
+    let model = FakeModel::start().await;
+    model.answer_with(|request| {
+        let messages = request.body["messages"].as_array().unwrap();
+        let has_result = messages.iter().any(|message: &Value| message["role"] == "tool");
+        let reply = if has_result {
+            Reply::tokens(["one", " two", " three", " four", " five"])
+        } else {
+            Reply::tokens(["let", " me", " see"]).call("current_time", json!({}))
+        };
+        reply.every(Duration::from_millis(30))
+    });
+    model
+}

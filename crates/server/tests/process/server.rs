@@ -1,0 +1,158 @@
+//! One process of the server, and what a test asks of it.
+
+use std::process::ExitStatus;
+use std::process::Stdio;
+
+use serde_json::Value;
+use serde_json::json;
+use testkit::database::DatabaseKind;
+use testkit::database::TestDatabase;
+use testkit::model::FakeModel;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::BufReader;
+use tokio::process::Child;
+use tokio::process::Command;
+
+const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-server");
+const SECRET: &str = "a-management-secret-for-tests";
+/// The key pair of RFC 8037, appendix A.1.
+const PRIVATE_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+pub struct Server {
+    process: Child,
+    base: String,
+    token: String,
+    http: reqwest::Client,
+}
+
+/// A new database, migrated with the command that everybody uses.
+pub async fn database(kind: DatabaseKind) -> TestDatabase {
+    let database = TestDatabase::empty(kind).await;
+    let mut command = Command::new(PROGRAM);
+    let status =
+        command.args(["migrate", "up"]).env("DATABASE_URL", database.url()).stdout(Stdio::null());
+    assert!(status.status().await.unwrap().success());
+    database
+}
+
+impl Server {
+    /// Starts a process and waits until it listens.
+    pub async fn start(database: &str, model: &FakeModel) -> Self {
+        let mut process = Command::new(PROGRAM)
+            .arg("serve")
+            .env_clear()
+            .env("DATABASE_URL", database)
+            .env("DATABASE_SYNC", "normal")
+            .env("PORT", "0")
+            .env("HOST", "127.0.0.1")
+            .env("LOG_FORMAT", "json")
+            .env("MANAGEMENT_CLIENT_ID", "admin")
+            .env("MANAGEMENT_CLIENT_SECRET", SECRET)
+            .env("TOKEN_SERVICE_PRIVATE_KEY", PRIVATE_KEY)
+            .env("AGENT_SERVER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
+            .env("OPENAI_BASE_URL", model.openai_url())
+            .stdout(Stdio::piped())
+            .kill_on_drop(true)
+            .spawn()
+            .unwrap();
+        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let base = loop {
+            let line = lines.next_line().await.unwrap().unwrap();
+            if let Some((_, rest)) = line.split_once("listening on ") {
+                break rest.split(',').next().unwrap().to_owned();
+            }
+        };
+        // What it says later is read, too: a full pipe would stop it.
+        #[expect(clippy::disallowed_methods, reason = "it ends with the process")]
+        tokio::spawn(async move { while let Ok(Some(_)) = lines.next_line().await {} });
+        let http = reqwest::Client::builder().no_proxy().build().unwrap();
+        let mut server = Self { process, base, token: String::new(), http };
+        server.token = server.new_token().await;
+        server
+    }
+
+    pub async fn create_agent(&self) {
+        let agent = json!({
+            "name": "slow", "display_name": "Slow", "instructions": "Take your time.",
+            "model": "openai/slow", "tools": ["current_time"],
+        });
+        let reply = self.post("/agents/definitions", agent).await;
+        assert_eq!(reply.status(), 201, "{}", reply.text().await.unwrap());
+    }
+
+    /// Begins a run in the background; its path.
+    pub async fn begin(&self, input: &str) -> String {
+        let reply =
+            self.post("/agents/slow/execute", json!({"input": input, "background": true})).await;
+        assert_eq!(reply.status(), 202);
+        reply.headers()["location"].to_str().unwrap().to_owned()
+    }
+
+    /// Begins a run whose events follow.
+    pub async fn stream(&self, input: &str) -> reqwest::Response {
+        let reply =
+            self.post("/agents/slow/execute", json!({"input": input, "stream": true})).await;
+        assert_eq!(reply.status(), 200);
+        reply
+    }
+
+    /// The run at `path`, once it has ended.
+    pub async fn wait(&self, path: &str) -> Value {
+        loop {
+            let reply = self.get(&format!("{path}/wait")).await;
+            if reply.status() == 200 {
+                return reply.json().await.unwrap();
+            }
+        }
+    }
+
+    pub async fn events(&self, path: &str) -> Vec<Value> {
+        let reply: Value =
+            self.get(&format!("{path}/events?limit=200")).await.json().await.unwrap();
+        reply["data"].as_array().unwrap().clone()
+    }
+
+    /// `kill -9`.
+    pub async fn kill(mut self) {
+        self.process.kill().await.unwrap();
+    }
+
+    /// `kill -TERM`.
+    pub fn terminate(&self) {
+        let id = i32::try_from(self.process.id().unwrap()).unwrap();
+        let process = rustix::process::Pid::from_raw(id).unwrap();
+        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+    }
+
+    /// How the process ended, once it has.
+    pub async fn ended(mut self) -> ExitStatus {
+        self.process.wait().await.unwrap()
+    }
+
+    pub async fn stop(self) {
+        self.terminate();
+        assert!(self.ended().await.success());
+    }
+
+    async fn new_token(&self) -> String {
+        let body = json!({
+            "grant_type": "client_credentials", "client_id": "admin", "client_secret": SECRET,
+        });
+        let reply: Value = self.post("/oauth/token", body).await.json().await.unwrap();
+        reply["access_token"].as_str().unwrap().to_owned()
+    }
+
+    async fn get(&self, path: &str) -> reqwest::Response {
+        let request = self.http.get(format!("{}{path}", self.base));
+        request.bearer_auth(&self.token).send().await.unwrap()
+    }
+
+    async fn post(&self, path: &str, body: Value) -> reqwest::Response {
+        let request = self.http.post(format!("{}{path}", self.base)).json(&body);
+        let request = match self.token.as_str() {
+            "" => request,
+            token => request.bearer_auth(token),
+        };
+        request.send().await.unwrap()
+    }
+}
