@@ -23,7 +23,6 @@ const USER_LENGTH: usize = 128;
 #[serde(deny_unknown_fields)]
 pub struct Execute {
     /// A text, or a list of content parts.
-    #[schema(value_type = Option<Object>)]
     input: Option<Value>,
     /// A conversation whose last message, one of the user, is to be answered.
     #[schema(min_items = 1, max_items = 1000)]
@@ -75,7 +74,6 @@ pub struct Execute {
 struct InputMessage {
     role: InputRole,
     /// A text, or a list of content parts.
-    #[schema(value_type = Object)]
     content: Value,
 }
 
