@@ -74,7 +74,7 @@ struct Inner {
 
 enum Engine {
     Postgres(postgres::Postgres),
-    Sqlite(sqlite::Sqlite),
+    Sqlite(Box<sqlite::Sqlite>),
 }
 
 /// Which of the two databases is behind a [`Db`].
@@ -100,7 +100,9 @@ impl Db {
             Target::Postgres(options) => {
                 Engine::Postgres(postgres::Postgres::open(*options, settings).await?)
             }
-            Target::Sqlite(path) => Engine::Sqlite(sqlite::Sqlite::open(&path, settings).await?),
+            Target::Sqlite(path) => {
+                Engine::Sqlite(Box::new(sqlite::Sqlite::open(&path, settings).await?))
+            }
         };
         Ok(Self(Arc::new(Inner { engine, stats: Stats::default() })))
     }

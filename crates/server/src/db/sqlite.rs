@@ -1,5 +1,6 @@
 //! The embedded database behind [`Db`](crate::db::Db): one file, one writer, a few readers.
 
+use std::mem;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,9 +30,17 @@ const MAX_READERS: u32 = 4;
 /// A file with its connections.
 pub(in crate::db) struct Sqlite {
     /// Locked only by who has his turn, so it never waits.
-    writer: Mutex<Option<SqliteConnection>>,
+    writer: Mutex<Writer>,
+    options: SqliteConnectOptions,
     turns: Lanes,
     readers: SqlitePool,
+}
+
+enum Writer {
+    Open(SqliteConnection),
+    /// The connection no longer knows whether it is in a transaction. It is replaced at the next turn.
+    Broken,
+    Closed,
 }
 
 impl Sqlite {
@@ -43,14 +52,16 @@ impl Sqlite {
             return Err(OpenError::Missing(path.to_owned()));
         }
         let fault = |source| OpenError::Sqlite { path: path.to_owned(), source };
-        let writer = options(path, settings.sync).connect().await.map_err(fault)?;
+        let options = options(path, settings.sync);
+        let writer = options.connect().await.map_err(fault)?;
         let readers = SqlitePoolOptions::new()
             .max_connections(settings.pool.clamp(1, MAX_READERS))
             .test_before_acquire(false)
             .connect_with(reader_options(path))
             .await
             .map_err(fault)?;
-        Ok(Self { writer: Mutex::new(Some(writer)), turns: Lanes::default(), readers })
+        let writer = Mutex::new(Writer::Open(writer));
+        Ok(Self { writer, options, turns: Lanes::default(), readers })
     }
 
     pub(in crate::db) async fn read<T, E, F>(&self, stats: &Stats, work: F) -> Result<T, E>
@@ -74,28 +85,69 @@ impl Sqlite {
     {
         let _turn = self.turns.turn(lane).await;
         let mut writer = self.writer.lock().await;
-        let writer = writer.as_mut().ok_or(sqlx::Error::PoolClosed)?;
-        let mut tx = writer.begin_with("BEGIN IMMEDIATE").await?;
-        match work(&mut Conn::sqlite(&mut tx, stats)).await {
-            Ok(value) => {
-                tx.commit().await?;
-                Ok(value)
-            }
-            Err(error) => {
-                // Some failures, as a full disk, have undone the transaction already.
-                let _ = tx.rollback().await;
-                Err(error)
-            }
+        let (worked, health) = attempt(self.ready(&mut writer).await?, stats, work).await;
+        if health == Health::Broken {
+            *writer = Writer::Broken;
+        }
+        worked
+    }
+
+    /// The connection that writes, made anew if it was broken.
+    async fn ready<'w>(
+        &self,
+        writer: &'w mut Writer,
+    ) -> Result<&'w mut SqliteConnection, sqlx::Error> {
+        if matches!(writer, Writer::Broken) {
+            *writer = Writer::Open(self.options.connect().await?);
+        }
+        match writer {
+            Writer::Open(connection) => Ok(connection),
+            Writer::Broken | Writer::Closed => Err(sqlx::Error::PoolClosed),
         }
     }
 
     pub(in crate::db) async fn close(&self) {
         let _turn = self.turns.turn(Lane::Interactive).await;
         self.readers.close().await;
-        if let Some(writer) = self.writer.lock().await.take() {
+        let writer = mem::replace(&mut *self.writer.lock().await, Writer::Closed);
+        if let Writer::Open(connection) = writer {
             // The last connection moves the write-ahead log into the file. If it cannot, the log stays.
-            let _ = writer.close().await;
+            let _ = connection.close().await;
         }
+    }
+}
+
+#[derive(PartialEq)]
+enum Health {
+    Sound,
+    Broken,
+}
+
+/// Runs `work` in a transaction, and says whether the connection is good for another one. Some failures,
+/// as a full disk, undo the transaction by themselves, and the driver does not notice.
+async fn attempt<T, E, F>(
+    connection: &mut SqliteConnection,
+    stats: &Stats,
+    work: F,
+) -> (Result<T, E>, Health)
+where
+    F: AsyncFnOnce(&mut Conn<'_>) -> Result<T, E>,
+    E: From<sqlx::Error>,
+{
+    let health = |is_sound| if is_sound { Health::Sound } else { Health::Broken };
+    let mut tx = match connection.begin_with("BEGIN IMMEDIATE").await {
+        Ok(tx) => tx,
+        Err(error) => {
+            let is_sound = error.as_database_error().is_some();
+            return (Err(error.into()), health(is_sound));
+        }
+    };
+    match work(&mut Conn::sqlite(&mut tx, stats)).await {
+        Ok(value) => match tx.commit().await {
+            Ok(()) => (Ok(value), Health::Sound),
+            Err(error) => (Err(error.into()), Health::Broken),
+        },
+        Err(error) => (Err(error), health(tx.rollback().await.is_ok())),
     }
 }
 
