@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod backup;
+mod dev;
 mod doctor;
 mod env_file;
 mod logging;
@@ -42,6 +43,9 @@ enum Command {
     /// Start the server
     #[command(after_help = serve::HELP)]
     Serve,
+    /// Start a server to try, which makes all that it needs
+    #[command(after_help = dev::HELP)]
+    Dev,
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]
     SetupAuth(setup_auth::SetupAuthArgs),
@@ -76,6 +80,7 @@ fn run(command: Command) -> Result<(), Failure> {
     runtime.block_on(async {
         match command {
             Command::Serve => serve::run(&env).await,
+            Command::Dev => dev::run(&env).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Backup(args) => backup::run(&args, &env).await,

@@ -42,12 +42,12 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
         info!("MASTRA_JWT_SECRET is set and not used: nothing here is signed with a shared secret");
     }
     let app = App::start(config).await?;
-    serve(app).await
+    serve(app, || {}).await
 }
 
 /// Serves `app` until a signal says to stop. It refuses a database that is not migrated, or that
 /// another server has.
-pub async fn serve(app: App) -> Result<(), Failure> {
+pub async fn serve(app: App, when_listening: impl FnOnce()) -> Result<(), Failure> {
     let _lock = FileLock::for_server(&app.config.database)?;
     check_head(&app.db).await?;
     let listener = bind(&app.config.host, app.config.port).await?;
@@ -59,6 +59,7 @@ pub async fn serve(app: App) -> Result<(), Failure> {
     workers::start(&app).await?;
     let routes = router::router(&app)?;
     info!("listening on http://{}, known as {}", listener.local_addr()?, app.config.issuer);
+    when_listening();
     let door = listen::listen(listener, routes, &app.tasks);
     let side_door = async {
         match metrics {
