@@ -46,7 +46,7 @@ struct Health {
     version: &'static str,
 }
 
-/// Says that the process lives
+/// Check that the process lives
 #[utoipa::path(get, path = "/health", tag = "operations", responses((status = 200, body = Health)))]
 async fn health() -> Json<Health> {
     Json(Health { status: "ok", version: env!("CARGO_PKG_VERSION") })
@@ -67,7 +67,7 @@ struct Checks {
     keys: &'static str,
 }
 
-/// Says whether the server may be given work
+/// Check whether the server may be given work
 #[utoipa::path(get, path = "/ready", tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
@@ -109,7 +109,7 @@ struct ApiChecks {
     database: &'static str,
 }
 
-/// Says how the server is, as the original did
+/// Check how the server is, as the original's clients do
 #[utoipa::path(get, path = "/api/health", tag = "operations",
     responses((status = 200, body = ApiHealth), (status = 503, body = ApiHealth)))]
 async fn api_health(State(app): State<App>) -> (StatusCode, Json<ApiHealth>) {
@@ -128,7 +128,7 @@ async fn api_health(State(app): State<App>) -> (StatusCode, Json<ApiHealth>) {
     (code, Json(health))
 }
 
-/// Gives what the process has measured, for Prometheus
+/// Read what the process has measured, for Prometheus
 #[utoipa::path(get, path = "/metrics", tag = "operations",
     responses((status = 200, body = String, content_type = "text/plain")))]
 async fn metrics(State(app): State<App>) -> Response {
