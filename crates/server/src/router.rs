@@ -4,6 +4,7 @@ use axum::Router;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
+use crate::agents;
 use crate::app::App;
 use crate::http::docs;
 use crate::http::docs::DocsError;
@@ -46,7 +47,7 @@ pub fn document() -> OpenApi {
 
 /// Calls that are answered soon or not at all.
 fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(oauth::routes::router())
+    OpenApiRouter::new().merge(oauth::routes::router()).merge(agents::routes::router())
 }
 
 /// Calls that are answered when a run has come so far.

@@ -9,6 +9,7 @@ mod instructions;
 pub mod models;
 pub mod normalise;
 mod references;
+pub mod routes;
 mod save;
 mod settle;
 mod snapshot;

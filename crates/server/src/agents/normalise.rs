@@ -16,8 +16,9 @@ use crate::agents::content::ModelNames;
 use crate::agents::instructions::Instructions;
 use crate::definitions::Document;
 use crate::definitions::Reader;
-use crate::definitions::body_schema;
+use crate::definitions::change_body;
 use crate::definitions::check_name;
+use crate::definitions::new_body;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
 
@@ -44,14 +45,33 @@ pub struct Normalised {
 #[derive(Debug)]
 pub enum NewAgent {}
 
+/// What of an agent is to change, as a body says it. Only its schema is used.
+#[derive(Debug)]
+pub enum AgentChange {}
+
+/// What every agent says of itself; `null` is no value of these.
+const REQUIRED: [&str; 3] = ["name", "display_name", "instructions"];
+
 impl PartialSchema for NewAgent {
     fn schema() -> RefOr<OpenApiSchema> {
-        let required = ["name", "display_name", "instructions"];
-        body_schema::<AgentContent>(&required, "A new agent. `null` stands for the default.")
+        new_body::<AgentContent>(&REQUIRED, "A new agent. `null` stands for the default.")
+    }
+}
+
+impl PartialSchema for AgentChange {
+    fn schema() -> RefOr<OpenApiSchema> {
+        let description = "The members that change. `null` stands for the default.";
+        change_body::<AgentContent>(&REQUIRED, description)
     }
 }
 
 impl ToSchema for NewAgent {
+    fn schemas(schemas: &mut Vec<(String, RefOr<OpenApiSchema>)>) {
+        AgentContent::schemas(schemas);
+    }
+}
+
+impl ToSchema for AgentChange {
     fn schemas(schemas: &mut Vec<(String, RefOr<OpenApiSchema>)>) {
         AgentContent::schemas(schemas);
     }

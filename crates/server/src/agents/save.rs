@@ -252,7 +252,7 @@ async fn save(
     normal: &Normalised,
     change: Change<'_>,
 ) -> Result<Row, AgentError> {
-    let row = store::find_to_change(tx, tenant, id).await?;
+    let row = store::find(tx, tenant, id).await?;
     let row = row.ok_or_else(|| not_found(&id.to_string()))?;
     if row.is_active != normal.is_active {
         store::update_active(tx, tenant, id, normal.is_active, change.at).await?;

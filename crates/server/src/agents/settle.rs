@@ -37,7 +37,8 @@ pub async fn settle(
     id: Id,
     change: Change<'_>,
 ) -> Result<Option<Row>, AgentError> {
-    let Some(row) = store::find_to_change(tx, tenant, id).await? else { return Ok(None) };
+    store::lock(tx, tenant, id).await?;
+    let Some(row) = store::find(tx, tenant, id).await? else { return Ok(None) };
     let document = row.normalise().document;
     if row.is_settled(&document) || means_the_same(tx, tenant, &row, &document).await? {
         return Ok(Some(row));
@@ -55,7 +56,7 @@ pub async fn settle(
     history::insert_version(tx, tenant, KIND, id, &version).await?;
     let updated_at = if is_first { row.updated_at } else { change.at };
     store::update_version(tx, tenant, id, &version, updated_at).await?;
-    Ok(store::find_to_change(tx, tenant, id).await?)
+    Ok(store::find(tx, tenant, id).await?)
 }
 
 /// Whether the row's version says what the row says, as far as this release understands either.

@@ -81,17 +81,31 @@ pub async fn list(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Vec<Row>, sq
         .await)
 }
 
-/// Finds an agent for a change: nobody else changes it until the transaction ends.
-pub async fn find_to_change(
+/// Keeps everybody else from changing an agent until the transaction ends.
+///
+/// On PostgreSQL it must be a statement of its own: one that waited for a lock sees the new row, but
+/// every other table as it was before the wait.
+pub async fn lock(conn: &mut Conn<'_>, tenant: &TenantId, id: Id) -> Result<(), sqlx::Error> {
+    if conn.dialect() == Dialect::Sqlite {
+        return Ok(()); // There is one writer at a time.
+    }
+    on!(conn, c => sqlx::query(
+            "SELECT 1 FROM agent_definitions WHERE tenant_id = $1 AND id = $2 FOR UPDATE",
+        )
+        .bind(tenant)
+        .bind(id)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Finds an agent by its id.
+pub async fn find(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     id: Id,
 ) -> Result<Option<Row>, sqlx::Error> {
-    let statement = match conn.dialect() {
-        Dialect::Postgres => select_rows!("WHERE tenant_id = $1 AND id = $2 FOR UPDATE"),
-        Dialect::Sqlite => select_rows!("WHERE tenant_id = $1 AND id = $2"),
-    };
-    on!(conn, c => sqlx::query_as::<_, Row>(statement)
+    on!(conn, c => sqlx::query_as::<_, Row>(select_rows!("WHERE tenant_id = $1 AND id = $2"))
         .bind(tenant)
         .bind(id)
         .fetch_optional(c)

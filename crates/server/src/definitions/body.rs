@@ -5,28 +5,44 @@ use utoipa::openapi::ObjectBuilder;
 use utoipa::openapi::OneOfBuilder;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::AdditionalProperties;
+use utoipa::openapi::schema::Object;
 use utoipa::openapi::schema::Schema;
 use utoipa::openapi::schema::SchemaType;
 use utoipa::openapi::schema::Type;
 
-/// The schema of a body that holds members of `T` and `is_active`: all may be left out or be `null`,
-/// which stands for the default, but for those that are `required`.
-pub fn body_schema<T: ToSchema>(required: &[&str], description: &str) -> RefOr<Schema> {
-    let RefOr::T(Schema::Object(mut body)) = T::schema() else { return T::schema() };
-    let active = ObjectBuilder::new()
-        .schema_type(Type::Boolean)
-        .description(Some("Whether it may be used; `true` if not said."))
-        .build();
-    body.properties.insert("is_active".to_owned(), active.into());
-    for (name, member) in &mut body.properties {
-        if !required.contains(&name.as_str()) {
-            allow_null(member);
+/// The schema of a body that makes a definition: members of `T` and `is_active`. All may be left out
+/// or be `null`, which stands for the default, but for those that are `required`.
+pub fn new_body<T: ToSchema>(required: &[&str], description: &str) -> RefOr<Schema> {
+    with_object(change_body::<T>(required, description), |body| {
+        body.required = required.iter().map(|&name| name.to_owned()).collect();
+    })
+}
+
+/// The schema of a body that changes a definition. All members may be left out; those that are
+/// `required` may not be `null`.
+pub fn change_body<T: ToSchema>(required: &[&str], description: &str) -> RefOr<Schema> {
+    with_object(T::schema(), |body| {
+        let active = ObjectBuilder::new()
+            .schema_type(Type::Boolean)
+            .description(Some("Whether it may be used; `true` if not said."))
+            .build();
+        body.properties.insert("is_active".to_owned(), active.into());
+        for (name, member) in &mut body.properties {
+            if !required.contains(&name.as_str()) {
+                allow_null(member);
+            }
         }
+        body.required.clear();
+        body.description = Some(description.to_owned());
+        body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
+    })
+}
+
+fn with_object(mut schema: RefOr<Schema>, change: impl FnOnce(&mut Object)) -> RefOr<Schema> {
+    if let RefOr::T(Schema::Object(object)) = &mut schema {
+        change(object);
     }
-    body.required = required.iter().map(|&name| name.to_owned()).collect();
-    body.description = Some(description.to_owned());
-    body.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
-    RefOr::T(Schema::Object(body))
+    schema
 }
 
 fn allow_null(member: &mut RefOr<Schema>) {
@@ -79,7 +95,7 @@ mod tests {
 
     #[test]
     fn what_is_not_required_may_be_null() {
-        let schema = serde_json::to_value(body_schema::<Thing>(&["name"], "A new thing.")).unwrap();
+        let schema = serde_json::to_value(new_body::<Thing>(&["name"], "A new thing.")).unwrap();
 
         assert_eq!(schema["required"], json!(["name"]));
         let types: Vec<_> = ["name", "note", "parts", "main", "is_active"]

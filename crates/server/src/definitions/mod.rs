@@ -9,7 +9,8 @@ mod name;
 mod reader;
 pub mod store;
 
-pub use body::body_schema;
+pub use body::change_body;
+pub use body::new_body;
 pub use document::Document;
 pub use name::check_name;
 pub use reader::Reader;

@@ -1,5 +1,7 @@
 //! Answers that are more than their JSON.
 
+use std::sync::Arc;
+
 use axum::Json;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -11,6 +13,12 @@ use serde::Serialize;
 pub trait Located {
     /// Its path on this server, such as `/runs/0199…`.
     fn location(&self) -> String;
+}
+
+impl<T: Located> Located for Arc<T> {
+    fn location(&self) -> String {
+        self.as_ref().location()
+    }
 }
 
 /// 201, with the new thing and its address.

@@ -7,6 +7,7 @@
 #[macro_use]
 mod harness;
 
+mod agents;
 mod events;
 mod execute;
 mod runs;

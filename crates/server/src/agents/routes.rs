@@ -1,0 +1,394 @@
+//! `/agents` without executing: who may see and write which, and which error is which status.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use http::HeaderName;
+use http::StatusCode;
+use http::header;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
+use utoipa::IntoParams;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::agents::Agent;
+use crate::agents::AgentError;
+use crate::agents::Author;
+use crate::agents::Force;
+use crate::agents::KIND;
+use crate::agents::Switch;
+use crate::agents::normalise::AgentChange;
+use crate::agents::normalise::NewAgent;
+use crate::app::App;
+use crate::db::At;
+use crate::db::Id;
+use crate::definitions::Version;
+use crate::definitions::store as definitions;
+use crate::http::Body;
+use crate::http::Created;
+use crate::http::IfMatch;
+use crate::http::Located;
+use crate::http::NoContent;
+use crate::http::Page;
+use crate::http::Paging;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::http::Query;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::scopes::AgentDefinitionRead;
+use crate::oauth::scopes::AgentRead;
+use crate::oauth::scopes::AgentWrite;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(list_agents))
+        .routes(routes!(read_agent))
+        .routes(routes!(list_agent_definitions, create_agent))
+        .routes(routes!(read_agent_definition, change_agent, delete_agent))
+        .routes(routes!(activate_agent))
+        .routes(routes!(deactivate_agent))
+        .routes(routes!(list_agent_versions))
+        .routes(routes!(restore_agent))
+}
+
+/// What callers see of an agent.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentSummary {
+    id: Id,
+    #[schema(example = "support")]
+    name: String,
+    #[schema(example = "Support")]
+    display_name: String,
+    description: String,
+    version: i64,
+    is_active: bool,
+    /// What a caller must hold, all of it, to execute the agent.
+    #[schema(example = json!(["agent.execute"]))]
+    scopes: Vec<String>,
+    updated_at: At,
+}
+
+/// What callers see of an agent, and what goes in and comes out.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentInterface {
+    #[serde(flatten)]
+    summary: AgentSummary,
+    /// JSON Schema of `input` in a request.
+    #[schema(value_type = Object)]
+    input_schema: Value,
+    /// JSON Schema of `output.object` of a run, if the agent has one.
+    #[schema(value_type = Option<Object>, required)]
+    output_schema: Option<Value>,
+}
+
+/// A version in the history of an agent.
+#[derive(Debug, Serialize, ToSchema)]
+struct AgentVersion {
+    version: i64,
+    content_hash: String,
+    /// Who made it; `null` if that is not known, because it was written in SQL.
+    #[schema(required, example = "client:admin")]
+    created_by: Option<String>,
+    created_at: At,
+    #[schema(required, example = "restored from version 1")]
+    note: Option<String>,
+}
+
+/// The members of a body, understood later.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(transparent)]
+#[schema(value_type = Object)]
+struct Members(Map<String, Value>);
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct WhichVersion {
+    /// A version of the history; the current one if not said.
+    version: Option<i64>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+struct Deletion {
+    /// Whether to delete it although other agents name it.
+    force: Option<bool>,
+}
+
+/// List agents
+///
+/// Those that the caller may execute, the newest first; who holds `admin.read` sees all.
+#[utoipa::path(get, path = "/agents", tag = "agents", params(Paging),
+    responses((status = 200, body = Page<AgentSummary>), Problem),
+    security(("oauth2" = ["agent.read"]), ("oauth2" = ["agent.execute"])))]
+async fn list_agents(
+    State(app): State<App>,
+    caller: Caller<AgentRead>,
+    paging: Paging,
+) -> Result<Page<AgentSummary>, Problem> {
+    let agents = app.agents.snapshot(&caller.tenant).await?;
+    let visible = agents.newest_first(paging.after()?).filter(|agent| is_visible(agent, &caller));
+    let rows = usize::try_from(paging.rows()).unwrap_or_default();
+    let page = paging.page(visible.take(rows).collect(), |agent| (agent.created_at, agent.id));
+    Ok(Page {
+        data: page.data.into_iter().map(|it| summary(it)).collect(),
+        next_cursor: page.next_cursor,
+    })
+}
+
+/// Read an agent
+#[utoipa::path(get, path = "/agents/{id}", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name")),
+    responses((status = 200, body = AgentInterface), Problem),
+    security(("oauth2" = ["agent.read"]), ("oauth2" = ["agent.execute"])))]
+async fn read_agent(
+    State(app): State<App>,
+    caller: Caller<AgentRead>,
+    Path(id_or_name): Path<String>,
+) -> Result<Json<AgentInterface>, Problem> {
+    let agents = app.agents.snapshot(&caller.tenant).await?;
+    let agent = agents.find(&id_or_name).filter(|agent| is_visible(agent, &caller));
+    let agent = agent.ok_or(AgentError::NotFound(id_or_name))?;
+    Ok(Json(AgentInterface {
+        summary: summary(agent),
+        input_schema: json!({"type": ["string", "array"]}),
+        output_schema: agent.content.output_schema.clone(),
+    }))
+}
+
+/// List agent definitions
+///
+/// All of them, the newest first, also those that cannot be executed.
+#[utoipa::path(get, path = "/agents/definitions", tag = "agents", params(Paging),
+    responses((status = 200, body = Page<Agent>), Problem),
+    security(("oauth2" = ["agent.write"]), ("oauth2" = ["admin.read"])))]
+async fn list_agent_definitions(
+    State(app): State<App>,
+    caller: Caller<AgentDefinitionRead>,
+    paging: Paging,
+) -> Result<Page<Arc<Agent>>, Problem> {
+    let agents = app.agents.snapshot(&caller.tenant).await?;
+    let rows = usize::try_from(paging.rows()).unwrap_or_default();
+    let rows = agents.newest_first(paging.after()?).take(rows).cloned().collect();
+    Ok(paging.page(rows, |agent: &Arc<Agent>| (agent.created_at, agent.id)))
+}
+
+/// Create an agent definition
+#[utoipa::path(post, path = "/agents/definitions", tag = "agents", request_body = NewAgent,
+    responses((status = 201, body = Agent, headers(("ETag" = String), ("Location" = String))), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn create_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Body(Members(body)): Body<Members>,
+) -> Result<Tagged<Created<Arc<Agent>>>, Problem> {
+    let agent = app.agents.create(author(&caller), body).await?;
+    Ok((etag(&agent), Created(agent)))
+}
+
+/// Read an agent definition
+#[utoipa::path(get, path = "/agents/definitions/{id}", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name"), WhichVersion),
+    responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["agent.write"]), ("oauth2" = ["admin.read"])))]
+async fn read_agent_definition(
+    State(app): State<App>,
+    caller: Caller<AgentDefinitionRead>,
+    Path(id_or_name): Path<String>,
+    Query(WhichVersion { version }): Query<WhichVersion>,
+) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
+    let agents = app.agents.snapshot(&caller.tenant).await?;
+    let mut agent = Arc::clone(agents.find(&id_or_name).ok_or(AgentError::NotFound(id_or_name))?);
+    if let Some(version) = version {
+        let past = app.agents.version(&caller.tenant, agent.id, version).await?;
+        agent = past.ok_or(AgentError::VersionNotFound(version))?;
+    }
+    Ok((etag(&agent), Json(agent)))
+}
+
+/// Change an agent definition
+///
+/// Members that are not in the body stay as they are; `null` stands for the default. The same content
+/// makes no new version.
+#[utoipa::path(put, path = "/agents/definitions/{id}", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
+    request_body = AgentChange,
+    responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn change_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+    Body(Members(body)): Body<Members>,
+) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
+    let agent = app.agents.update(author(&caller), &id_or_name, &if_match, body).await?;
+    Ok((etag(&agent), Json(agent)))
+}
+
+/// Delete an agent definition
+///
+/// Its runs and their versions stay. An agent that others name is deleted only with `force`.
+#[utoipa::path(delete, path = "/agents/definitions/{id}", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name"), Deletion,
+        ("If-Match" = Option<String>, Header, description = "Versions that may be deleted")),
+    responses((status = 204), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn delete_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Path(id_or_name): Path<String>,
+    Query(deletion): Query<Deletion>,
+    if_match: IfMatch,
+) -> Result<NoContent, Problem> {
+    let force = if deletion.force == Some(true) { Force::Yes } else { Force::No };
+    app.agents.delete(author(&caller), &id_or_name, &if_match, force).await?;
+    Ok(NoContent)
+}
+
+/// Activate an agent
+#[utoipa::path(post, path = "/agents/definitions/{id}/activate", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name")),
+    responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn activate_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
+    let agent = app.agents.switch(author(&caller), &id_or_name, &if_match, Switch::On).await?;
+    Ok((etag(&agent), Json(agent)))
+}
+
+/// Deactivate an agent
+///
+/// It stays as it is, but nobody can execute it.
+#[utoipa::path(post, path = "/agents/definitions/{id}/deactivate", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name")),
+    responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn deactivate_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
+    let agent = app.agents.switch(author(&caller), &id_or_name, &if_match, Switch::Off).await?;
+    Ok((etag(&agent), Json(agent)))
+}
+
+/// List the versions of an agent
+///
+/// The newest first.
+#[utoipa::path(get, path = "/agents/definitions/{id}/versions", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name"), Paging),
+    responses((status = 200, body = Page<AgentVersion>), Problem),
+    security(("oauth2" = ["agent.write"]), ("oauth2" = ["admin.read"])))]
+async fn list_agent_versions(
+    State(app): State<App>,
+    caller: Caller<AgentDefinitionRead>,
+    Path(id_or_name): Path<String>,
+    paging: Paging,
+) -> Result<Page<AgentVersion>, Problem> {
+    let tenant = &caller.tenant;
+    let agents = app.agents.snapshot(tenant).await?;
+    let id = agents.find(&id_or_name).ok_or(AgentError::NotFound(id_or_name))?.id;
+    let (before, rows) = (paging.after()?.unwrap_or(i64::MAX), paging.rows());
+    let versions = app
+        .db
+        .read(async |conn| definitions::list_versions(conn, tenant, KIND, id, before, rows).await);
+    let versions = versions.await.map_err(AgentError::from)?;
+    let versions = versions.into_iter().map(AgentVersion::from).collect();
+    Ok(paging.page(versions, |it: &AgentVersion| it.version))
+}
+
+/// Restore a version of an agent
+///
+/// What the agent said then becomes its newest version.
+#[utoipa::path(post, path = "/agents/definitions/{id}/versions/{version}/restore", tag = "agents",
+    params(("id" = String, Path, description = "Its id or its name"), ("version" = i64, Path)),
+    responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["agent.write"])))]
+async fn restore_agent(
+    State(app): State<App>,
+    caller: Caller<AgentWrite>,
+    Path((id_or_name, version)): Path<(String, i64)>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
+    let agent = app.agents.restore(author(&caller), &id_or_name, &if_match, version).await?;
+    Ok((etag(&agent), Json(agent)))
+}
+
+/// An answer with the version it is about.
+type Tagged<T> = ([(HeaderName, String); 1], T);
+
+fn etag(agent: &Agent) -> [(HeaderName, String); 1] {
+    [(header::ETAG, format!("\"{}\"", agent.version))]
+}
+
+fn author(caller: &Principal) -> Author<'_> {
+    Author { tenant: &caller.tenant, subject: caller.subject.as_str(), scopes: &caller.scopes }
+}
+
+/// Whether `caller` may know that `agent` is there.
+fn is_visible(agent: &Agent, caller: &Principal) -> bool {
+    let may_execute = || agent.content.scopes.iter().all(|scope| caller.holds(scope));
+    caller.holds("admin.read") || agent.is_active && may_execute()
+}
+
+fn summary(agent: &Agent) -> AgentSummary {
+    AgentSummary {
+        id: agent.id,
+        name: agent.content.name.clone(),
+        display_name: agent.content.display_name.clone(),
+        description: agent.content.description.clone(),
+        version: agent.version,
+        is_active: agent.is_active,
+        scopes: agent.content.scopes.clone(),
+        updated_at: agent.updated_at,
+    }
+}
+
+impl Located for Agent {
+    fn location(&self) -> String {
+        format!("/agents/definitions/{}", self.id)
+    }
+}
+
+impl From<Version> for AgentVersion {
+    fn from(version: Version) -> Self {
+        Self {
+            version: version.version,
+            content_hash: version.content_hash,
+            created_by: version.created_by,
+            created_at: version.created_at,
+            note: version.note,
+        }
+    }
+}
+
+impl From<AgentError> for Problem {
+    fn from(error: AgentError) -> Self {
+        match error {
+            AgentError::NotFound(_) => Self::not_found("agent-not-found", error),
+            AgentError::VersionNotFound(_) => Self::not_found("agent-version-not-found", error),
+            AgentError::NameTaken(_) => Self::conflict("agent-name-taken", error),
+            AgentError::InUse(ref dependents) => {
+                let dependents = dependents.clone();
+                Self::conflict("agent-in-use", error).with("dependents", dependents)
+            }
+            AgentError::Changed { current } => {
+                Self::new(StatusCode::PRECONDITION_FAILED, "version-changed", error)
+                    .with("version", current)
+            }
+            AgentError::Invalid(errors) => Self::invalid(errors),
+            AgentError::Unreadable(_) | AgentError::Database(_) => Self::internal(&error),
+        }
+    }
+}

@@ -1,0 +1,523 @@
+//! `/agents` and `/agents/definitions`: what agents are, and who may see and write them.
+
+use expect_test::expect;
+use serde_json::Value;
+use serde_json::json;
+use sqlx::AssertSqlSafe;
+use sqlx::Connection;
+use sqlx::PgConnection;
+use sqlx::SqliteConnection;
+
+use crate::harness::Client;
+use crate::harness::Reply;
+use crate::harness::TestServer;
+
+const DEFINITIONS: &str = "/agents/definitions";
+const SUPPORT: &str = "/agents/definitions/support";
+
+/// The agent of the original server's README, but for its tools.
+fn original() -> Value {
+    json!({
+        "name": "dynamic-agent",
+        "display_name": "Dynamic Agent",
+        "instructions": "You are a dynamic agent",
+        "model": "gpt-5",
+        "tools": ["current_time"],
+        "scopes": ["agent.execute"],
+        "is_active": true
+    })
+}
+
+fn named(name: &str) -> Value {
+    json!({"name": name, "display_name": name, "instructions": "Be brief."})
+}
+
+/// `value` with the members of `more`.
+fn with(mut value: Value, more: Value) -> Value {
+    value.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+    value
+}
+
+async fn create(client: &Client, agent: Value) -> Value {
+    let reply = client.post(DEFINITIONS, agent).await;
+    assert_eq!(reply.status, 201, "{}", reply.text);
+    reply.json()
+}
+
+async fn put_if(client: &Client, if_match: &str, body: Value) -> Reply {
+    let request = client.request("PUT", SUPPORT).header("if-match", if_match).json(&body);
+    client.send(request).await
+}
+
+/// Runs a statement as somebody does who sits at the database, beside the server.
+async fn in_sql(server: &TestServer, statement: &str) {
+    let url = server.database.url();
+    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
+    let done = if url.starts_with("sqlite:") {
+        let mut shell = SqliteConnection::connect(url).await.unwrap();
+        statement.execute(&mut shell).await.map(drop)
+    } else {
+        let mut shell = PgConnection::connect(url).await.unwrap();
+        statement.execute(&mut shell).await.map(drop)
+    };
+    done.unwrap();
+}
+
+/// What is wrong, one fault a line.
+fn faults(value: &Value) -> String {
+    let text = |fault: &Value, name: &str| fault[name].as_str().unwrap().to_owned();
+    let line = |it: &Value| {
+        format!("{} {}: {}", text(it, "pointer"), text(it, "code"), text(it, "detail"))
+    };
+    value.as_array().unwrap().iter().map(line).collect::<Vec<_>>().join("\n")
+}
+
+fn names(page: &Reply) -> Vec<String> {
+    let data = page.json()["data"].as_array().unwrap().clone();
+    data.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+}
+
+on_both! {
+    async fn a_new_agent_is_answered_whole(server: TestServer) {
+        let admin = server.admin().await;
+
+        let reply = admin.post(DEFINITIONS, original()).await;
+
+        assert_eq!(reply.header("etag"), Some("\"1\""));
+        let read = admin.get(reply.header("location").unwrap()).await;
+        assert_eq!((read.status, read.header("etag"), read.json()), (200, Some("\"1\""), reply.json()));
+        reply.is(expect![[r#"
+            201 application/json
+            {
+              "agents": [],
+              "content_hash": "sha256:655504a3e66d4d86ab0b622057c54332ff60c0efe60ae3a64271412f43348f5e",
+              "context_schema": null,
+              "created_at": "2026-11-25T10:00:00Z",
+              "created_by": "client:admin",
+              "description": "",
+              "display_name": "Dynamic Agent",
+              "id": "01900000-0000-7000-8000-000000000003",
+              "instructions": "You are a dynamic agent",
+              "is_active": true,
+              "limits": {
+                "max_cost_usd": null,
+                "max_steps": 20,
+                "max_tokens": null,
+                "timeout_ms": 600000
+              },
+              "memory": {
+                "last_messages": 20,
+                "max_tokens": null
+              },
+              "metadata": {},
+              "model": "gpt-5",
+              "model_options": {
+                "max_output_tokens": null,
+                "parallel_tool_calls": true,
+                "provider": {},
+                "reasoning_effort": null,
+                "temperature": null,
+                "tool_choice": "auto",
+                "top_p": null
+              },
+              "name": "dynamic-agent",
+              "output_schema": null,
+              "problems": [],
+              "rag_databases": [],
+              "scopes": [
+                "agent.execute"
+              ],
+              "source": "database",
+              "tools": [
+                "current_time"
+              ],
+              "updated_at": "2026-11-25T10:00:00Z",
+              "version": 1,
+              "workflows": []
+            }
+        "#]]);
+    }
+
+    async fn everything_wrong_with_a_definition_is_said_at_once(server: TestServer) {
+        let admin = server.admin().await;
+        let wrong = with(named("support"), json!({
+            "display_nmae": "Support", "tools": ["tool1"], "agents": ["nobody"], "workflows": ["w"],
+            "rag_databases": ["d"], "model": ["gemini-3", "openai/fake"], "limits": {"max_steps": 0},
+            "scopes": ["Agent"], "version": 3,
+        }));
+
+        let reply = admin.post(DEFINITIONS, wrong).await;
+
+        assert_eq!((reply.status, &reply.json()["type"]), (422, &json!("/problems/invalid-request")));
+        expect![[r#"
+            /agents/0 unknown_agent: no agent is named `nobody`
+            /display_nmae unknown_member: there is no such member; did you mean `display_name`?
+            /limits/max_steps out_of_range: must be at least 1
+            /model/0 unknown_model: there is no provider `google`; there are `anthropic`, `demo`, `openai`
+            /rag_databases/0 unknown_rag_database: no rag database is named `d`
+            /scopes/0 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
+            /tools/0 unknown_tool: no tool is named `tool1`
+            /version read_only: cannot be set; leave it out, or send it as it is
+            /workflows/0 unknown_workflow: no workflow is named `w`"#]].assert_eq(&faults(&reply.json()["errors"]));
+        assert_eq!(admin.get(SUPPORT).await.status, 404);
+    }
+
+    async fn text_that_no_database_holds_is_refused(server: TestServer) {
+        let admin = server.admin().await;
+        for (text, code) in [(r"a\u0000b", "nul"), (r"a\ud83d", "lone_surrogate")] {
+            let body = format!(r#"{{"name": "support", "display_name": "{text}", "instructions": ""}}"#);
+            let request = admin.request("POST", DEFINITIONS).header("content-type", "application/json");
+            let reply = admin.send(request.body(body)).await;
+
+            assert_eq!((reply.status, &reply.json()["errors"][0]["code"]), (400, &json!(code)));
+        }
+        assert!(names(&admin.get(DEFINITIONS).await).is_empty());
+    }
+
+    async fn a_name_is_taken_whatever_its_case(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        create(&admin, named("other")).await;
+
+        admin.post(DEFINITIONS, named("Support")).await.is(expect![[r#"
+            409 application/problem+json
+            {
+              "detail": "an agent named `Support` already exists",
+              "status": 409,
+              "type": "/problems/agent-name-taken"
+            }
+        "#]]);
+        assert_eq!(admin.put("/agents/definitions/other", json!({"name": "SUPPORT"})).await.status, 409);
+    }
+
+    async fn an_agent_has_an_id_and_a_name_in_paths(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = create(&admin, named("support")).await;
+
+        for key in [agent["id"].as_str().unwrap(), "support", "SUPPORT"] {
+            assert_eq!(admin.get(&format!("{DEFINITIONS}/{key}")).await.json(), agent);
+        }
+        admin.get("/agents/definitions/nobody").await.is(expect![[r#"
+            404 application/problem+json
+            {
+              "detail": "no agent has the name or id `nobody`",
+              "status": 404,
+              "type": "/problems/agent-not-found"
+            }
+        "#]]);
+    }
+
+    async fn a_put_changes_what_it_is_given(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = create(&admin, with(named("support"), json!({"description": "Old", "model": "openai/fake"}))).await;
+
+        let reply = admin.put(SUPPORT, json!({"instructions": "Help.", "description": null})).await;
+
+        assert_eq!((reply.status, reply.header("etag")), (200, Some("\"2\"")));
+        let expected = json!({"instructions": "Help.", "description": "", "version": 2,
+            "content_hash": reply.json()["content_hash"]});
+        assert_eq!(reply.json(), with(agent, expected));
+    }
+
+    async fn the_same_content_makes_no_new_version(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = create(&admin, with(named("support"), json!({"tools": ["current_time"]}))).await;
+
+        let same = json!({"tools": [{"name": "current_time", "approval": "never"}], "model": null});
+        assert_eq!(admin.put(SUPPORT, same).await.json(), agent);
+        assert_eq!(admin.put(SUPPORT, json!({})).await.json(), agent);
+        assert_eq!(admin.put(SUPPORT, agent.clone()).await.json(), agent);
+    }
+
+    async fn what_nobody_sets_may_come_back_only_as_it_is(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = create(&admin, named("support")).await;
+
+        let same = with(agent.clone(), json!({"instructions": "Help."}));
+        assert_eq!(admin.put(SUPPORT, same).await.status, 200);
+        let other = json!({"version": 1, "id": "x", "source": "code", "nmae": "y"});
+        let reply = admin.put(SUPPORT, other).await;
+
+        expect![[r#"
+            /id read_only: cannot be set; leave it out, or send it as it is
+            /nmae unknown_member: there is no such member; did you mean `name`?
+            /source read_only: cannot be set; leave it out, or send it as it is
+            /version read_only: cannot be set; leave it out, or send it as it is"#]].assert_eq(&faults(&reply.json()["errors"]));
+    }
+
+    async fn a_change_can_be_made_to_depend_on_the_version(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        let change = |text: &str| json!({"instructions": text});
+
+        assert_eq!(put_if(&admin, "\"1\"", change("two")).await.status, 200);
+        put_if(&admin, "\"1\"", change("lost")).await.is(expect![[r#"
+            412 application/problem+json
+            {
+              "detail": "the agent is at version 2 now",
+              "status": 412,
+              "type": "/problems/version-changed",
+              "version": 2
+            }
+        "#]]);
+        assert_eq!(put_if(&admin, "\"1\", W/\"2\"", change("three")).await.status, 200);
+        assert_eq!(put_if(&admin, "*", change("four")).await.status, 200);
+        assert_eq!(put_if(&admin, "4", change("five")).await.status, 400);
+        let request = admin.request("DELETE", SUPPORT).header("if-match", "\"1\"");
+        assert_eq!(admin.send(request).await.status, 412);
+        let request = admin.request("POST", &format!("{SUPPORT}/deactivate")).header("if-match", "\"1\"");
+        assert_eq!(admin.send(request).await.status, 412);
+
+        let agent = admin.get(SUPPORT).await.json();
+        assert_eq!((&agent["instructions"], &agent["version"]), (&json!("four"), &json!(4)));
+    }
+
+    async fn every_content_is_in_the_history_and_can_be_restored(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        admin.put(SUPPORT, json!({"instructions": "Help."})).await;
+
+        let restored = admin.post(&format!("{SUPPORT}/versions/1/restore"), json!({})).await;
+
+        let text = |reply: Reply| reply.json()["instructions"].clone();
+        assert_eq!((restored.status, restored.header("etag")), (200, Some("\"3\"")));
+        assert_eq!(text(restored), "Be brief.");
+        assert_eq!(text(admin.get(&format!("{SUPPORT}?version=2")).await), "Help.");
+        admin.get(&format!("{SUPPORT}/versions")).await.is(expect![[r#"
+            200 application/json
+            {
+              "data": [
+                {
+                  "content_hash": "sha256:ad351077fbe1e5b2885a788633a57cbe72e456abc518e0b18272516a3f4f8c0d",
+                  "created_at": "2026-11-25T10:00:00Z",
+                  "created_by": "client:admin",
+                  "note": "restored from version 1",
+                  "version": 3
+                },
+                {
+                  "content_hash": "sha256:d9091c0106e20e2b32e0cf5983d776c458e3a44cf8fd9938343c7ababddbc857",
+                  "created_at": "2026-11-25T10:00:00Z",
+                  "created_by": "client:admin",
+                  "note": null,
+                  "version": 2
+                },
+                {
+                  "content_hash": "sha256:ad351077fbe1e5b2885a788633a57cbe72e456abc518e0b18272516a3f4f8c0d",
+                  "created_at": "2026-11-25T10:00:00Z",
+                  "created_by": "client:admin",
+                  "note": null,
+                  "version": 1
+                }
+              ],
+              "next_cursor": null
+            }
+        "#]]);
+        let page = admin.get(&format!("{SUPPORT}/versions?limit=2")).await.json();
+        let rest = format!("{SUPPORT}/versions?limit=2&cursor={}", page["next_cursor"].as_str().unwrap());
+        assert_eq!(admin.get(&rest).await.json()["data"][0]["version"], 1);
+    }
+
+    async fn a_version_that_there_is_not_is_not_found(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+
+        admin.get(&format!("{SUPPORT}?version=2")).await.is(expect![[r#"
+            404 application/problem+json
+            {
+              "detail": "the agent has no version 2",
+              "status": 404,
+              "type": "/problems/agent-version-not-found"
+            }
+        "#]]);
+        assert_eq!(admin.post(&format!("{SUPPORT}/versions/7/restore"), json!({})).await.status, 404);
+        assert_eq!(admin.get(&format!("{SUPPORT}?version=two")).await.status, 422);
+    }
+
+    async fn switching_makes_no_version(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = create(&admin, named("support")).await;
+        let reader = server.client("agent.read").await;
+
+        let off = admin.post(&format!("{SUPPORT}/deactivate"), json!({})).await;
+
+        assert_eq!(off.json(), with(agent.clone(), json!({"is_active": false})));
+        assert!(names(&reader.get("/agents").await).is_empty());
+        assert_eq!(reader.get("/agents/support").await.status, 404);
+        assert_eq!(names(&admin.get("/agents").await), ["support"]);
+        assert_eq!(admin.post(&format!("{SUPPORT}/activate"), json!({})).await.json(), agent);
+    }
+
+    async fn an_agent_that_others_name_is_not_deleted_by_accident(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        create(&admin, with(named("desk"), json!({"agents": ["Support"]}))).await;
+
+        admin.delete(SUPPORT).await.is(expect![[r#"
+            409 application/problem+json
+            {
+              "dependents": [
+                "desk"
+              ],
+              "detail": "other agents name it: desk",
+              "status": 409,
+              "type": "/problems/agent-in-use"
+            }
+        "#]]);
+        assert_eq!(admin.delete(&format!("{SUPPORT}?force=true")).await.status, 204);
+        assert_eq!(admin.delete(SUPPORT).await.status, 404);
+
+        let desk = admin.get("/agents/definitions/desk").await.json();
+        expect!["/agents/0 unknown_agent: no agent is named `Support`"].assert_eq(&faults(&desk["problems"]));
+    }
+
+    async fn callers_see_the_agents_that_they_may_execute(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, with(named("everybody"), json!({"scopes": ["agent.execute"]}))).await;
+        create(&admin, with(named("weather"), json!({"scopes": ["agent.execute", "weather.read"]}))).await;
+        let plain = server.client("agent.execute").await;
+        let special = server.client("agent.execute weather.read").await;
+
+        assert_eq!(names(&plain.get("/agents").await), ["everybody"]);
+        assert_eq!(plain.get("/agents/weather").await.status, 404);
+        assert_eq!(names(&special.get("/agents").await), ["weather", "everybody"]);
+        special.get("/agents/weather").await.is(expect![[r#"
+            200 application/json
+            {
+              "description": "",
+              "display_name": "weather",
+              "id": "01900000-0000-7000-8000-000000000004",
+              "input_schema": {
+                "type": [
+                  "string",
+                  "array"
+                ]
+              },
+              "is_active": true,
+              "name": "weather",
+              "output_schema": null,
+              "scopes": [
+                "agent.execute",
+                "weather.read"
+              ],
+              "updated_at": "2026-11-25T10:00:00Z",
+              "version": 1
+            }
+        "#]]);
+        assert_eq!(plain.get(DEFINITIONS).await.status, 403);
+        assert_eq!(plain.post(DEFINITIONS, named("mine")).await.status, 403);
+        assert_eq!(plain.without_token().get("/agents").await.status, 401);
+    }
+
+    async fn lists_come_in_pages_with_the_newest_first(server: TestServer) {
+        let admin = server.admin().await;
+        for name in ["one", "two", "three"] {
+            create(&admin, named(name)).await;
+        }
+
+        for path in ["/agents", DEFINITIONS] {
+            let page = admin.get(&format!("{path}?limit=2")).await;
+            assert_eq!(names(&page), ["three", "two"]);
+            let cursor = page.json()["next_cursor"].as_str().unwrap().to_owned();
+            let rest = admin.get(&format!("{path}?limit=2&cursor={cursor}")).await;
+            assert_eq!((names(&rest), &rest.json()["next_cursor"]), (vec!["one".into()], &Value::Null));
+        }
+    }
+
+    async fn an_author_names_only_what_he_may_use(server: TestServer) {
+        create(&server.admin().await, with(named("weather"), json!({"scopes": ["weather.read"]}))).await;
+        let author = server.client("agent.write").await;
+
+        let reply = author.post(DEFINITIONS, with(named("mine"), json!({"agents": ["weather"]}))).await;
+
+        assert_eq!(reply.status, 422);
+        expect!["/agents/0 missing_scope: its use needs the scope `weather.read`, which you do not hold"].assert_eq(&faults(&reply.json()["errors"]));
+    }
+
+    async fn what_is_written_in_sql_counts_at_once_and_everywhere(server: TestServer) {
+        let admin = server.admin().await;
+        let (_other, elsewhere) = server.replica().await;
+        let mut statements = include_str!("../../../../docs/DEFINITIONS_IN_SQL.md").split("```sql\n").skip(1)
+            .map(|text| text.split("```").next().unwrap());
+        let mut next = async || in_sql(&server, statements.next().unwrap()).await;
+
+        next().await;
+        let greeter = admin.get("/agents/definitions/greeter").await.json();
+        assert_eq!((&greeter["version"], &greeter["problems"]), (&json!(1), &json!([])));
+        assert_eq!(elsewhere.get("/agents/definitions/greeter").await.json(), greeter);
+
+        next().await;
+        let made = admin.get("/agents/definitions/dynamic-agent").await.json();
+        assert_eq!(made["content_hash"], "sha256:655504a3e66d4d86ab0b622057c54332ff60c0efe60ae3a64271412f43348f5e");
+
+        next().await;
+        let changed = elsewhere.get("/agents/definitions/dynamic-agent").await.json();
+        assert_eq!((&changed["version"], &changed["limits"]["max_steps"]), (&json!(2), &json!(5)));
+        let versions = admin.get("/agents/definitions/dynamic-agent/versions").await.json();
+        assert_eq!(versions["data"][0]["note"], "written in SQL");
+        assert_eq!(versions["data"][1]["content_hash"], made["content_hash"]);
+
+        next().await;
+        assert_eq!(admin.get("/agents/definitions/greeter").await.json()["is_active"], false);
+
+        next().await;
+        let broken = admin.get("/agents/definitions/broken").await.json();
+        expect!["/tools/0 unknown_tool: no tool is named `tool1`"].assert_eq(&faults(&broken["problems"]));
+
+        next().await;
+        assert_eq!(admin.get("/agents/definitions/greeter").await.status, 404);
+        next().await;
+        assert!(statements.next().is_none());
+    }
+
+    async fn a_row_that_cannot_be_used_is_listed_and_can_be_mended(server: TestServer) {
+        let admin = server.admin().await;
+        in_sql(&server, r#"INSERT INTO agent_definitions (name, display_name, instructions, model, tools, limits, context_schema)
+            VALUES ('support', '', 'Hi {{ nmae }}', '["google/x"]', '{"a": 1, "a": 2}', '{"max_steps": 0}', '{}')"#).await;
+        in_sql(&server, "INSERT INTO agent_definitions (name, display_name, instructions) VALUES ('not a name', 'X', '')").await;
+
+        let agent = admin.get(SUPPORT).await.json();
+
+        expect![[r#"
+            /display_name too_short: must not be empty
+            /instructions unknown_variable: the template speaks of `nmae`, which nothing gives a value
+            /limits/max_steps out_of_range: must be at least 1
+            /model unknown_model: there is no provider `google`; there are `anthropic`, `demo`, `openai`
+            /tools/a duplicate_member: this member comes twice"#]].assert_eq(&faults(&agent["problems"]));
+        assert_eq!(names(&admin.get(DEFINITIONS).await).len(), 2);
+        let half = admin.put(SUPPORT, json!({"tools": [], "model": null, "limits": {}})).await;
+        expect![[r#"
+            /display_name too_short: must not be empty
+            /instructions unknown_variable: the template speaks of `nmae`, which nothing gives a value"#]].assert_eq(&faults(&half.json()["errors"]));
+        let whole = json!({"tools": [], "model": null, "limits": {}, "display_name": "Support", "context_schema": null});
+        let mended = admin.put(SUPPORT, whole).await.json();
+        assert_eq!((&mended["problems"], &mended["version"]), (&json!([]), &json!(2)));
+    }
+
+    async fn a_row_that_comes_with_a_version_of_its_own_gets_a_true_one(server: TestServer) {
+        let admin = server.admin().await;
+        in_sql(&server, "INSERT INTO agent_definitions (name, display_name, instructions, version, content_hash)
+            VALUES ('support', 'S', '', 7, 'sha256:x')").await;
+
+        let agent = admin.get(SUPPORT).await.json();
+
+        let versions = admin.get(&format!("{SUPPORT}/versions")).await.json();
+        assert_eq!(versions["data"][0]["version"], agent["version"]);
+        assert_eq!(versions["data"][0]["content_hash"], agent["content_hash"]);
+    }
+
+    async fn replicas_that_see_a_new_row_together_make_one_version(server: TestServer) {
+        let (_other, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+        for name in ["a", "b", "c"] {
+            in_sql(&server, &format!("INSERT INTO agent_definitions (name, display_name, instructions) VALUES ('{name}', 'X', '')")).await;
+        }
+
+        let (here, there) = tokio::join!(admin.get(DEFINITIONS), elsewhere.get(DEFINITIONS));
+
+        assert_eq!(here.json()["data"], there.json()["data"]);
+        for name in ["a", "b", "c"] {
+            let versions = admin.get(&format!("{DEFINITIONS}/{name}/versions")).await.json();
+            assert_eq!(versions["data"].as_array().unwrap().len(), 1);
+        }
+    }
+}
