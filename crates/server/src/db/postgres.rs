@@ -84,10 +84,20 @@ impl Postgres {
     async fn begin(&self) -> Result<Transaction<'static, Driver>, sqlx::Error> {
         for _ in 0..self.pool.options().get_max_connections() {
             match self.pool.begin().await {
-                Err(sqlx::Error::Io(_)) => {}
+                Err(error) if is_gone(&error) => {}
                 other => return other,
             }
         }
         self.pool.begin().await
+    }
+}
+
+/// Whether the connection is dead, and not the transaction wrong.
+fn is_gone(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) => true,
+        // PostgreSQL was told to end, has crashed, or is just starting.
+        sqlx::Error::Database(fault) => fault.code().is_some_and(|it| it.starts_with("57P0")),
+        _ => false,
     }
 }

@@ -224,6 +224,47 @@ async fn a_full_disk_fails_what_does_not_fit_and_nothing_else() {
 }
 
 #[tokio::test]
+async fn a_restart_of_postgres_fails_no_transaction_that_begins_after_it() {
+    let things = Things::on(DatabaseKind::Postgres).await;
+    let two = futures::join!(things.insert(1, "a"), things.insert(2, "b"));
+    assert_eq!(two, (Ok(()), Ok(())));
+    let other = things.place.open().await;
+
+    other
+        .write(async |tx| {
+            on!(tx, c => sqlx::query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .execute(c)
+            .await)
+        })
+        .await
+        .unwrap();
+
+    assert_eq!(things.insert(3, "c").await, Ok(()));
+    other.close().await;
+}
+
+#[tokio::test]
+async fn what_a_url_leaves_out_comes_from_the_variables_of_postgres() {
+    let place = Place::on(DatabaseKind::Postgres).await;
+    let url: url::Url = place.database.url().parse().unwrap();
+
+    let output = crate::program("postgres://")
+        .args(["migrate", "status"])
+        .env("PGHOST", url.host_str().unwrap())
+        .env("PGPORT", url.port().unwrap_or(5432).to_string())
+        .env("PGUSER", url.username())
+        .env("PGDATABASE", url.path().trim_start_matches('/'))
+        .env("PGPASSWORD", url.password().unwrap_or("p@ss#/%? w"))
+        .output()
+        .unwrap();
+
+    assert!(crate::said(&output).starts_with("0\npending "), "{}", crate::said(&output));
+}
+
+#[tokio::test]
 async fn a_backup_is_whole_while_others_write() {
     let things = Things::on(DatabaseKind::Sqlite).await;
     let copy = things.place.folder.path().join("copy.db");
