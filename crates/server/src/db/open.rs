@@ -27,6 +27,8 @@ pub enum OpenError {
     Sqlite { path: PathBuf, source: sqlx::Error },
     #[error("cannot connect to PostgreSQL at {host}:{port} as `{user}`")]
     Postgres { host: String, port: u16, user: String, source: sqlx::Error },
+    #[error("version {0} of PostgreSQL is too old: it must be 15 or later")]
+    TooOld(u32),
     #[error("cannot write to the folder of the database file `{}`", path.display())]
     Folder { path: PathBuf, source: std::io::Error },
     #[error(

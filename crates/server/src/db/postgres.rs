@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
+use sqlx::ConnectOptions;
 use sqlx::Connection;
+use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::Postgres as Driver;
 use sqlx::Transaction;
@@ -27,8 +29,10 @@ impl Postgres {
         options: PgConnectOptions,
         settings: &DatabaseSettings,
     ) -> Result<Self, OpenError> {
-        let (host, port) = (options.get_host().to_owned(), options.get_port());
-        let user = options.get_username().to_owned();
+        // A pool would try for long, and then tell nothing but that.
+        let first = connect(&options).await?;
+        // To close it is a courtesy.
+        let _ = first.close().await;
         let pool = PgPoolOptions::new()
             .max_connections(settings.pool.max(1))
             .acquire_timeout(Duration::from_secs(10))
@@ -41,9 +45,7 @@ impl Postgres {
                     Ok(true)
                 })
             })
-            .connect_with(options)
-            .await
-            .map_err(|source| OpenError::Postgres { host, port, user, source })?;
+            .connect_lazy_with(options);
         Ok(Self { pool })
     }
 
@@ -89,6 +91,22 @@ impl Postgres {
             }
         }
         self.pool.begin().await
+    }
+}
+
+/// Connects once, and refuses a version that lacks what we use.
+pub(in crate::db) async fn connect(options: &PgConnectOptions) -> Result<PgConnection, OpenError> {
+    const OLDEST: u32 = 150_000;
+    let (host, port) = (options.get_host().to_owned(), options.get_port());
+    let connection = options.connect().await.map_err(|source| OpenError::Postgres {
+        host,
+        port,
+        user: options.get_username().to_owned(),
+        source,
+    })?;
+    match connection.server_version_num() {
+        Some(version) if version < OLDEST => Err(OpenError::TooOld(version / 10_000)),
+        _ => Ok(connection),
     }
 }
 

@@ -10,6 +10,7 @@ use std::thread;
 
 use agent_server::db::FileLock;
 use agent_server::db::migrate::MigrateError;
+use agent_server::on;
 use sqlx::Connection;
 use sqlx::PgConnection;
 use sqlx::SqliteConnection;
@@ -17,6 +18,7 @@ use testkit::database::DatabaseKind;
 use testkit::on_both;
 
 use crate::Place;
+use crate::program;
 use crate::said;
 
 on_both! {
@@ -79,6 +81,43 @@ async fn migrating_beside_a_running_server_is_refused_on_sqlite() {
 
     drop(lock);
     assert_eq!(place.up().await.unwrap(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn commands_beside_a_server_that_writes_disturb_nobody() {
+    let place = Place::on(DatabaseKind::Sqlite).await;
+    place.write("20260101000000_notes", "-- UP\nCREATE TABLE notes (x TEXT);\n-- DOWN\n");
+    place.up().await.unwrap();
+    let _lock = FileLock::for_server(&place.settings()).unwrap();
+    let db = place.open().await;
+    let copy = place.folder.path().join("copy");
+    let mut commands: Vec<_> = (0..3)
+        .flat_map(|number| {
+            let mut backup = program(place.database.url());
+            backup.arg("backup").arg(copy.with_extension(number.to_string()));
+            [place.command(&["status"]), place.command(&["validate"]), backup]
+        })
+        .collect();
+    let started: Vec<_> =
+        commands.iter_mut().map(|it| it.stdout(Stdio::piped()).spawn().unwrap()).collect();
+
+    for number in 0..300_i64 {
+        db.write(async |tx| {
+            on!(tx, c => sqlx::query("INSERT INTO notes VALUES ($1)")
+                .bind(number.to_string())
+                .execute(c)
+                .await)
+        })
+        .await
+        .unwrap();
+    }
+
+    for command in started {
+        let said = said(&command.wait_with_output().unwrap());
+        assert!(said.starts_with("0\n"), "{said}");
+    }
+    assert_eq!(place.text("SELECT CAST(count(*) AS TEXT) FROM notes").await, "300");
+    db.close().await;
 }
 
 /// Something that a migration has to wait for.

@@ -30,6 +30,7 @@ use crate::db::file_lock::Purpose;
 use crate::db::migrate::Progress;
 use crate::db::migrate::Report;
 use crate::db::migrate::error::MigrateError;
+use crate::db::postgres;
 use crate::db::settings::Target;
 use crate::db::sqlite;
 use crate::on;
@@ -55,9 +56,9 @@ impl Session {
     /// Connects to look. An embedded database that is not there is None.
     pub(super) async fn to_read(settings: &DatabaseSettings) -> Result<Option<Self>, MigrateError> {
         let link = match settings.target()? {
-            Target::Postgres(options) => postgres(&options).await?,
+            Target::Postgres(options) => to_postgres(&options).await?,
             Target::Sqlite(path) if !path.exists() => return Ok(None),
-            Target::Sqlite(path) => sqlite(&path, settings).await?,
+            Target::Sqlite(path) => to_sqlite(&path, settings).await?,
         };
         Ok(Some(Self { link, stats: Stats::default(), _lock: None }))
     }
@@ -70,7 +71,7 @@ impl Session {
     ) -> Result<Self, MigrateError> {
         match settings.target()? {
             Target::Postgres(options) => {
-                let mut session = Self::new(postgres(&options).await?, None);
+                let mut session = Self::new(to_postgres(&options).await?, None);
                 session.set_up(lock_timeout).await?;
                 session.lock(report).await?;
                 session.refuse_pooler(&options).await?;
@@ -80,7 +81,7 @@ impl Session {
                 make_file(&path)
                     .map_err(|source| OpenError::Folder { path: path.clone(), source })?;
                 let lock = lock_file(&path, report).await?;
-                Ok(Self::new(sqlite(&path, settings).await?, Some(lock)))
+                Ok(Self::new(to_sqlite(&path, settings).await?, Some(lock)))
             }
         }
     }
@@ -154,7 +155,11 @@ impl Session {
     /// pooler that does so gives the one that is free to whoever asks: a second client gets ours.
     async fn refuse_pooler(&mut self, options: &PgConnectOptions) -> Result<(), MigrateError> {
         let ours = backend(&mut self.conn()).await?;
-        let mut second = Self::new(postgres(options).await?, None);
+        let Ok(second) = to_postgres(options).await else {
+            // There may be only one connection for us: then nobody shares it either.
+            return Ok(());
+        };
+        let mut second = Self::new(second, None);
         let theirs = backend(&mut second.conn()).await?;
         second.close().await?;
         if ours == theirs { Err(MigrateError::Pooler) } else { Ok(()) }
@@ -165,18 +170,12 @@ async fn backend(conn: &mut Conn<'_>) -> Result<i32, sqlx::Error> {
     on!(conn, c => sqlx::query_scalar::<_, i32>("SELECT pg_backend_pid()").fetch_one(c).await)
 }
 
-async fn postgres(options: &PgConnectOptions) -> Result<Owned, OpenError> {
-    let connection = options.connect().await.map_err(|source| OpenError::Postgres {
-        host: options.get_host().to_owned(),
-        port: options.get_port(),
-        user: options.get_username().to_owned(),
-        source,
-    })?;
-    Ok(Owned::Postgres(Box::new(connection)))
+async fn to_postgres(options: &PgConnectOptions) -> Result<Owned, OpenError> {
+    Ok(Owned::Postgres(Box::new(postgres::connect(options).await?)))
 }
 
 /// Foreign keys are off, as SQLite wants it where a table is rebuilt; they are checked before a commit.
-async fn sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Owned, OpenError> {
+async fn to_sqlite(path: &Path, settings: &DatabaseSettings) -> Result<Owned, OpenError> {
     sqlite::options(path, settings.sync)
         .foreign_keys(false)
         .connect()
