@@ -46,7 +46,7 @@ async fn a_second_start_keeps_keys_and_data() {
     terminate(&mut server).await;
 }
 
-async fn start(folder: &Path) -> (Child, Lines<BufReader<ChildStdout>>, String) {
+pub async fn start(folder: &Path) -> (Child, Lines<BufReader<ChildStdout>>, String) {
     let mut server = Command::new(env!("CARGO_BIN_EXE_agent-server"))
         .arg("dev")
         .current_dir(folder)
@@ -87,7 +87,7 @@ async fn execute_demo(base: &str, keys: &Path, input: &str) -> Value {
     execute.send().await.unwrap().json().await.unwrap()
 }
 
-async fn terminate(server: &mut Child) {
+pub async fn terminate(server: &mut Child) {
     let id = i32::try_from(server.id().unwrap()).unwrap();
     let process = rustix::process::Pid::from_raw(id).unwrap();
     rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
