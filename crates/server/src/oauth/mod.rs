@@ -58,6 +58,7 @@ pub struct Client {
 
 /// A client as it stands in the database and as administrators see it: never with its secret.
 #[derive(Debug, Clone, Serialize, ToSchema)]
+#[schema(as = Client)]
 pub struct Registration {
     #[serde(skip)]
     pub id: Id,

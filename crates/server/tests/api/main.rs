@@ -10,4 +10,5 @@ mod harness;
 mod agents;
 mod events;
 mod execute;
+mod oauth;
 mod runs;
