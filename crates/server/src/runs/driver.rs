@@ -28,6 +28,7 @@ use llm::Answer;
 use llm::Chunk;
 use llm::ErrorKind;
 use llm::ModelError;
+use metrics::counter;
 use tracing::error;
 use tracing::info;
 
@@ -113,7 +114,9 @@ impl Driver {
         let run_id = self.live.run_id;
         match self.run().await {
             Ok(run) => {
-                info!(run.id = %run_id, run.status = run.summary.status.as_str(), "run finished");
+                let status = run.summary.status.as_str();
+                counter!("runs_finished_total", "status" => status).increment(1);
+                info!(run.id = %run_id, run.status = status, "run finished");
                 End::Finished(run)
             }
             Err(Stop::HandOver) => {

@@ -9,6 +9,7 @@ use tokio::sync::oneshot;
 
 use super::Record;
 use super::store;
+use super::values::LargeValue;
 use crate::app::Tasks;
 use crate::db::At;
 use crate::db::Db;
@@ -27,6 +28,8 @@ pub struct Entry {
     /// The run's row, if this is its beginning.
     pub begin: Option<Box<NewRun>>,
     pub events: Vec<EventRow>,
+    /// What is too large for these events.
+    pub values: Vec<LargeValue>,
     /// How the run's row changes with the last of these events.
     pub change: Option<Box<Change>>,
     /// A signal that these events answer.

@@ -4,7 +4,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use engine::Event;
+use serde_json::Value;
 
+use super::RunsError;
 use super::frame;
 use super::journal::Change;
 use super::journal::Entry;
@@ -15,8 +17,13 @@ use super::journal::NewRun;
 use super::journal::Signal;
 use super::live::Live;
 use super::live::Shown;
+use super::service::Runs;
+use super::store;
+use super::store::StoredEvent;
 use super::text::CallText;
+use super::values;
 use crate::db::At;
+use crate::db::Id;
 use crate::db::TenantId;
 
 /// What the owner of a run has recorded and not yet stored.
@@ -59,7 +66,9 @@ impl Log {
     /// Adds an event to the next entry.
     pub fn push(&mut self, event: &Event, at: At) -> Result<(), JournalError> {
         self.last_seq += 1;
-        let (seq, name, data) = (self.last_seq, event.name(), event.data()?);
+        let (seq, name) = (self.last_seq, event.name());
+        let (data, values) = values::take_apart(self.live.run_id, event.data()?)?;
+        self.entry.values.extend(values);
         let frame = frame::stored(self.live.run_id, seq, name, at, &data);
         self.shown.push(Shown { seq, frame, text: ended_text(event) });
         let (tenant, run_id) = (self.tenant.clone(), self.live.run_id);
@@ -92,10 +101,34 @@ fn ended_text(event: &Event) -> Option<CallText> {
     }
 }
 
-/// The same of an event that is read back: its name and its data.
-pub fn stored_text(name: &str, data: &str) -> Result<Option<CallText>, engine::ParseError> {
-    if !matches!(name, "model.finished" | "model.failed") {
+/// Reads an event back, whole.
+pub async fn read_back(
+    runs: &Runs,
+    tenant: &TenantId,
+    run_id: Id,
+    stored: &StoredEvent,
+) -> Result<Event, RunsError> {
+    if !values::may_have_notes(&stored.data) {
+        return Ok(Event::parse(&stored.name, &stored.data)?);
+    }
+    let kept = runs.db.read(async |conn| store::values(conn, tenant, run_id).await).await?;
+    let mut data: Value = serde_json::from_str(&stored.data)?;
+    values::put_together(&mut data, &|sha256| {
+        let (_, text) = kept.iter().find(|(it, _)| it == sha256)?;
+        serde_json::from_str(text).ok()
+    });
+    Ok(Event::parse(&stored.name, &data.to_string())?)
+}
+
+/// The text that a stored event ends.
+pub async fn text_of(
+    runs: &Runs,
+    tenant: &TenantId,
+    run_id: Id,
+    stored: &StoredEvent,
+) -> Result<Option<CallText>, RunsError> {
+    if !matches!(stored.name.as_str(), "model.finished" | "model.failed") {
         return Ok(None);
     }
-    Ok(ended_text(&Event::parse(name, data)?))
+    Ok(ended_text(&read_back(runs, tenant, run_id, stored).await?))
 }

@@ -22,6 +22,7 @@ mod store;
 mod stream;
 mod text;
 mod tool;
+mod values;
 mod watch;
 
 use engine::DefinitionRef;

@@ -26,6 +26,7 @@ use super::RunsError;
 use super::Status;
 use super::driver::Driver;
 use super::execute;
+use super::log;
 use super::log::Log;
 use super::prepare;
 use super::service::Runs;
@@ -229,20 +230,20 @@ async fn read_log(
     tenant: &TenantId,
     run_id: Id,
 ) -> Result<Vec<(u64, At, Event)>, RunsError> {
-    let mut log: Vec<(u64, At, Event)> = Vec::new();
+    let mut events: Vec<(u64, At, Event)> = Vec::new();
     loop {
-        let after = log.last().map_or(0, |(seq, ..)| *seq);
+        let after = events.last().map_or(0, |(seq, ..)| *seq);
         let page = runs
             .db
             .read(async |conn| store::events(conn, tenant, run_id, after, PAGE).await)
             .await?;
         let last = page.len() < PAGE as usize;
         for row in page {
-            let event = Event::parse(&row.name, &row.data)?;
-            log.push((row.seq.cast_unsigned(), row.at, event));
+            let event = log::read_back(runs, tenant, run_id, &row).await?;
+            events.push((row.seq.cast_unsigned(), row.at, event));
         }
         if last {
-            return Ok(log);
+            return Ok(events);
         }
     }
 }

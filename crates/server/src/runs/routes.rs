@@ -52,6 +52,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_runs))
         .routes(routes!(get_run))
         .routes(routes!(events::list_events))
+        .routes(routes!(events::get_value))
         .routes(routes!(wait_for_run))
         .routes(routes!(cancel_run))
 }

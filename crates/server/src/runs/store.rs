@@ -130,6 +130,38 @@ pub async fn events(
         .await)
 }
 
+/// A value that is kept apart, as JSON text.
+pub async fn value(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    sha256: &str,
+) -> Result<Option<String>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar(
+            "SELECT value FROM run_values WHERE tenant_id = $1 AND run_id = $2 AND sha256 = $3",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(sha256)
+        .fetch_optional(c)
+        .await)
+}
+
+/// All values of a run that are kept apart: `(sha256, JSON text)`.
+pub async fn values(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Vec<(String, String)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT sha256, value FROM run_values WHERE tenant_id = $1 AND run_id = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_all(c)
+        .await)
+}
+
 /// How far a run has come: the number of its last event, and of its turns.
 pub async fn progress(
     conn: &mut Conn<'_>,

@@ -16,7 +16,7 @@ use super::frame;
 use super::live::End;
 use super::live::Live;
 use super::live::State;
-use super::log::stored_text;
+use super::log;
 use super::service::Runs;
 use super::store;
 use super::store::StoredEvent;
@@ -165,7 +165,7 @@ impl Watcher {
             self.runs.db.read(async |conn| store::events(conn, tenant, run_id, seq, PAGE).await);
         let page = page.await?;
         if !page.is_empty() {
-            return self.read_stored(page);
+            return self.read_stored(page).await;
         }
         if let Some(live) = live {
             let changes = live.changes();
@@ -183,10 +183,16 @@ impl Watcher {
         Ok(Look::Wait)
     }
 
-    fn read_stored(&mut self, page: Vec<StoredEvent>) -> Result<Look, RunsError> {
+    async fn read_stored(&mut self, page: Vec<StoredEvent>) -> Result<Look, RunsError> {
         let mut frames = Vec::new();
         for event in page {
-            if let Some(text) = stored_text(&event.name, &event.data)? {
+            let text = match self.deltas {
+                Deltas::Shown => {
+                    log::text_of(&self.runs, &self.tenant, self.run_id, &event).await?
+                }
+                Deltas::LeftOut => None,
+            };
+            if let Some(text) = text {
                 self.show_text(&text, &mut frames)?;
             }
             let (seq, name) = (event.seq.cast_unsigned(), event.name.as_str());

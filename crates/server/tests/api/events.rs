@@ -108,6 +108,28 @@ on_both! {
         assert_eq!(frames.len() as u64, run["last_seq"].as_u64().unwrap());
     }
 
+    async fn a_large_value_is_noted_and_read_by_its_address(server: TestServer) {
+        server.agent("support").await;
+        let (input, answer) = ("🌍".repeat(20_000), "é".repeat(50_000));
+        server.model.reply(Reply::text(&answer));
+        let admin = server.admin().await;
+        let run = admin.post("/agents/support/execute", json!({"input": input})).await.json();
+        let path = format!("/runs/{}/events", run["id"].as_str().unwrap());
+
+        assert_eq!(run["output"]["text"], answer);
+        let events = admin.get(&path).await.json();
+        let note = &events["data"][0]["data"]["input"];
+        assert_eq!((&note["truncated"], &note["size"]), (&json!(true), &json!(80_002)));
+        let whole = admin.get(note["url"].as_str().unwrap()).await;
+        assert_eq!((whole.status, whole.json()), (200, json!(input)));
+        // The text that a reader puts together is whole all the same.
+        let frames = read(&admin, &path, "3.49990").await;
+        let rest: String = frames.iter().map(Frame::delta).collect();
+        assert_eq!(rest, "é".repeat(10));
+        let stranger = server.client("run.read").await;
+        assert_eq!(stranger.get(note["url"].as_str().unwrap()).await.status, 404);
+    }
+
     async fn others_do_not_see_the_run(server: TestServer) {
         server.agent("support").await;
         let shop = server.client("agent.execute run.read").await;

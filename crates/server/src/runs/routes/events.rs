@@ -102,6 +102,26 @@ async fn events_as_json(
     Ok(Page { data, next_cursor }.into_response())
 }
 
+/// Get a large value of a run
+///
+/// One that an event only notes, by its hash.
+#[utoipa::path(get, path = "/runs/{id}/values/{sha256}", tag = "runs",
+    params(("id" = String, Path, description = "Id of the run"),
+        ("sha256" = String, Path, description = "As the event says")),
+    responses((status = 200, body = Object), Problem),
+    security(("oauth2" = ["run.read"])))]
+pub async fn get_value(
+    State(app): State<App>,
+    caller: Caller<RunRead>,
+    Path((id, sha256)): Path<(String, String)>,
+) -> Result<Response, Problem> {
+    let record = find(&app, &caller, &id).await?;
+    let (tenant, run_id) = (&caller.tenant, record.run.summary.id);
+    let value = app.db.read(async |conn| store::value(conn, tenant, run_id, &sha256).await);
+    let value = value.await.map_err(RunsError::from)?.ok_or(RunsError::NotFound(id))?;
+    Ok(([(header::CONTENT_TYPE, "application/json")], value).into_response())
+}
+
 /// A reader of the run for this caller, who may see it.
 pub fn watcher(
     app: &App,

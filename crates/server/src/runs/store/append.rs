@@ -40,6 +40,9 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for chunk in chunks(&events) {
         insert_events(conn, chunk).await?;
     }
+    for entry in entries.iter().filter(|it| !it.values.is_empty()) {
+        insert_values(conn, entry).await?;
+    }
     let changes: Vec<&Change> = entries.iter().filter_map(|it| it.change.as_deref()).collect();
     for chunk in chunks(&changes) {
         update_runs(conn, chunk).await?;
@@ -168,6 +171,23 @@ async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), 
         query.build().execute(c).await
     })
     .on_unique(EVENT, || JournalError::Fenced)?;
+    Ok(())
+}
+
+async fn insert_values(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
+    let Some(event) = entry.events.first() else { return Ok(()) };
+    for value in &entry.values {
+        on!(conn, c => sqlx::query(
+                "INSERT INTO run_values (tenant_id, run_id, sha256, value) VALUES ($1, $2, $3, $4)
+                 ON CONFLICT (tenant_id, run_id, sha256) DO NOTHING",
+            )
+            .bind(event.tenant.as_str())
+            .bind(event.run_id)
+            .bind(&value.sha256)
+            .bind(&value.text)
+            .execute(c)
+            .await)?;
+    }
     Ok(())
 }
 
