@@ -94,7 +94,13 @@ on_both! {
             next.clone_into(&mut after);
         }
 
-        expect![[r#""#]].assert_eq(&names.join("\n"));
+        expect![[r#"
+            1 run.started
+            2 step.started
+            3 model.started
+            4 model.finished
+            5 step.finished
+            6 run.finished"#]].assert_eq(&names.join("\n"));
     }
 
     async fn the_growing_text_can_be_left_out(server: TestServer) {

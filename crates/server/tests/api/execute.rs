@@ -19,8 +19,108 @@ on_both! {
 
         let location = reply.header("location").unwrap().to_owned();
         assert_eq!(location, format!("/runs/{}", reply.json()["id"].as_str().unwrap()));
-        reply.is(expect![[r#""#]]);
-        server.admin().await.get(&location).await.is(expect![[r#""#]]);
+        reply.is(expect![[r#"
+            200 application/json
+            {
+              "attempt": 1,
+              "client_id": "admin",
+              "created_at": "2026-11-25T10:00:00Z",
+              "definition": {
+                "id": "01900000-0000-7000-8000-000000000003",
+                "name": "support",
+                "version": 1
+              },
+              "error": null,
+              "finished_at": "2026-11-25T10:00:00Z",
+              "forked_from": null,
+              "id": "01900000-0000-7000-8000-000000000005",
+              "input": "Where is my order?",
+              "kind": "agent",
+              "last_seq": 6,
+              "limits": {
+                "max_cost_usd": null,
+                "max_steps": 20,
+                "max_tokens": null,
+                "timeout_ms": 600000
+              },
+              "metadata": {
+                "n": 2512292042121000001
+              },
+              "output": {
+                "citations": [],
+                "object": null,
+                "text": "It is on its way."
+              },
+              "parent_run_id": null,
+              "started_at": "2026-11-25T10:00:00Z",
+              "status": "succeeded",
+              "steps": 1,
+              "subject": "client:admin",
+              "thread_id": null,
+              "trigger": "api",
+              "usage": {
+                "cache_write_tokens": 0,
+                "cached_tokens": 0,
+                "cost_usd": null,
+                "input_tokens": 412,
+                "output_tokens": 31,
+                "reasoning_tokens": 0
+              },
+              "user": null,
+              "waiting_for": []
+            }
+        "#]]);
+        server.admin().await.get(&location).await.is(expect![[r#"
+            200 application/json
+            {
+              "attempt": 1,
+              "client_id": "admin",
+              "created_at": "2026-11-25T10:00:00Z",
+              "definition": {
+                "id": "01900000-0000-7000-8000-000000000003",
+                "name": "support",
+                "version": 1
+              },
+              "error": null,
+              "finished_at": "2026-11-25T10:00:00Z",
+              "forked_from": null,
+              "id": "01900000-0000-7000-8000-000000000005",
+              "input": "Where is my order?",
+              "kind": "agent",
+              "last_seq": 6,
+              "limits": {
+                "max_cost_usd": null,
+                "max_steps": 20,
+                "max_tokens": null,
+                "timeout_ms": 600000
+              },
+              "metadata": {
+                "n": 2512292042121000001
+              },
+              "output": {
+                "citations": [],
+                "object": null,
+                "text": "It is on its way."
+              },
+              "parent_run_id": null,
+              "started_at": "2026-11-25T10:00:00Z",
+              "status": "succeeded",
+              "steps": 1,
+              "subject": "client:admin",
+              "thread_id": null,
+              "trigger": "api",
+              "usage": {
+                "cache_write_tokens": 0,
+                "cached_tokens": 0,
+                "cost_usd": null,
+                "input_tokens": 412,
+                "output_tokens": 31,
+                "reasoning_tokens": 0
+              },
+              "user": null,
+              "waiting_for": []
+            }
+        "#]]);
     }
 
     async fn a_tool_turn_is_streamed_as_it_happens(server: TestServer) {
@@ -37,7 +137,19 @@ on_both! {
         assert_eq!(text, "It is 10:00.");
         let stored = frames.iter().filter(|frame| frame.delta().is_empty());
         let lines: Vec<_> = stored.map(|frame| format!("{} {}", frame.id, frame.event)).collect();
-        expect![[r#""#]].assert_eq(&lines.join("\n"));
+        expect![[r#"
+            1 run.started
+            2 step.started
+            3 model.started
+            4 model.finished
+            5 tool.started
+            6 tool.finished
+            7 step.finished
+            8 step.started
+            9 model.started
+            10 model.finished
+            11 step.finished
+            12 run.finished"#]].assert_eq(&lines.join("\n"));
         let result = frames.iter().find(|frame| frame.event == "tool.finished").unwrap();
         assert_eq!(result.data["data"]["result"], json!({"now": "2026-11-25T10:00:00Z"}));
     }
@@ -94,7 +206,14 @@ on_both! {
         assert_eq!(again.header("idempotency-replayed"), Some("true"));
         assert_eq!(again.json(), first.json());
         assert_eq!(server.model.requests().len(), 1);
-        other.is(expect![[r#""#]]);
+        other.is(expect![[r#"
+            422 application/problem+json
+            {
+              "detail": "this idempotency key was used for another request",
+              "status": 422,
+              "type": "/problems/idempotency-key-reused"
+            }
+        "#]]);
     }
 
     async fn of_many_with_one_idempotency_key_one_begins(server: TestServer) {
@@ -124,7 +243,13 @@ on_both! {
         assert_eq!(reply.status, 502);
         let run = &reply.json()["run"];
         assert_eq!(run["status"], "failed");
-        expect![[r#""#]].assert_eq(&format!("{:#}", run["error"]));
+        expect![[r#"
+            {
+              "kind": "provider",
+              "message": "`openai` answered 401: Incorrect API key provided: *** (fake_error)",
+              "provider_status": 401,
+              "retryable": false
+            }"#]].assert_eq(&format!("{:#}", run["error"]));
     }
 
     async fn a_busy_provider_is_asked_again(server: TestServer) {
@@ -138,7 +263,15 @@ on_both! {
         let path = format!("{}/events", reply.header("location").unwrap());
         let events = server.admin().await.get(&path).await.json();
         let names: Vec<_> = events["data"].as_array().unwrap().iter().map(|it| it["type"].as_str().unwrap()).collect();
-        expect![[r#""#]].assert_eq(&names.join("\n"));
+        expect![[r#"
+            run.started
+            step.started
+            model.started
+            model.failed
+            model.started
+            model.finished
+            step.finished
+            run.finished"#]].assert_eq(&names.join("\n"));
     }
 
     async fn an_answer_that_breaks_off_is_no_answer(server: TestServer) {
@@ -215,7 +348,56 @@ on_both! {
             }
         }
 
-        expect![[r#""#]].assert_eq(&answers.join("\n"));
+        expect![[r#"
+            {}
+              422
+              /input missing_member: exactly one of `input` and `messages` is needed
+            {"input":""}
+              422
+              /input too_short: it is empty
+            {"input":7}
+              422
+              /input wrong_type: expected a text or a list of content parts
+            {"input":[]}
+              422
+              /input too_short: it is empty
+            {"input":[{"type":"text"}]}
+              422
+              /input/0/text missing_member: is required
+            {"input":[{"type":"image","url":"http://example.com/a.png"}]}
+              422
+              /input/0/url bad_format: expected an `https:` or `data:` URL
+            {"input":"a","messages":[{"content":"b","role":"user"}]}
+              422
+              /input missing_member: `input` and `messages` exclude each other
+            {"messages":[{"content":"b","role":"user"},{"content":"c","role":"assistant"}]}
+              422
+              /messages not_one_of: the last message must be one of the user
+            {"messages":[{"content":"b","role":"system"}]}
+              422
+              /messages/0/role not_one_of: must be one of `user` or `assistant`
+            {"background":true,"input":"a","stream":true}
+              422
+              /stream conflict: `stream` and `background` exclude each other
+            {"input":"a","limits":{"max_steps":21}}
+              422
+              /limits/max_steps out_of_range: the agent allows at most 20
+            {"input":"a","limits":{"max_steps":0,"max_stepz":1}}
+              422
+              /limits/max_steps out_of_range: must be at least 1
+              /limits/max_stepz unknown_member: there is no such member; did you mean `max_steps`?
+            {"input":"a","model_options":{"temperature":3}}
+              422
+              /model_options/temperature out_of_range: must be at most 2
+            {"input":"a","thread_id":"t"}
+              422
+              /thread_id not_supported: this release cannot do it; leave it out
+            {"input":"a","version":99}
+              422
+              /version unknown_version: the agent has no version 99
+            {"inpt":"a"}
+              422
+              /inpt unknown_member: there is no such member; did you mean `input`?"#]].assert_eq(&answers.join("\n"));
         assert_eq!(admin.get("/runs").await.json()["data"], Value::Array(Vec::new()));
         assert!(server.model.requests().is_empty());
     }
@@ -240,7 +422,14 @@ on_both! {
             answers.push(format!("{} {} {}", reply.status, body.escape_ascii(), reply.json()["detail"]));
         }
 
-        expect![[r#""#]].assert_eq(&answers.join("\n"));
+        expect![[r#"
+            400 {\"input\":  "the body cannot be read: it ends within a value (line 1, column 10)"
+            400 {\"input\": \"a\", \"input\": \"b\"} "the body cannot be read: this member comes twice"
+            400 {\"input\": \"a\\u0000b\"} "the body cannot be read: text may not hold the character U+0000"
+            400 {\"input\": \"a\\ud83d\"} "the body cannot be read: an escape is half of a surrogate pair"
+            400 {\"input\": \"\xff\"} "the body cannot be read: byte 12 is not UTF-8"
+            422 [] "1 member is not valid"
+            400  "the body is empty, but should be JSON""#]].assert_eq(&answers.join("\n"));
     }
 
     async fn an_agent_that_is_not_there_or_not_active_is_not_found(server: TestServer) {
@@ -248,7 +437,14 @@ on_both! {
         let admin = server.admin().await;
         admin.post("/agents/definitions/support/deactivate", json!({})).await;
 
-        admin.post("/agents/support/execute", json!({"input": "Go"})).await.is(expect![[r#""#]]);
+        admin.post("/agents/support/execute", json!({"input": "Go"})).await.is(expect![[r#"
+            404 application/problem+json
+            {
+              "detail": "there is no active agent `support`",
+              "status": 404,
+              "type": "/problems/agent-not-found"
+            }
+        "#]]);
         assert_eq!(admin.post("/agents/nobody/execute", json!({"input": "Go"})).await.status, 404);
     }
 
