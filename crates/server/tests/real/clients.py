@@ -36,7 +36,7 @@ class Server:
         self.url = f"http://localhost:{port}"
         self.process = subprocess.Popen(
             [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(port)},
-            stdin=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )
         end = time.monotonic() + 30
         while not self.is_ready():
@@ -61,19 +61,20 @@ class Server:
         except httpx.TransportError:
             return False
 
-    def session(self, method: str) -> OAuth2Client:
-        """A client of Authlib that has a token."""
-        session = OAuth2Client(
-            self.client_id, self.client_secret, token_endpoint_auth_method=method,
-            base_url=self.url,
-        )
-        session.fetch_token(f"{self.url}/oauth/token", grant_type="client_credentials")
-        return session
-
 
 class Clients(unittest.TestCase):
     def setUp(self) -> None:
         self.server = self.enterContext(Server())
+
+    def session(self, method: str = "client_secret_basic") -> OAuth2Client:
+        """A client of Authlib that has a token."""
+        session = OAuth2Client(
+            self.server.client_id, self.server.client_secret, token_endpoint_auth_method=method,
+            base_url=self.server.url,
+        )
+        self.addCleanup(session.close)
+        session.fetch_token(f"{self.server.url}/oauth/token", grant_type="client_credentials")
+        return session
 
     def test_authlib_believes_the_metadata(self) -> None:
         answer = httpx.get(f"{self.server.url}/.well-known/oauth-authorization-server")
@@ -86,13 +87,14 @@ class Clients(unittest.TestCase):
 
     def test_authlib_gets_and_uses_a_token_by_each_method(self) -> None:
         for method in ("client_secret_basic", "client_secret_post"):
-            with self.subTest(method), self.server.session(method) as session:
-                self.assertIn("data", session.get("/agents").raise_for_status().json())
+            with self.subTest(method):
+                answer = self.session(method).get("/agents").raise_for_status()
+                self.assertIn("data", answer.json())
 
     def test_pyjwt_verifies_a_token_by_the_published_keys(self) -> None:
-        with self.server.session("client_secret_basic") as session:
-            token = session.token["access_token"]
-        key = jwt.PyJWKClient(f"{self.server.url}/.well-known/jwks.json").get_signing_key_from_jwt(token)
+        token = self.session().token["access_token"]
+        keys = jwt.PyJWKClient(f"{self.server.url}/.well-known/jwks.json")
+        key = keys.get_signing_key_from_jwt(token)
         claims = jwt.decode(
             token, key, algorithms=["EdDSA"], audience=self.server.url, issuer=self.server.url,
             options={"require": ["exp", "iat", "sub", "jti", "client_id"]},
@@ -100,17 +102,17 @@ class Clients(unittest.TestCase):
         self.assertEqual(claims["sub"], f"client:{self.server.client_id}")
 
     def test_httpx_sse_reads_a_run_and_resumes_it_at_every_event(self) -> None:
-        with self.server.session("client_secret_basic") as session:
-            whole = read(session, "POST", "/agents/demo/execute", json=ASK)
-            run = f"/runs/{json.loads(whole[0].data)['run_id']}/events"
-            stored = [event for event in whole if not event.event.endswith(".delta")]
+        session = self.session()
+        whole = read(session, "POST", "/agents/demo/execute", json=ASK)
+        run = f"/runs/{json.loads(whole[0].data)['run_id']}/events"
+        stored = [event for event in whole if not event.event.endswith(".delta")]
 
-            self.assertEqual(whole[-1].event, "run.finished")
-            self.assertIn("tool.finished", [event.event for event in stored])
-            for at, event in enumerate(stored[:-1]):
-                rest = read(session, "GET", run, headers={"Last-Event-ID": event.id})
-                seen = [it.id for it in rest if not it.event.endswith(".delta")]
-                self.assertEqual(seen, [it.id for it in stored[at + 1 :]])
+        self.assertEqual(whole[-1].event, "run.finished")
+        self.assertIn("tool.finished", [event.event for event in stored])
+        for at, event in enumerate(stored[:-1]):
+            rest = read(session, "GET", run, headers={"Last-Event-ID": event.id})
+            seen = [it.id for it in rest if not it.event.endswith(".delta")]
+            self.assertEqual(seen, [it.id for it in stored[at + 1 :]])
 
     def test_the_openapi_document_is_one(self) -> None:
         document = httpx.get(f"{self.server.url}/openapi.json").json()
