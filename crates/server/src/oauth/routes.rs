@@ -204,8 +204,10 @@ fn is_too_long(error: &axum::Error) -> bool {
 
 impl IntoResponse for OAuthFailure {
     fn into_response(self) -> Response {
+        if let Some(reason) = self.reason() {
+            counter!("auth_failures_total", "reason" => reason).increment(1);
+        }
         let (refusal, retry_after) = self.into_refusal();
-        counter!("auth_failures_total", "reason" => refusal.code().as_str()).increment(1);
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
         let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
         let mut response = (status, headers, Json(&refusal)).into_response();
@@ -222,6 +224,17 @@ impl IntoResponse for OAuthFailure {
 }
 
 impl OAuthFailure {
+    /// One word for the metrics, if somebody did not prove himself.
+    fn reason(&self) -> Option<&'static str> {
+        match self {
+            Self::Refused(refusal) if refusal.code() == ErrorCode::InvalidClient => {
+                Some("invalid_client")
+            }
+            Self::TooManyGuesses { .. } => Some("too_many_guesses"),
+            _ => None,
+        }
+    }
+
     /// What the caller is told, and after which time it is worth trying again. What is our fault is
     /// logged here.
     fn into_refusal(self) -> (OAuthError, Option<Duration>) {
