@@ -10,5 +10,6 @@ mod harness;
 mod agents;
 mod events;
 mod execute;
+mod house;
 mod oauth;
 mod runs;

@@ -1,0 +1,191 @@
+//! What holds for every call: probes, documents, and requests that are wrong in form.
+
+use agent_server::app::Clock;
+use agent_server::db::Dialect;
+use agent_server::db::migrate::Migrator;
+use agent_server::db::migrate::Source;
+use expect_test::expect;
+use serde_json::json;
+
+use crate::harness::Client;
+use crate::harness::TestServer;
+
+on_both! {
+    async fn probes_say_how_the_server_is(server: TestServer) {
+        let anyone = server.stranger();
+
+        anyone.get("/health").await.is(expect![[r#"
+            200 application/json
+            {
+              "status": "ok",
+              "version": "0.1.0"
+            }
+        "#]]);
+        anyone.get("/ready").await.is(expect![[r#"
+            200 application/json
+            {
+              "checks": {
+                "database": "ok",
+                "keys": "ok",
+                "migrations": "ok"
+              },
+              "status": "ok"
+            }
+        "#]]);
+        let health = anyone.get("/api/health").await.json();
+        assert_eq!((&health["status"], &health["checks"]["database"]), (&json!("healthy"), &json!("healthy")));
+        assert_eq!(health["timestamp"], "2026-11-25T10:00:00Z");
+        assert!(health["uptime"].is_number() && health["responseTime"].is_number());
+    }
+
+    async fn a_server_without_its_database_says_so(server: TestServer) {
+        server.app.db.close().await;
+        let anyone = server.stranger();
+
+        anyone.get("/ready").await.is(expect![[r#"
+            503 application/json
+            {
+              "checks": {
+                "database": "unreachable",
+                "keys": "ok",
+                "migrations": "unknown"
+              },
+              "status": "unavailable"
+            }
+        "#]]);
+        let health = anyone.get("/api/health").await;
+        assert_eq!((health.status, &health.json()["status"]), (503, &json!("unhealthy")));
+        assert_eq!(anyone.get("/health").await.status, 200);
+    }
+
+    async fn a_server_whose_tables_are_not_at_their_head_is_not_ready(server: TestServer) {
+        let settings = server.app.config.database.clone();
+        let migrator = Migrator::new(settings, Source::Embedded, Clock::System).unwrap();
+        migrator.down(1, &mut |_| {}).await.unwrap();
+
+        let ready = server.stranger().get("/ready").await;
+
+        assert_eq!((ready.status, &ready.json()["checks"]["migrations"]), (503, &json!("pending")));
+    }
+
+    async fn a_server_that_stops_is_not_ready(server: TestServer) {
+        let anyone: Client = server.stranger();
+        let before = anyone.get("/ready").await.status;
+        let asked = anyone.request("GET", "/ready");
+
+        // The connection is open, and its server told to stop while it asks.
+        server.app.tasks.stopping().cancel();
+
+        let after = asked.send().await.map(|reply| reply.status().as_u16());
+        assert_eq!(before, 200);
+        assert!(after.is_err() || after.is_ok_and(|status| status == 503));
+    }
+
+    async fn what_is_measured_is_there_for_prometheus(server: TestServer) {
+        let anyone: Client = server.stranger();
+        // `serve` begins to measure at its start, a test's server when it is first asked.
+        anyone.get("/metrics").await;
+        anyone.get("/nothing/here").await;
+        server.agent("support").await;
+
+        let text = anyone.get("/metrics").await.text;
+
+        assert!(text.contains(r#"http_server_request_duration_seconds_bucket{method="POST",route="/agents/definitions",status="201""#), "{text}");
+        assert!(text.contains(r#"route="unmatched",status="404""#), "{text}");
+        assert!(text.contains("\ndatabase_commits_total "), "{text}");
+        assert!(!text.contains("/nothing/here"), "a path is no label: {text}");
+    }
+
+    async fn documents_come_out_of_the_binary(server: TestServer) {
+        let anyone = server.stranger();
+
+        assert_eq!(anyone.get("/openapi.json").await.json()["openapi"], json!("3.1.0"));
+        let docs = anyone.get("/docs").await;
+        assert_eq!(docs.header("content-type"), Some("text/html; charset=utf-8"));
+        for asset in ["/docs/style.css", "/docs/copy.js", "/problems/invalid-request"] {
+            assert_eq!(anyone.get(asset).await.status, 200, "{asset}");
+        }
+    }
+
+    async fn a_body_that_is_wrong_in_form_is_refused_and_nothing_is_stored(server: TestServer) {
+        let admin = server.admin().await;
+        let long = format!(r#"{{"name": "{}"}}"#, "x".repeat(2_000_000));
+        for (body, status) in [
+            (&b""[..], 400),
+            (b"{", 400),
+            (b"[]", 422),
+            (b"{\"name\": \"a\", \"name\": \"b\"}", 400),
+            (b"{\"name\": \"a\\u0000\"}", 400),
+            (b"{\"name\": \"a\\ud83d\"}", 400),
+            (b"{\"name\": \"a\xff\"}", 400),
+            (b"{\"name\": 12345678901234567890123}", 400),
+            (long.as_bytes(), 413),
+        ] {
+            let reply = create(&admin, "application/json", body).await;
+            assert_eq!(reply, status, "{}", String::from_utf8_lossy(&body[..body.len().min(60)]));
+        }
+        assert_eq!(create(&admin, "text/plain", b"{}").await, 415);
+
+        assert_eq!(admin.get("/agents/definitions").await.json()["data"], json!([]));
+    }
+
+    async fn what_no_database_holds_is_refused_in_an_address(server: TestServer) {
+        let admin: Client = server.admin().await;
+
+        for path in ["/runs/%00", "/runs/%FF", "/runs?user=%00", "/runs?user=%FF", "/agents/%00", "/agents/a%00b/execute"] {
+            let reply = admin.get(path).await;
+            assert!((400..500).contains(&reply.status), "{path}: {} {}", reply.status, reply.text);
+        }
+    }
+
+    async fn every_answer_has_an_id_of_its_own_or_the_callers(server: TestServer) {
+        let anyone: Client = server.stranger();
+
+        let given = anyone.send(anyone.request("GET", "/health").header("x-request-id", "mine-1")).await;
+        let [first, second] = [anyone.get("/health").await, anyone.get("/health").await];
+
+        assert_eq!(given.header("x-request-id"), Some("mine-1"));
+        assert!(first.header("x-request-id").is_some());
+        assert_ne!(first.header("x-request-id"), second.header("x-request-id"));
+    }
+}
+
+#[tokio::test]
+async fn metrics_move_to_an_address_of_their_own() {
+    let settings = [("METRICS_ADDRESS", "127.0.0.1:0")];
+    let server = TestServer::start_with(Dialect::Sqlite, &settings).await;
+
+    assert_eq!(server.stranger().get("/metrics").await.status, 404);
+}
+
+#[tokio::test]
+async fn a_full_server_refuses_but_still_answers_probes() {
+    let server = TestServer::start_with(Dialect::Sqlite, &[("REQUEST_CONCURRENCY", "1")]).await;
+    server.agent("support").await;
+    let admin = server.admin().await;
+    let gate = testkit::model::Gate::new();
+    server.model.reply(testkit::model::Reply::text("Slow.").hold("Slow", &gate));
+    let slow = admin.request("POST", "/agents/support/execute").json(&json!({"input": "Go"}));
+    let slow = tokio::join!(slow.send(), async {
+        server.model.wait_received(1).await;
+        admin.get("/runs").await.is(expect![[r#"
+            503 application/problem+json
+            {
+              "detail": "the server cannot answer now; try again in 1 s",
+              "status": 503,
+              "type": "/problems/unavailable"
+            }
+        "#]]);
+        assert_eq!(admin.get("/ready").await.status, 200);
+        gate.open();
+    });
+
+    assert_eq!(slow.0.unwrap().status(), 200);
+    assert_eq!(admin.get("/runs").await.status, 200);
+}
+
+/// Tries to create an agent; the status of the answer.
+async fn create(client: &Client, media_type: &str, body: &[u8]) -> u16 {
+    let request = client.request("POST", "/agents/definitions").header("content-type", media_type);
+    client.send(request.body(body.to_vec())).await.status
+}
