@@ -1,6 +1,7 @@
 //! The one way to the agents: all of them in memory, never a second behind the database.
 
 use std::collections::HashMap;
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -67,7 +68,7 @@ impl Agents {
             ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
             while stopping.run_until_cancelled(ticks.tick()).await.is_some() {
                 if let Err(error) = agents.refresh().await {
-                    warn!(error = &error as &dyn std::error::Error, "agents were not refreshed");
+                    warn!(error = &error as &dyn Error, "agents were not refreshed");
                 }
             }
         });
@@ -182,7 +183,7 @@ impl Agents {
             .await?;
         let mut snapshot = Snapshot::new(revision);
         let mut unsettled = Vec::new();
-        for row in &rows {
+        for row in &readable(rows) {
             if let Some(agent) = known.unchanged(row) {
                 snapshot.insert(agent);
                 continue;
@@ -231,4 +232,19 @@ impl Agents {
         self.0.snapshots.store(Arc::new(snapshots));
         snapshot
     }
+}
+
+/// The rows that could be read; of the others the log tells.
+fn readable(rows: Vec<Result<Row, sqlx::Error>>) -> Vec<Row> {
+    let mut readable = Vec::with_capacity(rows.len());
+    for row in rows {
+        match row {
+            Ok(row) => readable.push(row),
+            Err(error) => warn!(
+                error = &error as &dyn Error,
+                "a row of agent_definitions is left out: its id or a time of it cannot be read"
+            ),
+        }
+    }
+    readable
 }

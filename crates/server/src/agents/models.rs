@@ -26,6 +26,9 @@ const PREFIXES: [(&str, &str); 7] = [
     ("gemini-", "google"),
 ];
 
+/// The scripted model. Of other providers we do not know which models they have.
+const DEMO: &str = "scripted";
+
 /// The providers that this server can speak with.
 #[derive(Clone)]
 pub struct Models {
@@ -57,6 +60,8 @@ pub enum NoModel {
     UnknownProvider { name: String, known: String },
     #[error("the name of a model is `provider/name`, or a name alone")]
     Malformed,
+    #[error("the provider `demo` has one model, `{DEMO}`")]
+    UnknownModel,
     #[error("the provider `{provider}` is not configured: set `{setting}`")]
     NotConfigured { provider: String, setting: String },
 }
@@ -85,6 +90,9 @@ impl Models {
         let (provider, name) = self.split(name);
         if provider.is_empty() || name.is_empty() {
             return Err(NoModel::Malformed);
+        }
+        if provider == "demo" && name != DEMO {
+            return Err(NoModel::UnknownModel);
         }
         match self.providers.get(provider) {
             Some(Provider::Ready(model)) => Ok(Model {
@@ -199,6 +207,7 @@ mod tests {
             .assert_eq(&why("openai/gpt-5"));
         expect!["there is no provider `google`; there are `demo`, `openai`"]
             .assert_eq(&why("gemini-3"));
+        expect!["the provider `demo` has one model, `scripted`"].assert_eq(&why("demo/gpt-5"));
         expect!["the name of a model is `provider/name`, or a name alone"].assert_eq(&why("demo/"));
     }
 

@@ -105,7 +105,7 @@ pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised {
     for faults in broken_rules(&content) {
         reader.report(faults);
     }
-    let (document, problems) = reader.finish(&content, &AgentContent::default());
+    let (document, problems) = reader.finish(&content, &AgentContent::default(), &REQUIRED);
     Normalised { content, document, is_active, problems }
 }
 
@@ -203,6 +203,7 @@ fn depth(value: &Value) -> usize {
 mod tests {
     use expect_test::Expect;
     use expect_test::expect;
+    use proptest::prelude::*;
     use serde_json::json;
 
     use super::*;
@@ -322,6 +323,42 @@ mod tests {
                 .iter()
                 .any(|fault| fault.pointer == "/metadata" && fault.code == "too_long")
         );
+    }
+
+    fn any_value() -> impl Strategy<Value = Value> {
+        let scalar = prop_oneof![
+            Just(Value::Null),
+            any::<bool>().prop_map(Value::from),
+            any::<i32>().prop_map(Value::from),
+            any::<f64>().prop_map(Value::from),
+            "[a-z{}%_. ]{0,12}".prop_map(Value::from),
+        ];
+        let known = "name|max_steps|temperature|approval|type|properties|context";
+        scalar.prop_recursive(3, 24, 4, move |inner| {
+            prop_oneof![
+                prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
+                prop::collection::hash_map(known, inner, 0..4)
+                    .prop_map(|members| members.into_iter().collect()),
+            ]
+        })
+    }
+
+    fn any_document() -> impl Strategy<Value = Document> {
+        let default = serde_json::to_value(AgentContent::default()).unwrap();
+        let members: Vec<String> = default.as_object().unwrap().keys().cloned().collect();
+        prop::collection::hash_map(prop::sample::select(members), any_value(), 0..6)
+            .prop_map(|members| Document::new(members.into_iter().collect()))
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_given_is_understood_the_same_the_second_time(given in any_document()) {
+            let once = normalise(given, Vec::new());
+            let twice = normalise(once.document.clone(), Vec::new());
+
+            prop_assert_eq!(&once.document, &twice.document);
+            prop_assert_eq!(once.problems, twice.problems);
+        }
     }
 
     fn normalised(value: Value) -> Normalised {

@@ -109,3 +109,51 @@ fn beyond<S: AsRef<str>>(held: &Scopes, needed: &[S], place: String) -> Option<I
     let detail = format!("its use needs the scope `{missing}`, which you do not hold");
     Some(Invalid::new(place, "missing_scope", detail))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use llm::Timeouts;
+    use reqwest::Client;
+    use serde_json::from_value;
+    use serde_json::json;
+
+    use super::*;
+    use crate::config;
+
+    #[test]
+    fn a_provider_without_a_key_is_a_problem_but_no_mistake() {
+        let models = json!(["demo/scripted", "gpt-5", "gemini-3"]);
+        let content =
+            AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
+
+        let broken =
+            surroundings("demo/scripted").follow(&TenantId::default(), &content, |_| false);
+
+        assert_eq!(places(&broken.unusable), ["/model/1 model_not_configured"]);
+        assert_eq!(places(&broken.unknown), ["/model/2 unknown_model"]);
+    }
+
+    #[test]
+    fn the_default_model_must_be_usable_too() {
+        let content = AgentContent::default();
+
+        let broken = surroundings("openai/gpt-5").follow(&TenantId::default(), &content, |_| false);
+
+        assert_eq!(places(&broken.unusable), ["/model model_not_configured"]);
+    }
+
+    fn surroundings(default: &str) -> Surroundings {
+        let base_url = "https://api.openai.com/v1".to_owned();
+        let openai = config::Provider { api_key: None, base_url };
+        let providers = BTreeMap::from([("openai", openai)]);
+        let settings = config::Models { default: default.to_owned(), providers };
+        let models = Models::new(&settings, &Client::new(), Timeouts::default());
+        Surroundings { models, tools: Tools::built_in().unwrap() }
+    }
+
+    fn places(faults: &[Invalid]) -> Vec<String> {
+        faults.iter().map(|fault| format!("{} {}", fault.pointer, fault.code)).collect()
+    }
+}

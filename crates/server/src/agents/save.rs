@@ -5,6 +5,7 @@ use std::sync::Arc;
 use auth::scope::Scopes;
 use serde_json::Map;
 use serde_json::Value;
+use tracing::info;
 
 use crate::agents::Agent;
 use crate::agents::AgentError;
@@ -85,6 +86,7 @@ impl Agents {
                 save(tx, author.tenant, id, &normal, change).await
             })
             .await?;
+        info!(agent.id = %id, by = author.subject, "an agent was created");
         Ok(self.show(author.tenant, &row).await)
     }
 
@@ -111,6 +113,7 @@ impl Agents {
                 save(tx, author.tenant, id, &normal, change).await
             })
             .await?;
+        info!(agent.id = %id, by = author.subject, "an agent was changed");
         Ok(self.show(author.tenant, &row).await)
     }
 
@@ -139,6 +142,7 @@ impl Agents {
                 save(tx, author.tenant, id, &normal, change).await
             })
             .await?;
+        info!(agent.id = %id, version, by = author.subject, "a version of an agent was restored");
         Ok(self.show(author.tenant, &row).await)
     }
 
@@ -165,6 +169,7 @@ impl Agents {
                 Ok::<_, AgentError>(row)
             })
             .await?;
+        info!(agent.id = %id, ?to, by = author.subject, "an agent was switched");
         Ok(self.show(author.tenant, &row).await)
     }
 
@@ -190,6 +195,7 @@ impl Agents {
                 Ok::<_, AgentError>(())
             })
             .await?;
+        info!(agent.id = %agent.id, by = author.subject, "an agent was deleted");
         self.hide(author.tenant, agent.id).await;
         Ok(())
     }

@@ -1,6 +1,7 @@
 //! The rows of agents.
 
 use serde_json::Value;
+use sqlx::FromRow;
 
 use crate::agents::AgentContent;
 use crate::agents::AgentError;
@@ -26,7 +27,7 @@ const AGENT_NAME: Unique = Unique {
 };
 
 /// A row as it is, whoever wrote it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash, sqlx::FromRow)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, FromRow)]
 pub struct Row {
     pub id: Id,
     pub name: String,
@@ -71,14 +72,17 @@ macro_rules! select_rows {
     };
 }
 
-/// Lists all agents of a tenant, newest first.
-pub async fn list(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Vec<Row>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as::<_, Row>(select_rows!(
-            "WHERE tenant_id = $1 ORDER BY created_at DESC, id DESC"
-        ))
+/// Lists all agents of a tenant. A row of which not even id and times can be read, as SQLite allows,
+/// is an error of its own, so that it hides no other.
+pub async fn list(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<Vec<Result<Row, sqlx::Error>>, sqlx::Error> {
+    on!(conn, c => sqlx::query(select_rows!("WHERE tenant_id = $1"))
         .bind(tenant)
         .fetch_all(c)
-        .await)
+        .await
+        .map(|rows| rows.iter().map(Row::from_row).collect::<Vec<_>>()))
 }
 
 /// Keeps everybody else from changing an agent until the transaction ends.

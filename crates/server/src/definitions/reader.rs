@@ -38,11 +38,29 @@ impl Reader {
     /// what is not there, is the default.
     pub fn take<T: DeserializeOwned + Default>(&mut self, member: &str) -> T {
         let Some(value) = self.given.get(member) else { return T::default() };
-        json::build(value.clone()).unwrap_or_else(|fault| {
+        let built =
+            if self.is_of_wrong_type(member) { None } else { self.build(member, value.clone()) };
+        built.unwrap_or_else(|| {
             self.strange.insert(member.to_owned());
-            self.report(vec![fault.under(&format!("/{member}"))]);
             T::default()
         })
+    }
+
+    /// serde would take a list for an object; the schema does not.
+    fn is_of_wrong_type(&self, member: &str) -> bool {
+        let is_it =
+            |fault: &Invalid| fault.code == "wrong_type" && member_of(&fault.pointer) == member;
+        self.faults.iter().any(is_it)
+    }
+
+    fn build<T: DeserializeOwned>(&mut self, member: &str, value: Value) -> Option<T> {
+        match json::build(value) {
+            Ok(value) => Some(value),
+            Err(fault) => {
+                self.report(vec![fault.under(&format!("/{member}"))]);
+                None
+            }
+        }
     }
 
     /// Adds what a rule found. A member of which a fault is already known is not judged again.
@@ -55,13 +73,19 @@ impl Reader {
 
     /// The document of what was understood, and all faults in the order of their places.
     ///
-    /// It holds the members of `content` that differ from `default`, and in the place of those that
-    /// were not understood what was given.
-    pub fn finish<C: Serialize>(self, content: &C, default: &C) -> (Document, Vec<Invalid>) {
+    /// It holds the members of `content` that differ from `default`, or have none because they are
+    /// `required`; and in the place of those that were not understood what was given.
+    pub fn finish<C: Serialize>(
+        self,
+        content: &C,
+        default: &C,
+        required: &[&str],
+    ) -> (Document, Vec<Invalid>) {
         let Self { given, strange, faults } = self;
         let default = members_of(default);
         let mut members = members_of(content);
-        members.retain(|name, value| default.get(name) != Some(value));
+        let is_required = |name: &str| required.contains(&name) && given.get(name).is_some();
+        members.retain(|name, value| default.get(name) != Some(value) || is_required(name));
         for name in strange {
             if let Some(value) = given.get(&name)
                 && default.contains_key(&name)
@@ -163,7 +187,7 @@ mod tests {
 
     fn pointers(reader: Reader) -> Vec<String> {
         reader
-            .finish(&Thing::default(), &Thing::default())
+            .finish(&Thing::default(), &Thing::default(), &[])
             .1
             .into_iter()
             .map(|fault| fault.pointer)

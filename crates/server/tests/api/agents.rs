@@ -1,5 +1,9 @@
 //! `/agents` and `/agents/definitions`: what agents are, and who may see and write them.
 
+use std::time::Duration;
+
+use agent_server::db::Dialect;
+use agent_server::db::TenantId;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
@@ -75,6 +79,42 @@ fn faults(value: &Value) -> String {
 fn names(page: &Reply) -> Vec<String> {
     let data = page.json()["data"].as_array().unwrap().clone();
     data.iter().map(|it| it["name"].as_str().unwrap().to_owned()).collect()
+}
+
+/// Waits until `is_so`, for which a replica has a second; a busy machine gets more.
+async fn soon(mut is_so: impl AsyncFnMut() -> bool) {
+    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+    let waiting = async {
+        while !is_so().await {
+            ticks.tick().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(10), waiting).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_row_that_only_sqlite_holds_hides_no_other() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    let admin = server.admin().await;
+    create(&admin, named("support")).await;
+    in_sql(
+        &server,
+        "INSERT INTO agent_definitions (name, display_name, instructions)
+        VALUES ('nul', 'a' || char(0) || 'b', '')",
+    )
+    .await;
+    in_sql(
+        &server,
+        "INSERT INTO agent_definitions (name, display_name, instructions, created_at)
+        VALUES ('timeless', 'X', '', 'yesterday')",
+    )
+    .await;
+
+    assert_eq!(names(&admin.get(DEFINITIONS).await), ["nul", "support"]);
+    let agent = admin.get("/agents/definitions/nul").await.json();
+    assert_eq!(agent["display_name"], "a\u{fffd}b");
+    expect!["/display_name nul: text may not hold the character U+0000"]
+        .assert_eq(&faults(&agent["problems"]));
 }
 
 on_both! {
@@ -270,6 +310,36 @@ on_both! {
 
         let agent = admin.get(SUPPORT).await.json();
         assert_eq!((&agent["instructions"], &agent["version"]), (&json!("four"), &json!(4)));
+    }
+
+    async fn of_two_changes_to_one_version_one_is_made(server: TestServer) {
+        let (_other, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+
+        let (here, there) = tokio::join!(
+            put_if(&admin, "\"1\"", json!({"instructions": "here"})),
+            put_if(&elsewhere, "\"1\"", json!({"instructions": "there"})),
+        );
+
+        let mut statuses = [here.status, there.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 412]);
+        assert_eq!(admin.get(SUPPORT).await.json()["version"], 2);
+    }
+
+    async fn of_two_new_agents_of_one_name_one_is_made(server: TestServer) {
+        let (_other, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+
+        let (here, there) = tokio::join!(
+            admin.post(DEFINITIONS, named("support")),
+            elsewhere.post(DEFINITIONS, named("Support")),
+        );
+
+        let mut statuses = [here.status, there.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [201, 409]);
     }
 
     async fn every_content_is_in_the_history_and_can_be_restored(server: TestServer) {
@@ -471,8 +541,8 @@ on_both! {
 
     async fn a_row_that_cannot_be_used_is_listed_and_can_be_mended(server: TestServer) {
         let admin = server.admin().await;
-        in_sql(&server, r#"INSERT INTO agent_definitions (name, display_name, instructions, model, tools, limits, context_schema)
-            VALUES ('support', '', 'Hi {{ nmae }}', '["google/x"]', '{"a": 1, "a": 2}', '{"max_steps": 0}', '{}')"#).await;
+        in_sql(&server, r#"INSERT INTO agent_definitions (name, display_name, instructions, model, tools, limits, context_schema, metadata)
+            VALUES ('support', '', 'Hi {{ nmae }}', '["google/x"]', '{"a": 1, "a": 2}', '{"max_steps": 0}', '{}', '{"a": "\ud83d"}')"#).await;
         in_sql(&server, "INSERT INTO agent_definitions (name, display_name, instructions) VALUES ('not a name', 'X', '')").await;
 
         let agent = admin.get(SUPPORT).await.json();
@@ -481,14 +551,15 @@ on_both! {
             /display_name too_short: must not be empty
             /instructions unknown_variable: the template speaks of `nmae`, which nothing gives a value
             /limits/max_steps out_of_range: must be at least 1
+            /metadata/a lone_surrogate: an escape is half of a surrogate pair
             /model unknown_model: there is no provider `google`; there are `anthropic`, `demo`, `openai`
             /tools/a duplicate_member: this member comes twice"#]].assert_eq(&faults(&agent["problems"]));
         assert_eq!(names(&admin.get(DEFINITIONS).await).len(), 2);
-        let half = admin.put(SUPPORT, json!({"tools": [], "model": null, "limits": {}})).await;
+        let half = admin.put(SUPPORT, json!({"tools": [], "model": null, "limits": {}, "metadata": null})).await;
         expect![[r#"
             /display_name too_short: must not be empty
             /instructions unknown_variable: the template speaks of `nmae`, which nothing gives a value"#]].assert_eq(&faults(&half.json()["errors"]));
-        let whole = json!({"tools": [], "model": null, "limits": {}, "display_name": "Support", "context_schema": null});
+        let whole = json!({"tools": [], "model": null, "limits": {}, "metadata": {}, "display_name": "Support", "context_schema": null});
         let mended = admin.put(SUPPORT, whole).await.json();
         assert_eq!((&mended["problems"], &mended["version"]), (&json!([]), &json!(2)));
     }
@@ -503,6 +574,20 @@ on_both! {
         let versions = admin.get(&format!("{SUPPORT}/versions")).await.json();
         assert_eq!(versions["data"][0]["version"], agent["version"]);
         assert_eq!(versions["data"][0]["content_hash"], agent["content_hash"]);
+    }
+
+    async fn what_one_process_writes_the_others_soon_see(server: TestServer) {
+        let admin = server.admin().await;
+        let (other, _) = server.replica().await;
+        let tenant = TenantId::default();
+        let find = async || other.agents.find(&tenant, "support").await.unwrap();
+        create(&admin, named("support")).await;
+
+        assert_eq!(find().await.unwrap().version, 1);
+        admin.put(SUPPORT, json!({"instructions": "Help."})).await;
+        soon(async || find().await.unwrap().version == 2).await;
+        admin.delete(SUPPORT).await;
+        soon(async || find().await.is_none()).await;
     }
 
     async fn replicas_that_see_a_new_row_together_make_one_version(server: TestServer) {
