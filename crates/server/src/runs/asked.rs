@@ -21,6 +21,7 @@ const USER_LENGTH: usize = 128;
 /// A request to execute an agent. Exactly one of `input` and `messages` is given.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(example = json!({"input": "Where is my order?"}))]
 pub struct Execute {
     /// A text, or a list of content parts.
     input: Option<Value>,

@@ -113,8 +113,13 @@ mod tests {
     #[expect(dead_code, reason = "only its description is used")]
     fn change_thing() {}
 
+    /// Count things
+    #[utoipa::path(get, path = "/things", tag = "things", responses((status = 200)), security(()))]
+    #[expect(dead_code, reason = "only its description is used")]
+    fn count_things() {}
+
     #[derive(utoipa::OpenApi)]
-    #[openapi(paths(change_thing))]
+    #[openapi(paths(change_thing, count_things))]
     struct Things;
 
     #[tokio::test]
@@ -133,6 +138,16 @@ mod tests {
         ] {
             assert!(html.contains(part), "{part} is not in {html}");
         }
+    }
+
+    #[tokio::test]
+    async fn what_needs_no_token_is_shown_without_one() {
+        let (_, html) = ask("/docs").await;
+
+        let (_, open) = html.split_once("<article id=\"count_things\">").unwrap();
+        let (open, _) = open.split_once("</article>").unwrap();
+        assert!(open.contains("No access token needed."), "{open}");
+        assert!(!open.contains("Authorization"), "{open}");
     }
 
     #[tokio::test]

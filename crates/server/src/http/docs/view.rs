@@ -137,6 +137,9 @@ fn operation_of(
         .collect();
     scopes.sort();
     scopes.dedup();
+    // An empty choice among others means that it goes without.
+    let is_open = |choice: &Value| members(choice).next().is_none();
+    let needs_token = !security.is_empty() && !security.iter().any(is_open);
     let bodies = &operation["requestBody"]["content"];
     let example = bodies.get("application/json").map(|body| match body.get("example") {
         Some(example) => example.clone(),
@@ -149,8 +152,8 @@ fn operation_of(
         path: path.to_owned(),
         summary_html: markdown::inline(text(&operation["summary"]).trim_end_matches('.')),
         about_html: markdown::html(&text(&operation["description"])),
-        needs_token: !security.is_empty(),
-        curl: curl(method, &format!("{base}{path}"), !security.is_empty(), example.as_ref()),
+        needs_token,
+        curl: curl(method, &format!("{base}{path}"), needs_token, example.as_ref()),
         scopes,
         parameters: parameters.iter().map(parameter_of).collect(),
         bodies: contents(bodies),
