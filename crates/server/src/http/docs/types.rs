@@ -51,6 +51,7 @@ fn kind_words(kind: &str, schema: &Value) -> String {
 
 fn or(words: impl Iterator<Item = String>) -> String {
     let mut words: Vec<String> = words.collect();
+    words.sort_by_key(|word| word == "null");
     words.dedup();
     words.join(" or ")
 }
@@ -135,7 +136,7 @@ mod tests {
         );
         check(
             json!({"oneOf": [{"type": "null"}, {"type": "string", "format": "date-time"}]}),
-            "null or time",
+            "time or null",
         );
         check(
             json!({"type": "string", "enum": ["a", "b"]}),
