@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use http::HeaderName;
 use http::StatusCode;
 use http::header;
@@ -33,6 +34,7 @@ use crate::definitions::store as definitions;
 use crate::http::Body;
 use crate::http::Created;
 use crate::http::IfMatch;
+use crate::http::Keyed;
 use crate::http::Located;
 use crate::http::NoContent;
 use crate::http::Page;
@@ -40,6 +42,8 @@ use crate::http::Paging;
 use crate::http::Path;
 use crate::http::Problem;
 use crate::http::Query;
+use crate::http::once::Answers;
+use crate::http::once::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::scopes::AgentDefinitionRead;
@@ -184,10 +188,13 @@ async fn list_agent_definitions(
 async fn create_agent(
     State(app): State<App>,
     caller: Caller<AgentWrite>,
-    Body(Members(body)): Body<Members>,
-) -> Result<Tagged<Created<Arc<Agent>>>, Problem> {
-    let agent = app.agents.create(author(&caller), body).await?;
-    Ok((etag(&agent), Created(agent)))
+    Keyed { body: Members(body), key }: Keyed<Members>,
+) -> Response {
+    let create = Box::pin(async {
+        let agent = app.agents.create(author(&caller), body).await?;
+        Ok::<_, Problem>((etag(&agent), Created(agent)))
+    });
+    once(&app, caller.owner(), key, Answers::Kept, create).await
 }
 
 /// Read an agent definition

@@ -6,6 +6,7 @@ use aws_lc_rs::digest;
 use axum::extract::FromRequest;
 use axum::extract::Request;
 use http::HeaderMap;
+use http::request::Parts;
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
 
@@ -38,18 +39,25 @@ impl<T: DeserializeOwned + ToSchema + 'static> FromRequest<App> for Keyed<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &App) -> Result<Self, Problem> {
-        let key = key(request.headers())?;
-        let path = format!("{} {}", request.method(), request.uri().path());
+        let (parts, body) = request.into_parts();
+        let request = Request::from_parts(parts.clone(), body);
         let bytes = body::read_json(request, &app.config.limits).await?;
-        let key = key.map(|key| {
-            let digest = digest::digest(&digest::SHA256, &bytes);
-            let body_sha256 = digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            });
-            IdempotencyKey { key, path, body_sha256 }
-        });
+        let key = IdempotencyKey::of(&parts, &bytes)?;
         Ok(Self { body: body::parse(&bytes)?, key })
+    }
+}
+
+impl IdempotencyKey {
+    /// The key of a request with this `body`, if it has one.
+    pub fn of(parts: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
+        let Some(key) = key(&parts.headers)? else { return Ok(None) };
+        let path = format!("{} {}", parts.method, parts.uri.path());
+        let digest = digest::digest(&digest::SHA256, body);
+        let body_sha256 = digest.as_ref().iter().fold(String::new(), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        });
+        Ok(Some(Self { key, path, body_sha256 }))
     }
 }
 

@@ -18,6 +18,7 @@ pub mod json;
 pub mod layers;
 pub mod listen;
 pub mod observe;
+pub mod once;
 pub mod openapi;
 
 mod paging;

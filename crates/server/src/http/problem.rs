@@ -85,8 +85,13 @@ impl Problem {
     }
 
     /// 500: our fault. The cause and its causes are logged here, once; the caller never sees them.
-    pub fn internal(cause: &dyn Error) -> Self {
+    ///
+    /// 503, if it is that the database is away.
+    pub fn internal(cause: &(dyn Error + 'static)) -> Self {
         error!(error = %chain(cause), "a request failed");
+        if is_away(cause) {
+            return Self::unavailable(Duration::from_secs(1));
+        }
         Self::fault()
     }
 
@@ -197,6 +202,21 @@ impl IntoResponses for Problem {
 }
 
 /// An error and what caused it, outermost first.
+/// Whether the database cannot be reached, or has no connection to spare.
+fn is_away(error: &(dyn Error + 'static)) -> bool {
+    let own = error.downcast_ref::<sqlx::Error>();
+    own.is_some_and(|error| {
+        matches!(
+            error,
+            sqlx::Error::Io(_)
+                | sqlx::Error::Tls(_)
+                | sqlx::Error::PoolTimedOut
+                | sqlx::Error::PoolClosed
+                | sqlx::Error::WorkerCrashed
+        )
+    }) || error.source().is_some_and(is_away)
+}
+
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

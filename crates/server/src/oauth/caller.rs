@@ -18,6 +18,7 @@ use metrics::counter;
 use crate::app::App;
 use crate::db::TenantId;
 use crate::http::Problem;
+use crate::http::once::Owner;
 use crate::oauth::access;
 use crate::oauth::access::AccessError;
 use crate::oauth::discovery;
@@ -63,6 +64,11 @@ impl Subject {
 }
 
 impl Principal {
+    /// Whose idempotency keys his are.
+    pub fn owner(&self) -> Owner<'_> {
+        Owner { tenant: &self.tenant, client_id: &self.client_id }
+    }
+
     /// Whether he may do what `scope` demands.
     pub fn holds(&self, scope: &str) -> bool {
         self.scopes.covers(scope)

@@ -118,6 +118,31 @@ async fn a_row_that_only_sqlite_holds_hides_no_other() {
 }
 
 on_both! {
+    async fn the_same_idempotency_key_creates_once(server: TestServer) {
+        let admin = server.admin().await;
+        let create = |name: &str| {
+            let request = admin.request("POST", DEFINITIONS).header("idempotency-key", "k");
+            admin.send(request.json(&named(name)))
+        };
+
+        let many = futures::future::join_all((0..10).map(|_| create("one"))).await;
+        let again = create("one").await;
+        let other = create("two").await;
+
+        let made = many.iter().filter(|it| it.status == 201 && it.header("idempotency-replayed").is_none());
+        assert_eq!(made.count(), 1, "{many:?}");
+        assert!(many.iter().all(|it| matches!(it.status, 201 | 409)), "{many:?}");
+        assert_eq!((again.status, again.header("idempotency-replayed")), (201, Some("true")));
+        assert_eq!(again.header("etag"), Some("\"1\""));
+        assert_eq!(again.json()["name"], "one");
+        assert_eq!(other.json()["type"], "/problems/idempotency-key-reused");
+        // A refused request leaves its key free.
+        let refused = admin.request("POST", DEFINITIONS).header("idempotency-key", "l");
+        assert_eq!(admin.send(refused.json(&named("one"))).await.status, 409);
+        let mended = admin.request("POST", DEFINITIONS).header("idempotency-key", "l");
+        assert_eq!(admin.send(mended.json(&named("three"))).await.status, 201);
+    }
+
     async fn a_new_agent_is_answered_whole(server: TestServer) {
         let admin = server.admin().await;
 

@@ -3,6 +3,7 @@
 //! Time stands still and ids count, so that whole answers can be compared. A test is written once
 //! and run on each database by [`on_both!`].
 #![expect(clippy::panic, clippy::unwrap_used, reason = "a test should fail loudly")]
+#![expect(clippy::too_many_lines, reason = "whole answers are long")]
 
 #[macro_use]
 mod harness;

@@ -20,8 +20,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::http::IdempotencyKey;
 use crate::http::Located;
 use crate::http::Problem;
+use crate::http::once::Answers;
+use crate::http::once::once;
 use crate::oauth::OAuthFailure;
 use crate::oauth::caller::Caller;
 use crate::oauth::keys;
@@ -101,18 +104,25 @@ async fn register_client(
 ) -> Result<Response, OAuthFailure> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, &app.config.limits).await?;
+    let key = match IdempotencyKey::of(&parts, &body) {
+        Ok(key) => key,
+        Err(problem) => return Ok(problem.into_response()),
+    };
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let metadata = ClientMetadata::read(content_type, &body, Registrar::Admin)?;
     let is_original = metadata.server_id.is_some();
     let row = (app.ids.next(), app.clock.now());
-    let registered = register(&app.db, &app.clients, &caller, metadata, row).await?;
-    let headers = [
-        (header::LOCATION, registered.registration.location()),
-        (header::CACHE_CONTROL, "no-store".to_owned()),
-        (header::PRAGMA, "no-cache".to_owned()),
-    ];
-    let information = ClientInformation::of(registered, is_original);
-    Ok((StatusCode::CREATED, headers, Json(information)).into_response())
+    let answer = once(&app, caller.owner(), key, Answers::Secret, async {
+        let registered = register(&app.db, &app.clients, &caller, metadata, row).await?;
+        let headers = [
+            (header::LOCATION, registered.registration.location()),
+            (header::CACHE_CONTROL, "no-store".to_owned()),
+            (header::PRAGMA, "no-cache".to_owned()),
+        ];
+        let information = ClientInformation::of(registered, is_original);
+        Ok::<_, OAuthFailure>((StatusCode::CREATED, headers, Json(information)))
+    });
+    Ok(answer.await)
 }
 
 impl ClientInformation {

@@ -8,7 +8,6 @@ use axum::response::IntoResponse;
 use axum::response::Response;
 use engine::RunErrorKind;
 use http::HeaderMap;
-use http::HeaderName;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
@@ -22,6 +21,7 @@ use crate::http::Invalid;
 use crate::http::Keyed;
 use crate::http::Path;
 use crate::http::Problem;
+use crate::http::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::scopes::AgentExecute;
@@ -87,8 +87,7 @@ pub async fn execute_agent(
         headers.insert(header::LOCATION, location);
     }
     if begun.replayed {
-        let name = HeaderName::from_static("idempotency-replayed");
-        headers.insert(name, HeaderValue::from_static("true"));
+        headers.insert(once::REPLAYED, HeaderValue::from_static("true"));
     }
     Ok(answer)
 }
@@ -158,12 +157,8 @@ impl From<ExecuteError> for Problem {
     fn from(error: ExecuteError) -> Self {
         match error {
             ExecuteError::Invalid(wrong) => Self::invalid(wrong),
-            ExecuteError::KeyReused => {
-                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency-key-reused", error)
-            }
-            ExecuteError::Journal(JournalError::KeyTaken) => {
-                Self::conflict("idempotency-in-progress", error)
-            }
+            ExecuteError::KeyReused => once::reused(),
+            ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
             ExecuteError::Journal(JournalError::Stopping) => {
                 Self::unavailable(Duration::from_secs(1))
             }
