@@ -7,7 +7,7 @@ use llm::ModelError;
 /// How often and how soon a model is asked again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct RetryPolicy {
-    /// Calls of one turn, over all its models.
+    /// Calls of one turn for each of its models.
     pub max_attempts: u32,
     /// Before the second attempt; doubled for each further one.
     pub first_delay: Duration,

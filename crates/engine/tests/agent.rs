@@ -170,6 +170,18 @@ fn a_busy_model_is_asked_again_and_then_the_next_of_the_list() {
 }
 
 #[test]
+fn a_model_that_is_named_twice_is_tried_twice_at_most() {
+    let failures = vec![Err(error(false)), Err(error(false)), Err(error(false))];
+    let mut script = Script::new(failures);
+    script.models = vec!["test/one".to_owned(), "test/two".to_owned(), "test/one".to_owned()];
+
+    let log = script.run();
+
+    let asked = log.iter().filter(|it| it.name() == "model.started").count();
+    assert_eq!(asked, 3);
+}
+
+#[test]
 fn a_failure_after_visible_text_is_not_repeated() {
     let cut = ModelError { partial: Some(Box::new(assistant("Half"))), ..error(true) };
     let script = Script::new(vec![Err(cut)]);

@@ -86,6 +86,7 @@ impl App {
             ids: ids.clone(),
             tasks: tasks.clone(),
             agents: agents.clone(),
+            clients: Arc::clone(&clients),
             models,
             tools,
         };

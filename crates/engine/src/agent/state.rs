@@ -174,9 +174,9 @@ impl State {
         self.failures += 1;
         if failed.next_model.as_ref() != Some(&failed.model) {
             self.failures = 0;
-            let next =
-                spec.models.iter().position(|model| Some(model) == failed.next_model.as_ref());
-            self.model = next.unwrap_or(self.model);
+            let mut later = spec.models.iter().enumerate().skip(self.model + 1);
+            let next = later.find(|(_, model)| Some(*model) == failed.next_model.as_ref());
+            self.model = next.map_or(self.model, |(index, _)| index);
         }
         self.phase = Phase::ModelDue { wait: Duration::from_millis(retry_in) };
     }
@@ -261,7 +261,11 @@ impl Call {
                 arguments: self.arguments.clone(),
                 arguments_hash: arguments_hash(&self.arguments),
                 effect_id: effect_id(run_id, &self.id),
-                effect: found.map_or(Effect::Read, |it| it.effect),
+                // A call that is refused is not made, and so has no effect.
+                effect: match (found, &refused) {
+                    (Some(tool), None) => tool.effect,
+                    _ => Effect::Read,
+                },
                 attempt: self.attempts + 1,
             },
             refused: refused.map(|(kind, message)| ToolError { kind, message }),

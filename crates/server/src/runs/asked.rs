@@ -167,6 +167,7 @@ impl Execute {
             ("/thread_id", self.thread_id.is_some()),
             ("/output_schema", self.output_schema.is_some()),
             ("/webhook", self.webhook.is_some()),
+            ("/limits/max_cost_usd", self.limits.max_cost_usd.is_some()),
         ];
         for (pointer, _) in given.into_iter().filter(|(_, given)| *given) {
             let detail = "this release cannot do it; leave it out";

@@ -4,11 +4,12 @@ use super::Record;
 use super::Run;
 use super::RunsError;
 use super::Status;
-use super::journal::Signal;
 use super::live::Cancel;
-use super::recover;
 use super::service::Runs;
 use super::store;
+use super::take_up::Found;
+use super::take_up::Permit;
+use super::take_up::take_up;
 
 /// Leaves the order where the run's owner finds it, and returns the run as it is now.
 ///
@@ -24,17 +25,15 @@ pub async fn cancel(
         return Ok(run);
     }
     let run_id = run.summary.id;
-    let signal = Signal { tenant: tenant.clone(), run_id, id: runs.ids.next() };
-    let cancel = Cancel { signal: signal.id, by, reason };
+    let cancel = Cancel { by, reason };
     let now = runs.clock.now();
-    runs.db.write(async |tx| store::insert_signal(tx, &signal, &cancel, now).await).await?;
+    let left =
+        runs.db.write(async |tx| store::insert_signal(tx, &tenant, run_id, &cancel, now).await);
+    left.await?;
     match runs.live(run_id) {
         Some(live) => live.cancel(cancel),
         None if run.summary.status == Status::Queued => {
-            recover::take_up(runs, &tenant, run_id, None, None).await?;
-            if let Some(live) = runs.live(run_id) {
-                live.cancel(cancel);
-            }
+            take_up(runs, &Found { tenant, run_id, owner: None }, Permit::NotNeeded).await?;
         }
         // Its owner looks for signals.
         None => {}

@@ -29,6 +29,7 @@ use llm::Chunk;
 use llm::ErrorKind;
 use llm::ModelError;
 use metrics::counter;
+use tokio::sync::oneshot;
 use tracing::error;
 use tracing::info;
 
@@ -36,6 +37,7 @@ use super::Record;
 use super::Run;
 use super::journal::Change;
 use super::journal::JournalError;
+use super::journal::NewRun;
 use super::journal::Signal;
 use super::live::Cancel;
 use super::live::End;
@@ -61,6 +63,10 @@ pub struct Driver {
     first: Option<Event>,
     /// Set when the run cannot be executed.
     unusable: Option<RunError>,
+    /// Whether the first event must be stored before anything is done.
+    first_alone: bool,
+    /// Learns why the run could not be begun.
+    beginner: Option<oneshot::Sender<JournalError>>,
 }
 
 /// Why the owner stops before the end of its run.
@@ -91,22 +97,40 @@ enum Heard {
 impl Driver {
     /// The owner of a run whose state is `agent`.
     pub fn new(runs: Runs, record: Record, agent: Agent, log: Log, live: Arc<Live>) -> Self {
-        Self { runs, record, agent, log, live, late: false, first: None, unusable: None }
+        Self {
+            runs,
+            record,
+            agent,
+            log,
+            live,
+            late: false,
+            first: None,
+            unusable: None,
+            first_alone: false,
+            beginner: None,
+        }
     }
 
     pub fn live(&self) -> &Arc<Live> {
         &self.live
     }
 
-    /// The row that the first entry inserts.
-    pub fn log(&mut self) -> &mut Log {
-        &mut self.log
-    }
-
     /// Begins with recording `first`, and ends the run at once if it is `unusable`.
     pub fn begin_with(&mut self, first: Event, unusable: Option<RunError>) {
         self.first = Some(first);
         self.unusable = unusable;
+    }
+
+    /// The same for a run that is new: its row goes in with its first event. What is returned tells
+    /// why it could not, if the run is let go before that.
+    pub fn begin_new(&mut self, run: NewRun, first: Event) -> oneshot::Receiver<JournalError> {
+        // The model may only be asked once it is sure that the key was free.
+        self.first_alone = run.key.is_some();
+        self.log.begin(run);
+        self.first = Some(first);
+        let (beginner, failure) = oneshot::channel();
+        self.beginner = Some(beginner);
+        failure
     }
 
     /// Takes all steps, and says how this process's part in the run ended.
@@ -129,6 +153,12 @@ impl Driver {
                 info!(run.id = %run_id, released = released.is_ok(), "run handed over");
                 End::LetGo
             }
+            Err(Stop::Journal(cause)) if self.live.state().last_seq == 0 => {
+                if let Some(beginner) = self.beginner {
+                    let _ = beginner.send(cause);
+                }
+                End::LetGo
+            }
             Err(Stop::Journal(JournalError::Fenced)) => {
                 info!(run.id = %run_id, "run let go: another process has taken it up");
                 End::LetGo
@@ -141,14 +171,14 @@ impl Driver {
     }
 
     /// Records an event: applies it, and adds it to the next entry of the journal.
-    pub fn record(&mut self, event: impl Into<Event>) -> Result<(), Stop> {
+    fn record(&mut self, event: impl Into<Event>) -> Result<(), Stop> {
         let (event, at) = (event.into(), self.runs.clock.now());
         self.agent.apply(&event, at.time());
         Ok(self.log.push(&event, at)?)
     }
 
     /// Stores what was recorded, and lets readers see it.
-    pub async fn store(&mut self) -> Result<(), Stop> {
+    async fn store(&mut self) -> Result<(), Stop> {
         let shown = self.log.store().await?;
         if !shown.is_empty() {
             self.live.show(shown, None);
@@ -159,6 +189,9 @@ impl Driver {
     async fn run(&mut self) -> Result<Arc<Run>, Stop> {
         if let Some(first) = self.first.take() {
             self.record(first)?;
+        }
+        if self.first_alone {
+            self.store().await?;
         }
         if let Some(error) = self.unusable.take() {
             let (status, usage) = (Outcome::Failed, self.agent.usage());
@@ -244,6 +277,7 @@ impl Driver {
         let heard = loop {
             tokio::select! {
                 biased;
+                interruption = &mut interruption => break Heard::Interrupted(interruption),
                 shown = &mut stored, if early.is_some() => self.live.show(shown?, early.take()),
                 chunk = stream.next() => match chunk {
                     Some(Ok(Chunk::Delta(delta))) => match &mut early {
@@ -254,7 +288,6 @@ impl Driver {
                     Some(Err(error)) => break Heard::Error(error),
                     None => break Heard::Error(without_end()),
                 },
-                interruption = &mut interruption => break Heard::Interrupted(interruption),
             }
         };
         if early.is_some() {
@@ -356,9 +389,9 @@ impl Driver {
                 self.late = true;
                 Ok(())
             }
-            Interruption::Canceled(Cancel { signal, by, reason }) => {
+            Interruption::Canceled(Cancel { by, reason }) => {
                 let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
-                self.log.take(Signal { tenant, run_id, id: signal });
+                self.log.take(Signal { tenant, run_id });
                 self.record(CancelRequested { by, reason })
             }
         }

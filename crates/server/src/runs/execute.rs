@@ -18,7 +18,6 @@ use super::Trigger;
 use super::asked::Asked;
 use super::asked::Execute;
 use super::driver::Driver;
-use super::driver::Stop;
 use super::journal::Entry;
 use super::journal::JournalError;
 use super::journal::NewKey;
@@ -55,7 +54,7 @@ pub enum ExecuteError {
     Runs(#[from] RunsError),
 }
 
-/// Begins a run of `agent` for `caller`.
+/// Begins a run of `agent` for `caller`; [`replay`] has found none with the same `key`.
 ///
 /// When this returns, the run is stored: nothing can lose it any more, and no connection's end ends
 /// it. It is executed at once if there is room, else it is in the queue.
@@ -66,11 +65,6 @@ pub async fn execute(
     body: Execute,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
-    if let Some(key) = &key
-        && let Some(begun) = replay(runs, caller, key).await?
-    {
-        return Ok(begun);
-    }
     let content = &agent.content;
     let metadata = body.metadata.clone();
     let (asked, limits) =
@@ -98,11 +92,12 @@ async fn begin(
     execution: Execution,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
-    let Some(permit) = runs.permit() else {
+    let Some(permit) = runs.permit_for_new() else {
         let run = record.run.clone();
         let begin = NewRun { record, worker: None, key };
         let entry = Entry { begin: Some(Box::new(begin)), ..Entry::default() };
         runs.journal().commit(entry).await?;
+        runs.note_backlog(1);
         return Ok(Begun { run, live: None, replayed: false });
     };
     let summary = &mut record.run.summary;
@@ -112,22 +107,15 @@ async fn begin(
     let live = runs.enter(summary.id, 0);
     let log = Log::new(record.tenant.clone(), Arc::clone(&live), runs.journal().clone(), 0);
     let run = record.run.clone();
-    let keyed = key.is_some();
-    let started = started(&record);
+    let first = started(&record);
     let new = NewRun { record: record.clone(), worker: Some(runs.worker()), key };
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
-    driver.log().begin(new);
-    let stored = async {
-        driver.record(started)?;
-        // The model may only be asked once it is sure that the key was free.
-        if keyed { driver.store().await } else { Ok(()) }
-    };
-    if let Err(stop) = stored.await {
-        runs.leave(&live);
-        return Err(stop.into());
-    }
+    let failure = driver.begin_new(new, first.into());
+    // From here on the run goes its way, whether somebody waits for it or not.
     runs.spawn(driver, Some(permit));
-    live.stored(1).await.map_err(|_| JournalError::Stopping)?;
+    if live.stored(1).await.is_err() {
+        return Err(failure.await.unwrap_or(JournalError::Stopping).into());
+    }
     Ok(Begun { run, live: Some(live), replayed: false })
 }
 
@@ -145,7 +133,7 @@ pub fn started(record: &Record) -> RunStarted {
 }
 
 /// The run that `key` began, if it was used before.
-async fn replay(
+pub async fn replay(
     runs: &Runs,
     caller: &Principal,
     key: &NewKey,
@@ -206,14 +194,5 @@ fn record(runs: &Runs, caller: &Principal, agent: &Agent, asked: Asked, limits: 
         run: Run { summary, input: asked.input.clone(), output: None },
         asked,
         scopes: caller.scopes.clone(),
-    }
-}
-
-impl From<Stop> for ExecuteError {
-    fn from(stop: Stop) -> Self {
-        match stop {
-            Stop::Journal(error) => Self::Journal(error),
-            Stop::HandOver => Self::Journal(JournalError::Stopping),
-        }
     }
 }

@@ -32,7 +32,7 @@ pub struct Entry {
     pub values: Vec<LargeValue>,
     /// How the run's row changes with the last of these events.
     pub change: Option<Box<Change>>,
-    /// A signal that these events answer.
+    /// The run whose signals these events answer.
     pub taken: Option<Signal>,
 }
 
@@ -70,12 +70,11 @@ pub struct Change {
     pub record: Record,
 }
 
-/// A row of `run_signals`.
+/// Whose rows of `run_signals` are meant.
 #[derive(Debug, Clone)]
 pub struct Signal {
     pub tenant: TenantId,
     pub run_id: Id,
-    pub id: Id,
 }
 
 /// Why an entry was not stored. None of it was.

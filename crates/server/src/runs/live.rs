@@ -62,8 +62,6 @@ pub enum End {
 /// An order to end a run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Cancel {
-    /// The row in `run_signals` that the recorded event takes away.
-    pub signal: Id,
     pub by: String,
     pub reason: Option<String>,
 }

@@ -20,6 +20,7 @@ pub mod routes;
 mod service;
 mod store;
 mod stream;
+mod take_up;
 mod text;
 mod tool;
 mod values;

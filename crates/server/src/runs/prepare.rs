@@ -55,7 +55,15 @@ fn models(runs: &Runs, agent: &Agent) -> Vec<String> {
         Err(_) => name.to_owned(),
     };
     match &agent.content.model {
-        Some(names) => names.iter().map(full).collect(),
+        Some(names) => {
+            let mut models: Vec<String> = Vec::new();
+            for model in names.iter().map(full) {
+                if !models.contains(&model) {
+                    models.push(model);
+                }
+            }
+            models
+        }
         None => vec![full(runs.models.default_name())],
     }
 }

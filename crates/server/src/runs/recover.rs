@@ -6,31 +6,20 @@
 //! next event has been written by somebody else, and lets go.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::error::Error;
 use std::time::Duration;
-use std::time::Instant;
 
-use engine::Event;
-use engine::ResumeReason;
-use engine::RunError;
-use engine::RunErrorKind;
-use engine::RunResumed;
 use serde::de::Error as _;
-use tokio::sync::OwnedSemaphorePermit;
+use tokio_util::sync::CancellationToken;
 use tracing::error;
-use tracing::info;
 use tracing::warn;
 
-use super::Record;
 use super::RunsError;
-use super::Status;
-use super::driver::Driver;
-use super::execute;
-use super::log;
-use super::log::Log;
-use super::prepare;
 use super::service::Runs;
 use super::store;
+use super::take_up::Found;
+use super::take_up::Permit;
+use super::take_up::take_up;
 use crate::db::At;
 use crate::db::Dialect;
 use crate::db::Id;
@@ -40,12 +29,11 @@ use crate::db::TenantId;
 const ROUND: Duration = Duration::from_millis(250);
 /// How often its heart beats.
 const BEAT: Duration = Duration::from_secs(1);
-/// After so long without a beat, a process is gone.
-const SILENCE: Duration = Duration::from_secs(5);
+/// After so many looks without a beat, a process is gone. Only looks count, not time: a database that
+/// nobody reached tells nothing of anybody.
+const SILENCE: u32 = 5;
 /// How often a process looks whether it owns a run that it does not execute.
 const STRAYS: Duration = Duration::from_secs(5);
-/// Events that are read at once.
-const PAGE: u32 = 200;
 /// How often old rows are taken away.
 const TIDY: Duration = Duration::from_mins(10);
 /// How long an idempotency key is remembered.
@@ -57,50 +45,53 @@ const KEYS_KEPT: Duration = Duration::from_hours(24);
 pub async fn start(runs: &Runs) -> Result<(), sqlx::Error> {
     let (now, worker) = (runs.clock.now(), runs.worker());
     let embedded = runs.db.dialect() == Dialect::Sqlite;
-    runs.db
-        .write(async |tx| {
-            if embedded {
-                // Nobody else can have this file: all others are gone.
-                for (other, _) in store::beats(tx).await? {
-                    store::delete_worker(tx, other).await?;
-                }
+    let entered = runs.db.write(async |tx| {
+        if embedded {
+            // Nobody else can have this file: all others are gone.
+            for (other, _) in store::beats(tx).await? {
+                store::delete_worker(tx, other).await?;
             }
-            store::beat(tx, worker, now).await
-        })
-        .await?;
+        }
+        store::beat(tx, worker, now).await
+    });
+    entered.await?;
+    // The heart beats, and orders are taken, as long as there is a run, also while the server stops.
     if !embedded {
-        runs.tasks.spawn(keep_beating(runs.clone()));
+        runs.tasks.spawn_for_all(keep_beating(runs.clone()));
     }
+    runs.tasks.spawn_for_all(keep_obeying(runs.clone()));
     runs.tasks.spawn(keep_working(runs.clone()));
     runs.tasks.spawn(keep_looking_after(runs.clone()));
     runs.tasks.spawn(keep_tidy(runs.clone()));
     Ok(())
 }
 
-/// Takes this process out. All its runs must have ended or been let go.
+/// Stops the heart, and takes this process out: whatever run it still has is for others now.
 pub async fn stop(runs: &Runs) -> Result<(), sqlx::Error> {
+    runs.heart().cancel();
     let worker = runs.worker();
     runs.db.write(async |tx| store::delete_worker(tx, worker).await).await
 }
 
-/// Lets the heart beat, and takes out those whose heart stands still.
 async fn keep_beating(runs: Runs) {
     let mut seen = HashMap::new();
-    while pause(&runs, BEAT).await {
+    while pause(runs.heart(), BEAT).await {
         report(beat(&runs, &mut seen).await);
     }
 }
 
-async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, Instant)>) -> Result<(), sqlx::Error> {
+/// Lets the heart beat, and takes out those whose heart stands still. `seen` has the last beat of each,
+/// and how often it was the same.
+async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, u32)>) -> Result<(), sqlx::Error> {
     let (now, worker) = (runs.clock.now(), runs.worker());
     runs.db.write_behind(async |tx| store::beat(tx, worker, now).await).await?;
     let beats = runs.db.read(async |conn| store::beats(conn).await).await?;
     seen.retain(|id, _| beats.iter().any(|(other, _)| other == id));
     for (id, beat) in beats.into_iter().filter(|(id, _)| *id != worker) {
-        let last = seen.entry(id).or_insert_with(|| (beat, Instant::now()));
-        if last.0 != beat {
-            *last = (beat, Instant::now());
-        } else if last.1.elapsed() > SILENCE {
+        let (last, looks) = seen.entry(id).or_insert((beat, 0));
+        *looks = if *last == beat { *looks + 1 } else { 0 };
+        *last = beat;
+        if *looks > SILENCE {
             warn!(worker.id = %id, "a process is gone: its runs are taken up");
             runs.db.write_behind(async |tx| store::delete_worker(tx, id).await).await?;
         }
@@ -108,37 +99,49 @@ async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, Instant)>) -> Result<(),
     Ok(())
 }
 
-async fn keep_working(runs: Runs) {
-    while pause(&runs, ROUND).await {
-        report(work(&runs).await);
+async fn keep_obeying(runs: Runs) {
+    while pause(runs.heart(), ROUND).await {
+        report(obey(&runs).await);
     }
 }
 
-/// Looks for orders to the runs of this process, and for runs that have no owner.
-async fn work(runs: &Runs) -> Result<(), RunsError> {
-    let signals = runs.db.read(async |conn| store::signals(conn).await).await?;
+/// Brings orders that others left to the runs of this process.
+async fn obey(runs: &Runs) -> Result<(), RunsError> {
+    let worker = runs.worker();
+    let signals = runs.db.read(async |conn| store::signals(conn, worker).await).await?;
     for signal in signals {
         if let Some(live) = runs.live(signal.run_id) {
-            live.cancel(signal.read()?);
+            match signal.read() {
+                Ok(cancel) => live.cancel(cancel),
+                Err(cause) => failed(live.run_id, &cause),
+            }
         }
-    }
-    let orphans = runs.db.read(async |conn| store::orphans(conn).await).await?;
-    for (tenant, id, owner) in orphans {
-        let Some(permit) = runs.permit() else { break };
-        take_up(runs, &tenant_of(tenant)?, id, owner, Some(permit)).await?;
-    }
-    let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).min(50);
-    let now = runs.clock.now();
-    let queued = runs.db.read(async |conn| store::queued(conn, now, free).await).await?;
-    for (tenant, id) in queued {
-        let Some(permit) = runs.permit() else { break };
-        take_up(runs, &tenant_of(tenant)?, id, None, Some(permit)).await?;
     }
     Ok(())
 }
 
+async fn keep_working(runs: Runs) {
+    while pause(runs.tasks.stopping(), ROUND).await {
+        report(work(&runs).await);
+    }
+}
+
+/// Takes up runs whose owner is gone, and then those of the queue.
+async fn work(runs: &Runs) -> Result<(), RunsError> {
+    let orphans = runs.db.read(async |conn| store::orphans(conn).await).await?;
+    take_up_all(runs, orphans.into_iter()).await;
+    let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
+    let now = runs.clock.now();
+    let queued = runs.db.read(async |conn| store::queued(conn, now, free).await).await?;
+    let waiting = queued.len();
+    let begun = take_up_all(runs, queued.into_iter().map(|(tenant, id)| (tenant, id, None))).await;
+    // New ones go behind those that wait.
+    runs.note_backlog(waiting - begun);
+    Ok(())
+}
+
 async fn keep_looking_after(runs: Runs) {
-    while pause(&runs, STRAYS).await {
+    while pause(runs.tasks.stopping(), STRAYS).await {
         report(look_after(&runs).await);
     }
 }
@@ -147,107 +150,58 @@ async fn keep_looking_after(runs: Runs) {
 async fn look_after(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
     let owned = runs.db.read(async |conn| store::owned(conn, worker).await).await?;
-    for (tenant, id) in owned {
-        if runs.live(id).is_none()
-            && let Some(permit) = runs.permit()
-        {
-            take_up(runs, &tenant_of(tenant)?, id, Some(worker), Some(permit)).await?;
+    let strays = owned.into_iter().filter(|(_, id)| runs.live(*id).is_none());
+    take_up_all(runs, strays.map(|(tenant, id)| (tenant, id, Some(worker)))).await;
+    Ok(())
+}
+
+/// Takes up as many as there is room for, and says how many were tried. A run that cannot be taken
+/// up keeps nobody else waiting.
+async fn take_up_all(
+    runs: &Runs,
+    found: impl Iterator<Item = (String, Id, Option<Id>)> + Send,
+) -> usize {
+    let mut tried = 0;
+    for (tenant, run_id, owner) in found {
+        let Some(permit) = runs.permit() else { break };
+        tried += 1;
+        let taken = match TenantId::try_from(tenant) {
+            Ok(tenant) => {
+                take_up(runs, &Found { tenant, run_id, owner }, Permit::Held(permit)).await
+            }
+            Err(error) => Err(serde_json::Error::custom(error).into()),
+        };
+        if let Err(cause) = taken {
+            failed(run_id, &cause);
         }
     }
-    Ok(())
+    tried
 }
 
 async fn keep_tidy(runs: Runs) {
-    while pause(&runs, TIDY).await {
-        let age = At::new(runs.clock.now().time() - KEYS_KEPT);
-        let tidied = runs.db.write_behind(async |tx| {
-            store::delete_old_keys(tx, age).await?;
-            store::delete_late_signals(tx).await
-        });
-        report(tidied.await);
+    while pause(runs.tasks.stopping(), TIDY).await {
+        report(tidy(&runs).await);
     }
 }
 
-/// Waits; `false`, at once, when the server stops.
-async fn pause(runs: &Runs, pause: Duration) -> bool {
-    tokio::time::timeout(pause, runs.tasks.stopping().cancelled()).await.is_err()
+async fn tidy(runs: &Runs) -> Result<(), sqlx::Error> {
+    let age = At::new(runs.clock.now().time() - KEYS_KEPT);
+    while runs.db.write_behind(async |tx| store::delete_old_keys(tx, age).await).await? > 0 {}
+    runs.db.write_behind(async |tx| store::delete_late_signals(tx).await).await
+}
+
+/// Waits; `false`, at once, when there is an end to it.
+async fn pause(end: &CancellationToken, pause: Duration) -> bool {
+    tokio::time::timeout(pause, end.cancelled()).await.is_err()
 }
 
 /// Logs a fault; the next round comes.
-fn report<E: std::error::Error + 'static>(round: Result<(), E>) {
+fn report<E: Error + 'static>(round: Result<(), E>) {
     if let Err(cause) = round {
-        error!(error = &cause as &dyn std::error::Error, "work on runs must wait");
+        error!(error = &cause as &dyn Error, "work on runs must wait");
     }
 }
 
-/// Makes this process the owner of a run that belongs to `owner`, and goes on with it.
-///
-/// Does nothing if somebody else was faster, or if the run is over.
-pub async fn take_up(
-    runs: &Runs,
-    tenant: &TenantId,
-    run_id: Id,
-    owner: Option<Id>,
-    permit: Option<OwnedSemaphorePermit>,
-) -> Result<(), RunsError> {
-    let worker = runs.worker();
-    let claimed =
-        runs.db.write(async |tx| store::claim(tx, tenant, run_id, owner, worker).await).await?;
-    let Some(mut record) = claimed else { return Ok(()) };
-    info!(run.id = %run_id, run.attempt = record.run.summary.attempt, "run taken up");
-    let events = read_log(runs, tenant, run_id).await?;
-    let last_seq = events.last().map_or(0, |(seq, ..)| *seq);
-    let began = events.first().map_or_else(|| runs.clock.now(), |(_, at, _)| *at);
-    record.run.summary.started_at = Some(began);
-    record.run.summary.status = Status::Running;
-    let (mut execution, unusable) = match prepare::execution(runs, &record).await? {
-        Ok(execution) => (execution, None),
-        Err(message) => (prepare::nothing(&record), Some(message)),
-    };
-    for (_, at, event) in &events {
-        execution.apply(event, at.time());
-    }
-    let live = runs.enter(run_id, last_seq);
-    let log = Log::new(tenant.clone(), Arc::clone(&live), runs.journal().clone(), last_seq);
-    let first = first_event(&record, events.is_empty());
-    let mut driver = Driver::new(runs.clone(), record, execution, log, live);
-    driver.begin_with(first, unusable.map(|it| RunError::new(RunErrorKind::Definition, it)));
-    runs.spawn(driver, permit);
-    Ok(())
-}
-
-/// What a new owner appends first: the log is his from then on.
-fn first_event(record: &Record, fresh: bool) -> Event {
-    if fresh {
-        return execute::started(record).into();
-    }
-    let attempt = record.run.summary.attempt;
-    RunResumed { attempt, reason: ResumeReason::Recovery }.into()
-}
-
-async fn read_log(
-    runs: &Runs,
-    tenant: &TenantId,
-    run_id: Id,
-) -> Result<Vec<(u64, At, Event)>, RunsError> {
-    let mut events: Vec<(u64, At, Event)> = Vec::new();
-    loop {
-        let after = events.last().map_or(0, |(seq, ..)| *seq);
-        let page = runs
-            .db
-            .read(async |conn| store::events(conn, tenant, run_id, after, PAGE).await)
-            .await?;
-        let last = page.len() < PAGE as usize;
-        for row in page {
-            let event = log::read_back(runs, tenant, run_id, &row).await?;
-            events.push((row.seq.cast_unsigned(), row.at, event));
-        }
-        if last {
-            return Ok(events);
-        }
-    }
-}
-
-fn tenant_of(name: String) -> Result<TenantId, RunsError> {
-    TenantId::try_from(name).map_err(|error| serde_json::Error::custom(error).into())
+fn failed(run_id: Id, cause: &(dyn Error + 'static)) {
+    error!(run.id = %run_id, error = cause, "a run cannot be taken up");
 }

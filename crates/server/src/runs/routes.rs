@@ -3,12 +3,14 @@
 mod events;
 mod execute;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use engine::RunKind;
 use http::StatusCode;
 use serde::Deserialize;
 use tokio::time::Instant;
@@ -24,6 +26,7 @@ use super::RunsError;
 use super::Status;
 use super::cancel;
 use super::live::End;
+use super::live::Live;
 use super::store;
 use super::store::Filter;
 use crate::app::App;
@@ -73,6 +76,8 @@ async fn list_runs(
         subject: (!caller.holds("admin.read")).then(|| caller.subject.to_string()),
         status: filter.status.map(|it| it.as_str().to_owned()),
         kind: filter.kind,
+        thread_id: filter.thread_id,
+        parent_run_id: filter.parent_run_id,
         definition: filter.definition,
         user: filter.user,
         created_after: filter.created_after,
@@ -81,7 +86,6 @@ async fn list_runs(
     };
     let (tenant, rows) = (&caller.tenant, paging.rows());
     let runs = app.db.read(async |conn| store::list(conn, tenant, &filter, rows).await).await?;
-    let runs = runs.into_iter().map(|record| record.run.summary).collect();
     Ok(paging.page(runs, |run: &RunSummary| run.id))
 }
 
@@ -91,8 +95,9 @@ async fn list_runs(
 #[into_params(parameter_in = Query)]
 struct RunFilter {
     status: Option<Status>,
-    /// `agent`, `workflow` or `tool`.
-    kind: Option<String>,
+    kind: Option<RunKind>,
+    thread_id: Option<Id>,
+    parent_run_id: Option<Id>,
     /// Id or name of what was executed.
     definition: Option<String>,
     /// The caller's own name for an end user.
@@ -129,7 +134,8 @@ async fn wait_for_run(
 ) -> Result<Response, Problem> {
     let run = find(&app, &caller, &id).await?.run;
     let patience = Duration::from_millis(asked.timeout_ms.unwrap_or(WAIT_MS).min(MAX_WAIT_MS));
-    let run = wait(&app, &caller, run, patience).await?;
+    let live = app.runs.live(run.summary.id);
+    let run = wait(&app, &caller, run, live, patience).await?;
     let status = if run.summary.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(run)).into_response())
 }
@@ -157,7 +163,7 @@ async fn cancel_run(
     Path(id): Path<String>,
     Body(asked): Body<CancelAsked>,
 ) -> Result<Response, Problem> {
-    let record = find(&app, &caller, &id).await?;
+    let record = find_for(&app, &caller, &id, Purpose::Cancelling).await?;
     let over = record.run.summary.status.is_final();
     let by = caller.subject.to_string();
     let run = cancel::cancel(&app.runs, record, by, asked.reason).await?;
@@ -175,6 +181,39 @@ struct CancelAsked {
 
 /// The run, if this caller may see it.
 async fn find(app: &App, caller: &Principal, id: &str) -> Result<Record, Problem> {
+    find_for(app, caller, id, Purpose::Reading).await
+}
+
+/// What a caller wants of a run; others' runs need more for it than his own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Purpose {
+    Reading,
+    Cancelling,
+}
+
+impl Purpose {
+    /// Whether `caller` may do it to `run`.
+    fn is_allowed(self, caller: &Principal, run: &RunSummary) -> bool {
+        let (own, all) = match self {
+            Self::Reading => ("run.read", "admin.read"),
+            Self::Cancelling => ("run.write", "admin.write"),
+        };
+        let begins = match run.kind {
+            RunKind::Agent => "agent.execute",
+            RunKind::Workflow => "workflow.execute",
+            RunKind::Tool => "tool.execute",
+        };
+        let is_own = run.subject == caller.subject.as_str();
+        caller.holds(all) || is_own && (caller.holds(own) || caller.holds(begins))
+    }
+}
+
+async fn find_for(
+    app: &App,
+    caller: &Principal,
+    id: &str,
+    purpose: Purpose,
+) -> Result<Record, Problem> {
     let not_found = || RunsError::NotFound(id.to_owned());
     let run_id: Id = id.parse().map_err(|_| not_found())?;
     let tenant = &caller.tenant;
@@ -189,20 +228,24 @@ async fn find(app: &App, caller: &Principal, id: &str) -> Result<Record, Problem
         }
         Ok::<_, RunsError>(Some(record))
     });
-    let visible = |record: &Record| {
-        caller.holds("admin.read") || record.run.summary.subject == caller.subject.to_string()
-    };
-    Ok(found.await?.filter(visible).ok_or_else(not_found)?)
+    let allowed = |record: &Record| purpose.is_allowed(caller, &record.run.summary);
+    Ok(found.await?.filter(allowed).ok_or_else(not_found)?)
 }
 
 /// Waits until the run has ended, at most for `patience`, and returns it as it is then.
-async fn wait(app: &App, caller: &Principal, run: Run, patience: Duration) -> Result<Run, Problem> {
+async fn wait(
+    app: &App,
+    caller: &Principal,
+    run: Run,
+    live: Option<Arc<Live>>,
+    patience: Duration,
+) -> Result<Run, Problem> {
     let id = run.summary.id;
     let deadline = Instant::now() + patience;
     let stopping = app.tasks.stopping().clone();
-    let mut run = run;
+    let (mut run, mut live) = (run, live);
     while !run.summary.status.is_final() {
-        if let Some(live) = app.runs.live(id) {
+        if let Some(live) = live.take().or_else(|| app.runs.live(id)) {
             match tokio::time::timeout_at(deadline, live.ended()).await {
                 Ok(End::Finished(ended)) => return Ok((*ended).clone()),
                 Ok(End::LetGo) if !stopping.is_cancelled() => {}

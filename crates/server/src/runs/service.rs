@@ -1,9 +1,13 @@
 //! The handle of everything that executes: which runs this process has, and what they need.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::MutexGuard;
 use std::sync::PoisonError;
+use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering;
 
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
@@ -20,6 +24,7 @@ use crate::app::Ids;
 use crate::app::Tasks;
 use crate::db::Db;
 use crate::db::Id;
+use crate::oauth::Clients;
 use crate::tools::Tools;
 
 /// Executes runs in this process.
@@ -34,6 +39,7 @@ pub struct Services {
     pub ids: Ids,
     pub tasks: Tasks,
     pub agents: Agents,
+    pub clients: Arc<Clients>,
     pub models: Models,
     pub tools: Tools,
 }
@@ -47,8 +53,14 @@ struct Inner {
     worker: Id,
     /// Fires when runs must be let go, because the process ends.
     hand_over: CancellationToken,
+    /// Stops what must go on as long as this process has runs.
+    heart: CancellationToken,
     permits: Arc<Semaphore>,
+    /// Runs that are known to wait in the queue.
+    backlog: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
+    /// Runs that are being taken up.
+    reserved: Mutex<HashSet<Id>>,
 }
 
 impl std::ops::Deref for Runs {
@@ -66,8 +78,11 @@ impl Runs {
             journal: Journal::start(services.db.clone(), &services.tasks),
             worker: services.ids.next(),
             hand_over: CancellationToken::new(),
+            heart: CancellationToken::new(),
             permits: Arc::new(Semaphore::new(concurrency)),
+            backlog: AtomicUsize::new(0),
             live: Mutex::default(),
+            reserved: Mutex::default(),
             services,
         }))
     }
@@ -91,14 +106,26 @@ impl Runs {
         self.lock().get(&run_id).cloned()
     }
 
-    /// How many runs this process executes.
-    pub fn live_count(&self) -> usize {
-        self.lock().len()
-    }
-
     /// The right to execute one more run now.
     pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
         Arc::clone(&self.0.permits).try_acquire_owned().ok()
+    }
+
+    /// The same for a run that is new, and goes behind those that wait.
+    pub fn permit_for_new(&self) -> Option<OwnedSemaphorePermit> {
+        if self.0.backlog.load(Ordering::Relaxed) > 0 { None } else { self.permit() }
+    }
+
+    /// So many runs wait in the queue.
+    pub fn note_backlog(&self, waiting: usize) {
+        self.0.backlog.store(waiting, Ordering::Relaxed);
+    }
+
+    /// Keeps a run for whoever asks first, unless it is executed here already.
+    pub fn reserve(&self, run_id: Id) -> Option<Reserved> {
+        let is_free = self.lock_reserved().insert(run_id);
+        let reserved = is_free.then(|| Reserved { runs: self.clone(), run_id })?;
+        self.live(run_id).is_none().then_some(reserved)
     }
 
     /// How many more runs may be executed now.
@@ -111,6 +138,11 @@ impl Runs {
         let live = Arc::new(Live::new(run_id, last_seq));
         self.lock().insert(run_id, Arc::clone(&live));
         live
+    }
+
+    /// Fires when this process has no run any more.
+    pub fn heart(&self) -> &CancellationToken {
+        &self.0.heart
     }
 
     /// Readers no longer find the run here.
@@ -134,8 +166,25 @@ impl Runs {
         });
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<Id, Arc<Live>>> {
+    fn lock_reserved(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.0.reserved.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<Id, Arc<Live>>> {
         self.0.live.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A run that is being taken up here, and by nobody else in this process.
+#[derive(Debug)]
+pub struct Reserved {
+    runs: Runs,
+    run_id: Id,
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        self.runs.lock_reserved().remove(&self.run_id);
     }
 }
 

@@ -4,12 +4,16 @@ mod append;
 mod row;
 
 pub use append::append;
+use engine::RunKind;
 use row::RunRow;
+use row::SummaryRow;
 use row::run_columns;
+use row::summary_columns;
 
 use super::Record;
+use super::RunSummary;
 use super::RunsError;
-use super::journal::Signal;
+use super::Status;
 use super::live::Cancel;
 use crate::db::At;
 use crate::db::Conn;
@@ -31,7 +35,6 @@ pub struct StoredEvent {
 #[derive(Debug, sqlx::FromRow)]
 pub struct SignalRow {
     pub run_id: Id,
-    id: Id,
     data: String,
 }
 
@@ -41,7 +44,9 @@ pub struct Filter {
     /// `None`: all of the tenant.
     pub subject: Option<String>,
     pub status: Option<String>,
-    pub kind: Option<String>,
+    pub kind: Option<RunKind>,
+    pub thread_id: Option<Id>,
+    pub parent_run_id: Option<Id>,
     /// Name or id of the definition.
     pub definition: Option<String>,
     pub user: Option<String>,
@@ -73,10 +78,10 @@ pub async fn list(
     tenant: &TenantId,
     filter: &Filter,
     limit: i64,
-) -> Result<Vec<Record>, RunsError> {
-    let rows: Vec<RunRow> = on!(conn, c => {
+) -> Result<Vec<RunSummary>, RunsError> {
+    let rows: Vec<SummaryRow> = on!(conn, c => {
         let mut query = sqlx::QueryBuilder::new(
-            concat!("SELECT ", run_columns!(), " FROM runs WHERE tenant_id = "),
+            concat!("SELECT ", summary_columns!(), " FROM runs WHERE tenant_id = "),
         );
         query.push_bind(tenant.as_str());
         if let Some(subject) = &filter.subject {
@@ -85,8 +90,14 @@ pub async fn list(
         if let Some(status) = &filter.status {
             query.push(" AND status = ").push_bind(status);
         }
-        if let Some(kind) = &filter.kind {
-            query.push(" AND kind = ").push_bind(kind);
+        if let Some(kind) = filter.kind {
+            query.push(" AND kind = ").push_bind(row::kind(kind));
+        }
+        if let Some(thread) = filter.thread_id {
+            query.push(" AND thread_id = ").push_bind(thread);
+        }
+        if let Some(parent) = filter.parent_run_id {
+            query.push(" AND parent_run_id = ").push_bind(parent);
         }
         if let Some(definition) = &filter.definition {
             query.push(" AND (lower(definition_name) = lower(").push_bind(definition);
@@ -107,7 +118,23 @@ pub async fn list(
         query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(c).await
     })?;
-    rows.into_iter().map(RunRow::read).collect()
+    rows.into_iter().map(SummaryRow::read).collect()
+}
+
+/// Where a run stands.
+pub async fn status(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Option<Status>, RunsError> {
+    let status: Option<String> = on!(conn, c => sqlx::query_scalar(
+            "SELECT status FROM runs WHERE tenant_id = $1 AND id = $2",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_optional(c)
+        .await)?;
+    status.as_deref().map(row::word).transpose()
 }
 
 /// At most `limit` events after number `after`, oldest first.
@@ -196,30 +223,34 @@ pub async fn keyed_run(
         .await)
 }
 
-/// Forgets the idempotency keys that were first used before `age`.
-pub async fn delete_old_keys(conn: &mut Conn<'_>, age: At) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query("DELETE FROM idempotency_keys WHERE created_at < $1")
+/// Forgets some of the idempotency keys that were first used before `age`, and says how many.
+pub async fn delete_old_keys(conn: &mut Conn<'_>, age: At) -> Result<u64, sqlx::Error> {
+    let done = on!(conn, c => sqlx::query(
+            "DELETE FROM idempotency_keys WHERE (tenant_id, client_id, key) IN
+             (SELECT tenant_id, client_id, key FROM idempotency_keys
+              WHERE created_at < $1 ORDER BY created_at LIMIT 200)",
+        )
         .bind(age)
         .execute(c)
         .await)?;
-    Ok(())
+    Ok(done.rows_affected())
 }
 
-/// Leaves an order to end a run; its owner takes it.
+/// Leaves an order to end a run; its owner takes it. The first order counts.
 pub async fn insert_signal(
     conn: &mut Conn<'_>,
-    signal: &Signal,
+    tenant: &TenantId,
+    run_id: Id,
     cancel: &Cancel,
     now: At,
 ) -> Result<(), RunsError> {
     let data = serde_json::to_string(&(&cancel.by, &cancel.reason))?;
     on!(conn, c => sqlx::query(
             "INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
-             VALUES ($1, $2, $3, 'cancel', $4, $5)",
+             VALUES ($1, $2, $2, 'cancel', $3, $4) ON CONFLICT (tenant_id, run_id, id) DO NOTHING",
         )
-        .bind(signal.tenant.as_str())
-        .bind(signal.run_id)
-        .bind(signal.id)
+        .bind(tenant.as_str())
+        .bind(run_id)
         .bind(data)
         .bind(now)
         .execute(c)
@@ -227,10 +258,30 @@ pub async fn insert_signal(
     Ok(())
 }
 
-/// Orders that wait for their runs' owners, oldest first.
-pub async fn signals(conn: &mut Conn<'_>) -> Result<Vec<SignalRow>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as("SELECT run_id, id, data FROM run_signals ORDER BY id LIMIT 200")
+/// Orders to runs that `worker` executes.
+pub async fn signals(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<SignalRow>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT run_signals.run_id, run_signals.data FROM run_signals JOIN runs
+             ON runs.tenant_id = run_signals.tenant_id AND runs.id = run_signals.run_id
+             WHERE runs.worker_id = $1 AND runs.status = 'running' LIMIT 200",
+        )
+        .bind(worker)
         .fetch_all(c)
+        .await)
+}
+
+/// The order to one run.
+pub async fn signal(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Option<SignalRow>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(
+            "SELECT run_id, data FROM run_signals WHERE tenant_id = $1 AND run_id = $2 LIMIT 1",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_optional(c)
         .await)
 }
 
@@ -317,16 +368,20 @@ pub async fn claim(
     run_id: Id,
     from: Option<Id>,
     worker: Id,
+    now: At,
 ) -> Result<Option<Record>, RunsError> {
     let row: Option<RunRow> = on!(conn, c => sqlx::query_as(concat!(
-            "UPDATE runs SET worker_id = $1, status = 'running', attempt = attempt + 1
+            "UPDATE runs SET worker_id = $1, status = 'running', attempt = attempt + 1,
+             started_at = coalesce(started_at, $5)
              WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'running')
-             AND worker_id IS NOT DISTINCT FROM $4 RETURNING ", run_columns!(),
+             AND worker_id IS NOT DISTINCT FROM $4 AND engine <= $6 RETURNING ", run_columns!(),
         ))
         .bind(worker)
         .bind(tenant.as_str())
         .bind(run_id)
         .bind(from)
+        .bind(now)
+        .bind(engine::ENGINE)
         .fetch_optional(c)
         .await)?;
     row.map(RunRow::read).transpose()
@@ -355,6 +410,6 @@ impl SignalRow {
     /// The order in it.
     pub fn read(self) -> Result<Cancel, serde_json::Error> {
         let (by, reason) = serde_json::from_str(&self.data)?;
-        Ok(Cancel { signal: self.id, by, reason })
+        Ok(Cancel { by, reason })
     }
 }

@@ -11,6 +11,7 @@ use bytes::Bytes;
 use tokio::sync::watch;
 
 use super::RunsError;
+use super::Status;
 use super::cursor::Cursor;
 use super::frame;
 use super::live::End;
@@ -67,6 +68,13 @@ enum Source {
     Stored,
 }
 
+impl Source {
+    fn of(live: Arc<Live>) -> Self {
+        let changes = live.changes();
+        Self::Live(live, changes)
+    }
+}
+
 /// What a look at the source gave.
 enum Look {
     Frames(Bytes),
@@ -82,7 +90,9 @@ impl Watcher {
     pub fn new(runs: Runs, tenant: TenantId, run_id: Id, cursor: Cursor, deltas: Deltas) -> Self {
         let spot = Spot::sought(cursor.points);
         let place = Place { seq: cursor.seq, spot, sought: cursor.points > 0, over: false };
-        Self { runs, tenant, run_id, deltas, place, source: Source::Stored }
+        // What is not in memory any more is looked for in the database.
+        let source = runs.live(run_id).map_or(Source::Stored, Source::of);
+        Self { runs, tenant, run_id, deltas, place, source }
     }
 
     /// The next frames, as soon as there are any; `None` after the end of the run.
@@ -152,8 +162,9 @@ impl Watcher {
             self.place = Place { seq: event.seq, ..Place::default() };
         }
         match &state.open {
-            Some(open) => self.show_text(open, frames),
-            None => Ok(()),
+            // It stands after the last event, which a reader of the database may know before we do.
+            Some(open) if self.place.seq == state.last_seq => self.show_text(open, frames),
+            _ => Ok(()),
         }
     }
 
@@ -168,14 +179,13 @@ impl Watcher {
             return self.read_stored(page).await;
         }
         if let Some(live) = live {
-            let changes = live.changes();
-            return Ok(self.look_elsewhere(Source::Live(live, changes)));
+            return Ok(self.look_elsewhere(Source::of(live)));
         }
         if self.place.over || self.runs.tasks.stopping().is_cancelled() {
             return Ok(Look::End);
         }
-        let run = self.runs.db.read(async |conn| store::find(conn, tenant, run_id).await).await?;
-        if run.is_none_or(|record| record.run.summary.status.is_final()) {
+        let status = self.runs.db.read(async |conn| store::status(conn, tenant, run_id).await);
+        if status.await?.is_none_or(Status::is_final) {
             // The last event may have been stored between the two readings: it is there now.
             self.place.over = true;
             return Ok(Look::Again);
@@ -184,14 +194,16 @@ impl Watcher {
     }
 
     async fn read_stored(&mut self, page: Vec<StoredEvent>) -> Result<Look, RunsError> {
-        let mut frames = Vec::new();
-        for event in page {
-            let text = match self.deltas {
-                Deltas::Shown => {
-                    log::text_of(&self.runs, &self.tenant, self.run_id, &event).await?
-                }
+        // What must be waited for comes first: a reader may be dropped there, and loses nothing.
+        let mut texts = Vec::with_capacity(page.len());
+        for event in &page {
+            texts.push(match self.deltas {
+                Deltas::Shown => log::text_of(&self.runs, &self.tenant, self.run_id, event).await?,
                 Deltas::LeftOut => None,
-            };
+            });
+        }
+        let mut frames = Vec::new();
+        for (event, text) in page.into_iter().zip(texts) {
             if let Some(text) = text {
                 self.show_text(&text, &mut frames)?;
             }

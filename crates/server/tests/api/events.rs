@@ -150,6 +150,10 @@ on_both! {
         assert_eq!(other.post(&format!("{path}/cancel"), json!({})).await.status, 404);
         assert_eq!(other.get("/runs").await.json()["data"], json!([]));
         assert_eq!(server.admin().await.get(&path).await.status, 200);
+        // Who sees all runs need not be able to end them.
+        let watcher = server.client("admin.read agent.execute").await;
+        assert_eq!(watcher.get(&path).await.status, 200);
+        assert_eq!(watcher.post(&format!("{path}/cancel"), json!({})).await.status, 404);
     }
 }
 

@@ -448,6 +448,45 @@ on_both! {
         assert_eq!(admin.post("/agents/nobody/execute", json!({"input": "Go"})).await.status, 404);
     }
 
+    async fn who_may_not_execute_an_agent_as_it_is_may_not_as_it_was(server: TestServer) {
+        server.agent("support").await;
+        let shop = server.client("agent.execute").await;
+        let tightened = json!({"scopes": ["agent.execute", "run.read"]});
+        server.admin().await.put("/agents/definitions/support", tightened).await;
+
+        let body = json!({"input": "Go", "version": 1});
+        let reply = shop.post("/agents/support/execute", body).await;
+
+        assert_eq!(reply.status, 403, "{}", reply.text);
+        assert!(server.model.requests().is_empty());
+    }
+
+    async fn a_repeated_key_is_answered_whatever_became_of_the_agent(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let execute = || {
+            let request = admin.request("POST", "/agents/support/execute");
+            admin.send(request.header("idempotency-key", "k").json(&json!({"input": "Go"})))
+        };
+        let first = execute().await;
+        admin.delete("/agents/definitions/support").await;
+
+        let again = execute().await;
+
+        assert_eq!((again.status, again.json()), (200, first.json()));
+    }
+
+    async fn a_failed_run_has_an_address_too(server: TestServer) {
+        server.agent("support").await;
+        server.model.reply(Reply::error(400, "no"));
+
+        let reply = server.admin().await.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.status, 502);
+        let path = format!("/runs/{}", reply.json()["run"]["id"].as_str().unwrap());
+        assert_eq!(reply.header("location"), Some(path.as_str()));
+    }
+
     async fn who_may_not_execute_is_told_what_he_lacks(server: TestServer) {
         server.agent("support").await;
         let reader = server.client("agent.read").await;

@@ -105,7 +105,7 @@ async fn a_run_whose_process_is_gone_goes_on_elsewhere_and_its_old_owner_lets_go
     gate.wait_reached().await;
     let (_replica, elsewhere) = server.replica().await;
 
-    // To everybody else the process is gone, though it only sleeps.
+    // To everybody else the process is gone, though it only sleeps: its heart has stopped.
     recover::stop(&server.app.runs).await.unwrap();
     let ended = elsewhere.get(&format!("{path}/wait")).await.json();
     gate.open();

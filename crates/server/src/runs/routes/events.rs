@@ -66,6 +66,8 @@ pub async fn list_events(
 pub struct EventsAsked {
     /// The id of the last event that is known already.
     after: Option<String>,
+    /// The same, as lists call it.
+    cursor: Option<String>,
     /// `false` leaves the growing text out of a stream.
     deltas: Option<bool>,
     /// Of a list, not of a stream; 50 if absent.
@@ -135,12 +137,14 @@ pub fn watcher(
 
 /// The place that the request names; `Last-Event-ID` wins, since `EventSource` repeats the URL.
 fn cursor(asked: &EventsAsked, headers: &HeaderMap, run: &RunSummary) -> Result<Cursor, Problem> {
-    let header = headers.get("last-event-id").map(|it| it.to_str().unwrap_or_default());
-    let (pointer, text) = match (header.filter(|it| !it.is_empty()), &asked.after) {
-        (Some(text), _) => ("Last-Event-ID", text),
-        (None, Some(text)) => ("?after", text.as_str()),
-        (None, None) => return Ok(Cursor::default()),
-    };
+    let header = headers.get("last-event-id").map(|it| it.to_str().unwrap_or("not ASCII"));
+    let asked = [
+        ("Last-Event-ID", header.filter(|it| !it.is_empty())),
+        ("?after", asked.after.as_deref()),
+        ("?cursor", asked.cursor.as_deref()),
+    ];
+    let given = asked.into_iter().find_map(|(pointer, text)| Some((pointer, text?)));
+    let Some((pointer, text)) = given else { return Ok(Cursor::default()) };
     let refuse = |detail: &str| {
         let fault = Invalid::new(pointer, "bad_cursor", detail);
         Problem::malformed(format!("the cursor {detail}"), vec![fault])

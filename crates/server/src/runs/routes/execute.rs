@@ -1,5 +1,6 @@
 //! `POST /agents/{id}/execute`.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -24,9 +25,9 @@ use crate::http::Problem;
 use crate::http::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
+use crate::oauth::caller::insufficient;
 use crate::oauth::scopes::AgentExecute;
 use crate::runs::Run;
-use crate::runs::RunsError;
 use crate::runs::Status;
 use crate::runs::asked::Execute;
 use crate::runs::cursor::Cursor;
@@ -59,29 +60,20 @@ pub async fn execute_agent(
     headers: HeaderMap,
     Keyed { body, key }: Keyed<Execute>,
 ) -> Result<Response, Problem> {
-    let current = app.agents.find(&caller.tenant, &name).await.map_err(RunsError::from)?;
-    let agent = current.filter(|it| it.is_active).ok_or_else(|| no_agent(&name))?;
-    let agent = match body.version.filter(|version| *version != agent.version) {
-        None => agent,
-        Some(version) => {
-            let pinned = app.agents.version(&caller.tenant, agent.id, version);
-            pinned.await.map_err(RunsError::from)?.ok_or_else(|| no_version(version))?
-        }
-    };
-    may_execute(&caller, &agent)?;
+    let key = key.map(NewKey::from);
     let stream = body.stream || events::wanted(&headers);
-    let background = body.background;
-    let begun = execute::execute(&app.runs, &caller, &agent, body, key.map(NewKey::from)).await?;
-    let mut answer = if stream && !background {
-        {
-            let (id, start) = (begun.run.summary.id, Cursor::default());
-            stream::response(events::watcher(&app, &caller, id, start, Deltas::Shown))
-        }
-    } else if background {
-        (StatusCode::ACCEPTED, Json(&begun.run)).into_response()
-    } else {
-        wait_to_answer(&app, &caller, &begun).await?
+    let wanted = Wanted { stream, background: body.background };
+    let replayed = match &key {
+        Some(key) => execute::replay(&app.runs, &caller, key).await?,
+        None => None,
     };
+    let begun = if let Some(begun) = replayed {
+        begun
+    } else {
+        let agent = agent(&app, &caller, &name, body.version).await?;
+        execute::execute(&app.runs, &caller, &agent, body, key).await?
+    };
+    let mut answer = answer(&app, &caller, &begun, wanted).await?;
     let headers = answer.headers_mut();
     if let Ok(location) = HeaderValue::try_from(format!("/runs/{}", begun.run.summary.id)) {
         headers.insert(header::LOCATION, location);
@@ -92,12 +84,62 @@ pub async fn execute_agent(
     Ok(answer)
 }
 
-/// The state of a definition, and the rights to it that `agent.execute` alone does not give.
-fn may_execute(caller: &Principal, agent: &Agent) -> Result<(), Problem> {
-    let missing = agent.content.scopes.iter().find(|scope| !caller.scopes.covers(scope));
-    if let Some(scope) = missing {
-        return Err(crate::oauth::caller::insufficient(&[scope.as_str()]));
+/// How an execution is to be answered; with neither, by its end.
+#[derive(Debug, Clone, Copy)]
+struct Wanted {
+    stream: bool,
+    background: bool,
+}
+
+async fn answer(
+    app: &App,
+    caller: &Principal,
+    begun: &Begun,
+    wanted: Wanted,
+) -> Result<Response, Problem> {
+    if wanted.background {
+        return Ok((StatusCode::ACCEPTED, Json(&begun.run)).into_response());
     }
+    if wanted.stream {
+        let (id, start) = (begun.run.summary.id, Cursor::default());
+        return Ok(stream::response(events::watcher(app, caller, id, start, Deltas::Shown)));
+    }
+    wait_to_answer(app, caller, begun).await
+}
+
+/// The agent in the version that is asked for, if this caller may execute it.
+async fn agent(
+    app: &App,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<Agent>, Problem> {
+    let current = app.agents.find(&caller.tenant, name).await?;
+    let current = current.filter(|it| it.is_active).ok_or_else(|| no_agent(name))?;
+    // Who may not execute the agent as it is may not execute it as it was.
+    may_execute(caller, &current)?;
+    let agent = match version.filter(|version| *version != current.version) {
+        None => current,
+        Some(version) => {
+            let pinned = app.agents.version(&caller.tenant, current.id, version).await?;
+            let pinned = pinned.ok_or_else(|| no_version(version))?;
+            may_execute(caller, &pinned)?;
+            pinned
+        }
+    };
+    is_usable(&agent)?;
+    Ok(agent)
+}
+
+/// The rights to a definition that `agent.execute` alone does not give.
+fn may_execute(caller: &Principal, agent: &Agent) -> Result<(), Problem> {
+    match agent.content.scopes.iter().find(|scope| !caller.scopes.covers(scope)) {
+        Some(scope) => Err(insufficient(&[scope.as_str()])),
+        None => Ok(()),
+    }
+}
+
+fn is_usable(agent: &Agent) -> Result<(), Problem> {
     if agent.problems.is_empty() {
         return Ok(());
     }
@@ -111,10 +153,10 @@ async fn wait_to_answer(app: &App, caller: &Principal, begun: &Begun) -> Result<
     if begun.replayed && !begun.run.summary.status.is_final() {
         return Ok((StatusCode::ACCEPTED, Json(&begun.run)).into_response());
     }
-    let run = wait(app, caller, begun.run.clone(), PATIENCE).await?;
+    let run = wait(app, caller, begun.run.clone(), begun.live.clone(), PATIENCE).await?;
     match run.summary.status {
         Status::Succeeded => Ok(Json(run).into_response()),
-        status if status.is_final() => Err(run_failed(&run)),
+        status if status.is_final() => Ok(run_failed(&run).into_response()),
         _ => Ok((StatusCode::ACCEPTED, Json(run)).into_response()),
     }
 }

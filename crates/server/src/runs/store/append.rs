@@ -49,22 +49,21 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     }
     for signal in entries.iter().filter_map(|it| it.taken.as_ref()) {
         on!(conn, c => sqlx::query(
-                "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2 AND id = $3",
+                "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2",
             )
             .bind(signal.tenant.as_str())
             .bind(signal.run_id)
-            .bind(signal.id)
             .execute(c)
             .await)?;
     }
     Ok(())
 }
 
-/// Cuts `rows` into pieces of 32, 16, 8, 4, 2 and 1.
+/// Cuts `rows` into pieces of 32, 16, 8, 4, 3, 2 and 1. Three is what a run begins with.
 fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
     let mut chunks = Vec::new();
     while !rows.is_empty() {
-        let size = (1 << rows.len().ilog2()).min(32);
+        let size = if rows.len() == 3 { 3 } else { (1 << rows.len().ilog2()).min(32) };
         let (chunk, rest) = rows.split_at(size);
         chunks.push(chunk);
         rows = rest;
@@ -237,7 +236,8 @@ mod tests {
         let sizes = |count| chunks(&vec![(); count]).iter().map(|it| it.len()).collect::<Vec<_>>();
 
         assert_eq!(sizes(0), [0; 0]);
-        assert_eq!(sizes(3), [2, 1]);
+        assert_eq!(sizes(3), [3]);
+        assert_eq!(sizes(7), [4, 3]);
         assert_eq!(sizes(77), [32, 32, 8, 4, 1]);
     }
 }

@@ -15,14 +15,22 @@ use crate::runs::Record;
 use crate::runs::Run;
 use crate::runs::RunSummary;
 use crate::runs::RunsError;
+use crate::runs::asked::Asked;
+
+/// The columns of a [`SummaryRow`].
+macro_rules! summary_columns {
+    () => {
+        "id, kind, definition_id, definition_name, definition_version, thread_id, parent_run_id, \
+         forked_from, status, waiting_for, error, usage, limits, steps, attempt, last_seq, \
+         subject, client_id, end_user, trigger, metadata, created_at, started_at, finished_at"
+    };
+}
+pub(super) use summary_columns;
 
 /// The columns of a [`RunRow`].
 macro_rules! run_columns {
     () => {
-        "tenant_id, id, kind, definition_id, definition_name, definition_version, thread_id, \
-         parent_run_id, forked_from, status, waiting_for, request, scopes, output, error, usage, \
-         limits, steps, attempt, last_seq, subject, client_id, end_user, trigger, metadata, \
-         created_at, started_at, finished_at"
+        concat!("tenant_id, request, scopes, output, ", summary_columns!())
     };
 }
 pub(super) use run_columns;
@@ -30,6 +38,16 @@ pub(super) use run_columns;
 #[derive(Debug, FromRow)]
 pub(super) struct RunRow {
     tenant_id: String,
+    request: String,
+    scopes: String,
+    output: Option<String>,
+    #[sqlx(flatten)]
+    summary: SummaryRow,
+}
+
+/// What lists need of a row; the large columns are not among it.
+#[derive(Debug, FromRow)]
+pub(super) struct SummaryRow {
     id: Id,
     kind: String,
     definition_id: Id,
@@ -40,9 +58,6 @@ pub(super) struct RunRow {
     forked_from: Option<Id>,
     status: String,
     waiting_for: String,
-    request: String,
-    scopes: String,
-    output: Option<String>,
     error: Option<String>,
     usage: String,
     limits: String,
@@ -61,42 +76,46 @@ pub(super) struct RunRow {
 
 impl RunRow {
     pub fn read(self) -> Result<Record, RunsError> {
-        let asked: crate::runs::asked::Asked = serde_json::from_str(&self.request)?;
-        let run = Run {
-            summary: RunSummary {
-                id: self.id,
-                kind: word(&self.kind)?,
-                definition: DefinitionRef {
-                    id: self.definition_id.to_string(),
-                    name: self.definition_name,
-                    version: self.definition_version,
-                },
-                thread_id: self.thread_id,
-                parent_run_id: self.parent_run_id,
-                forked_from: self.forked_from,
-                status: word(&self.status)?,
-                waiting_for: serde_json::from_str(&self.waiting_for)?,
-                error: self.error.as_deref().map(serde_json::from_str).transpose()?,
-                usage: serde_json::from_str(&self.usage)?,
-                limits: serde_json::from_str(&self.limits)?,
-                steps: self.steps.try_into().unwrap_or(u32::MAX),
-                attempt: self.attempt.try_into().unwrap_or(u32::MAX),
-                last_seq: self.last_seq.cast_unsigned(),
-                subject: self.subject,
-                client_id: self.client_id,
-                user: self.end_user,
-                trigger: word(&self.trigger)?,
-                metadata: serde_json::from_str(&self.metadata)?,
-                created_at: self.created_at,
-                started_at: self.started_at,
-                finished_at: self.finished_at,
-            },
-            input: asked.input.clone(),
-            output: self.output.as_deref().map(serde_json::from_str).transpose()?,
-        };
+        let asked: Asked = serde_json::from_str(&self.request)?;
+        let output = self.output.as_deref().map(serde_json::from_str).transpose()?;
+        let definition = self.summary.definition_id;
+        let run = Run { summary: self.summary.read()?, input: asked.input.clone(), output };
         let tenant = TenantId::try_from(self.tenant_id).map_err(serde_json::Error::custom)?;
-        let scopes = self.scopes.parse().unwrap_or_default();
-        Ok(Record { tenant, definition: self.definition_id, run, asked, scopes })
+        let scopes = self.scopes.parse().map_err(serde_json::Error::custom)?;
+        Ok(Record { tenant, definition, run, asked, scopes })
+    }
+}
+
+impl SummaryRow {
+    pub fn read(self) -> Result<RunSummary, RunsError> {
+        Ok(RunSummary {
+            id: self.id,
+            kind: word(&self.kind)?,
+            definition: DefinitionRef {
+                id: self.definition_id.to_string(),
+                name: self.definition_name,
+                version: self.definition_version,
+            },
+            thread_id: self.thread_id,
+            parent_run_id: self.parent_run_id,
+            forked_from: self.forked_from,
+            status: word(&self.status)?,
+            waiting_for: serde_json::from_str(&self.waiting_for)?,
+            error: self.error.as_deref().map(serde_json::from_str).transpose()?,
+            usage: serde_json::from_str(&self.usage)?,
+            limits: serde_json::from_str(&self.limits)?,
+            steps: self.steps.try_into().unwrap_or(u32::MAX),
+            attempt: self.attempt.try_into().unwrap_or(u32::MAX),
+            last_seq: self.last_seq.cast_unsigned(),
+            subject: self.subject,
+            client_id: self.client_id,
+            user: self.end_user,
+            trigger: word(&self.trigger)?,
+            metadata: serde_json::from_str(&self.metadata)?,
+            created_at: self.created_at,
+            started_at: self.started_at,
+            finished_at: self.finished_at,
+        })
     }
 }
 
@@ -110,7 +129,7 @@ pub(super) fn kind(kind: RunKind) -> &'static str {
 }
 
 /// Reads one of our enums from its name.
-fn word<'a, T: Deserialize<'a>>(name: &'a str) -> Result<T, RunsError> {
+pub(super) fn word<'a, T: Deserialize<'a>>(name: &'a str) -> Result<T, RunsError> {
     let word: Result<T, Error> = T::deserialize(name.into_deserializer());
     word.map_err(|error| serde_json::Error::custom(error).into())
 }

@@ -1,0 +1,166 @@
+//! Goes on with a run whose log somebody else began, or with one of the queue.
+
+use std::sync::Arc;
+
+use engine::Event;
+use engine::ResumeReason;
+use engine::RunError;
+use engine::RunErrorKind;
+use engine::RunResumed;
+use tokio::sync::OwnedSemaphorePermit;
+use tracing::error;
+use tracing::info;
+
+use super::Record;
+use super::RunsError;
+use super::Status;
+use super::driver::Driver;
+use super::execute;
+use super::log;
+use super::log::Log;
+use super::prepare;
+use super::service::Runs;
+use super::store;
+use crate::db::At;
+use crate::db::Id;
+use crate::db::TenantId;
+
+/// A run that was interrupted so often is the cause of it.
+const MAX_ATTEMPTS: u32 = 20;
+/// Events that are read at once.
+const PAGE: u32 = 200;
+
+/// A run that has no owner, or none who executes it.
+#[derive(Debug)]
+pub struct Found {
+    pub tenant: TenantId,
+    pub run_id: Id,
+    pub owner: Option<Id>,
+}
+
+/// The right to execute one more run.
+#[derive(Debug)]
+pub enum Permit {
+    Held(OwnedSemaphorePermit),
+    /// For a run that is only begun to be ended.
+    NotNeeded,
+}
+
+/// The log of a run as far as it goes.
+#[derive(Debug, Default)]
+struct Past {
+    events: Vec<(At, Event)>,
+    last_seq: u64,
+    /// Why the run cannot go on.
+    unusable: Option<RunError>,
+}
+
+/// Makes this process the owner of a run, and goes on with it.
+///
+/// Does nothing if somebody else was faster, or if the run is over.
+pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), RunsError> {
+    let Found { tenant, run_id, owner } = found;
+    let (run_id, worker, now) = (*run_id, runs.worker(), runs.clock.now());
+    // Not twice at once in this process, nor if it is executed here already.
+    let Some(_reserved) = runs.reserve(run_id) else { return Ok(()) };
+    let claimed = runs.db.write(async |tx| {
+        let Some(record) = store::claim(tx, tenant, run_id, *owner, worker, now).await? else {
+            return Ok(None);
+        };
+        Ok::<_, RunsError>(Some((record, store::signal(tx, tenant, run_id).await?)))
+    });
+    let Some((record, signal)) = claimed.await? else { return Ok(()) };
+    info!(run.id = %run_id, run.attempt = record.run.summary.attempt, "run taken up");
+    let driver = driver(runs, record).await?;
+    if let Some(signal) = signal {
+        driver.live().cancel(signal.read()?);
+    }
+    let permit = match permit {
+        Permit::Held(permit) => Some(permit),
+        Permit::NotNeeded => None,
+    };
+    runs.spawn(driver, permit);
+    Ok(())
+}
+
+/// The new owner of a run, who knows all that has happened.
+async fn driver(runs: &Runs, mut record: Record) -> Result<Driver, RunsError> {
+    let (tenant, run_id) = (record.tenant.clone(), record.run.summary.id);
+    record.run.summary.status = Status::Running;
+    cut_rights(runs, &mut record).await?;
+    let mut past = past(runs, &record).await?;
+    let mut execution = match prepare::execution(runs, &record).await {
+        Ok(Ok(execution)) => execution,
+        Ok(Err(message)) => {
+            past.unusable = Some(RunError::new(RunErrorKind::Definition, message));
+            prepare::nothing(&record)
+        }
+        Err(cause) => return Err(cause),
+    };
+    for (at, event) in &past.events {
+        execution.apply(event, at.time());
+    }
+    let live = runs.enter(run_id, past.last_seq);
+    let log = Log::new(tenant, Arc::clone(&live), runs.journal().clone(), past.last_seq);
+    let first = first_event(&record, past.last_seq == 0);
+    let mut driver = Driver::new(runs.clone(), record, execution, log, live);
+    driver.begin_with(first, past.unusable);
+    Ok(driver)
+}
+
+/// What has happened. A log that nobody can read, or that has seen too many owners, only lets the run
+/// end.
+async fn past(runs: &Runs, record: &Record) -> Result<Past, RunsError> {
+    let (tenant, summary) = (&record.tenant, &record.run.summary);
+    let unusable = |message: &str| Some(RunError::new(RunErrorKind::Internal, message));
+    match read_log(runs, tenant, summary.id).await {
+        Ok(past) if summary.attempt > MAX_ATTEMPTS => {
+            Ok(Past { unusable: unusable("the run was interrupted too often"), ..past })
+        }
+        Ok(past) => Ok(past),
+        Err(cause @ (RunsError::Unreadable(_) | RunsError::Event(_))) => {
+            error!(run.id = %summary.id, error = &cause as &dyn std::error::Error, "unreadable log");
+            let progress = store::progress;
+            let (last_seq, _) =
+                runs.db.read(async |conn| progress(conn, tenant, summary.id).await).await?;
+            let unusable = unusable("what has happened in the run cannot be read");
+            Ok(Past { last_seq: last_seq.cast_unsigned(), unusable, ..Past::default() })
+        }
+        Err(cause) => Err(cause),
+    }
+}
+
+async fn read_log(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<Past, RunsError> {
+    let mut past = Past::default();
+    loop {
+        let after = past.last_seq;
+        let page = runs
+            .db
+            .read(async |conn| store::events(conn, tenant, run_id, after, PAGE).await)
+            .await?;
+        let last = page.len() < PAGE as usize;
+        for row in page {
+            past.last_seq = row.seq.cast_unsigned();
+            past.events.push((row.at, log::read_back(runs, tenant, run_id, &row).await?));
+        }
+        if last {
+            return Ok(past);
+        }
+    }
+}
+
+/// What a new owner appends first: the log is his from then on.
+fn first_event(record: &Record, fresh: bool) -> Event {
+    if fresh {
+        return execute::started(record).into();
+    }
+    let attempt = record.run.summary.attempt;
+    RunResumed { attempt, reason: ResumeReason::Recovery }.into()
+}
+
+/// A run has the rights that its client held when it began, as far as he holds them still.
+async fn cut_rights(runs: &Runs, record: &mut Record) -> Result<(), RunsError> {
+    let client = runs.clients.look_up(&record.run.summary.client_id).await?;
+    record.scopes = client.map(|it| record.scopes.intersection(&it.scopes)).unwrap_or_default();
+    Ok(())
+}
