@@ -1,33 +1,24 @@
 //! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
 
+mod model;
+
 use std::future::Future;
-use std::pin::pin;
 use std::sync::Arc;
 use std::time::Duration;
-use std::time::Instant;
 
 use chrono::DateTime;
 use chrono::Utc;
 use engine::Agent;
 use engine::CancelRequested;
 use engine::Event;
-use engine::ModelCall;
-use engine::ModelFailed;
-use engine::ModelStarted;
 use engine::Outcome;
 use engine::RunError;
-use engine::RunErrorKind;
 use engine::RunFinished;
 use engine::Step;
 use engine::ToolCall;
 use futures::FutureExt;
 use futures::StreamExt;
-use futures::stream::BoxStream;
 use futures::stream::FuturesUnordered;
-use llm::Answer;
-use llm::Chunk;
-use llm::ErrorKind;
-use llm::ModelError;
 use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::error;
@@ -42,11 +33,9 @@ use super::journal::Signal;
 use super::live::Cancel;
 use super::live::End;
 use super::live::Live;
-use super::live::Shown;
 use super::log::Log;
 use super::service::Runs;
-use super::store;
-use super::text::CallText;
+use super::store::owners;
 use super::tool;
 
 /// The owner of one run.
@@ -84,14 +73,6 @@ enum Interruption {
     Canceled(Cancel),
     DeadlinePassed,
     HandOver,
-}
-
-/// How a model call ended.
-#[derive(Debug)]
-enum Heard {
-    Answer(Box<Answer>),
-    Error(ModelError),
-    Interrupted(Interruption),
 }
 
 impl Driver {
@@ -148,7 +129,7 @@ impl Driver {
                 let released = self
                     .runs
                     .db
-                    .write(async |tx| store::release(tx, tenant, run_id, worker).await)
+                    .write(async |tx| owners::release(tx, tenant, run_id, worker).await)
                     .await;
                 info!(run.id = %run_id, released = released.is_ok(), "run handed over");
                 End::LetGo
@@ -209,113 +190,6 @@ impl Driver {
                 Step::Finished => return Err(JournalError::Fenced.into()),
             }
         }
-    }
-
-    async fn call_model(&mut self, call: ModelCall) -> Result<(), Stop> {
-        if !call.wait.is_zero() {
-            self.store().await?;
-            if let Err(interruption) = self.uninterrupted(tokio::time::sleep(call.wait)).await {
-                return self.interrupt(interruption);
-            }
-        }
-        let ModelCall { started, request, .. } = call;
-        self.record(started.clone())?;
-        let stored = self.log.store();
-        let began = Instant::now();
-        // The request and the commit are under way together; no text is shown before the commit.
-        let heard = self.listen(&started, self.begin_call(request), stored).await?;
-        let text = self.live.state().open.clone().unwrap_or_default();
-        match heard {
-            Heard::Answer(answer) => {
-                let event = self.agent.answered(&started, *answer, None, began.elapsed());
-                self.record(event)
-            }
-            Heard::Error(error) => {
-                let event = self.agent.failed(&started, &error, text.partial(), self.chance());
-                self.record(event)
-            }
-            Heard::Interrupted(interruption) => {
-                self.break_off(&started, &text, &interruption)?;
-                self.interrupt(interruption)
-            }
-        }
-    }
-
-    fn begin_call(
-        &self,
-        mut request: llm::Request,
-    ) -> BoxStream<'static, Result<Chunk, ModelError>> {
-        match self.runs.models.resolve(&request.model) {
-            Ok(found) => {
-                request.model = found.name;
-                found.model.stream(request)
-            }
-            Err(why) => {
-                let error = ModelError {
-                    kind: ErrorKind::NotConfigured,
-                    message: why.to_string(),
-                    status: None,
-                    retryable: false,
-                    retry_after: None,
-                    partial: None,
-                };
-                futures::stream::once(async { Err(error) }).boxed()
-            }
-        }
-    }
-
-    /// Listens to a model until it has ended; its text stands in `live` while it grows, and after.
-    async fn listen(
-        &self,
-        started: &ModelStarted,
-        mut stream: BoxStream<'static, Result<Chunk, ModelError>>,
-        stored: impl Future<Output = Result<Vec<Shown>, JournalError>>,
-    ) -> Result<Heard, Stop> {
-        let mut early = Some(CallText::new(&started.call_id));
-        let mut stored = pin!(stored);
-        let mut interruption = pin!(self.interruption());
-        let heard = loop {
-            tokio::select! {
-                biased;
-                interruption = &mut interruption => break Heard::Interrupted(interruption),
-                shown = &mut stored, if early.is_some() => self.live.show(shown?, early.take()),
-                chunk = stream.next() => match chunk {
-                    Some(Ok(Chunk::Delta(delta))) => match &mut early {
-                        Some(text) => text.append(&delta),
-                        None => self.live.grow(&delta),
-                    },
-                    Some(Ok(Chunk::Finished(answer))) => break Heard::Answer(answer),
-                    Some(Err(error)) => break Heard::Error(error),
-                    None => break Heard::Error(without_end()),
-                },
-            }
-        };
-        if early.is_some() {
-            self.live.show(stored.await?, early);
-        }
-        Ok(heard)
-    }
-
-    /// Records the end of a model call that we broke off, with what readers have seen of it.
-    fn break_off(
-        &mut self,
-        started: &ModelStarted,
-        text: &CallText,
-        interruption: &Interruption,
-    ) -> Result<(), Stop> {
-        let (kind, message) = match interruption {
-            Interruption::HandOver => return Ok(()),
-            Interruption::Canceled(_) => (RunErrorKind::Canceled, "the run was canceled"),
-            Interruption::DeadlinePassed => (RunErrorKind::Timeout, "the run ran out of time"),
-        };
-        self.record(ModelFailed {
-            call_id: started.call_id.clone(),
-            model: started.model.clone(),
-            error: RunError::new(kind, message),
-            retry_in_ms: None,
-            next_model: None,
-            partial: text.partial(),
-        })
     }
 
     async fn call_tools(&mut self, calls: Vec<ToolCall>) -> Result<(), Stop> {
@@ -408,16 +282,5 @@ impl Driver {
     fn chance(&self) -> f64 {
         let [.., last] = self.live.run_id.uuid().into_bytes();
         f64::from(last) / 255.0
-    }
-}
-
-fn without_end() -> ModelError {
-    ModelError {
-        kind: ErrorKind::Truncated,
-        message: "the model's answer broke off".to_owned(),
-        status: None,
-        retryable: true,
-        retry_after: None,
-        partial: None,
     }
 }

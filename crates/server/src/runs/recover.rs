@@ -17,6 +17,7 @@ use tracing::warn;
 use super::RunsError;
 use super::service::Runs;
 use super::store;
+use super::store::owners;
 use super::take_up::Found;
 use super::take_up::Permit;
 use super::take_up::take_up;
@@ -48,11 +49,11 @@ pub async fn start(runs: &Runs) -> Result<(), sqlx::Error> {
     let entered = runs.db.write(async |tx| {
         if embedded {
             // Nobody else can have this file: all others are gone.
-            for (other, _) in store::beats(tx).await? {
-                store::delete_worker(tx, other).await?;
+            for (other, _) in owners::beats(tx).await? {
+                owners::delete_worker(tx, other).await?;
             }
         }
-        store::beat(tx, worker, now).await
+        owners::beat(tx, worker, now).await
     });
     entered.await?;
     // The heart beats, and orders are taken, as long as there is a run, also while the server stops.
@@ -70,7 +71,7 @@ pub async fn start(runs: &Runs) -> Result<(), sqlx::Error> {
 pub async fn stop(runs: &Runs) -> Result<(), sqlx::Error> {
     runs.heart().cancel();
     let worker = runs.worker();
-    runs.db.write(async |tx| store::delete_worker(tx, worker).await).await
+    runs.db.write(async |tx| owners::delete_worker(tx, worker).await).await
 }
 
 async fn keep_beating(runs: Runs) {
@@ -84,8 +85,8 @@ async fn keep_beating(runs: Runs) {
 /// and how often it was the same.
 async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, u32)>) -> Result<(), sqlx::Error> {
     let (now, worker) = (runs.clock.now(), runs.worker());
-    runs.db.write_behind(async |tx| store::beat(tx, worker, now).await).await?;
-    let beats = runs.db.read(async |conn| store::beats(conn).await).await?;
+    runs.db.write_behind(async |tx| owners::beat(tx, worker, now).await).await?;
+    let beats = runs.db.read(async |conn| owners::beats(conn).await).await?;
     seen.retain(|id, _| beats.iter().any(|(other, _)| other == id));
     for (id, beat) in beats.into_iter().filter(|(id, _)| *id != worker) {
         let (last, looks) = seen.entry(id).or_insert((beat, 0));
@@ -93,7 +94,7 @@ async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, u32)>) -> Result<(), sql
         *last = beat;
         if *looks > SILENCE {
             warn!(worker.id = %id, "a process is gone: its runs are taken up");
-            runs.db.write_behind(async |tx| store::delete_worker(tx, id).await).await?;
+            runs.db.write_behind(async |tx| owners::delete_worker(tx, id).await).await?;
         }
     }
     Ok(())
@@ -128,11 +129,11 @@ async fn keep_working(runs: Runs) {
 
 /// Takes up runs whose owner is gone, and then those of the queue.
 async fn work(runs: &Runs) -> Result<(), RunsError> {
-    let orphans = runs.db.read(async |conn| store::orphans(conn).await).await?;
+    let orphans = runs.db.read(async |conn| owners::orphans(conn).await).await?;
     take_up_all(runs, orphans.into_iter()).await;
     let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
     let now = runs.clock.now();
-    let queued = runs.db.read(async |conn| store::queued(conn, now, free).await).await?;
+    let queued = runs.db.read(async |conn| owners::queued(conn, now, free).await).await?;
     let waiting = queued.len();
     let begun = take_up_all(runs, queued.into_iter().map(|(tenant, id)| (tenant, id, None))).await;
     // New ones go behind those that wait.
@@ -149,7 +150,7 @@ async fn keep_looking_after(runs: Runs) {
 /// Takes up runs of our own that a fault made us let go of.
 async fn look_after(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
-    let owned = runs.db.read(async |conn| store::owned(conn, worker).await).await?;
+    let owned = runs.db.read(async |conn| owners::owned(conn, worker).await).await?;
     let strays = owned.into_iter().filter(|(_, id)| runs.live(*id).is_none());
     take_up_all(runs, strays.map(|(tenant, id)| (tenant, id, Some(worker)))).await;
     Ok(())

@@ -21,6 +21,7 @@ use super::log::Log;
 use super::prepare;
 use super::service::Runs;
 use super::store;
+use super::store::owners;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -64,7 +65,7 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
     // Not twice at once in this process, nor if it is executed here already.
     let Some(_reserved) = runs.reserve(run_id) else { return Ok(()) };
     let claimed = runs.db.write(async |tx| {
-        let Some(record) = store::claim(tx, tenant, run_id, *owner, worker, now).await? else {
+        let Some(record) = owners::claim(tx, tenant, run_id, *owner, worker, now).await? else {
             return Ok(None);
         };
         Ok::<_, RunsError>(Some((record, store::signal(tx, tenant, run_id).await?)))
