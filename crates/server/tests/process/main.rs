@@ -14,6 +14,7 @@ use server::Server;
 use testkit::database::DatabaseKind;
 use testkit::database::TestDatabase;
 use testkit::model::FakeModel;
+use testkit::model::Gate;
 use testkit::model::Reply;
 
 /// Runs that are under way when something happens to their process.
@@ -39,17 +40,20 @@ async fn a_server_that_is_told_to_stop_finishes_its_streams_on_postgres() {
     terminate(server::database(DatabaseKind::Postgres).await).await;
 }
 
-/// Kills a server in the middle of many runs with a tool turn each, and starts another.
+/// Kills a server in the middle of many runs with a tool turn each, and starts another: a third of
+/// them is in its first turn, a third in its second, a third has ended or is about to.
 async fn kill(database: TestDatabase) {
-    let model = slow_model().await;
+    let gate = Gate::new();
+    let model = held_model(&gate).await;
     let server = Server::start(database.url(), &model).await;
     server.create_agent().await;
-    let runs = join_all((0..RUNS).map(|_| server.begin("Go"))).await;
-    // Some are in their first turn, some in the second, some have ended.
-    model.wait_received(RUNS + RUNS / 2).await;
+    let inputs: Vec<_> = (0..RUNS).map(|run| format!("Go {run}")).collect();
+    let runs = join_all(inputs.iter().map(|input| server.begin(input))).await;
+    model.wait_received(RUNS + RUNS / 3 * 2).await;
     let before = join_all(runs.iter().map(|run| server.events(run))).await;
 
     server.kill().await;
+    gate.open();
     let again = Server::start(database.url(), &model).await;
 
     let ended = join_all(runs.iter().map(|run| again.wait(run))).await;
@@ -66,8 +70,8 @@ async fn kill(database: TestDatabase) {
         let answers = after.iter().filter(|event| event["type"] == "model.finished").count();
         assert_eq!(answers, 2);
     }
-    let attempts = ended.iter().map(|run| run["attempt"].as_u64().unwrap());
-    assert!(attempts.max() > Some(1), "no run was interrupted");
+    let interrupted = ended.iter().filter(|run| run["attempt"].as_u64().unwrap() > 1).count();
+    assert!(interrupted >= RUNS / 3 * 2, "only {interrupted} runs were interrupted");
     again.stop().await;
 }
 
@@ -92,15 +96,36 @@ async fn terminate(database: TestDatabase) {
 /// Calls a tool in the first turn and answers slowly in the second.
 async fn slow_model() -> FakeModel {
     let model = FakeModel::start().await;
-    model.answer_with(|request| {
-        let messages = request.body["messages"].as_array().unwrap();
-        let has_result = messages.iter().any(|message: &Value| message["role"] == "tool");
-        let reply = if has_result {
-            Reply::tokens(["one", " two", " three", " four", " five"])
-        } else {
-            Reply::tokens(["let", " me", " see"]).call("current_time", json!({}))
-        };
-        reply.every(Duration::from_millis(30))
+    model.answer_with(|request| turn(&request.body).every(Duration::from_millis(30)));
+    model
+}
+
+/// The same, but before `gate` opens every third run stands still in its first turn, and the next one
+/// in its second.
+async fn held_model(gate: &Gate) -> FakeModel {
+    let model = FakeModel::start().await;
+    let gate = gate.clone();
+    model.answer_with(move |request| {
+        let input = request.body["messages"].to_string();
+        let run = input.split("Go ").nth(1).unwrap().split('"').next().unwrap();
+        let reply = turn(&request.body);
+        match (run.parse::<usize>().unwrap() % 3, is_second(&request.body)) {
+            (0, false) => reply.hold(" me", &gate),
+            (1, true) => reply.hold(" two", &gate),
+            _ => reply,
+        }
     });
     model
+}
+
+fn turn(request: &Value) -> Reply {
+    if is_second(request) {
+        return Reply::tokens(["one", " two", " three", " four", " five"]);
+    }
+    Reply::tokens(["let", " me", " see"]).call("current_time", json!({}))
+}
+
+fn is_second(request: &Value) -> bool {
+    let messages = request["messages"].as_array().unwrap();
+    messages.iter().any(|message| message["role"] == "tool")
 }
