@@ -32,9 +32,6 @@ use crate::tools::Tools;
 /// How often we look whether somebody else changed something.
 const POLL: Duration = Duration::from_millis(500);
 
-/// Rows that are settled in one transaction.
-const BATCH: usize = 50;
-
 const TABLE: &str = "agent_definitions";
 
 /// The agents of all tenants. Clones share them.
@@ -112,12 +109,13 @@ impl Agents {
     pub async fn snapshot(&self, tenant: &TenantId) -> Result<Arc<Snapshot>, AgentError> {
         let revision = self.revision().await?;
         match self.cached(tenant) {
-            Some(snapshot) if snapshot.revision == revision => Ok(snapshot),
+            Some(snapshot) if snapshot.revision == Some(revision) => Ok(snapshot),
             _ => self.reload(tenant).await,
         }
     }
 
-    /// Shows what this process just wrote, before the next look at the database.
+    /// Shows what this process just wrote, before the next look at the database. That look reads all:
+    /// somebody else may have written after us and been read before.
     pub(in crate::agents) async fn show(&self, tenant: &TenantId, row: &Row) -> Arc<Agent> {
         let _turn = self.0.gate.lock().await;
         let mut snapshot = self.cached(tenant).map(Arc::unwrap_or_clone).unwrap_or_default();
@@ -125,6 +123,7 @@ impl Agents {
         snapshot.insert(Arc::clone(&agent));
         snapshot.judge(&mut agent, tenant, self.surroundings());
         snapshot.insert(Arc::clone(&agent));
+        snapshot.revision = None;
         self.store(tenant, snapshot);
         agent
     }
@@ -134,6 +133,7 @@ impl Agents {
         let _turn = self.0.gate.lock().await;
         let mut snapshot = self.cached(tenant).map(Arc::unwrap_or_clone).unwrap_or_default();
         snapshot.remove(id);
+        snapshot.revision = None;
         self.store(tenant, snapshot);
     }
 
@@ -153,17 +153,19 @@ impl Agents {
         &self.0.surroundings
     }
 
-    /// Reloads the agents of the tenants that are known, if any agent changed.
+    /// Reloads the agents of the tenants that are known, if any agent changed. A tenant whose agents
+    /// cannot be read does not keep the others from theirs.
     async fn refresh(&self) -> Result<(), AgentError> {
         let snapshots = self.0.snapshots.load_full();
         if snapshots.is_empty() {
             return Ok(());
         }
         let revision = self.revision().await?;
-        for (tenant, _) in snapshots.iter().filter(|(_, it)| it.revision != revision) {
-            self.reload(tenant).await?;
+        let mut outcome = Ok(());
+        for (tenant, _) in snapshots.iter().filter(|(_, it)| it.revision != Some(revision)) {
+            outcome = outcome.and(self.reload(tenant).await.map(drop));
         }
-        Ok(())
+        outcome
     }
 
     async fn revision(&self) -> Result<i64, AgentError> {
@@ -195,30 +197,27 @@ impl Agents {
                 unsettled.push(row.id);
             }
         }
-        for row in self.settle_all(tenant, &unsettled).await? {
-            snapshot.insert(Arc::new(Agent::of_row(&row, row.normalise())));
+        for id in unsettled {
+            if let Some(row) = self.settle(tenant, id).await? {
+                snapshot.insert(Arc::new(Agent::of_row(&row, row.normalise())));
+            }
         }
         snapshot.judge_all(tenant, self.surroundings());
         Ok(self.store(tenant, snapshot))
     }
 
-    async fn settle_all(&self, tenant: &TenantId, ids: &[Id]) -> Result<Vec<Row>, AgentError> {
-        let mut rows = Vec::with_capacity(ids.len());
-        for batch in ids.chunks(BATCH) {
-            let change = Change::in_sql(self.clock().now());
-            let settled = self
-                .db()
-                .write(async |tx| {
-                    let mut settled = Vec::with_capacity(batch.len());
-                    for id in batch {
-                        settled.extend(settle(tx, tenant, *id, change).await?);
-                    }
-                    Ok::<_, AgentError>(settled)
-                })
-                .await?;
-            rows.extend(settled);
+    /// Settles one row in a transaction of its own: who holds several rows while he waits for the
+    /// number in `revisions` could wait for somebody who waits for him.
+    async fn settle(&self, tenant: &TenantId, id: Id) -> Result<Option<Row>, AgentError> {
+        let change = Change::in_sql(self.clock().now());
+        let settled = self.db().write(async |tx| settle(tx, tenant, id, change).await).await;
+        match settled {
+            Err(AgentError::Database(fault)) if is_of_one_row(&fault) => {
+                warn!(agent.id = %id, error = &fault as &dyn Error, "an agent is left out");
+                Ok(None)
+            }
+            settled => settled,
         }
-        Ok(rows)
     }
 
     fn cached(&self, tenant: &TenantId) -> Option<Arc<Snapshot>> {
@@ -234,6 +233,11 @@ impl Agents {
     }
 }
 
+/// Whether what failed is a value that cannot be read, and not the database.
+fn is_of_one_row(fault: &sqlx::Error) -> bool {
+    matches!(fault, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+}
+
 /// The rows that could be read; of the others the log tells.
 fn readable(rows: Vec<Result<Row, sqlx::Error>>) -> Vec<Row> {
     let mut readable = Vec::with_capacity(rows.len());
@@ -247,4 +251,77 @@ fn readable(rows: Vec<Result<Row, sqlx::Error>>) -> Vec<Row> {
         }
     }
     readable
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use llm::Timeouts;
+    use reqwest::Client;
+    use testkit::database::DatabaseKind;
+    use testkit::database::TestDatabase;
+
+    use super::*;
+    use crate::config;
+    use crate::db::DatabaseSettings;
+    use crate::db::Sync;
+    use crate::db::migrate::Migrator;
+    use crate::db::migrate::Source;
+    use crate::on;
+
+    #[tokio::test]
+    async fn what_this_process_wrote_does_not_hide_what_others_wrote_since() {
+        let (_database, agents) = agents().await;
+        let tenant = TenantId::default();
+        in_sql(
+            &agents,
+            "INSERT INTO agent_definitions (name, display_name, instructions) VALUES ('a', 'A', 'old')",
+        )
+        .await;
+        let id = agents.find(&tenant, "a").await.unwrap().unwrap().id;
+        let row = agents.db().read(async |conn| store::find(conn, &tenant, id).await);
+        let old = row.await.unwrap().unwrap();
+        in_sql(&agents, "UPDATE agent_definitions SET instructions = 'new'").await;
+        agents.snapshot(&tenant).await.unwrap();
+
+        agents.show(&tenant, &old).await;
+
+        agents.refresh().await.unwrap();
+        let found = agents.find(&tenant, "a").await.unwrap().unwrap();
+        assert_eq!(found.content.instructions, "new");
+        in_sql(&agents, "DELETE FROM agent_definitions").await;
+        agents.snapshot(&tenant).await.unwrap();
+        agents.show(&tenant, &old).await;
+        assert!(agents.snapshot(&tenant).await.unwrap().find("a").is_none());
+    }
+
+    #[tokio::test]
+    async fn the_first_agent_that_is_written_is_not_taken_for_all() {
+        let (_database, agents) = agents().await;
+        let tenant = TenantId::default();
+
+        agents.hide(&tenant, Ids::Random.next()).await;
+
+        assert_eq!(agents.cached(&tenant).unwrap().revision, None);
+    }
+
+    async fn agents() -> (TestDatabase, Agents) {
+        let database = TestDatabase::empty(DatabaseKind::Sqlite).await;
+        let url = database.url().to_owned().into();
+        let settings = DatabaseSettings { url, pool: 2, sync: Sync::Normal };
+        let migrator = Migrator::new(settings.clone(), Source::Embedded, Clock::System).unwrap();
+        migrator.up(None, &mut |_| {}).await.unwrap();
+        let db = Db::open(&settings).await.unwrap();
+        let models =
+            config::Models { default: "demo/scripted".to_owned(), providers: BTreeMap::new() };
+        let models = Models::new(&models, &Client::new(), Timeouts::default());
+        let tools = Tools::built_in().unwrap();
+        (database, Agents::new(db, Clock::System, Ids::Random, models, tools))
+    }
+
+    async fn in_sql(agents: &Agents, sql: &'static str) {
+        let done = agents.db().write(async |tx| on!(tx, c => sqlx::query(sql).execute(c).await));
+        done.await.unwrap();
+    }
 }

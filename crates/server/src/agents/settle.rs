@@ -62,7 +62,8 @@ pub async fn settle(
 /// Whether the row's version says what the row says, as far as this release understands either.
 ///
 /// While releases change, one may know members of a definition that the other does not. Without
-/// this look they would add version after version against each other.
+/// this look they would add version after version against each other. A version that cannot be read
+/// says nothing.
 async fn means_the_same(
     tx: &mut Conn<'_>,
     tenant: &TenantId,
@@ -70,9 +71,10 @@ async fn means_the_same(
     document: &Document,
 ) -> Result<bool, AgentError> {
     let Some(number) = row.version.filter(|_| row.is_in_history) else { return Ok(false) };
-    let Some(version) = history::find_version(tx, tenant, KIND, row.id, number).await? else {
-        return Ok(false);
+    let found = match history::find_version(tx, tenant, KIND, row.id, number).await {
+        Err(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => None,
+        found => found?,
     };
-    let known = Document::parse(&version.content).map_err(AgentError::Unreadable)?;
-    Ok(normalise(known, Vec::new()).document == *document)
+    let known = found.and_then(|version| Document::parse(&version.content).ok());
+    Ok(known.is_some_and(|known| normalise(known, Vec::new()).document == *document))
 }

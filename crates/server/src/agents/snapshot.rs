@@ -11,10 +11,12 @@ use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 
-/// All agents of a tenant, as they were when `revisions` said `revision`, or newer.
+/// All agents of a tenant.
 #[derive(Debug, Clone, Default)]
 pub struct Snapshot {
-    pub revision: i64,
+    /// All of it is as it was when `revisions` said this, or newer. None: what one process wrote was
+    /// put in, and what others wrote in between may be missing.
+    pub revision: Option<i64>,
     by_id: HashMap<Id, Arc<Agent>>,
     /// By names in lower case.
     by_name: HashMap<String, Id>,
@@ -23,7 +25,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     pub fn new(revision: i64) -> Self {
-        Self { revision, ..Self::default() }
+        Self { revision: Some(revision), ..Self::default() }
     }
 
     /// The agent with this name, whatever its case, or with this id.

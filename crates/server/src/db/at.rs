@@ -24,6 +24,7 @@ use sqlx::encode::IsNull;
 use sqlx::error::BoxDynError;
 use sqlx::postgres::PgArgumentBuffer;
 use sqlx::postgres::PgTypeInfo;
+use sqlx::postgres::PgValueFormat;
 use sqlx::postgres::PgValueRef;
 use sqlx::sqlite::SqliteArgumentsBuffer;
 use sqlx::sqlite::SqliteTypeInfo;
@@ -94,6 +95,9 @@ impl<'de> Deserialize<'de> for At {
     }
 }
 
+/// PostgreSQL counts from 2000-01-01.
+const POSTGRES_EPOCH: DateTime<Utc> = DateTime::from_timestamp(946_684_800, 0).unwrap();
+
 impl Type<Postgres> for At {
     fn type_info() -> PgTypeInfo {
         <DateTime<Utc> as Type<Postgres>>::type_info()
@@ -108,7 +112,16 @@ impl Encode<'_, Postgres> for At {
 
 impl<'r> Decode<'r, Postgres> for At {
     fn decode(value: PgValueRef<'r>) -> Result<Self, BoxDynError> {
-        <DateTime<Utc> as Decode<Postgres>>::decode(value).map(Self)
+        if value.format() == PgValueFormat::Text {
+            return <DateTime<Utc> as Decode<Postgres>>::decode(value).map(Self);
+        }
+        // The driver's own decoder panics at `infinity` and at years that chrono does not know.
+        let micros = <i64 as Decode<Postgres>>::decode(value)?;
+        let since_epoch = TimeDelta::microseconds(micros);
+        POSTGRES_EPOCH
+            .checked_add_signed(since_epoch)
+            .map(Self)
+            .ok_or_else(|| "not a time: infinite, or out of range".into())
     }
 }
 

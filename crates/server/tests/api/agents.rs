@@ -117,6 +117,22 @@ async fn a_row_that_only_sqlite_holds_hides_no_other() {
         .assert_eq(&faults(&agent["problems"]));
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_row_that_only_postgres_holds_hides_no_other() {
+    let server = TestServer::start(Dialect::Postgres).await;
+    let admin = server.admin().await;
+    create(&admin, named("support")).await;
+    in_sql(
+        &server,
+        "INSERT INTO agent_definitions (name, display_name, instructions, created_at, updated_at)
+        VALUES ('timeless', 'X', '', 'infinity', '-infinity'), ('late', 'X', '', '280000-01-01', now())",
+    )
+    .await;
+
+    assert_eq!(names(&admin.get(DEFINITIONS).await), ["support"]);
+    assert_eq!(admin.get("/ready").await.status, 200);
+}
+
 on_both! {
     async fn the_same_idempotency_key_creates_once(server: TestServer) {
         let admin = server.admin().await;
@@ -141,6 +157,41 @@ on_both! {
         assert_eq!(admin.send(refused.json(&named("one"))).await.status, 409);
         let mended = admin.request("POST", DEFINITIONS).header("idempotency-key", "l");
         assert_eq!(admin.send(mended.json(&named("three"))).await.status, 201);
+    }
+
+    async fn a_version_that_cannot_be_read_hides_no_agent(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        create(&admin, named("other")).await;
+        in_sql(&server, "UPDATE definition_versions SET content = 'no JSON'").await;
+        in_sql(&server, "UPDATE agent_definitions SET instructions = 'Help.' WHERE name = 'support'").await;
+
+        assert_eq!(names(&admin.get(DEFINITIONS).await), ["other", "support"]);
+        assert_eq!(admin.get(SUPPORT).await.json()["version"], 2);
+        let change = json!({"instructions": "Help more."});
+        assert_eq!(admin.put(SUPPORT, change).await.json()["version"], 3);
+    }
+
+    async fn rows_written_in_sql_and_by_the_api_at_once_all_count(server: TestServer) {
+        let (_other, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+        let many: Vec<_> = (0..20).map(|n| format!("('sql{n}', 'X', '')")).collect();
+        for n in 0..4 {
+            create(&admin, named(&format!("api{n}"))).await;
+        }
+        in_sql(&server, &format!("INSERT INTO agent_definitions (name, display_name, instructions) VALUES {}", many.join(", "))).await;
+
+        let change = |n: usize| {
+            let admin = &admin;
+            async move {
+                let path = format!("{DEFINITIONS}/sql{}", 19 - n);
+                admin.put(&path, json!({"instructions": "x"})).await.status
+            }
+        };
+        let (one, two, three, four, here, there) = tokio::join!(
+            change(0), change(5), change(10), change(15), admin.get(DEFINITIONS), elsewhere.get(DEFINITIONS));
+
+        assert_eq!([one, two, three, four, here.status, there.status], [200; 6]);
     }
 
     async fn a_new_agent_is_answered_whole(server: TestServer) {
