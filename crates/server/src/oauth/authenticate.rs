@@ -25,6 +25,7 @@ pub async fn authenticate(
 ) -> Result<Arc<Client>, OAuthFailure> {
     let presented = credentials.secrets().next().ok_or_else(OAuthError::invalid_client)?;
     let guesser = Guesser { client_id: presented.client_id().to_owned(), address };
+    clients.ensure_trust(&guesser.client_id).await?;
     if let Some(client) = clients.proven(credentials) {
         clients.guesses.right(&guesser);
         return Ok(client);

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use arc_swap::ArcSwap;
 use auth::client_auth::Credentials;
@@ -28,6 +29,8 @@ use crate::oauth::uses::Uses;
 
 /// How often the clients in memory are compared with the database.
 const FRESHNESS: Duration = Duration::from_millis(500);
+/// For how long clients are believed in that could not be compared with the database.
+const TRUST: Duration = Duration::from_secs(30);
 /// How often it is written down when clients got tokens.
 const USES_EVERY: Duration = Duration::from_mins(1);
 
@@ -36,7 +39,7 @@ const USES_EVERY: Duration = Duration::from_mins(1);
 pub struct Clients {
     db: Db,
     management: Arc<Client>,
-    registered: ArcSwap<HashMap<String, Arc<Client>>>,
+    known: ArcSwap<Known>,
     /// How many comparisons with the database were begun.
     begun: AtomicU64,
     seen: Mutex<Seen>,
@@ -44,6 +47,14 @@ pub struct Clients {
     pub(in crate::oauth) guesses: Guesses,
     /// Compared with the secret of who is unknown, so that he waits as long as who is known.
     nobody: Digest,
+}
+
+/// The active registered clients.
+#[derive(Debug, Clone, Default)]
+struct Known {
+    by_id: Arc<HashMap<String, Arc<Client>>>,
+    /// When the last comparison with the database that succeeded was begun.
+    as_of: Option<Instant>,
 }
 
 /// What the last successful comparison with the database found.
@@ -60,7 +71,7 @@ impl Clients {
         Self {
             db,
             management: Arc::new(management_client(management)),
-            registered: ArcSwap::default(),
+            known: ArcSwap::default(),
             begun: AtomicU64::default(),
             seen: Mutex::default(),
             uses: Uses::default(),
@@ -74,17 +85,26 @@ impl Clients {
         if self.is_management(client_id) {
             return Some(Arc::clone(&self.management));
         }
-        self.registered.load().get(client_id).map(Arc::clone)
+        self.known.load().by_id.get(client_id).map(Arc::clone)
     }
 
     /// The same, but one that is unknown here is asked of the database: another replica may have
-    /// registered it a moment ago.
+    /// registered it a moment ago. Fails when the database could not be asked for long: a client
+    /// that is known here may have been deleted since.
     pub async fn look_up(&self, client_id: &str) -> Result<Option<Arc<Client>>, sqlx::Error> {
+        self.ensure_trust(client_id).await?;
         if let Some(client) = self.find(client_id) {
             return Ok(Some(client));
         }
         self.refresh().await?;
         Ok(self.find(client_id))
+    }
+
+    /// Compares with the database now, if what is known of the client is too old to believe in.
+    pub async fn ensure_trust(&self, client_id: &str) -> Result<(), sqlx::Error> {
+        let as_of = self.known.load().as_of;
+        let is_old = as_of.is_none_or(|as_of| as_of.elapsed() > TRUST);
+        if is_old && !self.is_management(client_id) { self.refresh().await } else { Ok(()) }
     }
 
     /// Whether the settings name this client; no registered one can have its id.
@@ -115,12 +135,14 @@ impl Clients {
             return Ok(());
         }
         let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let mut known = Known { as_of: Some(Instant::now()), ..Known::clone(&self.known.load()) };
         if let Some((revision, registrations)) = self.news_since(seen.revision).await? {
             let clients = registrations.into_iter().filter_map(Registration::client);
             let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
-            self.registered.store(Arc::new(by_id.collect()));
+            known.by_id = Arc::new(by_id.collect());
             seen.revision = Some(revision);
         }
+        self.known.store(Arc::new(known));
         seen.comparison = comparison;
         Ok(())
     }
@@ -139,6 +161,16 @@ impl Clients {
                 Ok(Some((revision, store::list_active(conn).await?)))
             })
             .await
+    }
+
+    /// Makes a client unknown here until the next comparison with the database, which its next use
+    /// waits for: whether or not that succeeds, what was taken from the client is gone.
+    pub async fn forget(&self, client_id: &str) {
+        let mut seen = self.seen.lock().await;
+        let mut known = Known::clone(&self.known.load());
+        Arc::make_mut(&mut known.by_id).remove(client_id);
+        self.known.store(Arc::new(known));
+        seen.revision = None;
     }
 
     /// Makes a change that was just committed count here; other replicas see it in half a second.
@@ -162,9 +194,9 @@ impl Clients {
     }
 
     /// Notes that a client got a token. The settings' own client has no row to note it in.
-    pub fn note_use(&self, client_id: &str, at: At) {
-        if !self.is_management(client_id) {
-            self.uses.note(client_id, at);
+    pub fn note_use(&self, client: &Client, at: At) {
+        if !self.is_management(&client.client_id) {
+            self.uses.note(client, at);
         }
     }
 
@@ -194,4 +226,90 @@ fn management_client(settings: &ManagementClient) -> Client {
 /// Waits for `time`, or until the server stops.
 async fn pause(time: Duration, stopping: &CancellationToken) {
     let _ = tokio::time::timeout(time, stopping.cancelled()).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use testkit::database::DatabaseKind;
+    use testkit::database::TestDatabase;
+
+    use super::*;
+    use crate::app::Clock;
+    use crate::db::DatabaseSettings;
+    use crate::db::Sync;
+    use crate::db::migrate::Migrator;
+    use crate::db::migrate::Source;
+    use crate::on;
+
+    #[tokio::test]
+    async fn a_client_is_not_believed_in_for_long_without_its_database() {
+        let (_database, clients) = clients().await;
+        clients.refresh().await.unwrap();
+        clients.db.close().await;
+        assert!(clients.look_up("shop").await.unwrap().is_some());
+
+        let known = Known::clone(&clients.known.load());
+        let as_of = Instant::now().checked_sub(TRUST + Duration::from_secs(1));
+        clients.known.store(Arc::new(Known { as_of, ..known }));
+
+        assert!(clients.look_up("shop").await.is_err());
+        assert!(clients.look_up("admin").await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_forgotten_stays_so_without_the_database() {
+        let (_database, clients) = clients().await;
+        clients.refresh().await.unwrap();
+        clients.db.close().await;
+
+        clients.forget("shop").await;
+        clients.catch_up().await;
+
+        assert!(clients.find("shop").is_none());
+        assert!(clients.look_up("shop").await.is_err());
+    }
+
+    #[tokio::test]
+    async fn a_client_that_was_forgotten_is_known_again_if_it_is_there() {
+        let (_database, clients) = clients().await;
+        clients.refresh().await.unwrap();
+
+        clients.forget("shop").await;
+
+        assert!(clients.look_up("shop").await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn a_row_that_cannot_be_read_hides_no_client() {
+        let (_database, clients) = clients().await;
+        in_sql(
+            &clients,
+            "INSERT INTO client_registrations (client_id, created_at) VALUES ('odd', 'yesterday')",
+        )
+        .await;
+
+        clients.refresh().await.unwrap();
+
+        assert!(clients.find("shop").is_some() && clients.find("odd").is_none());
+    }
+
+    /// With one registered client, `shop`.
+    async fn clients() -> (TestDatabase, Clients) {
+        let database = TestDatabase::empty(DatabaseKind::Sqlite).await;
+        let url = database.url().to_owned().into();
+        let settings = DatabaseSettings { url, pool: 2, sync: Sync::Normal };
+        let migrator = Migrator::new(settings.clone(), Source::Embedded, Clock::System).unwrap();
+        migrator.up(None, &mut |_| {}).await.unwrap();
+        let db = Db::open(&settings).await.unwrap();
+        let secret = "a-management-secret".to_owned().into();
+        let management = ManagementClient { id: "admin".to_owned(), secret, secret_previous: None };
+        let clients = Clients::new(&management, db);
+        in_sql(&clients, "INSERT INTO client_registrations (client_id) VALUES ('shop')").await;
+        (database, clients)
+    }
+
+    async fn in_sql(clients: &Clients, sql: &'static str) {
+        let done = clients.db.write(async |tx| on!(tx, c => sqlx::query(sql).execute(c).await));
+        done.await.unwrap();
+    }
 }

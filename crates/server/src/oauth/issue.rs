@@ -57,7 +57,7 @@ pub async fn issue(
     let issued = match grant_type(&client, &params)? {
         GrantType::ClientCredentials => client_credentials(keys, &client, &params, (id, now))?,
     };
-    clients.note_use(&client.client_id, now);
+    clients.note_use(&client, now);
     counter!("oauth_tokens_issued_total").increment(1);
     Ok(issued)
 }

@@ -92,6 +92,14 @@ pub struct Registration {
     pub secret: Option<Digest>,
 }
 
+/// What of a client is to change.
+#[derive(Debug)]
+pub struct Change {
+    pub client_name: Option<String>,
+    pub scope: Option<Scopes>,
+    pub is_active: Option<bool>,
+}
+
 /// Why an OAuth endpoint did not do what it was asked.
 #[derive(Debug, thiserror::Error)]
 pub enum OAuthFailure {

@@ -38,6 +38,7 @@ use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
 use crate::http::Problem;
+use crate::oauth::Change;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
 use crate::oauth::caller::Caller;
@@ -118,19 +119,16 @@ async fn change_client(
     Body(change): Body<ClientChange>,
 ) -> Result<Json<Registration>, Problem> {
     let scope = change.scope.as_deref().map(|text| parse_scope(&caller, text)).transpose()?;
+    let ClientChange { client_name, is_active, .. } = change;
+    let change = Change { client_name, scope, is_active };
+    let (tenant, now) = (&caller.tenant, app.clock.now());
     let changed = app.db.write(async |tx| {
-        let Some(mut client) = store::find(tx, &caller.tenant, &client_id).await? else {
-            return Ok(None);
-        };
-        client.client_name = change.client_name.unwrap_or(client.client_name);
-        client.scope = scope.unwrap_or(client.scope);
-        client.is_active = change.is_active.unwrap_or(client.is_active);
-        client.updated_at = app.clock.now();
-        let is_there = store::update(tx, &client).await?;
-        Ok::<_, OAuthFailure>(is_there.then_some(client))
+        store::update(tx, tenant, &client_id, &change, now).await?;
+        Ok::<_, OAuthFailure>(store::find(tx, tenant, &client_id).await?)
     });
     let changed = changed.await.map_err(|cause| Problem::internal(&cause))?;
     let client = changed.ok_or_else(|| no_client(&client_id))?;
+    app.clients.forget(&client_id).await;
     app.clients.catch_up().await;
     info!(client_id, by = %caller.subject, "a client was changed");
     Ok(Json(client))
@@ -152,6 +150,7 @@ async fn delete_client(
     if !deleted.await.map_err(|cause| Problem::internal(&cause))? {
         return Err(no_client(&client_id));
     }
+    app.clients.forget(&client_id).await;
     app.clients.catch_up().await;
     info!(client_id, by = %caller.subject, "a client was deleted");
     Ok(NoContent)

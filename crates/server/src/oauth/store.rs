@@ -5,6 +5,7 @@ use auth::registration::GrantType;
 use auth::scope::Scope;
 use auth::scope::Scopes;
 use auth::token::Digest;
+use sqlx::FromRow;
 use tracing::warn;
 
 use crate::db::At;
@@ -14,6 +15,7 @@ use crate::db::Json;
 use crate::db::OnUnique;
 use crate::db::TenantId;
 use crate::db::Unique;
+use crate::oauth::Change;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
 use crate::on;
@@ -46,14 +48,13 @@ pub async fn revision(conn: &mut Conn<'_>) -> Result<i64, sqlx::Error> {
         .await)
 }
 
-/// The active clients of all tenants.
+/// The active clients of all tenants, but for those of which not even id and times can be read.
 pub async fn list_active(conn: &mut Conn<'_>) -> Result<Vec<Registration>, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query_as::<_, Row>(select_registrations!(
-            "WHERE is_active = TRUE"
-        ))
+    let rows = on!(conn, c => sqlx::query(select_registrations!("WHERE is_active = TRUE"))
         .fetch_all(c)
-        .await)?;
-    Ok(rows.into_iter().map(Registration::from).collect())
+        .await
+        .map(|rows| rows.iter().map(Row::from_row).collect::<Vec<_>>()))?;
+    Ok(rows.into_iter().filter_map(readable).collect())
 }
 
 /// The clients of a tenant, the newest first, at most `limit` of those after `after`.
@@ -125,22 +126,28 @@ pub async fn insert(conn: &mut Conn<'_>, registration: &Registration) -> Result<
     Ok(())
 }
 
-/// Writes what of a client can be changed, and says whether it was there.
+/// Makes a change to a client, and says whether it was there. What is not to change is not written,
+/// so that of several changes at once none is lost.
 pub async fn update(
     conn: &mut Conn<'_>,
-    registration: &Registration,
+    tenant: &TenantId,
+    client_id: &str,
+    change: &Change,
+    updated_at: At,
 ) -> Result<bool, OAuthFailure> {
-    let scopes = Json::of(&registration.scope)?;
+    let scopes = change.scope.as_ref().map(Json::of).transpose()?;
     let done = on!(conn, c => sqlx::query(
-            "UPDATE client_registrations SET name = $3, scopes = $4, is_active = $5, updated_at = $6
+            "UPDATE client_registrations
+             SET name = COALESCE($3, name), scopes = COALESCE($4, scopes),
+                 is_active = COALESCE($5, is_active), updated_at = $6
              WHERE tenant_id = $1 AND client_id = $2",
         )
-        .bind(&registration.tenant)
-        .bind(&registration.client_id)
-        .bind(&registration.client_name)
+        .bind(tenant)
+        .bind(client_id)
+        .bind(&change.client_name)
         .bind(&scopes)
-        .bind(registration.is_active)
-        .bind(registration.updated_at)
+        .bind(change.is_active)
+        .bind(updated_at)
         .execute(c)
         .await)?;
     Ok(done.rows_affected() > 0)
@@ -149,13 +156,16 @@ pub async fn update(
 /// Writes down that a client got a token at `at`, unless a later time stands there.
 pub async fn update_last_used(
     conn: &mut Conn<'_>,
+    tenant: &TenantId,
     client_id: &str,
     at: At,
 ) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
-            "UPDATE client_registrations SET last_used_at = $2
-             WHERE client_id = $1 AND (last_used_at IS NULL OR last_used_at < $2)",
+            "UPDATE client_registrations SET last_used_at = $3
+             WHERE tenant_id = $1 AND client_id = $2
+                 AND (last_used_at IS NULL OR last_used_at < $3)",
         )
+        .bind(tenant)
         .bind(client_id)
         .bind(at)
         .execute(c)
@@ -179,7 +189,18 @@ pub async fn delete(
     Ok(done.rows_affected() > 0)
 }
 
-#[derive(sqlx::FromRow)]
+/// A row that could be read; of others the log tells.
+fn readable(row: Result<Row, sqlx::Error>) -> Option<Registration> {
+    match row {
+        Ok(row) => Some(row.into()),
+        Err(error) => {
+            warn!(%error, "a row of client_registrations is left out: it cannot be read");
+            None
+        }
+    }
+}
+
+#[derive(FromRow)]
 struct Row {
     id: Id,
     tenant_id: TenantId,

@@ -279,6 +279,27 @@ on_both! {
         "#]]);
     }
 
+    async fn of_changes_to_one_client_at_once_none_is_lost(server: TestServer) {
+        let client = reader(&server).await;
+        let (_replica, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+        let path = format!("/oauth/clients/{}", client.id);
+        let change = |change: Value| elsewhere.send(admin.request("PATCH", &path).json(&change));
+
+        for round in 0..8 {
+            let name = format!("round {round}");
+            let is_active = round % 2 == 0;
+            let scope = if is_active { "agent.read" } else { "client.read" };
+            let (one, two, three) = tokio::join!(
+                change(json!({"client_name": name})), change(json!({"scope": scope})),
+                change(json!({"is_active": is_active})));
+
+            assert_eq!([one.status, two.status, three.status], [200; 3]);
+            let now = admin.get(&path).await.json();
+            assert_eq!((&now["client_name"], &now["scope"], &now["is_active"]), (&json!(name), &json!(scope), &json!(is_active)));
+        }
+    }
+
     async fn a_client_written_in_sql_works_at_once(server: TestServer) {
         let digest = auth::token::Digest::of("a-secret-of-the-old-server").to_hex();
         execute(&server, "INSERT INTO client_registrations (client_id, name, secret_sha256, scopes)
