@@ -47,7 +47,6 @@ pub struct Config {
     pub cors_origins: Vec<String>,
     pub metrics_address: Option<SocketAddr>,
     pub database: DatabaseSettings,
-    pub listen: Listen,
     pub identity: Identity,
     pub models: Models,
     pub limits: Limits,
@@ -60,17 +59,6 @@ pub struct Config {
 pub enum Mode {
     Development,
     Production,
-}
-
-/// How one process on PostgreSQL hears of what another did.
-#[derive(Debug, Clone)]
-pub enum Listen {
-    /// On a connection to the database itself.
-    Database,
-    /// On a connection to this URL, around a pooler.
-    Url(SecretString),
-    /// Not at all: it asks each second.
-    Off,
 }
 
 /// Who signs, who administers, and who may register.
@@ -152,7 +140,6 @@ impl Config {
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
             database: database(&mut from),
-            listen: listen(&mut from),
             identity: identity(&mut from, mode),
             models: models(&mut from),
             limits: limits(&mut from),
@@ -209,23 +196,6 @@ fn database<E: Env>(from: &mut Reader<E>) -> DatabaseSettings {
     };
     check_url(from, "DATABASE_URL", &database);
     database
-}
-
-fn listen<E: Env>(from: &mut Reader<E>) -> Listen {
-    const NAME: &str = "DATABASE_LISTEN_URL";
-    match from.given(NAME) {
-        None => Listen::Database,
-        Some(off) if off == "off" => Listen::Off,
-        Some(url) => {
-            let url = SecretString::from(url);
-            check_url(
-                from,
-                NAME,
-                &DatabaseSettings { url: url.clone(), pool: 1, sync: Sync::Full },
-            );
-            Listen::Url(url)
-        }
-    }
 }
 
 fn check_url<E: Env>(from: &mut Reader<E>, name: &str, database: &DatabaseSettings) {

@@ -386,9 +386,8 @@ impl From<AgentError> for Problem {
             AgentError::NotFound(_) => Self::not_found("agent-not-found", error),
             AgentError::VersionNotFound(_) => Self::not_found("agent-version-not-found", error),
             AgentError::NameTaken(_) => Self::conflict("agent-name-taken", error),
-            AgentError::InUse(ref dependents) => {
-                let dependents = dependents.clone();
-                Self::conflict("agent-in-use", error).with("dependents", dependents)
+            AgentError::InUse(ref names) => {
+                Self::conflict("agent-in-use", &error).with("dependents", names)
             }
             AgentError::Changed { current } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-changed", error)

@@ -95,13 +95,6 @@ const DATABASE: &[Setting] = &[
         "full",
         "SQLite: `full` survives a crash of the machine; `normal` is faster and survives one of the process only.",
     ),
-    Setting {
-        name: "DATABASE_LISTEN_URL",
-        default: "",
-        meaning: "PostgreSQL: where to listen for news, if `DATABASE_URL` is a pooler that cannot pass them on. \
-                  `off`: ask each second instead.",
-        kind: Kind::Secret,
-    },
 ];
 
 const IDENTITY: &[Setting] = &[

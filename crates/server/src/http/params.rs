@@ -68,6 +68,10 @@ fn wrong_path(rejection: PathRejection) -> Problem {
         ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
             fault(key, format!("must be a valid `{expected_type}`"))
         }
+        ErrorKind::ParseErrorAtIndex { expected_type, .. }
+        | ErrorKind::ParseError { expected_type, .. } => {
+            fault("path", format!("must have a valid `{expected_type}` in it"))
+        }
         ErrorKind::Message(message) => fault("path", message.clone()),
         _ => Problem::internal(&failed),
     }

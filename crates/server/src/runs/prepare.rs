@@ -48,6 +48,19 @@ pub fn spec(
     })
 }
 
+/// What `agent` asks for and this release cannot do. It is not executed without it.
+pub fn unsupported(agent: &Agent) -> Vec<Invalid> {
+    let content = &agent.content;
+    let asked = [
+        ("/agents", !content.agents.is_empty()),
+        ("/output_schema", content.output_schema.is_some()),
+        ("/limits/max_cost_usd", content.limits.max_cost_usd.is_some()),
+    ];
+    let detail = "this release cannot do it; an agent that needs it is not executed";
+    let asked = asked.into_iter().filter(|(_, asked)| *asked);
+    asked.map(|(pointer, _)| Invalid::new(pointer, "not_supported", detail)).collect()
+}
+
 /// The agent's models by their full names; by the agent's, if that means none.
 fn models(runs: &Runs, agent: &Agent) -> Vec<String> {
     let full = |name: &str| match runs.models.resolve(name) {

@@ -65,7 +65,8 @@ pub fn router() -> OpenApiRouter<App> {
 /// The newest first, without their input and output; one's own, or all with `admin.read`.
 #[utoipa::path(get, path = "/runs", tag = "runs", params(RunFilter, Paging),
     responses((status = 200, body = Page<RunSummary>), Problem),
-    security(("oauth2" = ["run.read"])))]
+    security(("oauth2" = ["run.read"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 async fn list_runs(
     State(app): State<App>,
     caller: Caller<RunRead>,
@@ -110,7 +111,8 @@ struct RunFilter {
 #[utoipa::path(get, path = "/runs/{id}", tag = "runs",
     params(("id" = String, Path, description = "Id of the run")),
     responses((status = 200, body = Run), Problem),
-    security(("oauth2" = ["run.read"])))]
+    security(("oauth2" = ["run.read"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 async fn get_run(
     State(app): State<App>,
     caller: Caller<RunRead>,
@@ -125,7 +127,8 @@ async fn get_run(
 #[utoipa::path(get, path = "/runs/{id}/wait", tag = "runs",
     params(("id" = String, Path, description = "Id of the run"), WaitAsked),
     responses((status = 200, body = Run), (status = 202, body = Run), Problem),
-    security(("oauth2" = ["run.read"])))]
+    security(("oauth2" = ["run.read"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 async fn wait_for_run(
     State(app): State<App>,
     caller: Caller<RunRead>,
@@ -156,7 +159,8 @@ struct WaitAsked {
     params(("id" = String, Path, description = "Id of the run")),
     request_body = CancelAsked,
     responses((status = 200, body = Run), (status = 202, body = Run), Problem),
-    security(("oauth2" = ["run.write"])))]
+    security(("oauth2" = ["run.write"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 async fn cancel_run(
     State(app): State<App>,
     caller: Caller<RunWrite>,

@@ -194,6 +194,15 @@ on_both! {
         assert_eq!([one, two, three, four, here.status, there.status], [200; 6]);
     }
 
+    async fn a_version_that_is_no_number_is_refused(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+
+        let reply = admin.post("/agents/definitions/support/versions/abc/restore", json!({})).await;
+
+        assert_eq!(reply.status, 422, "{}", reply.text);
+    }
+
     async fn a_new_agent_is_answered_whole(server: TestServer) {
         let admin = server.admin().await;
 

@@ -40,7 +40,8 @@ use crate::runs::watch::Watcher;
     responses((status = 200, body = Page<Object>, description = "Events, or a stream of them"),
         (status = 204, description = "The run has ended, and nothing comes after the cursor"),
         Problem),
-    security(("oauth2" = ["run.read"])))]
+    security(("oauth2" = ["run.read"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 pub async fn list_events(
     State(app): State<App>,
     caller: Caller<RunRead>,
@@ -111,7 +112,8 @@ async fn events_as_json(
     params(("id" = String, Path, description = "Id of the run"),
         ("sha256" = String, Path, description = "As the event says")),
     responses((status = 200, body = Object), Problem),
-    security(("oauth2" = ["run.read"])))]
+    security(("oauth2" = ["run.read"]), ("oauth2" = ["agent.execute"]),
+        ("oauth2" = ["workflow.execute"]), ("oauth2" = ["tool.execute"])))]
 pub async fn get_value(
     State(app): State<App>,
     caller: Caller<RunRead>,

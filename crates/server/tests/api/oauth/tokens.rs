@@ -288,7 +288,7 @@ on_both! {
         let agents = get_with(&stranger, "/oauth/clients", &token).await;
         let unknown = ask_as(&stranger, ("nobody", "wrong"), &[]).await;
 
-        assert_eq!(agents.status, 500, "the caller was believed, and then the list was read");
+        assert_eq!(agents.status, 503, "the caller was believed, and then the list was read");
         assert_eq!(unknown.header("retry-after"), Some("1"));
         unknown.is(expect![[r#"
             503 application/json
