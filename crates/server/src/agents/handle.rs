@@ -23,6 +23,7 @@ use crate::agents::store::Row;
 use crate::app::Clock;
 use crate::app::Ids;
 use crate::app::Tasks;
+use crate::db::Conn;
 use crate::db::Db;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -135,6 +136,27 @@ impl Agents {
         snapshot.remove(id);
         snapshot.revision = None;
         self.store(tenant, snapshot);
+    }
+
+    /// The agents of a tenant while `tx` keeps other writers through the API from changing them.
+    pub(in crate::agents) async fn hold(
+        &self,
+        tx: &mut Conn<'_>,
+        tenant: &TenantId,
+    ) -> Result<Arc<Snapshot>, AgentError> {
+        store::lock_all(tx, tenant).await?;
+        let revision = definitions::find_revision(tx, TABLE).await?;
+        let known = self.cached(tenant).unwrap_or_default();
+        if known.revision == Some(revision) {
+            return Ok(known);
+        }
+        let mut snapshot = Snapshot::new(revision);
+        for row in readable(store::list(tx, tenant).await?) {
+            let agent = known.unchanged(&row);
+            let read = || Arc::new(Agent::of_row(&row, row.normalise()));
+            snapshot.insert(agent.unwrap_or_else(read));
+        }
+        Ok(Arc::new(snapshot))
     }
 
     pub(in crate::agents) fn db(&self) -> &Db {

@@ -88,6 +88,9 @@ pub enum AgentError {
     NameTaken(String),
     #[error("other agents name it: {}", .0.join(", "))]
     InUse(Vec<String>),
+    /// Who may not execute an agent may not make it one that he may execute.
+    #[error("the agent is only for who holds `{0}`")]
+    MissingScope(String),
     #[error("the agent is at version {current} now")]
     Changed { current: i64 },
     #[error("the definition is not valid")]

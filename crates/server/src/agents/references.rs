@@ -1,5 +1,6 @@
 //! Whether what an agent refers to is there, and for its author to use.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use auth::scope::Scopes;
@@ -22,7 +23,7 @@ pub struct Surroundings {
 /// What is wrong with the references of an agent.
 #[derive(Debug, Default)]
 pub struct Broken {
-    /// There is no such thing: a definition that names it is refused.
+    /// There is no such thing, or it is there twice: a definition that names it is refused.
     pub unknown: Vec<Invalid>,
     /// It exists, but cannot be used as the server is set up now. Setting it up may come later.
     pub unusable: Vec<Invalid>,
@@ -59,9 +60,14 @@ impl Surroundings {
             None => vec![("/model".to_owned(), self.models.default_name())],
         };
         let mut broken = Broken::default();
+        let mut seen = BTreeSet::new();
         for (place, name) in places {
             match self.models.resolve(name) {
-                Ok(_) => {}
+                Ok(model) if seen.insert(model.full_name.clone()) => {}
+                Ok(model) => {
+                    let detail = format!("`{}` is named twice", model.full_name);
+                    broken.unknown.push(Invalid::new(place, "not_unique", detail));
+                }
                 Err(why @ NoModel::NotConfigured { .. }) => {
                     broken.unusable.push(Invalid::new(place, "model_not_configured", why));
                 }
@@ -133,6 +139,18 @@ mod tests {
 
         assert_eq!(places(&broken.unusable), ["/model/1 model_not_configured"]);
         assert_eq!(places(&broken.unknown), ["/model/2 unknown_model"]);
+    }
+
+    #[test]
+    fn a_model_is_named_once_whichever_name_it_is_given() {
+        let models = json!(["scripted", "demo/scripted"]);
+        let content =
+            AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
+
+        let broken =
+            surroundings("demo/scripted").follow(&TenantId::default(), &content, |_| false);
+
+        assert_eq!(places(&broken.unknown), ["/model/1 not_unique"]);
     }
 
     #[test]

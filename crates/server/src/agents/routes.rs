@@ -23,6 +23,7 @@ use crate::agents::AgentError;
 use crate::agents::Author;
 use crate::agents::Force;
 use crate::agents::KIND;
+use crate::agents::Source;
 use crate::agents::Switch;
 use crate::agents::normalise::AgentChange;
 use crate::agents::normalise::NewAgent;
@@ -37,6 +38,7 @@ use crate::http::IfMatch;
 use crate::http::Keyed;
 use crate::http::Located;
 use crate::http::NoContent;
+use crate::http::OnlyPaging;
 use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
@@ -46,6 +48,7 @@ use crate::http::once::Answers;
 use crate::http::once::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
+use crate::oauth::caller::insufficient;
 use crate::oauth::scopes::AgentDefinitionRead;
 use crate::oauth::scopes::AgentRead;
 use crate::oauth::scopes::AgentWrite;
@@ -72,6 +75,7 @@ struct AgentSummary {
     display_name: String,
     description: String,
     version: i64,
+    source: Source,
     is_active: bool,
     /// What a caller must hold, all of it, to execute the agent.
     #[schema(example = json!(["agent.execute"]))]
@@ -132,7 +136,7 @@ struct Deletion {
 async fn list_agents(
     State(app): State<App>,
     caller: Caller<AgentRead>,
-    paging: Paging,
+    OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<AgentSummary>, Problem> {
     let agents = app.agents.snapshot(&caller.tenant).await?;
     let visible = agents.newest_first(paging.after()?).filter(|agent| is_visible(agent, &caller));
@@ -173,7 +177,7 @@ async fn read_agent(
 async fn list_agent_definitions(
     State(app): State<App>,
     caller: Caller<AgentDefinitionRead>,
-    paging: Paging,
+    OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<Arc<Agent>>, Problem> {
     let agents = app.agents.snapshot(&caller.tenant).await?;
     let rows = usize::try_from(paging.rows()).unwrap_or_default();
@@ -301,7 +305,7 @@ async fn list_agent_versions(
     State(app): State<App>,
     caller: Caller<AgentDefinitionRead>,
     Path(id_or_name): Path<String>,
-    paging: Paging,
+    OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<AgentVersion>, Problem> {
     let tenant = &caller.tenant;
     let agents = app.agents.snapshot(tenant).await?;
@@ -356,6 +360,7 @@ fn summary(agent: &Agent) -> AgentSummary {
         display_name: agent.content.display_name.clone(),
         description: agent.content.description.clone(),
         version: agent.version,
+        source: agent.source,
         is_active: agent.is_active,
         scopes: agent.content.scopes.clone(),
         updated_at: agent.updated_at,
@@ -389,6 +394,7 @@ impl From<AgentError> for Problem {
             AgentError::InUse(ref names) => {
                 Self::conflict("agent-in-use", &error).with("dependents", names)
             }
+            AgentError::MissingScope(scope) => insufficient(&[&scope]),
             AgentError::Changed { current } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-changed", error)
                     .with("version", current)

@@ -8,6 +8,7 @@ use serde_json::Value;
 use tracing::info;
 
 use crate::agents::Agent;
+use crate::agents::AgentContent;
 use crate::agents::AgentError;
 use crate::agents::Agents;
 use crate::agents::KIND;
@@ -65,6 +66,20 @@ pub enum Force {
     Yes,
 }
 
+impl Author<'_> {
+    /// Who may not execute an agent could take away what keeps him from it. Executing any needs
+    /// `agent.execute`, which authors may lack.
+    fn ensure_may_change(&self, content: &AgentContent) -> Result<(), AgentError> {
+        let is_missing = |scope: &&String| *scope != "agent.execute" && !self.scopes.covers(scope);
+        match content.scopes.iter().find(is_missing) {
+            Some(scope) if !self.scopes.covers("admin.write") => {
+                Err(AgentError::MissingScope(scope.clone()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Agents {
     /// Makes an agent of the members in `body`.
     pub async fn create(
@@ -74,13 +89,13 @@ impl Agents {
     ) -> Result<Arc<Agent>, AgentError> {
         let faults = take_read_only(&mut body, &Map::new());
         let normal = normalise(Document::new(body), Vec::new());
-        let snapshot = self.snapshot(author.tenant).await?;
-        self.refuse_invalid(author, &normal, faults, &snapshot)?;
         let change = self.change_by(author);
         let id = self.ids().next();
         let row = self
             .db()
             .write(async |tx| {
+                let agents = self.hold(tx, author.tenant).await?;
+                self.refuse_invalid(author, &normal, faults, &agents)?;
                 let name = &normal.content.name;
                 store::insert(tx, author.tenant, id, name, author.subject, change.at).await?;
                 save(tx, author.tenant, id, &normal, change).await
@@ -98,18 +113,19 @@ impl Agents {
         if_match: &IfMatch,
         mut body: Map<String, Value>,
     ) -> Result<Arc<Agent>, AgentError> {
-        let snapshot = self.snapshot(author.tenant).await?;
-        let id = id_of(&snapshot, id_or_name)?;
+        let id = self.id_of(author.tenant, id_or_name).await?;
         let change = self.change_by(author);
         let row = self
             .db()
             .write(async |tx| {
-                let row = find_to_change(tx, author.tenant, id, if_match, change).await?;
+                let agents = self.hold(tx, author.tenant).await?;
+                let row = find_to_change(tx, author, id, if_match, change).await?;
                 let mut current = Arc::new(Agent::of_row(&row, row.normalise()));
-                snapshot.judge(&mut current, author.tenant, self.surroundings());
+                agents.judge(&mut current, author.tenant, self.surroundings());
                 let faults = take_read_only(&mut body, &members_of(&*current));
                 let normal = merged(&row, body);
-                self.refuse_invalid(author, &normal, faults, &snapshot)?;
+                self.refuse_invalid(author, &normal, faults, &agents)?;
+                refuse_rename(&current, &normal, &agents)?;
                 save(tx, author.tenant, id, &normal, change).await
             })
             .await?;
@@ -125,20 +141,21 @@ impl Agents {
         if_match: &IfMatch,
         version: i64,
     ) -> Result<Arc<Agent>, AgentError> {
-        let snapshot = self.snapshot(author.tenant).await?;
-        let id = id_of(&snapshot, id_or_name)?;
+        let id = self.id_of(author.tenant, id_or_name).await?;
         let note = format!("restored from version {version}");
         let change = Change { note: Some(&note), ..self.change_by(author) };
         let row = self
             .db()
             .write(async |tx| {
-                let row = find_to_change(tx, author.tenant, id, if_match, change).await?;
+                let agents = self.hold(tx, author.tenant).await?;
+                let row = find_to_change(tx, author, id, if_match, change).await?;
                 let past = definitions::find_version(tx, author.tenant, KIND, id, version).await?;
                 let past = past.ok_or(AgentError::VersionNotFound(version))?;
                 let document = Document::parse(&past.content).map_err(AgentError::Unreadable)?;
                 let normal =
                     Normalised { is_active: row.is_active, ..normalise(document, Vec::new()) };
-                self.refuse_invalid(author, &normal, Vec::new(), &snapshot)?;
+                self.refuse_invalid(author, &normal, Vec::new(), &agents)?;
+                refuse_rename(&Agent::of_row(&row, row.normalise()), &normal, &agents)?;
                 save(tx, author.tenant, id, &normal, change).await
             })
             .await?;
@@ -154,13 +171,12 @@ impl Agents {
         if_match: &IfMatch,
         to: Switch,
     ) -> Result<Arc<Agent>, AgentError> {
-        let snapshot = self.snapshot(author.tenant).await?;
-        let id = id_of(&snapshot, id_or_name)?;
+        let id = self.id_of(author.tenant, id_or_name).await?;
         let change = self.change_by(author);
         let row = self
             .db()
             .write(async |tx| {
-                let mut row = find_to_change(tx, author.tenant, id, if_match, change).await?;
+                let mut row = find_to_change(tx, author, id, if_match, change).await?;
                 let is_active = to == Switch::On;
                 if row.is_active != is_active {
                     store::update_active(tx, author.tenant, id, is_active, change.at).await?;
@@ -181,23 +197,27 @@ impl Agents {
         if_match: &IfMatch,
         force: Force,
     ) -> Result<(), AgentError> {
-        let snapshot = self.snapshot(author.tenant).await?;
-        let agent = snapshot.find(id_or_name).ok_or_else(|| not_found(id_or_name))?;
-        let dependents = snapshot.dependents(agent);
-        if force == Force::No && !dependents.is_empty() {
-            return Err(AgentError::InUse(dependents));
-        }
+        let id = self.id_of(author.tenant, id_or_name).await?;
         let change = self.change_by(author);
         self.db()
             .write(async |tx| {
-                find_to_change(tx, author.tenant, agent.id, if_match, change).await?;
-                store::delete(tx, author.tenant, agent.id).await?;
+                let agents = self.hold(tx, author.tenant).await?;
+                let row = find_to_change(tx, author, id, if_match, change).await?;
+                if force == Force::No {
+                    refuse_used(&Agent::of_row(&row, row.normalise()), &agents)?;
+                }
+                store::delete(tx, author.tenant, id).await?;
                 Ok::<_, AgentError>(())
             })
             .await?;
-        info!(agent.id = %agent.id, by = author.subject, "an agent was deleted");
-        self.hide(author.tenant, agent.id).await;
+        info!(agent.id = %id, by = author.subject, "an agent was deleted");
+        self.hide(author.tenant, id).await;
         Ok(())
+    }
+
+    async fn id_of(&self, tenant: &TenantId, id_or_name: &str) -> Result<Id, AgentError> {
+        let snapshot = self.snapshot(tenant).await?;
+        snapshot.find(id_or_name).map(|agent| agent.id).ok_or_else(|| not_found(id_or_name))
     }
 
     fn change_by<'a>(&self, author: Author<'a>) -> Change<'a> {
@@ -232,20 +252,30 @@ fn not_found(id_or_name: &str) -> AgentError {
     AgentError::NotFound(id_or_name.to_owned())
 }
 
-fn id_of(snapshot: &Snapshot, id_or_name: &str) -> Result<Id, AgentError> {
-    snapshot.find(id_or_name).map(|agent| agent.id).ok_or_else(|| not_found(id_or_name))
+/// Refuses to take the name from an agent that others name.
+fn refuse_rename(agent: &Agent, to: &Normalised, agents: &Snapshot) -> Result<(), AgentError> {
+    if agent.content.name.eq_ignore_ascii_case(&to.content.name) {
+        return Ok(());
+    }
+    refuse_used(agent, agents)
 }
 
-/// Locks an agent that is at one of the versions that `if_match` allows.
+fn refuse_used(agent: &Agent, agents: &Snapshot) -> Result<(), AgentError> {
+    let dependents = agents.dependents(agent);
+    if dependents.is_empty() { Ok(()) } else { Err(AgentError::InUse(dependents)) }
+}
+
+/// Locks an agent that is at one of the versions that `if_match` allows, and that `author` may change.
 async fn find_to_change(
     tx: &mut Conn<'_>,
-    tenant: &TenantId,
+    author: Author<'_>,
     id: Id,
     if_match: &IfMatch,
     change: Change<'_>,
 ) -> Result<Row, AgentError> {
-    let row = settle(tx, tenant, id, Change::in_sql(change.at)).await?;
+    let row = settle(tx, author.tenant, id, Change::in_sql(change.at)).await?;
     let row = row.ok_or_else(|| not_found(&id.to_string()))?;
+    author.ensure_may_change(&row.normalise().content)?;
     let current = row.version.unwrap_or_default();
     if if_match.allows(current) { Ok(row) } else { Err(AgentError::Changed { current }) }
 }

@@ -103,6 +103,22 @@ pub async fn lock(conn: &mut Conn<'_>, tenant: &TenantId, id: Id) -> Result<(), 
     Ok(())
 }
 
+/// Keeps every other change through the API from agents of a tenant until the transaction ends, so
+/// that what is seen of other agents holds.
+///
+/// On PostgreSQL it comes before any row of an agent is locked. Foreign keys do not wait for it, and
+/// who writes in SQL does not know of it.
+pub async fn lock_all(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<(), sqlx::Error> {
+    if conn.dialect() == Dialect::Sqlite {
+        return Ok(()); // There is one writer at a time.
+    }
+    on!(conn, c => sqlx::query("SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE")
+        .bind(tenant)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// Finds an agent by its id.
 pub async fn find(
     conn: &mut Conn<'_>,

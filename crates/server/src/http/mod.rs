@@ -37,6 +37,7 @@ pub use idempotency::Keyed;
 pub use if_match::IfMatch;
 pub use invalid::Invalid;
 pub use invalid::pointer_to;
+pub use paging::OnlyPaging;
 pub use paging::Page;
 pub use paging::Paging;
 pub use params::Path;

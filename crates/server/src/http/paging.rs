@@ -52,6 +52,10 @@ pub struct Paging {
     now: DateTime<Utc>,
 }
 
+/// [`Paging`] of a list that has no filters: what is no parameter of pages is refused.
+#[derive(Debug)]
+pub struct OnlyPaging(pub Paging);
+
 /// Tells [`params::Query`] that `limit` and `cursor` are taken care of.
 #[derive(Debug, Clone, Copy)]
 pub struct IsPaged;
@@ -104,6 +108,16 @@ impl FromRequestParts<App> for Paging {
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         parts.extensions.insert(IsPaged);
         Self::of(&parts.uri, app.cursors.clone(), app.clock.now().into())
+    }
+}
+
+impl FromRequestParts<App> for OnlyPaging {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
+        let pairs = params::pairs(parts.uri.query().unwrap_or_default())?;
+        params::read::<Parameters>(pairs).map_err(Problem::invalid)?;
+        Paging::from_request_parts(parts, app).await.map(Self)
     }
 }
 

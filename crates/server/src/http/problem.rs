@@ -201,7 +201,6 @@ impl IntoResponses for Problem {
     }
 }
 
-/// An error and what caused it, outermost first.
 /// Whether the database cannot be reached, or has no connection to spare.
 fn is_away(error: &(dyn Error + 'static)) -> bool {
     let own = error.downcast_ref::<sqlx::Error>();
@@ -217,6 +216,7 @@ fn is_away(error: &(dyn Error + 'static)) -> bool {
     }) || error.source().is_some_and(is_away)
 }
 
+/// An error and what caused it, outermost first.
 fn chain(error: &dyn Error) -> String {
     let mut text = error.to_string();
     let mut next = error.source();

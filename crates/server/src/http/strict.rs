@@ -20,9 +20,6 @@ use crate::http::invalid::pointer_to;
 /// Objects and lists may stand this deep in each other.
 pub const MAX_DEPTH: usize = 64;
 
-/// What a double keeps of a number with a fraction.
-const FRACTION_DIGITS: usize = 17;
-
 /// Why bytes are not JSON that we take.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Malformed(Invalid);
@@ -126,21 +123,54 @@ impl<'t> Reader<'t> {
     /// A number that is not a small integer: it may have lost digits on the way here.
     fn fraction<E: Error>(&mut self, number: f64) -> Result<Value, E> {
         let text = self.numbers.next().unwrap_or_default();
-        let digits = text.trim_start_matches('-').trim_start_matches(['0', '.']);
-        let digits = digits.split(['e', 'E']).next().unwrap_or_default();
-        let digits = digits.bytes().filter(u8::is_ascii_digit).count();
         let is_whole = !text.contains(['.', 'e', 'E']) && text != "-0";
         if is_whole {
             let detail = "a whole number is at least -9223372036854775808 and at most \
                           18446744073709551615; send a larger one as a string";
             return Err(self.refuse("number_too_long", detail));
         }
-        if digits > FRACTION_DIGITS {
-            let detail =
-                format!("a number has at most {FRACTION_DIGITS} digits; send more as a string");
+        if !keeps(text, number) {
+            let detail = "a number with a fraction or an exponent has at most 17 digits that a \
+                          double keeps; send it as a string";
             return Err(self.refuse("number_too_long", detail));
         }
         Ok(Value::from(number))
+    }
+}
+
+/// Whether `number` still says what `text` says: written with as many digits, it has the same ones.
+fn keeps(text: &str, number: f64) -> bool {
+    let given = Decimal::of(text);
+    if given.digits.len() > 17 {
+        return false;
+    }
+    let places = given.digits.len().saturating_sub(1);
+    Decimal::of(&format!("{number:.places$e}")) == given
+}
+
+/// The digits of a number without zeros around them, and where its point is.
+#[derive(Debug, PartialEq, Eq)]
+struct Decimal {
+    digits: String,
+    /// The number is `0.digits` times ten to the power of this.
+    exponent: i64,
+}
+
+impl Decimal {
+    fn of(text: &str) -> Self {
+        let text = text.trim_start_matches('-');
+        let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
+        let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+        let all = format!("{whole}{fraction}");
+        let digits = all.trim_start_matches('0');
+        if digits.is_empty() {
+            return Self { digits: String::new(), exponent: 0 };
+        }
+        let long = |length: usize| i64::try_from(length).unwrap_or(i64::MAX);
+        let point = long(whole.len()) - long(all.len() - digits.len());
+        // An exponent that is no number of 64 bits is that of no double.
+        let exponent = exponent.parse::<i64>().unwrap_or(i64::MAX).saturating_add(point);
+        Self { digits: digits.trim_end_matches('0').to_owned(), exponent }
     }
 }
 
@@ -306,6 +336,11 @@ mod tests {
         check(br#"{"a": "12", "n": [18446744073709551616]}"#, "/n/0", "number_too_long");
         check(br#"{"n": -9223372036854775809}"#, "/n", "number_too_long");
         check(br#"{"n": 0.123456789012345678}"#, "/n", "number_too_long");
+        check(br#"{"n": 9007199254740993.0}"#, "/n", "number_too_long");
+        check(br#"{"n": 9007199254740993e0}"#, "/n", "number_too_long");
+        check(br#"{"n": 1e-400}"#, "/n", "number_too_long");
+        check(br#"{"n": 4e-324}"#, "/n", "number_too_long");
+        check(br#"{"n": 1e-99999999999999999999}"#, "/n", "number_too_long");
         check(br#"{"a": [1 2]}"#, "/a/1", "not_json");
         check(br#"{"a": 1,}"#, "", "not_json");
         check(br#"{"a": nul}"#, "/a", "not_json");
@@ -341,12 +376,44 @@ mod tests {
         assert_eq!(value[3].to_string(), "0.1");
         assert_eq!(value[4], json!(f64::MAX));
         assert_eq!(value[5].to_string(), "0.0001234567890123456");
+        for text in ["-0", "0.0", "-0.000e7", "0e-999", "1.50", "100e-2", "5e-324", "1e22", "1E+2"]
+        {
+            assert!(parse_strict(text.as_bytes()).is_ok(), "{text}");
+        }
     }
 
     proptest! {
         #[test]
         fn foreign_bytes_never_break_it(bytes in any::<Vec<u8>>()) {
             let _ = parse_strict(&bytes);
+        }
+
+        #[test]
+        fn a_number_that_is_taken_says_what_was_sent(
+            digits in "[1-9][0-9]{0,18}", point in 0_usize..20, exponent in -340_i32..320,
+        ) {
+            let point = point.min(digits.len() - 1);
+            let (whole, fraction) = digits.split_at(digits.len() - point);
+            let text = if fraction.is_empty() {
+                format!("{whole}e{exponent}")
+            } else {
+                format!("{whole}.{fraction}e{exponent}")
+            };
+            if let Ok(Value::Number(number)) = parse_strict(text.as_bytes()) {
+                let number = number.as_f64().unwrap();
+                let places = digits.trim_end_matches('0').len() - 1;
+                let back = format!("{number:.places$e}");
+                let (mantissa, back_exponent) = back.split_once('e').unwrap();
+                let shift = i32::try_from(whole.len()).unwrap() - 1 + exponent;
+                prop_assert_eq!(mantissa.replace('.', ""), digits.trim_end_matches('0'));
+                prop_assert_eq!(back_exponent.parse::<i32>().unwrap(), shift);
+            }
+        }
+
+        #[test]
+        fn whole_numbers_of_64_bits_are_kept(signed in any::<i64>(), unsigned in any::<u64>()) {
+            prop_assert_eq!(parse_strict(signed.to_string().as_bytes()), Ok(json!(signed)));
+            prop_assert_eq!(parse_strict(unsigned.to_string().as_bytes()), Ok(json!(unsigned)));
         }
 
         #[test]

@@ -34,6 +34,7 @@ use crate::http::Body;
 use crate::http::Invalid;
 use crate::http::Located;
 use crate::http::NoContent;
+use crate::http::OnlyPaging;
 use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
@@ -84,7 +85,7 @@ struct ClientChange {
 async fn list_clients(
     State(app): State<App>,
     caller: Caller<ClientRead>,
-    paging: Paging,
+    OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<Registration>, Problem> {
     let (after, rows) = (paging.after()?, paging.rows());
     let clients = app.db.read(async |conn| store::list(conn, &caller.tenant, after, rows).await);

@@ -507,6 +507,8 @@ on_both! {
         create(&admin, named("support")).await;
         create(&admin, with(named("desk"), json!({"agents": ["Support"]}))).await;
 
+        assert_eq!(admin.put(SUPPORT, json!({"name": "other"})).await.json()["type"], "/problems/agent-in-use");
+        assert_eq!(admin.put(SUPPORT, json!({"name": "Support"})).await.status, 200);
         admin.delete(SUPPORT).await.is(expect![[r#"
             409 application/problem+json
             {
@@ -554,6 +556,7 @@ on_both! {
                 "agent.execute",
                 "weather.read"
               ],
+              "source": "database",
               "updated_at": "2026-11-25T10:00:00Z",
               "version": 1
             }
@@ -586,6 +589,63 @@ on_both! {
 
         assert_eq!(reply.status, 422);
         expect!["/agents/0 missing_scope: its use needs the scope `weather.read`, which you do not hold"].assert_eq(&faults(&reply.json()["errors"]));
+    }
+
+    async fn an_author_changes_only_agents_that_he_may_use(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, with(named("support"), json!({"scopes": ["agent.execute"]}))).await;
+        create(&admin, with(named("weather"), json!({"scopes": ["weather.read"]}))).await;
+        let author = server.client("agent.*").await;
+        let of_weather = server.client("agent.write weather.read").await;
+        let path = format!("{DEFINITIONS}/weather");
+
+        author.put(&path, json!({"scopes": []})).await.is(expect![[r#"
+            403 application/problem+json
+            {
+              "detail": "this needs the scope `weather.read`",
+              "required_scope": "weather.read",
+              "status": 403,
+              "type": "/problems/insufficient-scope"
+            }
+        "#]]);
+        for reply in [
+            author.post(&format!("{path}/versions/1/restore"), json!({})).await,
+            author.post(&format!("{path}/deactivate"), json!({})).await,
+            author.delete(&path).await,
+        ] {
+            assert_eq!(reply.status, 403, "{}", reply.text);
+        }
+        assert_eq!(author.put(SUPPORT, json!({"description": "x"})).await.status, 200);
+        assert_eq!(of_weather.put(&path, json!({"description": "x"})).await.status, 200);
+        assert_eq!(admin.delete(&path).await.status, 204);
+    }
+
+    async fn of_two_renames_to_one_name_one_is_made(server: TestServer) {
+        let (_other, elsewhere) = server.replica().await;
+        let admin = server.admin().await;
+        create(&admin, named("one")).await;
+        create(&admin, named("two")).await;
+
+        let rename = json!({"name": "support"});
+        let (here, there) = tokio::join!(
+            admin.put("/agents/definitions/one", rename.clone()),
+            elsewhere.put("/agents/definitions/two", rename.clone()),
+        );
+
+        let mut statuses = [here.status, there.status];
+        statuses.sort_unstable();
+        assert_eq!(statuses, [200, 409]);
+    }
+
+    async fn a_query_with_unknown_parameters_is_refused(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        let versions = format!("{SUPPORT}/versions");
+        for path in ["/agents", DEFINITIONS, versions.as_str(), "/oauth/clients"] {
+            let reply = admin.get(&format!("{path}?limit=1&nmae=x")).await;
+            assert_eq!((reply.status, &reply.json()["errors"][0]["pointer"]), (422, &json!("?nmae")), "{path}");
+            assert_eq!(admin.get(&format!("{path}?limit=1")).await.status, 200, "{path}");
+        }
     }
 
     async fn what_is_written_in_sql_counts_at_once_and_everywhere(server: TestServer) {
