@@ -1,12 +1,13 @@
 //! `/agents` without executing: who may see and write which, and which error is which status.
 
+mod problems;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
 use http::HeaderName;
-use http::StatusCode;
 use http::header;
 use serde::Deserialize;
 use serde::Serialize;
@@ -48,7 +49,6 @@ use crate::http::once::Answers;
 use crate::http::once::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
-use crate::oauth::caller::insufficient;
 use crate::oauth::scopes::AgentDefinitionRead;
 use crate::oauth::scopes::AgentRead;
 use crate::oauth::scopes::AgentWrite;
@@ -187,6 +187,7 @@ async fn list_agent_definitions(
 
 /// Create an agent definition
 #[utoipa::path(post, path = "/agents/definitions", tag = "agents", request_body = NewAgent,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
     responses((status = 201, body = Agent, headers(("ETag" = String), ("Location" = String))), Problem),
     security(("oauth2" = ["agent.write"])))]
 async fn create_agent(
@@ -264,7 +265,8 @@ async fn delete_agent(
 
 /// Activate an agent
 #[utoipa::path(post, path = "/agents/definitions/{id}/activate", tag = "agents",
-    params(("id" = String, Path, description = "Its id or its name")),
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
     responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["agent.write"])))]
 async fn activate_agent(
@@ -281,7 +283,8 @@ async fn activate_agent(
 ///
 /// It stays as it is, but nobody can execute it.
 #[utoipa::path(post, path = "/agents/definitions/{id}/deactivate", tag = "agents",
-    params(("id" = String, Path, description = "Its id or its name")),
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
     responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["agent.write"])))]
 async fn deactivate_agent(
@@ -323,7 +326,8 @@ async fn list_agent_versions(
 ///
 /// What the agent said then becomes its newest version.
 #[utoipa::path(post, path = "/agents/definitions/{id}/versions/{version}/restore", tag = "agents",
-    params(("id" = String, Path, description = "Its id or its name"), ("version" = i64, Path)),
+    params(("id" = String, Path, description = "Its id or its name"), ("version" = i64, Path),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
     responses((status = 200, body = Agent, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["agent.write"])))]
 async fn restore_agent(
@@ -381,26 +385,6 @@ impl From<Version> for AgentVersion {
             created_by: version.created_by,
             created_at: version.created_at,
             note: version.note,
-        }
-    }
-}
-
-impl From<AgentError> for Problem {
-    fn from(error: AgentError) -> Self {
-        match error {
-            AgentError::NotFound(_) => Self::not_found("agent-not-found", error),
-            AgentError::VersionNotFound(_) => Self::not_found("agent-version-not-found", error),
-            AgentError::NameTaken(_) => Self::conflict("agent-name-taken", error),
-            AgentError::InUse(ref names) => {
-                Self::conflict("agent-in-use", &error).with("dependents", names)
-            }
-            AgentError::MissingScope(scope) => insufficient(&[&scope]),
-            AgentError::Changed { current } => {
-                Self::new(StatusCode::PRECONDITION_FAILED, "version-changed", error)
-                    .with("version", current)
-            }
-            AgentError::Invalid(errors) => Self::invalid(errors),
-            AgentError::Unreadable(_) | AgentError::Database(_) => Self::internal(&error),
         }
     }
 }

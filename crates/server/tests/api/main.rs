@@ -8,6 +8,7 @@
 #[macro_use]
 mod harness;
 
+mod access;
 mod agents;
 mod events;
 mod execute;

@@ -93,6 +93,7 @@ struct OriginalAnswer {
 ///
 /// The body of the original server, `{"serverId", "name", "scopes"}`, is understood too.
 #[utoipa::path(post, path = "/oauth/register", tag = "oauth",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
     request_body = NewClient,
     responses((status = 201, body = ClientInformation), (status = 400, body = RefusalSchema),
         (status = 409, body = RefusalSchema, description = "`serverId` is taken"), Problem),

@@ -115,8 +115,13 @@ impl TestServer {
             json!({"client_name": "Test", "grant_types": ["client_credentials"], "scope": scope});
         let made = self.admin().await.post("/oauth/register", body).await.json();
         let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        self.client_of(&text("client_id"), &text("client_secret")).await
+    }
+
+    /// The client with this id and secret.
+    pub async fn client_of(&self, id: &str, secret: &str) -> Client {
         let stranger = self.stranger();
-        let token = stranger.token_of(&text("client_id"), &text("client_secret"), None).await;
+        let token = stranger.token_of(id, secret, None).await;
         Client { token: Some(token), ..stranger }
     }
 

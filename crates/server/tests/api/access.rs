@@ -1,0 +1,187 @@
+//! Who may call what: the document tells the truth about it, and no tenant reaches into another.
+
+use std::collections::HashMap;
+
+use agent_server::db::Dialect;
+use agent_server::on;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::harness::Client;
+use crate::harness::TestServer;
+
+/// What everybody may call.
+const PUBLIC: [&str; 8] = [
+    "GET /.well-known/jwks.json",
+    "GET /.well-known/oauth-authorization-server",
+    "GET /.well-known/oauth-protected-resource",
+    "GET /api/health",
+    "GET /health",
+    "GET /metrics",
+    "GET /ready",
+    "POST /oauth/token",
+];
+
+/// An operation of the document, and the scopes any of which opens it.
+struct Operation {
+    method: String,
+    path: String,
+    scopes: Vec<String>,
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_is_open_to_whom_the_document_says_and_to_nobody_else() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    let document = server.stranger().get("/openapi.json").await.json();
+    let (public, guarded): (Vec<_>, Vec<_>) =
+        operations(&document).into_iter().partition(|it| it.scopes.is_empty());
+    let mut names: Vec<_> = public.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
+    names.sort();
+    assert_eq!(names, PUBLIC);
+    assert!(guarded.len() > 20);
+
+    let (stranger, outsider) = (server.stranger(), server.client("weather.read").await);
+    let mut holders = HashMap::new();
+    for operation in &guarded {
+        assert_eq!(status(&stranger, operation).await, 401, "{}", operation.path);
+        assert_eq!(status(&outsider, operation).await, 403, "{}", operation.path);
+        for scope in &operation.scopes {
+            if !holders.contains_key(scope) {
+                holders.insert(scope, server.client(scope).await);
+            }
+            let status = status(&holders[scope], operation).await;
+            let is_open = !matches!(status, 401 | 403 | 405 | 500..);
+            assert!(is_open, "{} {} as {scope}: {status}", operation.method, operation.path);
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_scope_that_opens_an_operation_is_in_the_document() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    let document = server.stranger().get("/openapi.json").await.json();
+    let known = &document["components"]["securitySchemes"]["oauth2"]["flows"]["clientCredentials"];
+    let known = known["scopes"].as_object().unwrap();
+
+    for scope in known.keys().filter(|scope| !scope.starts_with("admin.")) {
+        let holder = server.client(scope).await;
+        for operation in operations(&document) {
+            let is_listed = operation.scopes.is_empty() || operation.scopes.contains(scope);
+            let status = status(&holder, &operation).await;
+            let Operation { method, path, .. } = operation;
+            assert_eq!(status == 403, !is_listed, "{method} {path} as {scope}: {status}");
+        }
+    }
+}
+
+on_both! {
+    async fn nothing_of_a_tenant_is_there_for_another(server: TestServer) {
+        let admin = server.admin().await;
+        let agent = server.agent("support").await;
+        let run = admin.post("/agents/support/execute", json!({"input": "Hi"})).await.json();
+        let client = admin.post("/oauth/register", json!({})).await.json();
+        let theirs = another_tenant(&server).await;
+
+        let agent_id = agent["id"].as_str().unwrap();
+        for key in [agent_id, "support"] {
+            let definition = format!("/agents/definitions/{key}");
+            gone(&theirs, "GET", &format!("/agents/{key}")).await;
+            gone(&theirs, "POST", &format!("/agents/{key}/execute")).await;
+            gone(&theirs, "GET", &definition).await;
+            gone(&theirs, "GET", &format!("{definition}?version=1")).await;
+            gone(&theirs, "GET", &format!("{definition}/versions")).await;
+            for action in ["activate", "deactivate", "versions/1/restore"] {
+                gone(&theirs, "POST", &format!("{definition}/{action}")).await;
+            }
+            gone(&theirs, "PUT", &definition).await;
+            gone(&theirs, "DELETE", &definition).await;
+        }
+        let run_path = format!("/runs/{}", run["id"].as_str().unwrap());
+        for rest in ["", "/events", "/wait"] {
+            gone(&theirs, "GET", &format!("{run_path}{rest}")).await;
+        }
+        gone(&theirs, "GET", &format!("{run_path}/values/{}", "0".repeat(64))).await;
+        gone(&theirs, "POST", &format!("{run_path}/cancel")).await;
+        let client_path = format!("/oauth/clients/{}", client["client_id"].as_str().unwrap());
+        for method in ["GET", "PATCH", "DELETE"] {
+            gone(&theirs, method, &client_path).await;
+        }
+
+        for list in ["/agents", "/agents/definitions", "/runs"] {
+            assert_eq!(theirs.get(list).await.json()["data"], json!([]), "{list}");
+        }
+        assert_eq!(admin.get(&format!("/agents/definitions/{agent_id}")).await.json(), agent);
+        assert_eq!(admin.get(&run_path).await.json()["status"], run["status"]);
+        assert_eq!(admin.get(&client_path).await.status, 200);
+    }
+
+    async fn two_tenants_may_use_one_name_for_two_agents(server: TestServer) {
+        server.agent("support").await;
+        let theirs = another_tenant(&server).await;
+        let agent = json!({"name": "support", "display_name": "Theirs", "instructions": ""});
+
+        assert_eq!(theirs.post("/agents/definitions", agent).await.status, 201);
+
+        let ours = server.admin().await.get("/agents/support").await.json();
+        assert_eq!(ours["display_name"], "support");
+        assert_eq!(theirs.get("/agents/support").await.json()["display_name"], "Theirs");
+    }
+}
+
+/// All that the document lists.
+fn operations(document: &Value) -> Vec<Operation> {
+    let mut operations = Vec::new();
+    for (path, item) in document["paths"].as_object().unwrap() {
+        for (method, operation) in item.as_object().unwrap() {
+            let alternatives = operation["security"].as_array().cloned().unwrap_or_default();
+            let scopes = alternatives.iter().filter_map(|it| it.get("oauth2")?.as_array().cloned());
+            let scopes = scopes.flatten().map(|scope| scope.as_str().unwrap().to_owned());
+            let (method, scopes) = (method.to_uppercase(), scopes.collect());
+            operations.push(Operation { method, path: path.clone(), scopes });
+        }
+    }
+    operations
+}
+
+/// What calling an operation on things that are not there answers.
+async fn status(client: &Client, operation: &Operation) -> u16 {
+    let path = operation
+        .path
+        .replace("{id}", "01900000-0000-7000-8000-00000000ffff")
+        .replace("{client_id}", "nobody")
+        .replace("{version}", "1")
+        .replace("{sha256}", &"0".repeat(64));
+    let request = client.request(&operation.method, &path);
+    let request = if operation.method == "GET" { request } else { request.json(&json!({})) };
+    client.send(request).await.status
+}
+
+/// Asserts that a thing is not there for this caller.
+async fn gone(client: &Client, method: &str, path: &str) {
+    let request = client.request(method, path);
+    let body = if path.ends_with("/execute") { json!({"input": "Hi"}) } else { json!({}) };
+    let request = if method == "GET" { request } else { request.json(&body) };
+    let reply = client.send(request).await;
+    assert_eq!(reply.status, 404, "{method} {path}: {}", reply.text);
+}
+
+/// Somebody of another tenant who may do everything there.
+async fn another_tenant(server: &TestServer) -> Client {
+    let secret = "a-secret-of-another-tenant";
+    let digest = auth::token::Digest::of(secret).to_hex();
+    let done = server.app.db.write(async |tx| {
+        on!(tx, c => sqlx::query("INSERT INTO tenants (id, name) VALUES ('other', 'Other')")
+            .execute(c)
+            .await)?;
+        on!(tx, c => sqlx::query(
+                r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
+                VALUES ('other', 'theirs', $1,
+                    '["admin.read", "admin.write", "agent.*", "run.*", "client.*"]')"#,
+            )
+            .bind(&digest)
+            .execute(c)
+            .await)
+    });
+    done.await.unwrap();
+    server.client_of("theirs", secret).await
+}
