@@ -177,7 +177,7 @@ fn url_of(name: &str) -> String {
 /// Runs each test once on SQLite and once on PostgreSQL. The type of its argument has
 /// `async fn on(kind: DatabaseKind) -> Self`.
 ///
-/// ```ignore
+/// ```text
 /// on_both! {
 ///     async fn a_taken_name_is_refused(server: TestServer) { … }
 /// }
