@@ -18,6 +18,7 @@ use crate::db::Db;
 use crate::db::OpenError;
 use crate::egress;
 use crate::http::Cursors;
+use crate::http::health::Probe;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
@@ -42,6 +43,7 @@ pub struct Parts {
     pub ids: Ids,
     pub tasks: Tasks,
     pub cursors: Cursors,
+    pub probe: Probe,
     pub keys: Keys,
     pub clients: Arc<Clients>,
     pub agents: Agents,
@@ -75,6 +77,7 @@ impl App {
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
         let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
+        let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
         let models = Models::new(&config.models, &egress::client()?, Timeouts::default());
         let tools = Tools::built_in().map_err(StartError::Tools)?;
@@ -91,7 +94,8 @@ impl App {
             tools,
         };
         let runs = Runs::new(services, config.limits.runs);
-        let parts = Parts { config, db, clock, ids, tasks, cursors, keys, clients, agents, runs };
+        let parts =
+            Parts { config, db, clock, ids, tasks, cursors, probe, keys, clients, agents, runs };
         Ok(Self(Arc::new(parts)))
     }
 }

@@ -14,18 +14,23 @@ use http::header;
 use metrics::counter;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
+use tokio::sync::Mutex;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::db::At;
+use crate::db::Db;
 use crate::db::migrate::HeadError;
 use crate::db::migrate::check_head;
 use crate::http::observe;
 
 /// A database that needs longer than this for a word is as good as away.
 const PATIENCE: Duration = Duration::from_secs(2);
+
+/// Probes are public, and what they ask the database must not be a burden.
+const FRESHNESS: Duration = Duration::from_secs(1);
 
 static STARTED: LazyLock<Instant> = LazyLock::new(Instant::now);
 
@@ -62,7 +67,7 @@ struct Readiness {
 }
 
 /// Each is `ok`, or says in a word what is wrong.
-#[derive(Debug, Serialize, ToSchema)]
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 struct Checks {
     database: &'static str,
     migrations: &'static str,
@@ -73,26 +78,44 @@ struct Checks {
 #[utoipa::path(get, path = "/ready", tag = "operations",
     responses((status = 200, body = Readiness), (status = 503, body = Readiness)))]
 async fn ready(State(app): State<App>) -> (StatusCode, Json<Readiness>) {
-    let (database, migrations) = tokio::join!(database(&app), migrations(&app));
-    // The keys are read at the start: without them there is no server to ask.
-    let checks = Checks { database, migrations, keys: "ok" };
+    let checks = app.probe.checks(&app.db).await;
     let is_stopping = app.tasks.stopping().is_cancelled();
-    if [database, migrations] == ["ok"; 2] && !is_stopping {
+    if [checks.database, checks.migrations] == ["ok"; 2] && !is_stopping {
         return (StatusCode::OK, Json(Readiness { status: "ok", checks }));
     }
     (StatusCode::SERVICE_UNAVAILABLE, Json(Readiness { status: "unavailable", checks }))
 }
 
-async fn database(app: &App) -> &'static str {
-    match tokio::time::timeout(PATIENCE, app.db.ping()).await {
+/// What was found out last. Whoever asks, and however often, the database is asked once a second.
+#[derive(Debug, Default)]
+pub struct Probe(Mutex<Option<(Instant, Checks)>>);
+
+impl Probe {
+    async fn checks(&self, db: &Db) -> Checks {
+        let mut last = self.0.lock().await;
+        if let Some((at, checks)) = &*last
+            && at.elapsed() < FRESHNESS
+        {
+            return *checks;
+        }
+        let (database, migrations) = tokio::join!(database(db), migrations(db));
+        // The keys are read at the start: without them there is no server to ask.
+        let checks = Checks { database, migrations, keys: "ok" };
+        *last = Some((Instant::now(), checks));
+        checks
+    }
+}
+
+async fn database(db: &Db) -> &'static str {
+    match tokio::time::timeout(PATIENCE, db.ping()).await {
         Ok(Ok(())) => "ok",
         Ok(Err(_)) => "unreachable",
         Err(_) => "slow",
     }
 }
 
-async fn migrations(app: &App) -> &'static str {
-    match tokio::time::timeout(PATIENCE, check_head(&app.db)).await {
+async fn migrations(db: &Db) -> &'static str {
+    match tokio::time::timeout(PATIENCE, check_head(db)).await {
         Ok(Ok(())) => "ok",
         Ok(Err(HeadError::Pending(_))) => "pending",
         Ok(Err(HeadError::Partial(_))) => "unfinished",
@@ -127,7 +150,7 @@ struct ApiChecks {
     responses((status = 200, body = ApiHealth), (status = 503, body = ApiHealth)))]
 async fn api_health(State(app): State<App>) -> (StatusCode, Json<ApiHealth>) {
     let began = Instant::now();
-    let (code, status) = match database(&app).await {
+    let (code, status) = match app.probe.checks(&app.db).await.database {
         "ok" => (StatusCode::OK, "healthy"),
         _ => (StatusCode::SERVICE_UNAVAILABLE, "unhealthy"),
     };

@@ -108,6 +108,9 @@ pub enum OAuthFailure {
     /// The secret is wrong, as many before it were.
     #[error("too many wrong secrets were presented")]
     TooManyGuesses { retry_after: Duration },
+    /// As many requests for tokens as there may be at once are being answered.
+    #[error("too many tokens are asked for at once")]
+    Busy,
     #[error("a client has the id `{0}` already")]
     ClientIdTaken(String),
     #[error("the database could not be asked about clients")]

@@ -29,7 +29,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::config::Limits;
 use crate::http::Body;
 use crate::http::Invalid;
 use crate::http::Located;
@@ -183,12 +182,12 @@ impl Located for Registration {
     }
 }
 
-/// Reads the body of a request to an OAuth endpoint, no longer than its limits allow.
-pub async fn read_body(body: RawBody, limits: &Limits) -> Result<Bytes, OAuthError> {
+/// Reads the body of a request to an OAuth endpoint, which has so much `time` to arrive.
+pub async fn read_body(body: RawBody, time: Duration) -> Result<Bytes, OAuthError> {
     let refuse = |description: &str, status| {
         OAuthError::new(ErrorCode::InvalidRequest, description).with_status(status)
     };
-    match tokio::time::timeout(limits.body_time, body::to_bytes(body, MAX_BODY)).await {
+    match tokio::time::timeout(time, body::to_bytes(body, MAX_BODY)).await {
         Ok(Ok(bytes)) => Ok(bytes),
         Ok(Err(error)) if is_too_long(&error) => {
             Err(refuse(&format!("the body is longer than {MAX_BODY} bytes"), 413))
@@ -246,6 +245,11 @@ impl OAuthFailure {
                     "too many requests failed to authenticate; wait, then present the right secret";
                 let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
                 (refusal, Some(retry_after))
+            }
+            Self::Busy => {
+                let text = "too many tokens are asked for at once";
+                let refusal = refuse(ErrorCode::TemporarilyUnavailable, text);
+                (refusal, Some(Duration::from_secs(1)))
             }
             taken @ Self::ClientIdTaken(_) => {
                 let refusal = refuse(ErrorCode::InvalidClientMetadata, &taken.to_string());

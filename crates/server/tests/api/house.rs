@@ -1,11 +1,19 @@
 //! What holds for every call: probes, documents, and requests that are wrong in form.
 
+use std::sync::atomic::Ordering;
+
 use agent_server::app::Clock;
 use agent_server::db::Dialect;
 use agent_server::db::migrate::Migrator;
 use agent_server::db::migrate::Source;
+use agent_server::router;
+use axum::Router;
+use axum::body::Body;
+use axum::body::to_bytes;
+use axum::extract::Request;
 use expect_test::expect;
 use serde_json::json;
+use tower::ServiceExt;
 
 use crate::harness::Client;
 use crate::harness::TestServer;
@@ -69,16 +77,16 @@ on_both! {
     }
 
     async fn a_server_that_stops_is_not_ready(server: TestServer) {
-        let anyone: Client = server.stranger();
-        let before = anyone.get("/ready").await.status;
-        let asked = anyone.request("GET", "/ready");
+        assert_eq!(server.stranger().get("/ready").await.status, 200);
 
-        // The connection is open, and its server told to stop while it asks.
         server.app.tasks.stopping().cancel();
 
-        let after = asked.send().await.map(|reply| reply.status().as_u16());
-        assert_eq!(before, 200);
-        assert!(after.is_err() || after.is_ok_and(|status| status == 503));
+        // It listens no more, but on connections that are open it answers.
+        let routes = router::router(&server.app).unwrap();
+        let (status, text) = ask(&routes, "/ready").await;
+        assert_eq!(status, 503);
+        assert_eq!(text, r#"{"status":"unavailable","checks":{"database":"ok","migrations":"ok","keys":"ok"}}"#);
+        assert_eq!(ask(&routes, "/health").await.0, 200);
     }
 
     async fn what_is_measured_is_there_for_prometheus(server: TestServer) {
@@ -132,10 +140,19 @@ on_both! {
     async fn what_no_database_holds_is_refused_in_an_address(server: TestServer) {
         let admin: Client = server.admin().await;
 
-        for path in ["/runs/%00", "/runs/%FF", "/runs?user=%00", "/runs?user=%FF", "/agents/%00", "/agents/a%00b/execute"] {
+        for (path, code) in [
+            ("/runs/%00", "nul"), ("/runs?user=%00", "nul"), ("/runs?user=%FF", "not_utf8"), ("/agents/%00", "nul"),
+            ("/agents/definitions/a%00b", "nul"), ("/oauth/clients/%00", "nul"),
+        ] {
             let reply = admin.get(path).await;
-            assert!((400..500).contains(&reply.status), "{path}: {} {}", reply.status, reply.text);
+            assert_eq!((reply.status, &reply.json()["errors"][0]["code"]), (400, &json!(code)), "{path}: {}", reply.text);
         }
+        for path in ["/runs/%FF", "/agents/%FF", "/problems/%FF"] {
+            let reply = admin.get(path).await;
+            assert_eq!((reply.status, &reply.json()["type"]), (400, &json!("/problems/malformed-request")), "{path}: {}", reply.text);
+        }
+        let execute = admin.post("/agents/a%00b/execute", json!({"input": "x"})).await;
+        assert_eq!((execute.status, &execute.json()["errors"][0]["code"]), (400, &json!("nul")));
     }
 
     async fn every_answer_has_an_id_of_its_own_or_the_callers(server: TestServer) {
@@ -155,7 +172,30 @@ async fn metrics_move_to_an_address_of_their_own() {
     let settings = [("METRICS_ADDRESS", "127.0.0.1:0")];
     let server = TestServer::start_with(Dialect::Sqlite, &settings).await;
 
+    let (status, text) = ask(&router::metrics(&server.app), "/metrics").await;
+
+    assert_eq!(status, 200);
+    assert!(text.contains("\ndatabase_commits_total "), "{text}");
+    assert_eq!(ask(&router::metrics(&server.app), "/agents").await.0, 404);
     assert_eq!(server.stranger().get("/metrics").await.status, 404);
+}
+
+#[tokio::test]
+async fn probes_ask_the_database_once_a_second_however_many_there_are() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    let statements = || server.app.db.stats().statements.load(Ordering::Relaxed);
+    let routes = router::router(&server.app).unwrap();
+    let before = statements();
+    ask(&routes, "/ready").await;
+    let once = statements() - before;
+    let before = statements();
+
+    let probes = (0..50).map(|_| ask(&routes, "/ready"));
+    let replies = futures::future::join_all(probes).await;
+
+    assert!(replies.iter().all(|(status, _)| *status == 200));
+    // Others ask too in the meantime: each half second for what is new.
+    assert!(statements() - before < 10 * once.max(1), "{once} and {}", statements() - before);
 }
 
 #[tokio::test]
@@ -182,6 +222,15 @@ async fn a_full_server_refuses_but_still_answers_probes() {
 
     assert_eq!(slow.0.unwrap().status(), 200);
     assert_eq!(admin.get("/runs").await.status, 200);
+}
+
+/// What the routes answer to a `GET`, without a connection.
+async fn ask(routes: &Router, path: &str) -> (u16, String) {
+    let request = Request::get(path).body(Body::empty()).unwrap();
+    let response = routes.clone().oneshot(request).await.unwrap();
+    let status = response.status().as_u16();
+    let body = to_bytes(response.into_body(), usize::MAX).await.unwrap();
+    (status, String::from_utf8(body.to_vec()).unwrap())
 }
 
 /// Tries to create an agent; the status of the answer.

@@ -7,7 +7,6 @@ mod types;
 mod view;
 
 use axum::Router;
-use axum::extract::Path;
 use axum::response::Html;
 use axum::response::IntoResponse;
 use axum::response::Response;
@@ -23,6 +22,7 @@ use minijinja::context;
 use minijinja::value::Serde;
 use utoipa::openapi::OpenApi;
 
+use crate::http::Path;
 use crate::http::Problem;
 
 /// A page per kind of problem, as the repository has them.
@@ -169,8 +169,11 @@ mod tests {
         assert_eq!(status, 200);
         assert!(html.contains("<h1>The request breaks a rule</h1>"));
 
-        for unknown in ["/problems/nothing", "/problems/..%2FCONFIGURATION", "/problems/%00"] {
+        for unknown in ["/problems/nothing", "/problems/..%2FCONFIGURATION"] {
             assert_eq!(ask(unknown).await.0, 404, "{unknown}");
+        }
+        for unreadable in ["/problems/%00", "/problems/%FF"] {
+            assert_eq!(ask(unreadable).await.0, 400, "{unreadable}");
         }
     }
 

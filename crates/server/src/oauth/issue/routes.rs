@@ -3,18 +3,23 @@
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
 
 use auth::client_auth::ClientRequest;
 use axum::Json;
 use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use axum::extract::State;
+use axum::middleware::Next;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use http::Extensions;
 use http::HeaderValue;
 use http::header;
 use serde::Deserialize;
+use tokio::sync::Semaphore;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -26,8 +31,22 @@ use crate::oauth::issue::issue;
 use crate::oauth::routes::RefusalSchema;
 use crate::oauth::routes::read_body;
 
+/// A token request is short, and may be anybody's.
+const BODY_TIME: Duration = Duration::from_secs(5);
+/// How many are answered at once. Strangers who ask slowly for tokens take no place from others.
+const AT_ONCE: usize = 256;
+
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(issue_token))
+    let places = Arc::new(Semaphore::new(AT_ONCE));
+    OpenApiRouter::new().routes(routes!(issue_token)).layer(from_fn_with_state(places, shed))
+}
+
+/// Refuses what would be one request too many, in the words of RFC 6749.
+async fn shed(State(places): State<Arc<Semaphore>>, request: Request, next: Next) -> Response {
+    match places.try_acquire() {
+        Ok(_place) => next.run(request).await,
+        Err(_) => OAuthFailure::Busy.into_response(),
+    }
 }
 
 /// What a token request says: a form, as RFC 6749 has it, or the same members as JSON.
@@ -58,7 +77,7 @@ struct TokenRequest {
         (status = 429, body = RefusalSchema, description = "Too many wrong secrets")))]
 async fn issue_token(State(app): State<App>, request: Request) -> Result<Response, OAuthFailure> {
     let (parts, body) = request.into_parts();
-    let body = read_body(body, &app.config.limits).await?;
+    let body = read_body(body, app.config.limits.body_time.min(BODY_TIME)).await?;
     let authorization = parts.headers.get_all(header::AUTHORIZATION);
     let authorization: Vec<&[u8]> = authorization.iter().map(HeaderValue::as_bytes).collect();
     let content_type = parts.headers.get(header::CONTENT_TYPE);
@@ -79,4 +98,39 @@ async fn issue_token(State(app): State<App>, request: Request) -> Result<Respons
 fn address(extensions: &Extensions) -> IpAddr {
     let peer = extensions.get::<ConnectInfo<SocketAddr>>();
     peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::body::Body;
+    use axum::body::to_bytes;
+    use axum::routing::post;
+    use expect_test::expect;
+    use tower::ServiceExt;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn one_request_too_many_is_refused_in_oauths_words() {
+        let places = Arc::new(Semaphore::new(1));
+        let routes = Router::new()
+            .route("/", post(|| async { "a token" }))
+            .layer(from_fn_with_state(Arc::clone(&places), shed));
+        let ask = || routes.clone().oneshot(Request::post("/").body(Body::empty()).unwrap());
+        assert_eq!(ask().await.unwrap().status(), 200);
+
+        let taken = places.try_acquire().unwrap();
+        let refused = ask().await.unwrap();
+
+        assert_eq!(
+            (refused.status().as_u16(), &refused.headers()[header::RETRY_AFTER]),
+            (503, &HeaderValue::from(1))
+        );
+        let body = to_bytes(refused.into_body(), usize::MAX).await.unwrap();
+        expect![[r#"{"error":"temporarily_unavailable","error_description":"too many tokens are asked for at once"}"#]]
+            .assert_eq(str::from_utf8(&body).unwrap());
+        drop(taken);
+        assert_eq!(ask().await.unwrap().status(), 200);
+    }
 }

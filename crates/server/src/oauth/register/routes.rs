@@ -104,7 +104,7 @@ async fn register_client(
     request: Request,
 ) -> Result<Response, OAuthFailure> {
     let (parts, body) = request.into_parts();
-    let body = read_body(body, &app.config.limits).await?;
+    let body = read_body(body, app.config.limits.body_time).await?;
     let key = match IdempotencyKey::of(&parts, &body) {
         Ok(key) => key,
         Err(problem) => return Ok(problem.into_response()),
