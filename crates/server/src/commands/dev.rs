@@ -25,11 +25,13 @@ use crate::config::Mode;
 use crate::db::TenantId;
 use crate::db::migrate::Migrator;
 use crate::db::migrate::Source;
+use crate::db::migrate::check_head;
 
 pub const HELP: &str = "\
 It keeps all it makes in the folder of AGENT_SERVER_DATA_DIR (./data): an embedded database, which it
 migrates by itself, and a file dev.env with keys and a first client. There is an agent named `demo`,
-whose model is built in. Settings of the environment and of .env hold here too.
+whose model is built in. Settings of the environment and of .env go before those; a database that
+DATABASE_URL names is neither migrated nor given the agent.
 
 Examples:
   agent-server dev
@@ -40,20 +42,27 @@ const DEMO: &str = "demo";
 /// Makes what is missing, says what to try, and serves.
 pub async fn run(env: &Environment) -> Result<(), Failure> {
     let keys = make_keys(&config::data_dir(|name| env.get(name)))?;
-    let env = Environment::default().with_file(&keys)?.with_file(Path::new(".env"))?;
+    let own = Environment::read()?;
+    let is_own_client = own.get("MANAGEMENT_CLIENT_SECRET").is_some();
+    let env = own.with_file(&keys)?;
+    let is_own_file = env.get("DATABASE_URL").is_none();
     let config = Config::load(|name| env.get(name))?;
     if config.mode == Mode::Production {
         return Err("`dev` is for trying; in production it is `serve`".into());
     }
     logging::start(&config.log);
     // The one exception from the rule that nothing migrates by itself, and for our own file only.
-    if config.database.sqlite_file().is_some() {
+    if is_own_file {
         let database = config.database.clone();
         Migrator::new(database, Source::Embedded, Clock::System)?.up(None, &mut |_| {}).await?;
     }
     let app = App::start(config).await?;
-    make_demo_agent(&app).await?;
-    let hello = hello(&app.config.issuer, &keys);
+    check_head(&app.db).await?;
+    if is_own_file {
+        make_demo_agent(&app).await?;
+    }
+    let keys = if is_own_client { Path::new("./.env") } else { &keys };
+    let hello = hello(&app.config.issuer, keys);
     serve::serve(app, || terminal::line(hello)).await
 }
 

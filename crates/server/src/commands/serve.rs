@@ -15,6 +15,7 @@ use crate::commands::Failure;
 use crate::commands::logging;
 use crate::config::Config;
 use crate::config::Environment;
+use crate::config::Mode;
 use crate::db::FileLock;
 use crate::db::migrate::check_head;
 use crate::http::listen;
@@ -40,6 +41,12 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
     logging::start(&config.log);
     if config.has_unused_jwt_secret {
         info!("MASTRA_JWT_SECRET is set and not used: nothing here is signed with a shared secret");
+    }
+    if config.mode == Mode::Production && config.models.default.starts_with("demo/") {
+        warn!(
+            "agents that name no model get `{}`, which only repeats what it is told: set AGENT_SERVER_DEFAULT_MODEL",
+            config.models.default
+        );
     }
     let app = App::start(config).await?;
     serve(app, || {}).await

@@ -7,7 +7,8 @@ use std::path::Path;
 use crate::config::ConfigErrors;
 use crate::config::dotenv;
 
-/// Looks settings up. The environment wins over files, and earlier files over later ones.
+/// Looks settings up. The environment wins over files, and earlier files over later ones; an empty
+/// value in a file is none.
 #[derive(Debug, Default)]
 pub struct Environment {
     files: Vec<BTreeMap<String, String>>,
@@ -41,6 +42,11 @@ impl Environment {
     pub fn get(&self, name: &str) -> Option<String> {
         #[expect(clippy::disallowed_methods, reason = "this is where the environment is read")]
         let own = std::env::var(name).ok();
-        own.or_else(|| self.files.iter().find_map(|file| file.get(name)).cloned())
+        own.or_else(|| {
+            self.files
+                .iter()
+                .find_map(|file| file.get(name).filter(|it| !it.trim().is_empty()))
+                .cloned()
+        })
     }
 }

@@ -88,7 +88,7 @@ const DATABASE: &[Setting] = &[
     plain(
         "DATABASE_POOL",
         "10",
-        "Connections to PostgreSQL, or readers of SQLite, that are kept at most.",
+        "Connections to PostgreSQL that are kept at most; of readers of SQLite there are at most as many, and never more than 4.",
     ),
     plain(
         "DATABASE_SYNC",
@@ -115,9 +115,13 @@ const IDENTITY: &[Setting] = &[
     ),
     secret(
         "AGENT_SERVER_ENCRYPTION_KEY",
-        "Key that seals secrets in the database: 32 bytes in base64url.",
+        "Key that signs the cursors of lists, the same on all processes: 32 bytes in base64url. Later releases \
+         seal secrets in the database with it.",
     ),
-    secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "The key before; still opens what it sealed."),
+    secret(
+        "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS",
+        "The key before. Nothing needs it yet: cursors that it signed are refused.",
+    ),
     plain("ACCESS_TOKEN_TTL", "600", "Life of an access token in seconds, 60 to 86400."),
     secret(
         "MASTRA_JWT_SECRET",
