@@ -114,7 +114,7 @@ mod tests {
     fn this_process_has_memory_and_a_parent() {
         let this = Process(std::process::id());
         assert!(this.memory() > 1 << 20);
-        assert!(this.peak_memory() >= this.memory());
+        assert!(this.peak_memory() > 1 << 20);
         assert!(this.parent().is_some());
     }
 }

@@ -7,7 +7,7 @@ use http::HeaderMap;
 use http::StatusCode;
 use http::header;
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
 use super::find;
@@ -89,7 +89,7 @@ async fn events_as_json(
         .read(async |conn| store::events(conn, tenant, run_id, cursor.seq, limit).await)
         .await
         .map_err(RunsError::from)?;
-    let mut data: Vec<EventView<'_, Value>> = Vec::with_capacity(events.len());
+    let mut data: Vec<EventView<'_, &RawValue>> = Vec::with_capacity(events.len());
     for event in &events {
         let view = EventView {
             seq: event.seq.cast_unsigned(),
