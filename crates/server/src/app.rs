@@ -93,7 +93,7 @@ impl App {
             models,
             tools,
         };
-        let runs = Runs::new(services, config.limits.runs);
+        let runs = Runs::new(services, &config.limits);
         let parts =
             Parts { config, db, clock, ids, tasks, cursors, probe, keys, clients, agents, runs };
         Ok(Self(Arc::new(parts)))

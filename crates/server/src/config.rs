@@ -103,6 +103,7 @@ pub struct Limits {
     pub request_time: Duration,
     pub concurrency: usize,
     pub runs: usize,
+    pub queued_runs: u32,
     pub shutdown_grace: Duration,
 }
 
@@ -282,6 +283,7 @@ fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
         request_time,
         concurrency: from.number("REQUEST_CONCURRENCY", 1..=1_000_000),
         runs: from.number("RUN_CONCURRENCY", 1..=100_000),
+        queued_runs: from.number("RUN_QUEUE_LIMIT", 1..=100_000),
         shutdown_grace,
     }
 }

@@ -163,6 +163,11 @@ const LIMITS: &[Setting] = &[
         "Requests that are worked on at once; more are refused with 503.",
     ),
     plain("RUN_CONCURRENCY", "1024", "Runs that are worked on at once; more wait in the queue."),
+    plain(
+        "RUN_QUEUE_LIMIT",
+        "1000",
+        "Runs that may wait in the queue, of all processes together; more are refused with 429.",
+    ),
     plain("SHUTDOWN_GRACE_MS", "25000", "How long a stopping server waits for what it has begun."),
 ];
 

@@ -27,6 +27,7 @@ use super::log::Log;
 use super::prepare;
 use super::service::Runs;
 use super::store;
+use super::store::owners;
 use crate::agents::Agent;
 use crate::db::Id;
 use crate::http::Invalid;
@@ -48,6 +49,8 @@ pub enum ExecuteError {
     Invalid(Vec<Invalid>),
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    #[error("{0} runs wait in the queue, and no more may")]
+    QueueFull(u32),
     #[error("the run could not be stored")]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -93,6 +96,7 @@ async fn begin(
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let Some(permit) = runs.permit_for_new() else {
+        ensure_room(runs).await?;
         let run = record.run.clone();
         let begin = NewRun { record, worker: None, key };
         let entry = Entry { begin: Some(Box::new(begin)), ..Entry::default() };
@@ -117,6 +121,17 @@ async fn begin(
         return Err(failure.await.unwrap_or(JournalError::Stopping).into());
     }
     Ok(Begun { run, live: Some(live), replayed: false })
+}
+
+/// Refuses when the queue is full. Runs that are begun at one moment do not see each other, so that it
+/// may grow longer by as many as are begun at once.
+async fn ensure_room(runs: &Runs) -> Result<(), ExecuteError> {
+    let limit = runs.queue_limit();
+    let waiting = runs.db.read(async |conn| owners::count_queued(conn, limit).await);
+    if waiting.await.map_err(RunsError::from)? >= i64::from(limit) {
+        return Err(ExecuteError::QueueFull(limit));
+    }
+    Ok(())
 }
 
 /// The first event of a run.

@@ -22,6 +22,7 @@ use crate::agents::models::Models;
 use crate::app::Clock;
 use crate::app::Ids;
 use crate::app::Tasks;
+use crate::config::Limits;
 use crate::db::Db;
 use crate::db::Id;
 use crate::oauth::Clients;
@@ -56,6 +57,8 @@ struct Inner {
     /// Stops what must go on as long as this process has runs.
     heart: CancellationToken,
     permits: Arc<Semaphore>,
+    /// So many runs may wait in the queue.
+    queue_limit: u32,
     /// Runs that are known to wait in the queue.
     backlog: AtomicUsize,
     live: Mutex<HashMap<Id, Arc<Live>>>,
@@ -72,14 +75,15 @@ impl std::ops::Deref for Runs {
 }
 
 impl Runs {
-    /// At most `concurrency` runs are executed at once; more wait in the queue.
-    pub fn new(services: Services, concurrency: usize) -> Self {
+    /// At most `limits.runs` runs are executed at once; more wait in the queue.
+    pub fn new(services: Services, limits: &Limits) -> Self {
         Self(Arc::new(Inner {
             journal: Journal::start(services.db.clone(), &services.tasks),
             worker: services.ids.next(),
             hand_over: CancellationToken::new(),
             heart: CancellationToken::new(),
-            permits: Arc::new(Semaphore::new(concurrency)),
+            permits: Arc::new(Semaphore::new(limits.runs)),
+            queue_limit: limits.queued_runs,
             backlog: AtomicUsize::new(0),
             live: Mutex::default(),
             reserved: Mutex::default(),
@@ -114,6 +118,11 @@ impl Runs {
     /// The same for a run that is new, and goes behind those that wait.
     pub fn permit_for_new(&self) -> Option<OwnedSemaphorePermit> {
         if self.0.backlog.load(Ordering::Relaxed) > 0 { None } else { self.permit() }
+    }
+
+    /// How many runs may wait in the queue, of all processes together.
+    pub fn queue_limit(&self) -> u32 {
+        self.0.queue_limit
     }
 
     /// So many runs wait in the queue.

@@ -87,6 +87,37 @@ on_both! {
         assert_eq!(ended["status"], "succeeded");
         assert_eq!(server.model.requests().len(), 2);
     }
+
+    async fn a_run_for_which_the_queue_has_no_room_is_refused_and_not_stored(server: TestServer) {
+        let settings = [("RUN_CONCURRENCY", "1"), ("RUN_QUEUE_LIMIT", "2")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("First.").hold("First", &gate));
+        let admin = server.admin().await;
+        let execute = |key: &str| {
+            let request = admin.request("POST", "/agents/support/execute").header("idempotency-key", key);
+            admin.send(request.json(&json!({"input": "Go", "background": true})))
+        };
+        for key in ["one", "two", "three"] {
+            assert_eq!(execute(key).await.status, 202, "{key}");
+        }
+
+        let refused = execute("four").await;
+
+        assert_eq!(refused.header("retry-after"), Some("5"));
+        refused.is(expect![[r#""#]]);
+        assert_eq!(admin.get("/runs").await.json()["data"].as_array().unwrap().len(), 3);
+        // Who has a place already is not refused.
+        let again = execute("three").await;
+        assert_eq!((again.status, again.header("idempotency-replayed")), (202, Some("true")));
+        gate.open();
+        for run in admin.get("/runs").await.json()["data"].as_array().unwrap() {
+            let ended = admin.get(&format!("/runs/{}/wait", run["id"].as_str().unwrap())).await;
+            assert_eq!(ended.json()["status"], "succeeded");
+        }
+        assert_eq!(execute("four").await.status, 202);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

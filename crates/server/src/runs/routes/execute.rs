@@ -12,6 +12,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
+use serde_json::json;
 
 use super::events;
 use super::wait;
@@ -42,6 +43,8 @@ use crate::runs::watch::Deltas;
 
 /// How long an `execute` is waited for before it is answered with 202.
 const PATIENCE: Duration = Duration::from_mins(10);
+/// After how long it is worth asking again for a place in the queue.
+const QUEUE_FULL: Duration = Duration::from_secs(5);
 
 /// Execute an agent
 ///
@@ -201,6 +204,14 @@ impl From<ExecuteError> for Problem {
         match error {
             ExecuteError::Invalid(wrong) => Self::invalid(wrong),
             ExecuteError::KeyReused => once::reused(),
+            ExecuteError::QueueFull(limit) => {
+                let reached = json!({
+                    "name": "queued_runs", "value": limit, "used": limit, "resets_at": null,
+                });
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", error)
+                    .with("limit", reached)
+                    .header(header::RETRY_AFTER, QUEUE_FULL.as_secs())
+            }
             ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
             ExecuteError::Journal(JournalError::Stopping) => {
                 Self::unavailable(Duration::from_secs(1))
