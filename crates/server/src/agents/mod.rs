@@ -23,6 +23,7 @@ use utoipa::ToSchema;
 
 use crate::db::At;
 use crate::db::Id;
+use crate::definitions::Version;
 use crate::http::Invalid;
 
 pub use content::AgentContent;
@@ -95,10 +96,16 @@ pub enum AgentError {
     Changed { current: i64 },
     #[error("the definition is not valid")]
     Invalid(Vec<Invalid>),
-    #[error("a stored version of an agent cannot be read")]
-    Unreadable(#[source] serde_json::Error),
+    #[error("version {version} of the agent cannot be read")]
+    Unreadable { version: i64, faults: Vec<Invalid> },
     #[error("the database refused an agent query")]
     Database(#[from] sqlx::Error),
+}
+
+impl AgentError {
+    fn unreadable(version: &Version) -> Self {
+        Self::Unreadable { version: version.version, faults: version.faults() }
+    }
 }
 
 impl Agent {

@@ -36,6 +36,7 @@ use crate::definitions::store as definitions;
 use crate::http::Body;
 use crate::http::Created;
 use crate::http::IfMatch;
+use crate::http::Invalid;
 use crate::http::Keyed;
 use crate::http::Located;
 use crate::http::NoContent;
@@ -104,9 +105,14 @@ struct AgentVersion {
     /// Who made it; `null` if that is not known, because it was written in SQL.
     #[schema(required, example = "client:admin")]
     created_by: Option<String>,
-    created_at: At,
+    /// `null` if it cannot be read.
+    #[schema(required)]
+    created_at: Option<At>,
     #[schema(required, example = "restored from version 1")]
     note: Option<String>,
+    /// What of it cannot be read, because it was written in SQL. Such a version is neither shown nor
+    /// restored nor executed.
+    problems: Vec<Invalid>,
 }
 
 /// The members of a body, understood later.
@@ -380,6 +386,7 @@ impl Located for Agent {
 impl From<Version> for AgentVersion {
     fn from(version: Version) -> Self {
         Self {
+            problems: version.faults(),
             version: version.version,
             content_hash: version.content_hash,
             created_by: version.created_by,

@@ -151,7 +151,8 @@ impl Agents {
                 let row = find_to_change(tx, author, id, if_match, change).await?;
                 let past = definitions::find_version(tx, author.tenant, KIND, id, version).await?;
                 let past = past.ok_or(AgentError::VersionNotFound(version))?;
-                let document = Document::parse(&past.content).map_err(AgentError::Unreadable)?;
+                let document = Document::parse(&past.content);
+                let document = document.map_err(|_| AgentError::unreadable(&past))?;
                 let normal =
                     Normalised { is_active: row.is_active, ..normalise(document, Vec::new()) };
                 self.refuse_invalid(author, &normal, Vec::new(), &agents)?;

@@ -51,7 +51,7 @@ pub async fn settle(
         content: document.text(),
         created_by: author.map(str::to_owned),
         note: change.note.map(str::to_owned),
-        created_at: change.at,
+        created_at: Some(change.at),
     };
     history::insert_version(tx, tenant, KIND, id, &version).await?;
     let updated_at = if is_first { row.updated_at } else { change.at };

@@ -64,7 +64,10 @@ impl Agent {
         version: Version,
         current: Option<&Self>,
     ) -> Result<Self, AgentError> {
-        let document = Document::parse(&version.content).map_err(AgentError::Unreadable)?;
+        let document = Document::parse(&version.content);
+        let (Ok(document), Some(created_at)) = (document, version.created_at) else {
+            return Err(AgentError::unreadable(&version));
+        };
         let normal = normalise(document, Vec::new());
         Ok(Self {
             id,
@@ -77,8 +80,8 @@ impl Agent {
             is_active: current.is_some_and(|agent| agent.is_active),
             source: Source::Database,
             created_by: current.map_or(version.created_by, |agent| agent.created_by.clone()),
-            created_at: current.map_or(version.created_at, |agent| agent.created_at),
-            updated_at: version.created_at,
+            created_at: current.map_or(created_at, |agent| agent.created_at),
+            updated_at: created_at,
             fingerprint: 0,
         })
     }

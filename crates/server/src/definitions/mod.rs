@@ -19,6 +19,8 @@ pub use reader::member_of;
 pub use reader::members_of;
 
 use crate::db::At;
+use crate::db::Readable;
+use crate::http::Invalid;
 
 /// One content that a definition had.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]
@@ -30,5 +32,21 @@ pub struct Version {
     /// Who made it; unknown if that was done in SQL.
     pub created_by: Option<String>,
     pub note: Option<String>,
-    pub created_at: At,
+    /// Unknown if nobody can read it.
+    #[sqlx(try_from = "Readable<At>")]
+    pub created_at: Option<At>,
+}
+
+impl Version {
+    /// What of it cannot be read, as happens to rows that were written in SQL.
+    pub fn faults(&self) -> Vec<Invalid> {
+        let mut faults = Vec::new();
+        if Document::parse(&self.content).is_err() {
+            faults.push(Invalid::new("/content", "not_json", "it is no JSON object"));
+        }
+        if self.created_at.is_none() {
+            faults.push(Invalid::new("/created_at", "unreadable", "it is no time that we know"));
+        }
+        faults
+    }
 }

@@ -218,6 +218,7 @@ mod tests {
             request_time: Duration::from_mins(1),
             concurrency: 10,
             runs: 10,
+            queued_runs: 10,
             shutdown_grace: Duration::from_secs(1),
         }
     }

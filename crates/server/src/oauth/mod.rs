@@ -43,6 +43,10 @@ use crate::app::Tasks;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::http::Invalid;
+
+/// The code of what in a client's row cannot be read at all.
+const UNREADABLE: &str = "unreadable";
 
 /// Who may ask for tokens, and for which: all that issuing and checking one needs to know.
 #[derive(Debug, Clone)]
@@ -61,7 +65,7 @@ pub struct Client {
 #[schema(as = Client)]
 pub struct Registration {
     #[serde(skip)]
-    pub id: Id,
+    pub id: Option<Id>,
     #[serde(skip)]
     pub tenant: TenantId,
     #[schema(example = "0199a1b2-0000-7000-8000-000000000001")]
@@ -86,8 +90,14 @@ pub struct Registration {
     /// When it last got a token, to the minute.
     #[schema(required)]
     pub last_used_at: Option<At>,
-    pub created_at: At,
-    pub updated_at: At,
+    /// `null`: it cannot be read.
+    #[schema(required)]
+    pub created_at: Option<At>,
+    #[schema(required)]
+    pub updated_at: Option<At>,
+    /// What of its row is not understood, because it was written in SQL. It gives no right; a client
+    /// of which a part is `unreadable` cannot be used at all.
+    pub problems: Vec<Invalid>,
     #[serde(skip)]
     pub secret: Option<Digest>,
 }
@@ -127,7 +137,8 @@ impl Registration {
     /// What issuing and checking tokens needs of it, if it may have any.
     fn client(self) -> Option<Client> {
         let secrets = self.secret.filter(|_| self.token_endpoint_auth_method.is_some());
-        self.is_active.then(|| Client {
+        let is_whole = self.problems.iter().all(|problem| problem.code != UNREADABLE);
+        (self.is_active && is_whole).then(|| Client {
             client_id: self.client_id,
             tenant: self.tenant,
             scopes: self.scope,

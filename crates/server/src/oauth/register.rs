@@ -48,7 +48,7 @@ pub async fn register(
     }
     let uris = metadata.redirect_uris.iter().map(|uri| uri.as_str().to_owned());
     let registration = Registration {
-        id,
+        id: Some(id),
         tenant: caller.tenant.clone(),
         client_id,
         client_name: metadata.client_name.unwrap_or_default(),
@@ -59,8 +59,9 @@ pub async fn register(
         is_active: true,
         registered_by: Some(caller.subject.to_string()),
         last_used_at: None,
-        created_at: now,
-        updated_at: now,
+        created_at: Some(now),
+        updated_at: Some(now),
+        problems: Vec::new(),
         secret: Some(secret.digest()),
     };
     db.write(async |tx| store::insert(tx, &registration).await).await?;

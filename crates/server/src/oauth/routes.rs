@@ -50,6 +50,7 @@ use crate::oauth::register;
 use crate::oauth::scopes::ClientRead;
 use crate::oauth::scopes::ClientWrite;
 use crate::oauth::store;
+use crate::oauth::store::Position;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -86,10 +87,10 @@ async fn list_clients(
     caller: Caller<ClientRead>,
     OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<Registration>, Problem> {
-    let (after, rows) = (paging.after()?, paging.rows());
-    let clients = app.db.read(async |conn| store::list(conn, &caller.tenant, after, rows).await);
+    let (after, rows) = (paging.after()?.unwrap_or_default(), paging.rows());
+    let clients = app.db.read(async |conn| store::list(conn, &caller.tenant, &after, rows).await);
     let clients = clients.await.map_err(|cause| Problem::internal(&cause))?;
-    Ok(paging.page(clients, |client| (client.created_at, client.id)))
+    Ok(paging.page(clients, Position::of))
 }
 
 /// Read a client

@@ -5,6 +5,8 @@ use auth::registration::GrantType;
 use auth::scope::Scope;
 use auth::scope::Scopes;
 use auth::token::Digest;
+use serde::Deserialize;
+use serde::Serialize;
 use sqlx::FromRow;
 use tracing::warn;
 
@@ -13,11 +15,14 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::Json;
 use crate::db::OnUnique;
+use crate::db::Readable;
 use crate::db::TenantId;
 use crate::db::Unique;
+use crate::http::Invalid;
 use crate::oauth::Change;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
+use crate::oauth::UNREADABLE;
 use crate::on;
 
 const CLIENT_ID: Unique = Unique {
@@ -48,31 +53,55 @@ pub async fn revision(conn: &mut Conn<'_>) -> Result<i64, sqlx::Error> {
         .await)
 }
 
-/// The active clients of all tenants, but for those of which not even id and times can be read.
+/// The active clients of all tenants. Of what is not understood in their rows the log tells.
 pub async fn list_active(conn: &mut Conn<'_>) -> Result<Vec<Registration>, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query(select_registrations!("WHERE is_active = TRUE"))
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(
+            select_registrations!("WHERE is_active = TRUE"),
+        )
         .fetch_all(c)
-        .await
-        .map(|rows| rows.iter().map(Row::from_row).collect::<Vec<_>>()))?;
-    Ok(rows.into_iter().filter_map(readable).collect())
+        .await)?;
+    let registrations = rows.into_iter().map(Registration::from);
+    Ok(registrations.inspect(tell_problems).collect())
+}
+
+/// Where a client stands in the list of its tenant.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct Position {
+    at: Option<(At, Id)>,
+    /// Of one whose row does not tell; the database knows.
+    of: Option<String>,
+}
+
+impl Position {
+    pub fn of(client: &Registration) -> Self {
+        match client.created_at.zip(client.id) {
+            Some(at) => Self { at: Some(at), of: None },
+            None => Self { at: None, of: Some(client.client_id.clone()) },
+        }
+    }
 }
 
 /// The clients of a tenant, the newest first, at most `limit` of those after `after`.
 pub async fn list(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-    after: Option<(At, Id)>,
+    after: &Position,
     limit: i64,
 ) -> Result<Vec<Registration>, sqlx::Error> {
-    let (created_at, id) = after.unzip();
+    let (created_at, id) = after.at.unzip();
     let rows = on!(conn, c => sqlx::query_as::<_, Row>(select_registrations!(
-            "WHERE tenant_id = $1 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
+            "WHERE tenant_id = $1
+                 AND ($2 IS NULL OR (created_at, id) < ($2, $3))
+                 AND ($4 IS NULL OR (created_at, id) < (
+                     SELECT created_at, id FROM client_registrations
+                     WHERE tenant_id = $1 AND client_id = $4))
              ORDER BY created_at DESC, id DESC
-             LIMIT $4"
+             LIMIT $5"
         ))
         .bind(tenant)
         .bind(created_at)
         .bind(id)
+        .bind(&after.of)
         .bind(limit)
         .fetch_all(c)
         .await)?;
@@ -189,20 +218,18 @@ pub async fn delete(
     Ok(done.rows_affected() > 0)
 }
 
-/// A row that could be read; of others the log tells.
-fn readable(row: Result<Row, sqlx::Error>) -> Option<Registration> {
-    match row {
-        Ok(row) => Some(row.into()),
-        Err(error) => {
-            warn!(%error, "a row of client_registrations is left out: it cannot be read");
-            None
-        }
+/// Says once, when clients are read anew, what an administrator sees in `problems`.
+fn tell_problems(registration: &Registration) {
+    for Invalid { pointer, detail, .. } in &registration.problems {
+        let client_id = &registration.client_id;
+        warn!(client_id, pointer, detail, "a part of a client's row is not understood");
     }
 }
 
+/// A row as it is, whoever wrote it.
 #[derive(FromRow)]
 struct Row {
-    id: Id,
+    id: Readable<Id>,
     tenant_id: TenantId,
     client_id: String,
     name: String,
@@ -213,43 +240,79 @@ struct Row {
     redirect_uris: Json,
     is_active: bool,
     registered_by: Option<String>,
-    last_used_at: Option<At>,
-    created_at: At,
-    updated_at: At,
+    last_used_at: Readable<Option<At>>,
+    created_at: Readable<At>,
+    updated_at: Readable<At>,
 }
 
 impl From<Row> for Registration {
     /// Reads a row, which may have been written by hand or by a later version: what is not
     /// understood gives no right.
     fn from(row: Row) -> Self {
-        let scope: Vec<Scope> = understood(&row, &row.scopes, |text| text.parse().ok());
-        let grant_types = understood(&row, &row.grant_types, GrantType::parse);
-        let redirect_uris = understood(&row, &row.redirect_uris, |text| Some(text.to_owned()));
+        let mut not = NotUnderstood::default();
+        let scope: Vec<Scope> = not.list("/scope", &row.scopes, |text| text.parse().ok());
+        let method = AuthMethod::parse(&row.token_endpoint_auth_method);
+        not.word("/token_endpoint_auth_method", &row.token_endpoint_auth_method, method.is_some());
+        let secret = row.secret_sha256.as_deref().map(Digest::from_hex);
+        if matches!(secret, Some(None)) {
+            let detail = "it must be the SHA-256 of the secret, in 64 hexadecimal digits";
+            not.0.push(Invalid::new("/secret_sha256", "not_understood", detail));
+        }
         Self {
-            id: row.id,
+            id: not.column("/id", row.id),
             tenant: row.tenant_id,
             client_id: row.client_id,
             client_name: row.name,
-            grant_types,
-            token_endpoint_auth_method: AuthMethod::parse(&row.token_endpoint_auth_method),
+            grant_types: not.list("/grant_types", &row.grant_types, GrantType::parse),
+            token_endpoint_auth_method: method,
             scope: Scopes::from_iter(scope),
-            redirect_uris,
+            redirect_uris: not.list("/redirect_uris", &row.redirect_uris, |it| Some(it.to_owned())),
             is_active: row.is_active,
             registered_by: row.registered_by,
-            last_used_at: row.last_used_at,
-            created_at: row.created_at,
-            updated_at: row.updated_at,
-            secret: row.secret_sha256.as_deref().and_then(Digest::from_hex),
+            last_used_at: not.column("/last_used_at", row.last_used_at).flatten(),
+            created_at: not.column("/created_at", row.created_at),
+            updated_at: not.column("/updated_at", row.updated_at),
+            secret: secret.flatten(),
+            problems: not.0,
         }
     }
 }
 
-/// The items of a list of texts that `parse` understands.
-fn understood<T>(row: &Row, list: &Json, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
-    let texts: Vec<String> = list.read().unwrap_or_default();
-    let parsed: Vec<T> = texts.iter().filter_map(|text| parse(text)).collect();
-    if parsed.len() < texts.len() || (texts.is_empty() && list.as_str().trim() != "[]") {
-        warn!(client_id = %row.client_id, list = %list, "a part of a client's row is not understood");
+/// What of a row is not understood.
+#[derive(Default)]
+struct NotUnderstood(Vec<Invalid>);
+
+impl NotUnderstood {
+    /// The items of a list of texts that `parse` understands.
+    fn list<T>(&mut self, at: &str, list: &Json, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
+        let Ok(texts) = list.read::<Vec<String>>() else {
+            self.0.push(Invalid::new(at, "wrong_type", "it must be a list of texts"));
+            return Vec::new();
+        };
+        let mut understood = Vec::with_capacity(texts.len());
+        for text in &texts {
+            let parsed = parse(text);
+            self.word(at, text, parsed.is_some());
+            understood.extend(parsed);
+        }
+        understood
     }
-    parsed
+
+    fn word(&mut self, at: &str, word: &str, is_understood: bool) {
+        if !is_understood {
+            let word: String = word.chars().take(100).collect();
+            let detail = format!("`{word}` is not known, and gives no right");
+            self.0.push(Invalid::new(at, "not_understood", detail));
+        }
+    }
+
+    /// The value of a column that may hold what is none.
+    fn column<T>(&mut self, at: &str, column: Readable<T>) -> Option<T> {
+        let read = column.0;
+        read.map_err(|why| {
+            let why: String = why.chars().take(100).collect();
+            self.0.push(Invalid::new(at, UNREADABLE, why));
+        })
+        .ok()
+    }
 }

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use engine::Agent as Execution;
 use engine::AgentSpec;
+use engine::DefinitionRef;
 use engine::Limits;
 use engine::RetryPolicy;
 use serde_json::Value;
@@ -13,6 +14,7 @@ use super::RunsError;
 use super::asked::Asked;
 use super::service::Runs;
 use crate::agents::Agent;
+use crate::agents::AgentError;
 use crate::agents::Variables;
 use crate::db::At;
 use crate::db::TenantId;
@@ -92,11 +94,14 @@ pub async fn execution(
     let summary = &record.run.summary;
     let definition = &summary.definition;
     let found = runs.agents.version(&record.tenant, record.definition, definition.version);
-    let Some(agent) = found.await? else {
-        return Ok(Err(format!(
-            "version {} of `{}` is no longer there",
-            definition.version, definition.name
-        )));
+    let agent = match found.await {
+        Ok(Some(agent)) => agent,
+        Ok(None) => {
+            let DefinitionRef { name, version, .. } = definition;
+            return Ok(Err(format!("version {version} of `{name}` is no longer there")));
+        }
+        Err(unreadable @ AgentError::Unreadable { .. }) => return Ok(Err(unreadable.to_string())),
+        Err(fault) => return Err(fault.into()),
     };
     let Record { tenant, asked, scopes, .. } = record;
     let spec = spec(runs, tenant, &agent, asked, summary.limits, scopes, summary.created_at);

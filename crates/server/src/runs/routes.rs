@@ -270,10 +270,10 @@ impl From<RunsError> for Problem {
     fn from(error: RunsError) -> Self {
         match error {
             RunsError::NotFound(_) => Self::not_found("run-not-found", error),
-            RunsError::Unreadable(_)
-            | RunsError::Event(_)
-            | RunsError::Database(_)
-            | RunsError::Agents(_) => Self::internal(&error),
+            RunsError::Agents(error) => error.into(),
+            RunsError::Unreadable(_) | RunsError::Event(_) | RunsError::Database(_) => {
+                Self::internal(&error)
+            }
         }
     }
 }

@@ -172,6 +172,45 @@ on_both! {
         assert_eq!(admin.put(SUPPORT, change).await.json()["version"], 3);
     }
 
+    async fn a_version_that_cannot_be_read_is_listed_with_its_problems(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, named("support")).await;
+        for instructions in ["Two.", "Three."] {
+            admin.put(SUPPORT, json!({"instructions": instructions})).await;
+        }
+        in_sql(&server, "UPDATE definition_versions SET created_at = 'infinity' WHERE version = 1").await;
+        in_sql(&server, "UPDATE definition_versions SET content = 'no JSON' WHERE version = 2").await;
+
+        let list = admin.get(&format!("{SUPPORT}/versions")).await.json();
+
+        let versions = list["data"].as_array().unwrap().iter();
+        let lines = versions.map(|it| format!("{} {} {}", it["version"], it["created_at"], faults(&it["problems"])));
+        expect![[r#"
+            3 "2026-11-25T10:00:00Z" 
+            2 "2026-11-25T10:00:00Z" /content not_json: it is no JSON object
+            1 null /created_at unreadable: it is no time that we know"#]].assert_eq(&lines.collect::<Vec<_>>().join("\n"));
+        admin.get(&format!("{SUPPORT}?version=2")).await.is(expect![[r#"
+            422 application/problem+json
+            {
+              "detail": "version 2 of the agent cannot be read",
+              "errors": [
+                {
+                  "code": "not_json",
+                  "detail": "it is no JSON object",
+                  "pointer": "/content"
+                }
+              ],
+              "status": 422,
+              "type": "/problems/agent-invalid"
+            }
+        "#]]);
+        assert_eq!(admin.get(&format!("{SUPPORT}?version=1")).await.status, 422);
+        assert_eq!(admin.post(&format!("{SUPPORT}/versions/2/restore"), json!({})).await.status, 422);
+        let pinned = json!({"input": "Go", "version": 2});
+        assert_eq!(admin.post("/agents/support/execute", pinned).await.status, 422);
+        assert_eq!(admin.post(&format!("{SUPPORT}/versions/3/restore"), json!({})).await.status, 200);
+    }
+
     async fn rows_written_in_sql_and_by_the_api_at_once_all_count(server: TestServer) {
         let (_other, elsewhere) = server.replica().await;
         let admin = server.admin().await;
@@ -447,6 +486,7 @@ on_both! {
                   "created_at": "2026-11-25T10:00:00Z",
                   "created_by": "client:admin",
                   "note": "restored from version 1",
+                  "problems": [],
                   "version": 3
                 },
                 {
@@ -454,6 +494,7 @@ on_both! {
                   "created_at": "2026-11-25T10:00:00Z",
                   "created_by": "client:admin",
                   "note": null,
+                  "problems": [],
                   "version": 2
                 },
                 {
@@ -461,6 +502,7 @@ on_both! {
                   "created_at": "2026-11-25T10:00:00Z",
                   "created_by": "client:admin",
                   "note": null,
+                  "problems": [],
                   "version": 1
                 }
               ],

@@ -106,7 +106,20 @@ on_both! {
         let refused = execute("four").await;
 
         assert_eq!(refused.header("retry-after"), Some("5"));
-        refused.is(expect![[r#""#]]);
+        refused.is(expect![[r#"
+            429 application/problem+json
+            {
+              "detail": "2 runs wait in the queue, and no more may",
+              "limit": {
+                "name": "queued_runs",
+                "resets_at": null,
+                "used": 2,
+                "value": 2
+              },
+              "status": 429,
+              "type": "/problems/limit-reached"
+            }
+        "#]]);
         assert_eq!(admin.get("/runs").await.json()["data"].as_array().unwrap().len(), 3);
         // Who has a place already is not refused.
         let again = execute("three").await;

@@ -21,7 +21,11 @@ impl From<AgentError> for Problem {
                     .with("version", current)
             }
             AgentError::Invalid(errors) => Self::invalid(errors),
-            AgentError::Unreadable(_) | AgentError::Database(_) => Self::internal(&error),
+            AgentError::Unreadable { version: _, ref faults } => {
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", &error)
+                    .errors(faults.clone())
+            }
+            AgentError::Database(_) => Self::internal(&error),
         }
     }
 }

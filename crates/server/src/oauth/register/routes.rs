@@ -138,7 +138,7 @@ impl ClientInformation {
         Self {
             client_id: registration.client_id,
             client_secret,
-            client_id_issued_at: keys::seconds(registration.created_at),
+            client_id_issued_at: registration.created_at.map_or(0, keys::seconds),
             client_secret_expires_at: 0,
             client_name: registration.client_name,
             grant_types: registration.grant_types,

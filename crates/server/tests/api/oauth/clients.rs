@@ -59,6 +59,7 @@ on_both! {
               ],
               "is_active": true,
               "last_used_at": null,
+              "problems": [],
               "redirect_uris": [],
               "registered_by": "client:admin",
               "scope": "agent.read agent.execute",
@@ -312,6 +313,43 @@ on_both! {
         assert_eq!(list["data"][0]["client_id"], "legacy");
         assert_eq!(list["data"][0]["scope"], "client.read", "what is not understood gives no right");
         assert_eq!(list["data"][0]["registered_by"], Value::Null);
+    }
+
+    async fn a_client_whose_row_cannot_be_read_is_listed_with_its_problems(server: TestServer) {
+        register(&server, json!({"client_name": "Whole"})).await;
+        let digest = auth::token::Digest::of("a-secret-written-in-sql").to_hex();
+        execute(&server, "INSERT INTO client_registrations
+                (client_id, secret_sha256, scopes, grant_types, token_endpoint_auth_method, created_at)
+            VALUES ('timeless', $1, '[\"agent.read\", \"agent.exceute\"]', '7', 'magic', 'infinity')", &digest).await;
+        execute(&server, "INSERT INTO client_registrations (client_id, secret_sha256) VALUES ('plain', $1)", "my secret").await;
+        let admin = server.admin().await;
+
+        let all = admin.get("/oauth/clients").await.json();
+        let first = admin.get("/oauth/clients?limit=1").await.json();
+        let cursor = first["next_cursor"].as_str().unwrap();
+        let rest = admin.get(&format!("/oauth/clients?cursor={cursor}")).await.json();
+
+        let both = [first["data"].as_array().unwrap().as_slice(), rest["data"].as_array().unwrap()].concat();
+        assert_eq!(all["data"].as_array().unwrap(), &both);
+        let lines = both.iter().map(|client| {
+            let problems = client["problems"].as_array().unwrap().iter();
+            let problems = problems.map(|it| format!("{} {}", it["pointer"], it["code"])).collect::<Vec<_>>();
+            format!("{} {}: {}", client["client_id"], client["scope"], problems.join(", ")).replace('"', "")
+        });
+        let mut lines: Vec<_> = lines.collect();
+        lines.sort();
+        expect![[r#"
+            01900000-0000-7000-8000-000000000003 agent.read agent.execute: 
+            plain : /secret_sha256 not_understood
+            timeless agent.read: /scope not_understood, /token_endpoint_auth_method not_understood, /grant_types wrong_type, /created_at unreadable"#]].assert_eq(&lines.join("\n"));
+        let one = admin.get("/oauth/clients/timeless").await;
+        assert_eq!((one.status, one.json()), (200, both[0].clone()));
+        assert_eq!(one.json()["created_at"], Value::Null);
+        let timeless = ("timeless", "a-secret-written-in-sql");
+        assert_eq!(ask_as(&server.stranger(), timeless, &[]).await.status, 401);
+        let mended = admin.request("PATCH", "/oauth/clients/timeless").json(&json!({"scope": "agent.read"}));
+        assert_eq!(admin.send(mended).await.status, 200);
+        assert_eq!(admin.delete("/oauth/clients/timeless").await.status, 204);
     }
 
     async fn a_tenant_sees_its_own_clients_only(server: TestServer) {

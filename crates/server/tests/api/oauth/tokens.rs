@@ -270,6 +270,25 @@ on_both! {
         assert_eq!(guess().await.status, 401);
     }
 
+    async fn behind_a_trusted_proxy_each_caller_guesses_for_himself(server: TestServer) {
+        let settings = [("AGENT_SERVER_TRUSTED_PROXIES", "127.0.0.0/8")];
+        let trusting = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        for (server, expected) in [(trusting, 401), (server, 429)] {
+            let stranger = server.stranger();
+            let guess = async |from: &str| {
+                let form = [("grant_type", "client_credentials"), ("client_id", "x"), ("client_secret", "x")];
+                let request = stranger.request("POST", "/oauth/token").header("x-forwarded-for", from);
+                stranger.send(request.form(&form)).await.status
+            };
+            for _ in 0..100 {
+                assert_eq!(guess("203.0.113.7").await, 401);
+            }
+
+            assert_eq!(guess("203.0.113.7").await, 429);
+            assert_eq!(guess("203.0.113.8").await, expected);
+        }
+    }
+
     async fn the_secret_before_is_good_while_callers_change_over(server: TestServer) {
         let settings = [("MANAGEMENT_CLIENT_SECRET_PREVIOUS", "the-secret-that-was-before")];
         let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
