@@ -12,11 +12,13 @@ pub mod table;
 mod urls;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use auth::secret::MasterKey;
+use ipnet::IpNet;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
@@ -46,6 +48,8 @@ pub struct Config {
     pub issuer: String,
     pub cors_origins: Vec<String>,
     pub metrics_address: Option<SocketAddr>,
+    /// Whose word on the address of a caller is believed.
+    pub trusted_proxies: Vec<IpNet>,
     pub database: DatabaseSettings,
     pub identity: Identity,
     pub models: Models,
@@ -140,6 +144,7 @@ impl Config {
             issuer: issuer(&mut from, mode, port),
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
+            trusted_proxies: from.list("AGENT_SERVER_TRUSTED_PROXIES", network),
             database: database(&mut from),
             identity: identity(&mut from, mode),
             models: models(&mut from),
@@ -307,6 +312,12 @@ fn socket_address(text: &str) -> Result<SocketAddr, String> {
     text.parse().map_err(|_| "it must be an address with a port, such as `127.0.0.1:9464`".into())
 }
 
+/// One address, or a range of them.
+fn network(text: &str) -> Result<IpNet, String> {
+    let range = text.parse().ok().or_else(|| text.parse::<IpAddr>().ok().map(IpNet::from));
+    range.ok_or_else(|| "each must be an address or a range, such as `10.0.0.0/8`".into())
+}
+
 /// Where settings are looked up.
 trait Env: Fn(&str) -> Option<String> {}
 
@@ -348,6 +359,7 @@ mod tests {
             ("TOKEN_SERVICE_URL", "hunter2"),
             ("AGENT_SERVER_CORS_ORIGINS", "https://a.example, *"),
             ("METRICS_ADDRESS", "hunter2"),
+            ("AGENT_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, hunter2"),
             ("DATABASE_URL", "postgresql://u:hunter2#x@db/agents"),
             ("DATABASE_POOL", "0"),
             ("DATABASE_SYNC", "hunter2"),
@@ -372,6 +384,7 @@ mod tests {
               TOKEN_SERVICE_URL: it must be a URL that begins with `https://` or `http://`
               AGENT_SERVER_CORS_ORIGINS: it must be a URL that begins with `https://` or `http://`
               METRICS_ADDRESS: it must be an address with a port, such as `127.0.0.1:9464`
+              AGENT_SERVER_TRUSTED_PROXIES: each must be an address or a range, such as `10.0.0.0/8`
               DATABASE_POOL: it must be a whole number from 1 to 1000
               DATABASE_SYNC: it must be `full` or `normal`
               DATABASE_URL: holds a sign that ends a part of a URL: percent-encode the password (`@` is `%40`, `:` `%3A`, `/` `%2F`, `?` `%3F`, `#` `%23`, `%` `%25`, a space `%20`), or leave it out and set PGPASSWORD

@@ -70,6 +70,13 @@ const SERVER: &[Setting] = &[
          `/.well-known/*` is open to all.",
     ),
     plain(
+        "AGENT_SERVER_TRUSTED_PROXIES",
+        "",
+        "Addresses and ranges of proxies, with commas between: `127.0.0.1, 10.0.0.0/8`. On a connection from one \
+         of them the caller is who it names in `X-Forwarded-For`: the right-most address that is not one of them. \
+         `Forwarded` is not read.",
+    ),
+    plain(
         "METRICS_ADDRESS",
         "",
         "Address and port for `/metrics` alone, such as `127.0.0.1:9464`. Without it `/metrics` is served beside \

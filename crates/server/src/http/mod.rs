@@ -3,6 +3,7 @@
 //! Nothing here knows a feature. Which error becomes which [`Problem`] stands in each feature's
 //! `routes.rs`.
 
+pub mod address;
 mod body;
 mod cors;
 mod cursor;

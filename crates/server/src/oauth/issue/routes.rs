@@ -1,21 +1,16 @@
 //! `POST /oauth/token`.
 
-use std::net::IpAddr;
-use std::net::Ipv4Addr;
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use auth::client_auth::ClientRequest;
 use axum::Json;
-use axum::extract::ConnectInfo;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::middleware::Next;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
-use http::Extensions;
 use http::HeaderValue;
 use http::header;
 use serde::Deserialize;
@@ -25,6 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::issue::IssuedToken;
 use crate::oauth::issue::issue;
@@ -87,17 +83,11 @@ async fn issue_token(State(app): State<App>, request: Request) -> Result<Respons
         query: parts.uri.query(),
         body: &body,
     };
-    let address = address(&parts.extensions);
+    let address = address::caller(&parts, &app.config.trusted_proxies);
     let token = (app.ids.next(), app.clock.now());
     let issued = issue(&app.keys, &app.clients, &request, address, token).await?;
     let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
     Ok((headers, Json(issued)).into_response())
-}
-
-/// Where a request comes from, as far as the connection tells.
-fn address(extensions: &Extensions) -> IpAddr {
-    let peer = extensions.get::<ConnectInfo<SocketAddr>>();
-    peer.map_or(IpAddr::V4(Ipv4Addr::UNSPECIFIED), |ConnectInfo(peer)| peer.ip())
 }
 
 #[cfg(test)]
