@@ -8,6 +8,7 @@ mod documents;
 pub mod dotenv;
 mod environment;
 mod reader;
+mod registration;
 pub mod table;
 mod urls;
 
@@ -28,6 +29,8 @@ use crate::db::Sync;
 pub use environment::Environment;
 pub use reader::ConfigErrors;
 use reader::Reader;
+pub use registration::Registration;
+pub use registration::RegistrationPolicy;
 
 /// Model providers that have a `<PROVIDER>_API_KEY` and a `<PROVIDER>_BASE_URL`.
 const PROVIDERS: [&str; 2] = ["openai", "anthropic"];
@@ -74,6 +77,7 @@ pub struct Identity {
     pub encryption_key: SecretString,
     pub encryption_key_previous: Option<SecretString>,
     pub access_token_ttl: Duration,
+    pub registration: Registration,
 }
 
 /// The client that comes from the settings and not from the database.
@@ -221,6 +225,7 @@ fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
         encryption_key: from.required_secret("AGENT_SERVER_ENCRYPTION_KEY", SETUP),
         encryption_key_previous: from.secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS"),
         access_token_ttl: Duration::from_secs(ttl),
+        registration: Registration::read(from),
     }
 }
 
@@ -367,6 +372,9 @@ mod tests {
             ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
             ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "hunter2="),
             ("ACCESS_TOKEN_TTL", "hunter2"),
+            ("REGISTRATION_POLICY", "token"),
+            ("REGISTRATION_TOKEN", "hunter2"),
+            ("REGISTRATION_SCOPES", "agent.read client.write"),
             ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
             ("OPENAI_BASE_URL", "hunter2"),
             ("REQUEST_TIMEOUT_MS", "-1"),
@@ -392,6 +400,8 @@ mod tests {
               AGENT_SERVER_ENCRYPTION_KEY: it is not base64
               AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS: it is not base64
               MANAGEMENT_CLIENT_SECRET: it is not set; run `agent-server setup-auth`, which makes it
+              REGISTRATION_TOKEN: it must have at least 32 characters, letters, digits and `-._~+/=` only
+              REGISTRATION_SCOPES: of ours it may only have agent.execute agent.read mcp.access rag.read rag.search run.read run.write thread.read thread.write tool.execute tool.read workflow.execute workflow.read
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
               REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000

@@ -129,6 +129,23 @@ const IDENTITY: &[Setting] = &[
         "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS",
         "The key before. Nothing needs it yet: cursors that it signed are refused.",
     ),
+    plain(
+        "REGISTRATION_POLICY",
+        "admin",
+        "Who may register clients: `admin` (who holds `client.write`), also `token` (who shows `REGISTRATION_TOKEN`), \
+         or also `open` (anybody).",
+    ),
+    secret(
+        "REGISTRATION_TOKEN",
+        "With `REGISTRATION_POLICY=token`: the initial access token of RFC 7591, as `Authorization: Bearer`. At least \
+         32 characters, letters, digits and `-._~+/=` only.",
+    ),
+    plain(
+        "REGISTRATION_SCOPES",
+        "agent.read agent.execute",
+        "What clients may hold at most that no administrator registered, with spaces between. Of ours only scopes \
+         that execute, search and read, `run.write` and `thread.write`; own ones as you like.",
+    ),
     plain("ACCESS_TOKEN_TTL", "600", "Life of an access token in seconds, 60 to 86400."),
     secret(
         "MASTRA_JWT_SECRET",

@@ -75,6 +75,12 @@ impl Principal {
     }
 }
 
+impl<S> Caller<S> {
+    pub fn into_principal(self) -> Principal {
+        self.principal
+    }
+}
+
 impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
     type Rejection = Problem;
 
@@ -91,7 +97,7 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
 }
 
 /// The token of a request: exactly one, in the header.
-fn bearer_token<'h>(
+pub(in crate::oauth) fn bearer_token<'h>(
     headers: &'h HeaderMap,
     query: Option<&str>,
     issuer: &str,

@@ -23,6 +23,7 @@ use crate::db::Db;
 use crate::db::TenantId;
 use crate::oauth::Client;
 use crate::oauth::Registration;
+use crate::oauth::guesses;
 use crate::oauth::guesses::Guesses;
 use crate::oauth::store;
 use crate::oauth::uses::Uses;
@@ -45,6 +46,8 @@ pub struct Clients {
     seen: Mutex<Seen>,
     uses: Uses,
     pub(in crate::oauth) guesses: Guesses,
+    /// Registrations by strangers.
+    pub(in crate::oauth) registrations: Guesses,
     /// Compared with the secret of who is unknown, so that he waits as long as who is known.
     nobody: Digest,
 }
@@ -75,7 +78,8 @@ impl Clients {
             begun: AtomicU64::default(),
             seen: Mutex::default(),
             uses: Uses::default(),
-            guesses: Guesses::default(),
+            guesses: Guesses::new(guesses::WRONG_SECRETS),
+            registrations: Guesses::new(guesses::REGISTRATIONS),
             nobody: Digest::of("nobody"),
         }
     }

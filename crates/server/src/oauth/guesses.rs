@@ -8,7 +8,9 @@ use std::time::Duration;
 use std::time::Instant;
 
 /// Wrong secrets that are answered without a wait.
-const FREE: u32 = 100;
+pub const WRONG_SECRETS: u32 = 100;
+/// Registrations by a stranger that are answered without a wait.
+pub const REGISTRATIONS: u32 = 20;
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
 /// After this long without another wrong secret, all are forgotten.
@@ -16,13 +18,16 @@ const MEMORY: Duration = Duration::from_mins(15);
 /// How many guessers are remembered; beyond that, those whose last guess is longest ago are not.
 const MOST: usize = 10_000;
 
-/// Counts wrong secrets for each client and address.
+/// Counts wrong secrets for each client and address; another one counts registrations by strangers.
 ///
 /// It only ever slows down wrong answers: who knows the secret is never kept waiting by somebody
 /// who does not, even from the same address. Our secrets cannot be guessed at any speed; what this
 /// protects is the database, which every wrong secret would otherwise be compared with.
-#[derive(Debug, Default)]
-pub struct Guesses(Mutex<HashMap<Guesser, Record>>);
+#[derive(Debug)]
+pub struct Guesses {
+    free: u32,
+    records: Mutex<HashMap<Guesser, Record>>,
+}
 
 /// Who presented a secret: the client he says he is, and where from.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -39,6 +44,11 @@ struct Record {
 }
 
 impl Guesses {
+    /// `free` of them are answered without a wait.
+    pub fn new(free: u32) -> Self {
+        Self { free, records: Mutex::default() }
+    }
+
     /// How long `guesser` still has to wait.
     pub fn wait(&self, guesser: &Guesser, now: Instant) -> Option<Duration> {
         let records = self.records();
@@ -59,7 +69,7 @@ impl Guesses {
         }
         record.wrong = record.wrong.saturating_add(1);
         record.last = now;
-        record.wait_until = now + wait_after(record.wrong);
+        record.wait_until = now + wait_after(record.wrong, self.free);
     }
 
     /// Takes note of a right secret.
@@ -68,13 +78,24 @@ impl Guesses {
     }
 
     fn records(&self) -> std::sync::MutexGuard<'_, HashMap<Guesser, Record>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.records.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Guesser {
+    /// Somebody of whom only the address is known; of IPv6 whoever has one has 2^64 of them.
+    pub fn stranger(address: IpAddr) -> Self {
+        let address = match address {
+            IpAddr::V6(address) => IpAddr::V6((u128::from(address) >> 64 << 64).into()),
+            v4 @ IpAddr::V4(_) => v4,
+        };
+        Self { client_id: String::new(), address }
     }
 }
 
 /// One second after the free ones, then twice as long each time.
-fn wait_after(wrong: u32) -> Duration {
-    match wrong.checked_sub(FREE) {
+fn wait_after(wrong: u32, free: u32) -> Duration {
+    match wrong.checked_sub(free) {
         None => Duration::ZERO,
         Some(more) => Duration::from_secs(1 << more.min(6)).min(LONGEST),
     }
@@ -98,9 +119,11 @@ mod tests {
 
     use super::*;
 
+    const FREE: u32 = WRONG_SECRETS;
+
     #[test]
     fn the_wait_begins_late_and_doubles_up_to_a_minute() {
-        let (guesses, start) = (Guesses::default(), Instant::now());
+        let (guesses, start) = (Guesses::new(FREE), Instant::now());
         for _ in 1..FREE {
             guesses.wrong(guesser("shop"), start);
         }
@@ -121,7 +144,7 @@ mod tests {
 
     #[test]
     fn others_do_not_wait_and_a_right_secret_ends_it() {
-        let (guesses, now) = (Guesses::default(), Instant::now());
+        let (guesses, now) = (Guesses::new(FREE), Instant::now());
         for _ in 0..=FREE {
             guesses.wrong(guesser("shop"), now);
         }
@@ -136,7 +159,7 @@ mod tests {
 
     #[test]
     fn old_guesses_are_forgotten() {
-        let (guesses, start) = (Guesses::default(), Instant::now());
+        let (guesses, start) = (Guesses::new(FREE), Instant::now());
         for _ in 0..=FREE {
             guesses.wrong(guesser("shop"), start);
         }
@@ -149,7 +172,7 @@ mod tests {
 
     #[test]
     fn memory_is_bounded() {
-        let (guesses, start) = (Guesses::default(), Instant::now());
+        let (guesses, start) = (Guesses::new(FREE), Instant::now());
         let last = u32::try_from(MOST * 2).unwrap();
 
         for n in 0..=last {

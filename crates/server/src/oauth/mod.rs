@@ -84,7 +84,8 @@ pub struct Registration {
     pub redirect_uris: Vec<String>,
     /// Inactive clients get no tokens, and those that they have are void.
     pub is_active: bool,
-    /// The subject that registered it. `null`: it was written in SQL.
+    /// The subject that registered it, or by which policy it registered itself (`policy:open`,
+    /// `policy:token`). `null`: it was written in SQL.
     #[schema(required)]
     pub registered_by: Option<String>,
     /// When it last got a token, to the minute.
@@ -118,6 +119,9 @@ pub enum OAuthFailure {
     /// The secret is wrong, as many before it were.
     #[error("too many wrong secrets were presented")]
     TooManyGuesses { retry_after: Duration },
+    /// As many registrations as a stranger may make for now.
+    #[error("too many clients were registered from one address")]
+    TooManyRegistrations { retry_after: Duration },
     /// As many requests for tokens as there may be at once are being answered.
     #[error("too many tokens are asked for at once")]
     Busy,

@@ -2,10 +2,12 @@
 
 pub mod routes;
 
+use std::fmt;
 use std::str::FromStr;
 
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
+use auth::registration;
 use auth::registration::ClientMetadata;
 use auth::scope::Scopes;
 use auth::token::OpaqueToken;
@@ -15,6 +17,7 @@ use tracing::info;
 use crate::db::At;
 use crate::db::Db;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::oauth::Clients;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
@@ -32,15 +35,29 @@ pub struct Registered {
     pub secret: OpaqueToken,
 }
 
-/// Registers, as the row `id` and now, a client of the caller's tenant that may do nothing which the caller may not.
+/// On whose word a client is registered.
+#[derive(Debug)]
+pub enum Registrar {
+    Caller(Principal),
+    /// Nobody who is known: the settings say what such a client may hold.
+    Stranger {
+        scopes: Scopes,
+        policy: &'static str,
+    },
+}
+
+/// Registers, as the row `id` and now, a client that may do nothing which its registrar may not.
 pub async fn register(
     db: &Db,
     clients: &Clients,
-    caller: &Principal,
+    registrar: &Registrar,
     metadata: ClientMetadata,
     (id, now): (Id, At),
 ) -> Result<Registered, OAuthFailure> {
-    let scope = scopes(caller, metadata.scope)?;
+    let scope = registrar.scopes(metadata.scope)?;
+    if metadata.server_id.is_some() && matches!(registrar, Registrar::Stranger { .. }) {
+        return Err(refused("serverId: only an administrator chooses the id of a client").into());
+    }
     let secret = OpaqueToken::generate(TokenKind::ClientSecret)?;
     let client_id = metadata.server_id.unwrap_or_else(|| id.to_string());
     if clients.is_management(&client_id) {
@@ -49,7 +66,7 @@ pub async fn register(
     let uris = metadata.redirect_uris.iter().map(|uri| uri.as_str().to_owned());
     let registration = Registration {
         id: Some(id),
-        tenant: caller.tenant.clone(),
+        tenant: registrar.tenant(),
         client_id,
         client_name: metadata.client_name.unwrap_or_default(),
         grant_types: metadata.grant_types,
@@ -57,7 +74,7 @@ pub async fn register(
         scope,
         redirect_uris: uris.collect(),
         is_active: true,
-        registered_by: Some(caller.subject.to_string()),
+        registered_by: Some(registrar.to_string()),
         last_used_at: None,
         created_at: Some(now),
         updated_at: Some(now),
@@ -68,23 +85,62 @@ pub async fn register(
     clients.catch_up().await;
     info!(
         client_id = registration.client_id,
-        by = %caller.subject,
+        by = %registrar,
         scope = %registration.scope,
         "a client was registered"
     );
     Ok(Registered { registration, secret })
 }
 
-fn scopes(caller: &Principal, asked_for: Option<Scopes>) -> Result<Scopes, OAuthError> {
-    let Some(scopes) = asked_for else {
-        let defaults = Scopes::from_str(DEFAULT_SCOPES).unwrap_or_default();
-        return Ok(caller.scopes.intersection(&defaults));
-    };
-    match not_grantable(&caller.scopes, &scopes) {
-        None => Ok(scopes),
-        Some(scope) => Err(OAuthError::new(
-            ErrorCode::InvalidClientMetadata,
-            format!("scope: you do not hold {scope}, so you cannot give it"),
-        )),
+impl Registrar {
+    /// What a client gets that asks for `asked_for`.
+    fn scopes(&self, asked_for: Option<Scopes>) -> Result<Scopes, OAuthError> {
+        match (self, asked_for) {
+            (Self::Caller(caller), None) => {
+                let defaults = Scopes::from_str(DEFAULT_SCOPES).unwrap_or_default();
+                Ok(caller.scopes.intersection(&defaults))
+            }
+            (Self::Stranger { scopes, .. }, None) => Ok(scopes.clone()),
+            (Self::Caller(caller), Some(wanted)) => match not_grantable(&caller.scopes, &wanted) {
+                None => Ok(wanted),
+                Some(scope) => {
+                    Err(refused(format!("scope: you do not hold {scope}, so you cannot give it")))
+                }
+            },
+            (Self::Stranger { scopes, .. }, Some(wanted)) if scopes.covers_all(&wanted) => {
+                Ok(wanted)
+            }
+            (Self::Stranger { scopes, .. }, Some(_)) => Err(refused(format!(
+                "scope: without an administrator a client gets no more than {scopes}"
+            ))),
+        }
     }
+
+    /// Who is told of members that nobody knows.
+    fn kind(&self) -> registration::Registrar {
+        match self {
+            Self::Caller(_) => registration::Registrar::Admin,
+            Self::Stranger { .. } => registration::Registrar::Dynamic,
+        }
+    }
+
+    fn tenant(&self) -> TenantId {
+        match self {
+            Self::Caller(caller) => caller.tenant.clone(),
+            Self::Stranger { .. } => TenantId::default(),
+        }
+    }
+}
+
+impl fmt::Display for Registrar {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Caller(caller) => caller.subject.fmt(f),
+            Self::Stranger { policy, .. } => f.write_str(policy),
+        }
+    }
+}
+
+fn refused(description: impl AsRef<str>) -> OAuthError {
+    OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }

@@ -247,6 +247,11 @@ impl OAuthFailure {
                 let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
                 (refusal, Some(retry_after))
             }
+            Self::TooManyRegistrations { retry_after } => {
+                let text = "too many clients were registered from this address; wait";
+                let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
+                (refusal, Some(retry_after))
+            }
             Self::Busy => {
                 let text = "too many tokens are asked for at once";
                 let refusal = refuse(ErrorCode::TemporarilyUnavailable, text);

@@ -184,9 +184,9 @@ on_both! {
         let list = admin.get(&format!("{SUPPORT}/versions")).await.json();
 
         let versions = list["data"].as_array().unwrap().iter();
-        let lines = versions.map(|it| format!("{} {} {}", it["version"], it["created_at"], faults(&it["problems"])));
+        let lines = versions.map(|it| format!("{} {} {}", it["version"], it["created_at"], faults(&it["problems"])).trim_end().to_owned());
         expect![[r#"
-            3 "2026-11-25T10:00:00Z" 
+            3 "2026-11-25T10:00:00Z"
             2 "2026-11-25T10:00:00Z" /content not_json: it is no JSON object
             1 null /created_at unreadable: it is no time that we know"#]].assert_eq(&lines.collect::<Vec<_>>().join("\n"));
         admin.get(&format!("{SUPPORT}?version=2")).await.is(expect![[r#"

@@ -1,9 +1,10 @@
 //! `POST /oauth/register`.
 
+mod registrar;
+
 use auth::registration::AuthMethod;
 use auth::registration::ClientMetadata;
 use auth::registration::GrantType;
-use auth::registration::Registrar;
 use auth::scope::Scopes;
 use axum::Json;
 use axum::extract::Request;
@@ -26,13 +27,12 @@ use crate::http::Problem;
 use crate::http::once::Answers;
 use crate::http::once::once;
 use crate::oauth::OAuthFailure;
-use crate::oauth::caller::Caller;
 use crate::oauth::keys;
 use crate::oauth::register::Registered;
+use crate::oauth::register::Registrar;
 use crate::oauth::register::register;
 use crate::oauth::routes::RefusalSchema;
 use crate::oauth::routes::read_body;
-use crate::oauth::scopes::ClientWrite;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(register_client))
@@ -48,7 +48,8 @@ struct NewClient {
     grant_types: Option<Vec<String>>,
     #[schema(example = "client_secret_basic")]
     token_endpoint_auth_method: Option<String>,
-    /// Scopes with spaces between, none of which the caller lacks. Without it: `agent.read agent.execute`.
+    /// Scopes with spaces between, none of which the caller lacks. Without it: `agent.read agent.execute`. Who
+    /// registers without an administrator gets at most the setting `REGISTRATION_SCOPES`, which is his default, too.
     #[schema(example = "agent.read agent.execute")]
     scope: Option<String>,
     redirect_uris: Option<Vec<String>>,
@@ -91,16 +92,18 @@ struct OriginalAnswer {
 
 /// Register a client
 ///
-/// The body of the original server, `{"serverId", "name", "scopes"}`, is understood too.
+/// The body of the original server, `{"serverId", "name", "scopes"}`, is understood too. The setting
+/// `REGISTRATION_POLICY` can open this for whoever shows a token of its own, or for anybody.
 #[utoipa::path(post, path = "/oauth/register", tag = "oauth",
     params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
     request_body = NewClient,
     responses((status = 201, body = ClientInformation), (status = 400, body = RefusalSchema),
-        (status = 409, body = RefusalSchema, description = "`serverId` is taken"), Problem),
+        (status = 409, body = RefusalSchema, description = "`serverId` is taken"),
+        (status = 429, body = RefusalSchema, description = "Too many from one address"), Problem),
     security(("oauth2" = ["client.write"])))]
 async fn register_client(
     State(app): State<App>,
-    caller: Caller<ClientWrite>,
+    registrar: Registrar,
     request: Request,
 ) -> Result<Response, OAuthFailure> {
     let (parts, body) = request.into_parts();
@@ -110,11 +113,11 @@ async fn register_client(
         Err(problem) => return Ok(problem.into_response()),
     };
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
-    let metadata = ClientMetadata::read(content_type, &body, Registrar::Admin)?;
+    let metadata = ClientMetadata::read(content_type, &body, registrar.kind())?;
     let is_original = metadata.server_id.is_some();
     let row = (app.ids.next(), app.clock.now());
-    let answer = once(&app, caller.owner(), key, Answers::Secret, async {
-        let registered = register(&app.db, &app.clients, &caller, metadata, row).await?;
+    let answer = async {
+        let registered = register(&app.db, &app.clients, &registrar, metadata, row).await?;
         let headers = [
             (header::LOCATION, registered.registration.location()),
             (header::CACHE_CONTROL, "no-store".to_owned()),
@@ -122,8 +125,12 @@ async fn register_client(
         ];
         let information = ClientInformation::of(registered, is_original);
         Ok::<_, OAuthFailure>((StatusCode::CREATED, headers, Json(information)))
-    });
-    Ok(answer.await)
+    };
+    Ok(match &registrar {
+        Registrar::Caller(caller) => once(&app, caller.owner(), key, Answers::Secret, answer).await,
+        // A key is somebody's; of a stranger nobody knows whose.
+        Registrar::Stranger { .. } => answer.await.into_response(),
+    })
 }
 
 impl ClientInformation {

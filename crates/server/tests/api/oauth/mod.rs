@@ -3,6 +3,7 @@
 mod callers;
 mod clients;
 mod discovery;
+mod registration;
 mod tokens;
 
 use base64::Engine;

@@ -1,0 +1,59 @@
+//! Who may register clients: administrators, and whoever else the settings let.
+
+use std::time::Instant;
+
+use auth::token::Digest;
+use axum::extract::FromRequestParts;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::header;
+use http::request::Parts;
+use secrecy::ExposeSecret;
+
+use crate::app::App;
+use crate::config::RegistrationPolicy;
+use crate::http::address;
+use crate::oauth::OAuthFailure;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::bearer_token;
+use crate::oauth::guesses::Guesser;
+use crate::oauth::register::Registrar;
+use crate::oauth::scopes::ClientWrite;
+
+impl FromRequestParts<App> for Registrar {
+    type Rejection = Response;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let settings = &app.config.identity.registration;
+        let stranger = |policy| Self::Stranger { scopes: settings.scopes.clone(), policy };
+        match &settings.policy {
+            RegistrationPolicy::Open if !parts.headers.contains_key(header::AUTHORIZATION) => {
+                limit(parts, app).map_err(IntoResponse::into_response)?;
+                return Ok(stranger("policy:open"));
+            }
+            RegistrationPolicy::Token(expected) => {
+                let presented = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer);
+                let presented = presented.map_err(IntoResponse::into_response)?;
+                if Digest::of(expected.expose_secret()).matches(presented) {
+                    return Ok(stranger("policy:token"));
+                }
+            }
+            RegistrationPolicy::Admin | RegistrationPolicy::Open => {}
+        }
+        let caller = Caller::<ClientWrite>::from_request_parts(parts, app).await;
+        caller
+            .map(|caller| Self::Caller(caller.into_principal()))
+            .map_err(IntoResponse::into_response)
+    }
+}
+
+/// Counts a registration for the address it comes from.
+fn limit(request: &Parts, app: &App) -> Result<(), OAuthFailure> {
+    let registrations = &app.clients.registrations;
+    let stranger = Guesser::stranger(address::caller(request, &app.config.trusted_proxies));
+    if let Some(retry_after) = registrations.wait(&stranger, Instant::now()) {
+        return Err(OAuthFailure::TooManyRegistrations { retry_after });
+    }
+    registrations.wrong(stranger, Instant::now());
+    Ok(())
+}
