@@ -1,5 +1,8 @@
 //! `POST /agents/{id}/execute`.
 
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
+
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
@@ -140,6 +143,34 @@ on_both! {
         assert_eq!(server.model.cancelled(), 0);
     }
 
+    async fn a_client_that_goes_away_finds_its_run_by_its_idempotency_key(server: TestServer) {
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::tokens(["One", " two"]).hold("One", &gate));
+        let admin = server.admin().await;
+        let execute = || {
+            let request = admin.request("POST", "/agents/support/execute");
+            request.header("idempotency-key", "k").json(&json!({"input": "Go"}))
+        };
+
+        // The request is dropped in the middle, and its connection with it.
+        tokio::select! {
+            reply = execute().send() => panic!("it was answered: {reply:?}"),
+            () = gate.wait_reached() => {}
+        }
+        let again = admin.send(execute()).await;
+        gate.open();
+        let path = again.header("location").unwrap();
+        let ended = admin.get(&format!("{path}/wait")).await;
+        let last = admin.send(execute()).await;
+
+        assert_eq!((again.status, again.header("idempotency-replayed")), (202, Some("true")));
+        assert_eq!((ended.status, &ended.json()["output"]["text"]), (200, &json!("One two")));
+        assert_eq!((last.status, last.json()), (200, ended.json()));
+        assert_eq!((server.model.requests().len(), server.model.cancelled()), (1, 0));
+        assert_eq!(admin.get("/runs").await.json()["data"].as_array().unwrap().len(), 1);
+    }
+
     async fn the_same_idempotency_key_is_the_same_run(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;
@@ -267,6 +298,36 @@ on_both! {
 
         assert_eq!(reply.status, 200);
         assert_eq!(commits() - before, 2);
+    }
+
+    async fn a_run_costs_no_more_statements_than_it_needs(server: TestServer) {
+        server.agent("support").await;
+        let alone = server.alone().await;
+        let stats = server.app.db.stats();
+        let counted = || {
+            let count = |number: &AtomicU64| number.load(Ordering::Relaxed);
+            (count(&stats.commits), count(&stats.statements))
+        };
+        let mut costs = Vec::new();
+        for (what, replies) in [
+            ("first", vec![Reply::text("Warm.")]),
+            ("plain", vec![Reply::text("Hello.")]),
+            ("one tool", vec![Reply::text("").call("current_time", json!({})), Reply::text("Ten.")]),
+        ] {
+            for reply in replies {
+                server.model.reply(reply);
+            }
+            let before = counted();
+            let reply = alone.post("/agents/support/execute", json!({"input": "Go"})).await;
+            let after = counted();
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            costs.push(format!("{what}: {} commits, {} statements", after.0 - before.0, after.1 - before.1));
+        }
+
+        expect![[r#"
+            first: 2 commits, 4 statements
+            plain: 2 commits, 4 statements
+            one tool: 3 commits, 6 statements"#]].assert_eq(&costs.join("\n"));
     }
 
     async fn what_is_not_valid_is_refused_and_begins_nothing(server: TestServer) {

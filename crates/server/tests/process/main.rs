@@ -5,7 +5,10 @@ mod dev;
 mod readme;
 mod server;
 
+use std::sync::atomic::AtomicBool;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use futures::future::join_all;
 use serde_json::Value;
@@ -38,6 +41,57 @@ async fn a_server_that_is_told_to_stop_finishes_its_streams_on_sqlite() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_server_that_is_told_to_stop_finishes_its_streams_on_postgres() {
     terminate(server::database(DatabaseKind::Postgres).await).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_that_outlasts_the_grace_of_its_process_goes_on_on_another() {
+    let database = server::database(DatabaseKind::Postgres).await;
+    let model = FakeModel::start().await;
+    let was_asked = AtomicBool::new(false);
+    model.answer_with(move |request| {
+        let reply = turn(&request.body);
+        let hangs = is_second(&request.body) && !was_asked.swap(true, Ordering::SeqCst);
+        if hangs { reply.hang(" two") } else { reply }
+    });
+    let one = Server::start_with(database.url(), &model, &[("SHUTDOWN_GRACE_MS", "200")]).await;
+    one.create_agent().await;
+    let other = Server::start(database.url(), &model).await;
+    let run = one.begin("Go").await;
+    model.wait_received(2).await;
+
+    let told = Instant::now();
+    one.terminate();
+    assert!(one.ended().await.success());
+    let ended = other.wait(&run).await;
+
+    assert!(told.elapsed() < Duration::from_secs(10), "it took {:?}", told.elapsed());
+    assert_eq!(
+        (&ended["status"], &ended["attempt"]),
+        (&json!("succeeded"), &json!(2)),
+        "{ended:#}"
+    );
+    assert_eq!(ended["output"]["text"], "one two three four five");
+    let events = other.events(&run).await;
+    let names: Vec<_> = events.iter().map(|event| event["type"].as_str().unwrap()).collect();
+    // The tool was called once; only the model call that was cut is made again.
+    expect_test::expect![[r#"
+        run.started
+        step.started
+        model.started
+        model.finished
+        tool.started
+        tool.finished
+        step.finished
+        step.started
+        model.started
+        run.resumed
+        model.started
+        model.finished
+        step.finished
+        run.finished"#]]
+    .assert_eq(&names.join("\n"));
+    assert_eq!(model.requests().len(), 3);
+    other.stop().await;
 }
 
 /// Kills a server in the middle of many runs with a tool turn each, and starts another: a third of

@@ -38,6 +38,11 @@ pub async fn database(kind: DatabaseKind) -> TestDatabase {
 impl Server {
     /// Starts a process and waits until it listens.
     pub async fn start(database: &str, model: &FakeModel) -> Self {
+        Self::start_with(database, model, &[]).await
+    }
+
+    /// The same, with settings of its own.
+    pub async fn start_with(database: &str, model: &FakeModel, own: &[(&str, &str)]) -> Self {
         let mut process = Command::new(PROGRAM)
             .arg("serve")
             .env_clear()
@@ -51,6 +56,7 @@ impl Server {
             .env("TOKEN_SERVICE_PRIVATE_KEY", PRIVATE_KEY)
             .env("AGENT_SERVER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=")
             .env("OPENAI_BASE_URL", model.openai_url())
+            .envs(own.iter().copied())
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

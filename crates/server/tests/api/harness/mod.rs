@@ -8,10 +8,12 @@ use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use agent_server::app::App;
 use agent_server::app::Clock;
 use agent_server::app::Ids;
+use agent_server::app::Tasks;
 use agent_server::config::Config;
 use agent_server::db::DatabaseSettings;
 use agent_server::db::Db;
@@ -95,6 +97,17 @@ impl TestServer {
         let client = Self::client_at(address);
         let token = client.token_of(ADMIN.0, ADMIN.1, None).await;
         (app, Client { token: Some(token), ..client })
+    }
+
+    /// Stops all work beside requests, closes the door, and opens another for the management client
+    /// alone: what happens from now on is its doing.
+    pub async fn alone(&self) -> Client {
+        let admin = self.admin().await;
+        self.app.runs.heart().cancel();
+        assert_eq!(self.app.tasks.shut_down(Duration::from_secs(5)).await, 0);
+        let (address, door) = open_door(&self.app, Tasks::default()).await;
+        self.app.tasks.spawn_for_all(door);
+        Client { token: admin.token, ..Self::client_at(address) }
     }
 
     /// Nobody in particular.
@@ -219,11 +232,17 @@ async fn serve(settings: &HashMap<String, String>, ids: Ids) -> (App, SocketAddr
     let clock = Clock::frozen("2026-11-25T10:00:00Z".parse().unwrap());
     let app = App::assemble(config, db, clock, ids).unwrap();
     workers::start(&app).await.unwrap();
+    let (address, door) = open_door(&app, app.tasks.clone()).await;
+    app.tasks.spawn_for_all(door);
+    (app, address)
+}
+
+/// Listens, and serves until `tasks` stop.
+async fn open_door(app: &App, tasks: Tasks) -> (SocketAddr, impl Future<Output = ()> + use<>) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
-    let (routes, tasks) = (router::router(&app).unwrap(), app.tasks.clone());
-    app.tasks.spawn_for_all(async move { listen::listen(listener, routes, &tasks).await });
-    (app, address)
+    let routes = router::router(app).unwrap();
+    (address, async move { listen::listen(listener, routes, &tasks).await })
 }
 
 fn defaults(database: &str, model: &FakeModel) -> HashMap<String, String> {
