@@ -92,6 +92,8 @@ pub struct ManagementClient {
 pub struct Models {
     /// `provider/name`.
     pub default: String,
+    /// What a name of one's own means: `provider/name`.
+    pub aliases: BTreeMap<String, String>,
     /// By name: `openai`, `anthropic`.
     pub providers: BTreeMap<&'static str, Provider>,
 }
@@ -278,7 +280,39 @@ fn models<E: Env>(from: &mut Reader<E>) -> Models {
         let api_key = from.secret(&format!("{prefix}_API_KEY"));
         (name, Provider { api_key, base_url: base_url.trim_end_matches('/').to_owned() })
     });
-    Models { default, providers: BTreeMap::from(providers) }
+    Models { default, aliases: aliases(from), providers: BTreeMap::from(providers) }
+}
+
+fn aliases<E: Env>(from: &mut Reader<E>) -> BTreeMap<String, String> {
+    let name = "AGENT_SERVER_MODEL_ALIASES";
+    let mut aliases = BTreeMap::new();
+    for (alias, model) in from.list(name, alias) {
+        if aliases.insert(alias, model).is_some() {
+            from.fault(name, "an alias is there twice");
+        }
+    }
+    aliases
+}
+
+/// One alias and its model: `fast=openai/gpt-5-mini`.
+fn alias(text: &str) -> Result<(String, String), String> {
+    let known = |provider: &str| provider == "demo" || PROVIDERS.contains(&provider);
+    let is_name =
+        |it: &str| !it.is_empty() && !it.contains(|c: char| c == '/' || c.is_whitespace());
+    text.split_once('=')
+        .map(|(alias, model)| (alias.trim(), model.trim()))
+        .filter(|(alias, _)| is_name(alias))
+        .filter(|(_, model)| {
+            model.split_once('/').is_some_and(|(provider, name)| known(provider) && !name.is_empty())
+        })
+        .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
+        .ok_or_else(|| {
+            let providers = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
+            format!(
+                "each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of \
+                 {providers}, `demo`"
+            )
+        })
 }
 
 fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
@@ -376,6 +410,7 @@ mod tests {
             ("REGISTRATION_TOKEN", "hunter2"),
             ("REGISTRATION_SCOPES", "agent.read client.write"),
             ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
+            ("AGENT_SERVER_MODEL_ALIASES", "fast=hunter2/x"),
             ("OPENAI_BASE_URL", "hunter2"),
             ("REQUEST_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "hunter2=x=y"),
@@ -404,9 +439,36 @@ mod tests {
               REGISTRATION_SCOPES: of ours it may only have agent.execute agent.read mcp.access rag.read rag.search run.read run.write thread.read thread.write tool.execute tool.read workflow.execute workflow.read
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
+              AGENT_SERVER_MODEL_ALIASES: each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of `openai`, `anthropic`, `demo`
               REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000
               LOG_LEVEL: it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`
               LOG_FORMAT: it must be `json` or `pretty`"#]].assert_eq(&errors);
+    }
+
+    #[test]
+    fn an_alias_is_a_name_and_a_whole_model() {
+        let aliases = |text: &str| {
+            let config = load(GOOD, &[("AGENT_SERVER_MODEL_ALIASES", text)]);
+            config.map(|config| config.models.aliases)
+        };
+
+        let two = aliases("fast = openai/gpt-5-mini, smart=openai/org/m=1,").unwrap();
+        assert_eq!(
+            (two["fast"].as_str(), two["smart"].as_str()),
+            ("openai/gpt-5-mini", "openai/org/m=1")
+        );
+        for wrong in [
+            "fast",
+            "=openai/x",
+            "a/b=openai/x",
+            "a b=openai/x",
+            "fast=gpt-5",
+            "fast=openai/",
+            "fast=nobody/x",
+            "a=openai/x,a=openai/y",
+        ] {
+            assert!(aliases(wrong).is_err(), "{wrong}");
+        }
     }
 
     #[test]

@@ -335,8 +335,11 @@ mod tests {
         let migrator = Migrator::new(settings.clone(), Source::Embedded, Clock::System).unwrap();
         migrator.up(None, &mut |_| {}).await.unwrap();
         let db = Db::open(&settings).await.unwrap();
-        let models =
-            config::Models { default: "demo/scripted".to_owned(), providers: BTreeMap::new() };
+        let models = config::Models {
+            default: "demo/scripted".to_owned(),
+            aliases: BTreeMap::new(),
+            providers: BTreeMap::new(),
+        };
         let models = Models::new(&models, &Client::new(), Timeouts::default());
         let tools = Tools::built_in().unwrap();
         (database, Agents::new(db, Clock::System, Ids::Random, models, tools))

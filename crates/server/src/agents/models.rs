@@ -33,6 +33,7 @@ const DEMO: &str = "scripted";
 #[derive(Clone)]
 pub struct Models {
     default: Arc<str>,
+    aliases: Arc<BTreeMap<String, String>>,
     providers: Arc<BTreeMap<&'static str, Provider>>,
 }
 
@@ -76,7 +77,11 @@ impl Models {
             }
         }
         providers.insert("demo", Provider::Ready(Arc::new(Scripted)));
-        Self { default: settings.default.as_str().into(), providers: Arc::new(providers) }
+        Self {
+            default: settings.default.as_str().into(),
+            aliases: Arc::new(settings.aliases.clone()),
+            providers: Arc::new(providers),
+        }
     }
 
     /// The model of agents that name none.
@@ -84,10 +89,10 @@ impl Models {
         &self.default
     }
 
-    /// Finds the model that `name` means: `provider/name`, or a bare name, whose provider is told by
-    /// its beginning, or else is that of the default model.
+    /// Finds the model that `name` means: that of an alias; `provider/name`; or that of a bare name, whose
+    /// provider is told by its beginning, or else is that of the default model.
     pub fn resolve(&self, name: &str) -> Result<Model, NoModel> {
-        let (provider, name) = self.split(name);
+        let (provider, name) = self.split(self.aliases.get(name).map_or(name, String::as_str));
         if provider.is_empty() || name.is_empty() {
             return Err(NoModel::Malformed);
         }
@@ -199,6 +204,15 @@ mod tests {
     }
 
     #[test]
+    fn an_alias_goes_before_every_other_meaning_of_its_name() {
+        let models = models("https://api.openai.com/v1", Some("key"));
+
+        assert_eq!(models.resolve("fast").unwrap().full_name, "openai/gpt-5-mini");
+        assert_eq!(models.resolve("gpt-4").unwrap().full_name, "demo/scripted");
+        assert_eq!(models.resolve("openai/fast").unwrap().full_name, "openai/fast");
+    }
+
+    #[test]
     fn a_name_without_a_usable_provider_says_what_to_do() {
         let models = models("https://api.openai.com/v1", None);
         let why = |name: &str| models.resolve(name).unwrap_err().to_string();
@@ -225,6 +239,9 @@ mod tests {
         };
         let settings = config::Models {
             default: "demo/scripted".to_owned(),
+            aliases: [("fast", "openai/gpt-5-mini"), ("gpt-4", "demo/scripted")]
+                .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
+                .into(),
             providers: BTreeMap::from([("openai", openai)]),
         };
         Models::new(&settings, &Client::new(), Timeouts::default())

@@ -159,6 +159,12 @@ const MODELS: &[Setting] = &[
         "demo/scripted",
         "Model of agents that name none, as `provider/name`.",
     ),
+    plain(
+        "AGENT_SERVER_MODEL_ALIASES",
+        "",
+        "Names of your own for models, with commas between: `fast=openai/gpt-5-mini, smart=anthropic/claude-sonnet-4-5`. \
+         An alias goes before every other meaning of its name; it has no `/`.",
+    ),
     secret("OPENAI_API_KEY", "Key for `openai/*`."),
     plain(
         "OPENAI_BASE_URL",

@@ -10,6 +10,7 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 
 use crate::harness::Frame;
+use crate::harness::TestServer;
 
 on_both! {
     async fn an_agent_answers_with_its_run(server: TestServer) {
@@ -105,6 +106,25 @@ on_both! {
             12 run.finished"#]].assert_eq(&lines.join("\n"));
         let result = frames.iter().find(|frame| frame.event == "tool.finished").unwrap();
         assert_eq!(result.data["data"]["result"], json!({"now": "2026-11-25T10:00:00Z"}));
+    }
+
+    async fn an_agent_may_name_its_model_by_an_alias(server: TestServer) {
+        let settings = [("AGENT_SERVER_MODEL_ALIASES", "fast=openai/fake, other=demo/scripted")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let saved = admin.put("/agents/definitions/support", json!({"model": "fast"})).await;
+        assert_eq!((saved.status, &saved.json()["model"]), (200, &json!("fast")));
+        assert_eq!(saved.json()["problems"], json!([]));
+
+        let reply = admin.post("/agents/support/execute", json!({"input": "Go"})).await;
+
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        assert_eq!(server.model.last_request().body["model"], "fake");
+        let path = format!("{}/events", reply.header("location").unwrap());
+        let events = admin.get(&path).await.json();
+        let started = events["data"].as_array().unwrap().iter().find(|it| it["type"] == "model.started");
+        assert_eq!(started.unwrap()["data"]["model"], "openai/fake");
     }
 
     async fn a_run_in_the_background_is_there_at_once_and_can_be_waited_for(server: TestServer) {
