@@ -1,6 +1,7 @@
 //! Every route of the server, on one page.
 
 use axum::Router;
+use axum::middleware::from_fn;
 use utoipa::openapi::OpenApi;
 use utoipa_axum::router::OpenApiRouter;
 
@@ -27,7 +28,7 @@ pub fn router(app: &App) -> Result<Router, DocsError> {
     let probes = if app.config.metrics_address.is_none() { probes() } else { health::router() };
     let routes = routes.merge(Router::from(probes));
     let routes = layers::wrap(routes, app.ids.apart(), &app.config.cors_origins);
-    Ok(routes.with_state(app.clone()))
+    Ok(routes.layer(from_fn(oauth::routes::speak_oauth)).with_state(app.clone()))
 }
 
 /// Only `/metrics`, for an address of its own.

@@ -13,7 +13,9 @@ use auth::scope::Scopes;
 use axum::Json;
 use axum::body;
 use axum::body::Body as RawBody;
+use axum::extract::Request;
 use axum::extract::State;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use bytes::Bytes;
@@ -22,6 +24,7 @@ use http::StatusCode;
 use http::header;
 use metrics::counter;
 use serde::Deserialize;
+use serde_json::Value;
 use tracing::error;
 use tracing::info;
 use utoipa::ToSchema;
@@ -59,6 +62,32 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(register::routes::router())
         .routes(routes!(list_clients))
         .routes(routes!(read_client, change_client, delete_client))
+}
+
+/// Says in the words of RFC 6749 what the house, which knows no feature, says in problems: that there
+/// is no such method, or no time or place for a request.
+pub async fn speak_oauth(request: Request, next: Next) -> Response {
+    let is_oauth = matches!(request.uri().path(), "/oauth/token" | "/oauth/register");
+    let response = next.run(request).await;
+    let code = match response.status() {
+        StatusCode::METHOD_NOT_ALLOWED => ErrorCode::InvalidRequest,
+        StatusCode::INTERNAL_SERVER_ERROR => ErrorCode::ServerError,
+        StatusCode::SERVICE_UNAVAILABLE => ErrorCode::TemporarilyUnavailable,
+        _ => return response,
+    };
+    let media_type = response.headers().get(header::CONTENT_TYPE);
+    if !is_oauth || media_type.is_none_or(|it| it != "application/problem+json") {
+        return response;
+    }
+    let (mut parts, body) = response.into_parts();
+    let problem = body::to_bytes(body, MAX_BODY).await.unwrap_or_default();
+    let problem: Value = serde_json::from_slice(&problem).unwrap_or_default();
+    let refusal = OAuthError::new(code, problem["detail"].as_str().unwrap_or_default());
+    parts.headers.remove(header::CONTENT_LENGTH);
+    parts.headers.remove(header::CONTENT_TYPE);
+    let (own, body) = Json(&refusal).into_response().into_parts();
+    parts.headers.extend(own.headers);
+    Response::from_parts(parts, body)
 }
 
 /// What of a client is to be changed. Members that are absent stay as they are.
@@ -283,4 +312,32 @@ pub struct RefusalSchema {
     error: String,
     #[schema(example = "client authentication failed")]
     error_description: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::Router;
+    use axum::middleware::from_fn;
+    use axum::routing::post;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::http::layers;
+
+    #[tokio::test]
+    async fn a_full_house_says_so_in_oauths_words() {
+        let full = Router::new().route("/oauth/token", post(async || "x"));
+        let full = full.route("/oauth/clients", post(async || "x"));
+        let routes = layers::limit_count(full, 0).layer(from_fn(speak_oauth));
+
+        for (path, media_type) in
+            [("/oauth/token", "application/json"), ("/oauth/clients", "application/problem+json")]
+        {
+            let request = Request::post(path).body(RawBody::empty()).unwrap();
+            let response = routes.clone().oneshot(request).await.unwrap();
+            assert_eq!(response.status(), 503, "{path}");
+            assert_eq!(response.headers()[header::CONTENT_TYPE], media_type, "{path}");
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1", "{path}");
+        }
+    }
 }

@@ -289,6 +289,34 @@ on_both! {
         }
     }
 
+    async fn the_house_refuses_in_oauths_words_too(server: TestServer) {
+        let delete = server.stranger().delete("/oauth/token").await;
+        assert_eq!(delete.header("allow"), Some("POST"));
+        delete.is(expect![[r#"
+            405 application/json
+            {
+              "error": "invalid_request",
+              "error_description": "DELETE is not possible here; the header `Allow` lists what is"
+            }
+        "#]]);
+        assert_eq!(server.stranger().get("/oauth/register").await.json()["error"], "invalid_request");
+
+        let dialect = server.app.db.dialect();
+        let hasty = TestServer::start_with(dialect, &[("REQUEST_TIMEOUT_MS", "20")]).await;
+        let endless = futures::stream::pending::<Result<Vec<u8>, std::io::Error>>();
+        let request = hasty.stranger().request("POST", "/oauth/token");
+        let request = request.header("content-type", "application/x-www-form-urlencoded");
+        let late = hasty.stranger().send(request.body(reqwest::Body::wrap_stream(endless))).await;
+        assert_eq!(late.header("retry-after"), Some("1"));
+        late.is(expect![[r#"
+            503 application/json
+            {
+              "error": "temporarily_unavailable",
+              "error_description": "the server cannot answer now; try again in 1 s"
+            }
+        "#]]);
+    }
+
     async fn the_secret_before_is_good_while_callers_change_over(server: TestServer) {
         let settings = [("MANAGEMENT_CLIENT_SECRET_PREVIOUS", "the-secret-that-was-before")];
         let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
