@@ -1,17 +1,24 @@
 //! One tool call of a run.
 
+use std::panic::AssertUnwindSafe;
 use std::time::Instant;
 
+use engine::Effect;
 use engine::ToolCall;
 use engine::ToolError;
 use engine::ToolErrorKind;
 use engine::ToolFinished;
+use futures::FutureExt;
 use llm::ToolStatus;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
+use tracing::error;
 
 use super::Record;
 use super::service::Runs;
+use crate::tools::Tool;
 use crate::tools::ToolContext;
+use crate::tools::ToolFailure;
 
 /// Makes the call, or refuses it, and says how it ended.
 pub fn call(
@@ -27,26 +34,62 @@ pub fn call(
         call_id: call.started.call_id.clone(),
         effect_id: call.started.effect_id.clone(),
         now: runs.clock.now(),
+        abandoned: CancellationToken::new(),
     };
     async move {
         let began = Instant::now();
         let started = call.started;
         let outcome = match (call.refused, tool) {
-            (Some(refused), _) => Err(refused),
-            (None, Some(tool)) => {
-                let called = tool.call(&context, started.arguments).await;
-                called.map_err(|message| ToolError { kind: ToolErrorKind::Failed, message })
-            }
+            (Some(refused), _) => Err((ToolStatus::Failed, refused)),
+            (None, Some(tool)) => make(&*tool, &context, started.arguments)
+                .await
+                .map_err(|failure| without_result(failure, started.effect)),
             (None, None) => {
                 let message = format!("there is no tool `{}`", started.tool);
-                Err(ToolError { kind: ToolErrorKind::UnknownTool, message })
+                let error = ToolError { kind: ToolErrorKind::UnknownTool, message };
+                Err((ToolStatus::Failed, error))
             }
         };
         let (status, result, error) = match outcome {
             Ok(result) => (ToolStatus::Done, result, None),
-            Err(error) => (ToolStatus::Failed, Value::Null, Some(error)),
+            Err((status, error)) => (status, Value::Null, Some(error)),
         };
         let duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         ToolFinished { call_id: started.call_id, status, result, error, duration_ms }
     }
+}
+
+/// Makes the call, within its time. A tool that panics ends its call, and nothing else.
+async fn make(
+    tool: &dyn Tool,
+    context: &ToolContext,
+    arguments: Value,
+) -> Result<Value, ToolFailure> {
+    let _abandon = context.abandoned.clone().drop_guard();
+    let call = AssertUnwindSafe(async { tool.call(context, arguments).await }).catch_unwind();
+    match tokio::time::timeout(tool.timeout(), call).await {
+        Ok(Ok(answer)) => answer,
+        Ok(Err(_)) => {
+            let name = tool.spec().tool.name.as_str();
+            error!(run.id = %context.run_id, tool = name, "a tool panicked");
+            Err(ToolFailure::unknown("the tool broke down"))
+        }
+        Err(_) => {
+            let patience = tool.timeout().as_millis();
+            Err(ToolFailure::Unknown(format!("the tool did not answer within {patience} ms")))
+        }
+    }
+}
+
+/// How a call ended that gave no result. One that only reads has simply failed.
+fn without_result(failure: ToolFailure, effect: Effect) -> (ToolStatus, ToolError) {
+    let (status, kind, message) = match failure {
+        ToolFailure::Unknown(message) if effect != Effect::Read => {
+            (ToolStatus::Unknown, ToolErrorKind::Lost, message)
+        }
+        ToolFailure::Failed(message) | ToolFailure::Unknown(message) => {
+            (ToolStatus::Failed, ToolErrorKind::Failed, message)
+        }
+    };
+    (status, ToolError { kind, message })
 }

@@ -13,6 +13,7 @@ use serde_json::json;
 use crate::db::At;
 use crate::tools::Tool;
 use crate::tools::ToolContext;
+use crate::tools::ToolFailure;
 
 /// `current_time`: the time of the call, in UTC or at a given offset from it.
 #[derive(Debug)]
@@ -48,9 +49,10 @@ impl Tool for CurrentTime {
         &'a self,
         context: &'a ToolContext,
         arguments: Value,
-    ) -> BoxFuture<'a, Result<Value, String>> {
+    ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
         let timezone = arguments.get("timezone").and_then(Value::as_str).unwrap_or("UTC");
-        ready(tell(context.now, timezone).map(|now| json!({ "now": now }))).boxed()
+        let now = tell(context.now, timezone).map_err(ToolFailure::Failed);
+        ready(now.map(|now| json!({ "now": now }))).boxed()
     }
 }
 
@@ -67,6 +69,8 @@ fn tell(now: At, timezone: &str) -> Result<String, String> {
 
 #[cfg(test)]
 mod tests {
+    use tokio_util::sync::CancellationToken;
+
     use super::*;
     use crate::db::Id;
     use crate::db::TenantId;
@@ -96,9 +100,10 @@ mod tests {
             call_id: "call_1".to_owned(),
             effect_id: "e".to_owned(),
             now: "2026-11-25T10:00:00Z".parse().unwrap(),
+            abandoned: CancellationToken::new(),
         };
         let answer = CurrentTime::new().unwrap().call(&context, arguments).await;
-        let expected = expected.map(|now| json!({ "now": now })).map_err(str::to_owned);
+        let expected = expected.map(|now| json!({ "now": now })).map_err(ToolFailure::failed);
         assert_eq!(answer, expected);
     }
 }

@@ -7,16 +7,21 @@ mod current_time;
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::scope::Scope;
 use engine::ToolSpec;
 use futures::future::BoxFuture;
 use serde_json::Value;
+use tokio_util::sync::CancellationToken;
 
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::tools::current_time::CurrentTime;
+
+/// How long a call may take if its tool says nothing else.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Something that a model may call.
 pub trait Tool: Send + Sync {
@@ -28,24 +33,59 @@ pub trait Tool: Send + Sync {
         &[]
     }
 
-    /// Makes one call, with arguments that the schema accepts. An error is words for the model.
+    /// How long a call may take; after that nobody waits for its result.
+    fn timeout(&self) -> Duration {
+        TIMEOUT
+    }
+
+    /// Makes one call, with arguments that the schema accepts. It may panic: that ends the call.
     fn call<'a>(
         &'a self,
         context: &'a ToolContext,
         arguments: Value,
-    ) -> BoxFuture<'a, Result<Value, String>>;
+    ) -> BoxFuture<'a, Result<Value, ToolFailure>>;
+}
+
+/// Why a call gave no result, in words for the model.
+///
+/// There is no conversion from other errors: only who made the call knows which of the two it is.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum ToolFailure {
+    /// Nothing was done: the far side said no, or was never reached. The call may be made anew.
+    #[error("{0}")]
+    Failed(String),
+    /// The call was sent and its answer was lost, so that nobody knows whether it was done.
+    #[error("{0}")]
+    Unknown(String),
+}
+
+impl ToolFailure {
+    /// Nothing was done, because of `why`.
+    pub fn failed(why: impl fmt::Display) -> Self {
+        Self::Failed(why.to_string())
+    }
+
+    /// Nobody knows whether it was done, because of `why`.
+    pub fn unknown(why: impl fmt::Display) -> Self {
+        Self::Unknown(why.to_string())
+    }
 }
 
 /// On whose behalf and when a tool is called.
 #[derive(Debug, Clone)]
+#[non_exhaustive]
 pub struct ToolContext {
     pub tenant: TenantId,
+    /// Who began the run: `client:<client_id>` or `user:<id>`.
     pub subject: String,
     pub run_id: Id,
     pub call_id: String,
-    /// The same for every attempt of this call.
+    /// The same for every attempt of this call, and of no other: an `Idempotency-Key`.
     pub effect_id: String,
     pub now: At,
+    /// Fires when nobody waits for the result any more: the run was canceled, or the time is up. The
+    /// call itself is dropped then; this is for what it has started beside itself.
+    pub abandoned: CancellationToken,
 }
 
 /// All tools there are.
