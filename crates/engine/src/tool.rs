@@ -39,6 +39,11 @@ impl ToolSpec {
         Ok(Self { tool, version, effect, validator: Arc::new(validator) })
     }
 
+    /// What the model calls it.
+    pub fn name(&self) -> &str {
+        &self.tool.name
+    }
+
     /// Says in words for the model what is wrong with `arguments`; at most five things.
     pub(crate) fn check(&self, arguments: &Value) -> Result<(), String> {
         let mut wrong = String::new();

@@ -4,26 +4,24 @@ mod clock;
 mod ids;
 mod tasks;
 
+use std::fmt::Write;
 use std::ops::Deref;
 use std::sync::Arc;
 
-use auth::secret::MasterKey;
 use auth::secret::MasterKeyError;
-use llm::Timeouts;
 
 use crate::agents::Agents;
-use crate::agents::models::Models;
+use crate::code::Builder;
 use crate::config::Config;
 use crate::db::Db;
 use crate::db::OpenError;
-use crate::egress;
 use crate::http::Cursors;
+use crate::http::Invalid;
 use crate::http::health::Probe;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
 use crate::runs::Runs;
-use crate::runs::Services;
 use crate::tools::Tools;
 
 pub use clock::Clock;
@@ -46,6 +44,7 @@ pub struct Parts {
     pub probe: Probe,
     pub keys: Keys,
     pub clients: Arc<Clients>,
+    pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,
 }
@@ -63,40 +62,19 @@ pub enum StartError {
     Egress(#[from] reqwest::Error),
     #[error("a tool that is built in is not usable: {0}")]
     Tools(String),
+    /// The first member of each pointer says of what, the second its name.
+    #[error("what is defined in code is not valid:{}", lines(.0))]
+    Code(Vec<Invalid>),
 }
 
 impl App {
-    /// Opens what the settings name. Nothing is under way yet: [`crate::workers`] begins it.
-    pub async fn start(config: Config) -> Result<Self, StartError> {
-        let db = Db::open(&config.database).await?;
-        Self::assemble(config, db, Clock::System, Ids::Random)
+    /// Begins to put a server together, with tools, agents and models of one's own.
+    pub fn builder() -> Builder {
+        Builder::default()
     }
 
-    /// Puts the server together.
-    pub fn assemble(config: Config, db: Db, clock: Clock, ids: Ids) -> Result<Self, StartError> {
-        let tasks = Tasks::default();
-        let keys = Keys::from_config(&config)?;
-        let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
-        let probe = Probe::default();
-        let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
-        let models = Models::new(&config.models, &egress::client()?, Timeouts::default());
-        let tools = Tools::built_in().map_err(StartError::Tools)?;
-        let (own, new) = (clock.clone(), ids.clone());
-        let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone());
-        let services = Services {
-            db: db.clone(),
-            clock: clock.clone(),
-            ids: ids.clone(),
-            tasks: tasks.clone(),
-            agents: agents.clone(),
-            clients: Arc::clone(&clients),
-            models,
-            tools,
-        };
-        let runs = Runs::new(services, &config.limits);
-        let parts =
-            Parts { config, db, clock, ids, tasks, cursors, probe, keys, clients, agents, runs };
-        Ok(Self(Arc::new(parts)))
+    pub(crate) fn new(parts: Parts) -> Self {
+        Self(Arc::new(parts))
     }
 }
 
@@ -106,4 +84,12 @@ impl Deref for App {
     fn deref(&self) -> &Parts {
         &self.0
     }
+}
+
+/// Each fault on a line of its own.
+fn lines(faults: &[Invalid]) -> String {
+    faults.iter().fold(String::new(), |mut text, Invalid { pointer, detail, .. }| {
+        let _ = write!(text, "\n  {pointer}: {detail}");
+        text
+    })
 }

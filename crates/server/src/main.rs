@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    agent_server::commands::main()
+    agent_server::App::builder().main()
 }

@@ -14,6 +14,7 @@ use crate::http::layers;
 use crate::http::openapi;
 use crate::oauth;
 use crate::runs;
+use crate::tools;
 
 /// The whole server as one service.
 pub fn router(app: &App) -> Result<Router, DocsError> {
@@ -48,7 +49,10 @@ pub fn document() -> OpenApi {
 
 /// Calls that are answered soon or not at all.
 fn api() -> OpenApiRouter<App> {
-    OpenApiRouter::new().merge(oauth::routes::router()).merge(agents::routes::router())
+    OpenApiRouter::new()
+        .merge(oauth::routes::router())
+        .merge(tools::routes::router())
+        .merge(agents::routes::router())
 }
 
 /// Calls that are answered when a run has come so far.

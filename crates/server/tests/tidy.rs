@@ -13,7 +13,7 @@ const FEATURES: &[&str] =
     &["audit", "oauth", "secrets", "rag", "tools", "agents", "workflows", "runs", "mcp", "openai"];
 
 /// What puts the features together, and is known by none of them.
-const COMPOSITION: &[&str] = &["router", "workers", "commands", "ui"];
+const COMPOSITION: &[&str] = &["code", "router", "workers", "commands", "ui"];
 
 /// Files outside of `http/` and `routes.rs` that may know the web framework, with good reason.
 const KNOWS_AXUM: &[&str] = &["router.rs", "ui.rs", "oauth/caller.rs", "runs/stream.rs"];

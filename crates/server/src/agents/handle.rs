@@ -12,6 +12,7 @@ use tracing::warn;
 
 use crate::agents::Agent;
 use crate::agents::AgentError;
+use crate::agents::CodeAgents;
 use crate::agents::KIND;
 use crate::agents::models::Models;
 use crate::agents::references::Surroundings;
@@ -45,16 +46,24 @@ struct Inner {
     clock: Clock,
     ids: Ids,
     surroundings: Surroundings,
+    code: CodeAgents,
     snapshots: ArcSwap<HashMap<TenantId, Arc<Snapshot>>>,
     /// Held while a snapshot is made, so that none undoes another.
     gate: Mutex<()>,
 }
 
 impl Agents {
-    pub fn new(db: Db, clock: Clock, ids: Ids, models: Models, tools: Tools) -> Self {
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        ids: Ids,
+        models: Models,
+        tools: Tools,
+        code: CodeAgents,
+    ) -> Self {
         let surroundings = Surroundings { models, tools };
-        let snapshots = ArcSwap::default();
-        Self(Arc::new(Inner { db, clock, ids, surroundings, snapshots, gate: Mutex::default() }))
+        let (snapshots, gate) = (ArcSwap::default(), Mutex::default());
+        Self(Arc::new(Inner { db, clock, ids, surroundings, code, snapshots, gate }))
     }
 
     /// Keeps the snapshots new until the server stops.
@@ -150,7 +159,7 @@ impl Agents {
         if known.revision == Some(revision) {
             return Ok(known);
         }
-        let mut snapshot = Snapshot::new(revision);
+        let mut snapshot = Snapshot::new(revision, Arc::clone(known.code()));
         for row in readable(store::list(tx, tenant).await?) {
             let agent = known.unchanged(&row);
             let read = || Arc::new(Agent::of_row(&row, row.normalise()));
@@ -205,7 +214,12 @@ impl Agents {
                 Ok::<_, AgentError>((revision, store::list(conn, tenant).await?))
             })
             .await?;
-        let mut snapshot = Snapshot::new(revision);
+        let code = if known.code().is_empty() {
+            Arc::new(self.0.code.settled(self.db(), tenant, self.clock().now()).await?)
+        } else {
+            Arc::clone(known.code())
+        };
+        let mut snapshot = Snapshot::new(revision, code);
         let mut unsettled = Vec::new();
         for row in &readable(rows) {
             if let Some(agent) = known.unchanged(row) {
@@ -342,7 +356,10 @@ mod tests {
         };
         let models = Models::new(&models, &Client::new(), Timeouts::default());
         let tools = Tools::built_in().unwrap();
-        (database, Agents::new(db, Clock::System, Ids::Random, models, tools))
+        (
+            database,
+            Agents::new(db, Clock::System, Ids::Random, models, tools, CodeAgents::default()),
+        )
     }
 
     async fn in_sql(agents: &Agents, sql: &'static str) {

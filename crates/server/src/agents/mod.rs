@@ -1,8 +1,9 @@
 //! Agents: what they are, where they are kept, and which models they speak with.
 //!
-//! An agent is a row of `agent_definitions`, written by the API or in SQL. The row is the truth;
-//! [`Agents`] holds what it was understood to say. Executing one is done in `runs`.
+//! An agent is a row of `agent_definitions`, written by the API or in SQL, or is defined in code. The
+//! row is the truth; [`Agents`] holds what it was understood to say. Executing one is done in `runs`.
 
+mod code;
 mod content;
 mod handle;
 mod instructions;
@@ -23,9 +24,11 @@ use utoipa::ToSchema;
 
 use crate::db::At;
 use crate::db::Id;
+use crate::definitions::Source;
 use crate::definitions::Version;
 use crate::http::Invalid;
 
+pub use code::CodeAgents;
 pub use content::AgentContent;
 pub use content::Approval;
 pub use content::Memory;
@@ -51,6 +54,9 @@ pub struct Agent {
     /// Whether it may be used.
     pub is_active: bool,
     pub source: Source,
+    /// Where there is another of the same name, that is hidden by this one.
+    #[schema(required)]
+    pub shadows: Option<Source>,
     /// Counts the contents that it had.
     pub version: i64,
     #[schema(example = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a")]
@@ -71,13 +77,6 @@ pub struct Agent {
     fingerprint: u64,
 }
 
-/// Where a definition lives.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Source {
-    Database,
-}
-
 /// Why an operation on an agent failed.
 #[derive(Debug, thiserror::Error)]
 pub enum AgentError {
@@ -92,6 +91,8 @@ pub enum AgentError {
     /// Who may not execute an agent may not make it one that he may execute.
     #[error("the agent is only for who holds `{0}`")]
     MissingScope(String),
+    #[error("the agent `{0}` is defined in code, and only changed there")]
+    ReadOnly(String),
     #[error("the agent is at version {current} now")]
     Changed { current: i64 },
     #[error("the definition is not valid")]

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use llm::ChatModel;
 use llm::Timeouts;
 use llm::anthropic::Anthropic;
+use llm::demo;
 use llm::demo::Scripted;
 use llm::openai::OpenAi;
 use reqwest::Client;
@@ -14,6 +15,8 @@ use url::Url;
 
 use crate::agents::ModelNames;
 use crate::config;
+use crate::definitions::check_name;
+use crate::http::Invalid;
 
 /// Whose models bare names are, by how they begin.
 const PREFIXES: [(&str, &str); 7] = [
@@ -34,7 +37,7 @@ const DEMO: &str = "scripted";
 pub struct Models {
     default: Arc<str>,
     aliases: Arc<BTreeMap<String, String>>,
-    providers: Arc<BTreeMap<&'static str, Provider>>,
+    providers: Arc<BTreeMap<String, Provider>>,
 }
 
 #[derive(Clone)]
@@ -73,15 +76,26 @@ impl Models {
         let mut providers = BTreeMap::new();
         for (&name, provider) in &settings.providers {
             if let Some(provider) = adapter(name, provider, client, timeouts) {
-                providers.insert(name, provider);
+                providers.insert(name.to_owned(), provider);
             }
         }
-        providers.insert("demo", Provider::Ready(Arc::new(Scripted)));
+        providers.insert(demo::PROVIDER.to_owned(), Provider::Ready(Arc::new(Scripted)));
         Self {
             default: settings.default.as_str().into(),
             aliases: Arc::new(settings.aliases.clone()),
             providers: Arc::new(providers),
         }
+    }
+
+    /// Adds a provider that is defined in code, or says what is wrong with its name.
+    pub fn add(&mut self, name: String, model: Arc<dyn ChatModel>) -> Result<(), Invalid> {
+        check_name(&name)?;
+        let providers = Arc::make_mut(&mut self.providers);
+        if providers.contains_key(&name) {
+            return Err(Invalid::new("/name", "not_unique", "there is a provider of this name"));
+        }
+        providers.insert(name, Provider::Ready(model));
+        Ok(())
     }
 
     /// The model of agents that name none.

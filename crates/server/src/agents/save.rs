@@ -23,7 +23,7 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Document;
-
+use crate::definitions::Source;
 use crate::definitions::in_order;
 use crate::definitions::member_of;
 use crate::definitions::members_of;
@@ -33,9 +33,10 @@ use crate::http::Invalid;
 use crate::http::pointer_to;
 
 /// Members of an [`Agent`] that are not set by whoever writes one.
-const READ_ONLY: [&str; 8] = [
+const READ_ONLY: [&str; 9] = [
     "id",
     "source",
+    "shadows",
     "version",
     "content_hash",
     "problems",
@@ -91,6 +92,7 @@ impl Agents {
         let normal = normalise(Document::new(body), Vec::new());
         let change = self.change_by(author);
         let id = self.ids().next();
+        self.snapshot(author.tenant).await?; // Then those of the code are known, too.
         let row = self
             .db()
             .write(async |tx| {
@@ -216,9 +218,14 @@ impl Agents {
         Ok(())
     }
 
+    /// The id of an agent that is a row.
     async fn id_of(&self, tenant: &TenantId, id_or_name: &str) -> Result<Id, AgentError> {
         let snapshot = self.snapshot(tenant).await?;
-        snapshot.find(id_or_name).map(|agent| agent.id).ok_or_else(|| not_found(id_or_name))
+        let agent = snapshot.find(id_or_name).ok_or_else(|| not_found(id_or_name))?;
+        match agent.source {
+            Source::Database => Ok(agent.id),
+            Source::Code => Err(AgentError::ReadOnly(agent.content.name.clone())),
+        }
     }
 
     fn change_by<'a>(&self, author: Author<'a>) -> Change<'a> {

@@ -59,6 +59,34 @@ pub async fn settle(
     Ok(store::find(tx, tenant, id).await?)
 }
 
+/// The version of an agent of the code that says `document`. Content that was never seen is added to
+/// the history.
+///
+/// Releases that run side by side each find their own version, whichever is the newer.
+pub async fn settle_code(
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    id: Id,
+    document: &Document,
+    at: At,
+) -> Result<Version, AgentError> {
+    store::lock_all(tx, tenant).await?;
+    let hash = document.hash();
+    if let Some(known) = history::find_version_by_hash(tx, tenant, KIND, id, &hash).await? {
+        return Ok(known);
+    }
+    let version = Version {
+        version: history::find_last_version(tx, tenant, KIND, id).await? + 1,
+        content_hash: hash,
+        content: document.text(),
+        created_by: None,
+        note: Some("defined in code".to_owned()),
+        created_at: Some(at),
+    };
+    history::insert_version(tx, tenant, KIND, id, &version).await?;
+    Ok(version)
+}
+
 /// Whether the row's version says what the row says, as far as this release understands either.
 ///
 /// While releases change, one may know members of a definition that the other does not. Without

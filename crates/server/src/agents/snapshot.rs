@@ -10,6 +10,7 @@ use crate::agents::store::Row;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::Source;
 
 /// All agents of a tenant.
 #[derive(Debug, Clone, Default)]
@@ -21,11 +22,21 @@ pub struct Snapshot {
     /// By names in lower case.
     by_name: HashMap<String, Id>,
     by_age: BTreeMap<(At, Id), Id>,
+    /// Those of the code by names in lower case, also where a row of that name hides one.
+    code: Arc<HashMap<String, Arc<Agent>>>,
 }
 
 impl Snapshot {
-    pub fn new(revision: i64) -> Self {
-        Self { revision: Some(revision), ..Self::default() }
+    /// Only the agents of the code, at a revision of the rows.
+    pub fn new(revision: i64, code: Arc<HashMap<String, Arc<Agent>>>) -> Self {
+        let mut snapshot = Self { revision: Some(revision), ..Self::default() };
+        code.values().for_each(|agent| snapshot.add(Arc::clone(agent)));
+        Self { code, ..snapshot }
+    }
+
+    /// The agents of the code, for the next snapshot.
+    pub fn code(&self) -> &Arc<HashMap<String, Arc<Agent>>> {
+        &self.code
     }
 
     /// The agent with this name, whatever its case, or with this id.
@@ -67,30 +78,49 @@ impl Snapshot {
         self.by_id.get(&row.id).filter(|agent| agent.fingerprint == row.fingerprint()).cloned()
     }
 
-    /// Puts an agent in the place of what it was before.
+    /// Puts the agent of a row in the place of what it was before, and of one of the code that has its
+    /// name.
     pub fn insert(&mut self, agent: Arc<Agent>) {
         self.remove(agent.id);
-        self.by_name.insert(agent.content.name.to_ascii_lowercase(), agent.id);
+        if let Some(hidden) = self.code.get(&key(&agent)) {
+            let id = hidden.id;
+            self.take(id);
+        }
+        self.add(agent);
+    }
+
+    /// Takes the agent of a row away. One of the code that it has hidden is there again.
+    pub fn remove(&mut self, id: Id) {
+        let Some(agent) = self.take(id) else { return };
+        if let Some(hidden) = self.code.get(&key(&agent)).cloned() {
+            self.add(hidden);
+        }
+    }
+
+    fn add(&mut self, agent: Arc<Agent>) {
+        self.by_name.insert(key(&agent), agent.id);
         self.by_age.insert((agent.created_at, agent.id), agent.id);
         self.by_id.insert(agent.id, agent);
     }
 
-    pub fn remove(&mut self, id: Id) {
-        if let Some(agent) = self.by_id.remove(&id) {
-            self.by_age.remove(&(agent.created_at, id));
-            let name = agent.content.name.to_ascii_lowercase();
-            if self.by_name.get(&name) == Some(&id) {
-                self.by_name.remove(&name);
-            }
+    fn take(&mut self, id: Id) -> Option<Arc<Agent>> {
+        let agent = self.by_id.remove(&id)?;
+        self.by_age.remove(&(agent.created_at, id));
+        if self.by_name.get(&key(&agent)) == Some(&id) {
+            self.by_name.remove(&key(&agent));
         }
+        Some(agent)
     }
 
-    /// Follows the references of `agent` and notes what is wrong with them.
+    /// Follows the references of `agent`, and notes what is wrong with them and what it hides.
     pub fn judge(&self, agent: &mut Arc<Agent>, tenant: &TenantId, surroundings: &Surroundings) {
         let is_agent = |name: &str| self.find_by_name(name).is_some();
         let problems = agent.all_problems(surroundings.follow(tenant, &agent.content, is_agent));
-        if problems != agent.problems {
-            Arc::make_mut(agent).problems = problems;
+        let hides = agent.source == Source::Database && self.code.contains_key(&key(agent));
+        let shadows = hides.then_some(Source::Code);
+        if problems != agent.problems || shadows != agent.shadows {
+            let agent = Arc::make_mut(agent);
+            (agent.problems, agent.shadows) = (problems, shadows);
         }
     }
 
@@ -102,4 +132,8 @@ impl Snapshot {
         }
         self.by_id = by_id;
     }
+}
+
+fn key(agent: &Agent) -> String {
+    agent.content.name.to_ascii_lowercase()
 }

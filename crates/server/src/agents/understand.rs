@@ -7,14 +7,15 @@ use std::sync::Arc;
 
 use crate::agents::Agent;
 use crate::agents::AgentError;
-use crate::agents::Source;
 use crate::agents::instructions::Instructions;
 use crate::agents::normalise::Normalised;
 use crate::agents::normalise::normalise;
 use crate::agents::references::Broken;
 use crate::agents::store::Row;
+use crate::db::At;
 use crate::db::Id;
 use crate::definitions::Document;
+use crate::definitions::Source;
 use crate::definitions::Version;
 use crate::definitions::in_order;
 use crate::http::Invalid;
@@ -50,6 +51,7 @@ impl Agent {
             own_problems: normal.problems,
             is_active: row.is_active,
             source: Source::Database,
+            shadows: None,
             created_by: row.created_by.clone(),
             created_at: row.created_at,
             updated_at: row.updated_at,
@@ -78,12 +80,19 @@ impl Agent {
             problems: normal.problems.clone(),
             own_problems: normal.problems,
             is_active: current.is_some_and(|agent| agent.is_active),
-            source: Source::Database,
+            source: current.map_or(Source::Database, |agent| agent.source),
+            shadows: current.and_then(|agent| agent.shadows),
             created_by: current.map_or(version.created_by, |agent| agent.created_by.clone()),
             created_at: current.map_or(created_at, |agent| agent.created_at),
             updated_at: created_at,
             fingerprint: 0,
         })
+    }
+
+    /// The agent `id` of the code, which says what it says at `version`; the history began with `first`.
+    pub fn of_code(id: Id, version: Version, first: At) -> Result<Self, AgentError> {
+        let agent = Self::of_version(id, version, None)?;
+        Ok(Self { source: Source::Code, is_active: true, created_at: first, ..agent })
     }
 
     /// All that is wrong with the agent, when `broken` is wrong with its references.

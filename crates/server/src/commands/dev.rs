@@ -13,6 +13,7 @@ use crate::agents::AgentError;
 use crate::agents::Author;
 use crate::app::App;
 use crate::app::Clock;
+use crate::code::Builder;
 use crate::commands::Failure;
 use crate::commands::logging;
 use crate::commands::serve;
@@ -40,7 +41,7 @@ Examples:
 const DEMO: &str = "demo";
 
 /// Makes what is missing, says what to try, and serves.
-pub async fn run(env: &Environment) -> Result<(), Failure> {
+pub async fn run(env: &Environment, server: Builder) -> Result<(), Failure> {
     let keys = make_keys(&config::data_dir(|name| env.get(name)))?;
     let own = Environment::read()?;
     let is_own_client = own.get("MANAGEMENT_CLIENT_SECRET").is_some();
@@ -56,7 +57,7 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
         let database = config.database.clone();
         Migrator::new(database, Source::Embedded, Clock::System)?.up(None, &mut |_| {}).await?;
     }
-    let app = App::start(config).await?;
+    let app = server.start(config).await?;
     check_head(&app.db).await?;
     if is_own_file {
         make_demo_agent(&app).await?;

@@ -15,6 +15,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::code::Builder;
 use crate::config::Environment;
 
 /// What a command may fail with; its message and its causes are shown.
@@ -60,27 +61,30 @@ enum Command {
     Doctor,
 }
 
-/// Runs the command that the process was started with. 0: done; 1: it failed; 2: it was misspelt.
-pub fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli.command) {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(failure) => {
-            terminal::failure(&*failure);
-            ExitCode::FAILURE
+impl Builder {
+    /// Runs the command that the process was started with; `serve` and `dev` start this server. 0: done;
+    /// 1: it failed; 2: it was misspelt.
+    pub fn main(self) -> ExitCode {
+        let cli = Cli::parse();
+        match run(cli.command, self) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(failure) => {
+                terminal::failure(&*failure);
+                ExitCode::FAILURE
+            }
         }
     }
 }
 
-fn run(command: Command) -> Result<(), Failure> {
+fn run(command: Command, server: Builder) -> Result<(), Failure> {
     // Fails only if there is a provider already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let env = Environment::read()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         match command {
-            Command::Serve => serve::run(&env).await,
-            Command::Dev => dev::run(&env).await,
+            Command::Serve => serve::run(&env, server).await,
+            Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Backup(args) => backup::run(&args, &env).await,

@@ -11,6 +11,7 @@ use tracing::info;
 use tracing::warn;
 
 use crate::app::App;
+use crate::code::Builder;
 use crate::commands::Failure;
 use crate::commands::logging;
 use crate::config::Config;
@@ -36,7 +37,7 @@ Examples:
 const SUM_UP_EVERY: Duration = Duration::from_secs(5);
 
 /// Starts the server by the settings, and serves until a signal says to stop.
-pub async fn run(env: &Environment) -> Result<(), Failure> {
+pub async fn run(env: &Environment, server: Builder) -> Result<(), Failure> {
     let config = Config::load(|name| env.get(name))?;
     logging::start(&config.log);
     if config.has_unused_jwt_secret {
@@ -48,8 +49,14 @@ pub async fn run(env: &Environment) -> Result<(), Failure> {
             config.models.default
         );
     }
-    let app = App::start(config).await?;
-    serve(app, || {}).await
+    server.start(config).await?.serve().await
+}
+
+impl App {
+    /// Serves until a signal says to stop. The database must be migrated, and no other server have it.
+    pub async fn serve(self) -> Result<(), Failure> {
+        serve(self, || {}).await
+    }
 }
 
 /// Serves `app` until a signal says to stop. It refuses a database that is not migrated, or that

@@ -4,6 +4,7 @@
 //! This knows no kind of definition. What the members of one mean, its feature says.
 
 mod body;
+mod code;
 mod document;
 mod name;
 mod reader;
@@ -11,6 +12,7 @@ pub mod store;
 
 pub use body::change_body;
 pub use body::new_body;
+pub use code::code_id;
 pub use document::Document;
 pub use name::check_name;
 pub use reader::Reader;
@@ -18,9 +20,21 @@ pub use reader::in_order;
 pub use reader::member_of;
 pub use reader::members_of;
 
+use serde::Serialize;
+use utoipa::ToSchema;
+
 use crate::db::At;
 use crate::db::Readable;
 use crate::http::Invalid;
+
+/// Where a definition lives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Source {
+    Database,
+    /// In the program, which alone can change it.
+    Code,
+}
 
 /// One content that a definition had.
 #[derive(Debug, Clone, PartialEq, Eq, sqlx::FromRow)]

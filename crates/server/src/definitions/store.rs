@@ -62,6 +62,29 @@ pub async fn find_version(
         .await)
 }
 
+/// Finds the version of a definition that has this content; the newest, if it had it twice.
+pub async fn find_version_by_hash(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &str,
+    id: Id,
+    content_hash: &str,
+) -> Result<Option<Version>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, Version>(
+            "SELECT version, content_hash, content, created_by, note, created_at
+             FROM definition_versions
+             WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND content_hash = $4
+             ORDER BY version DESC
+             LIMIT 1",
+        )
+        .bind(tenant)
+        .bind(kind)
+        .bind(id)
+        .bind(content_hash)
+        .fetch_optional(c)
+        .await)
+}
+
 /// Lists versions, newest first: at most `rows`, those before the version `before`.
 pub async fn list_versions(
     conn: &mut Conn<'_>,

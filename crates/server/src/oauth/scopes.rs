@@ -32,6 +32,10 @@ scope_sets! {
     AgentWrite = "agent.write";
     /// To have agents work.
     AgentExecute = "agent.execute";
+    /// To see that tools are there.
+    ToolRead = "tool.read" | "tool.execute";
+    /// To see how tools are made.
+    ToolDefinitionRead = "tool.write" | "admin.read";
     /// To see runs: also for whoever could have begun one.
     RunRead = "run.read" | "agent.execute" | "workflow.execute" | "tool.execute";
     /// To cancel runs: also for whoever could have begun one.

@@ -70,7 +70,7 @@ async fn make(
     match tokio::time::timeout(tool.timeout(), call).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
-            let name = tool.spec().tool.name.as_str();
+            let name = tool.spec().name();
             error!(run.id = %context.run_id, tool = name, "a tool panicked");
             Err(ToolFailure::unknown("the tool broke down"))
         }

@@ -3,6 +3,7 @@
 //! Those that are here are built in. Offering, checking and recording calls is not done here.
 
 mod current_time;
+pub mod routes;
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -18,7 +19,11 @@ use tokio_util::sync::CancellationToken;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::http::Invalid;
 use crate::tools::current_time::CurrentTime;
+
+/// How ids call tools.
+const KIND: &str = "tool";
 
 /// How long a call may take if its tool says nothing else.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
@@ -88,27 +93,60 @@ pub struct ToolContext {
     pub abandoned: CancellationToken,
 }
 
-/// All tools there are.
+/// All tools there are, by their names in lower case.
 #[derive(Clone)]
-pub struct Tools(Arc<BTreeMap<String, Arc<dyn Tool>>>);
+pub struct Tools {
+    /// Of every tenant.
+    built_in: Arc<BTreeMap<String, Arc<dyn Tool>>>,
+    /// Of the tenant `default`.
+    code: Arc<BTreeMap<String, Arc<dyn Tool>>>,
+}
 
 impl Tools {
     /// Those that every server has. Fails only if the schema of one is none.
     pub fn built_in() -> Result<Self, String> {
         let tools: [Arc<dyn Tool>; 1] = [Arc::new(CurrentTime::new()?)];
-        let named = tools.map(|tool| (tool.spec().tool.name.to_ascii_lowercase(), tool));
-        Ok(Self(Arc::new(BTreeMap::from(named))))
+        let named = tools.map(|tool| (key(tool.spec().name()), tool));
+        Ok(Self { built_in: Arc::new(BTreeMap::from(named)), code: Arc::default() })
     }
 
-    /// The tool of that name, whatever its case. Tenants have none of their own yet.
-    pub fn find(&self, _tenant: &TenantId, name: &str) -> Option<Arc<dyn Tool>> {
-        self.0.get(&name.to_ascii_lowercase()).cloned()
+    /// Adds a tool that is defined in code, or says what is wrong with its name.
+    pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), Invalid> {
+        let key = key(tool.spec().name());
+        if self.built_in.contains_key(&key) || self.code.contains_key(&key) {
+            return Err(Invalid::new("/name", "not_unique", "there is a tool of this name"));
+        }
+        Arc::make_mut(&mut self.code).insert(key, tool);
+        Ok(())
     }
+
+    /// The tool of that name, whatever its case.
+    pub fn find(&self, tenant: &TenantId, name: &str) -> Option<Arc<dyn Tool>> {
+        let key = key(name);
+        let code = || self.code_of(tenant)?.get(&key);
+        self.built_in.get(&key).or_else(code).cloned()
+    }
+
+    /// All tools of a tenant, by their names.
+    pub fn list(&self, tenant: &TenantId) -> Vec<Arc<dyn Tool>> {
+        let code = self.code_of(tenant).into_iter().flat_map(BTreeMap::values);
+        let mut tools: Vec<_> = self.built_in.values().chain(code).cloned().collect();
+        tools.sort_by_key(|tool| key(tool.spec().name()));
+        tools
+    }
+
+    fn code_of(&self, tenant: &TenantId) -> Option<&BTreeMap<String, Arc<dyn Tool>>> {
+        (*tenant == TenantId::default()).then_some(&*self.code)
+    }
+}
+
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
 }
 
 impl fmt::Debug for Tools {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
+        f.debug_set().entries(self.built_in.keys()).entries(self.code.keys()).finish()
     }
 }
 

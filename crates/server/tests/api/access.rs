@@ -166,7 +166,7 @@ async fn gone(client: &Client, method: &str, path: &str) {
 }
 
 /// Somebody of another tenant who may do everything there.
-async fn another_tenant(server: &TestServer) -> Client {
+pub async fn another_tenant(server: &TestServer) -> Client {
     let secret = "a-secret-of-another-tenant";
     let digest = auth::token::Digest::of(secret).to_hex();
     let done = server.app.db.write(async |tx| {

@@ -291,6 +291,7 @@ on_both! {
               "scopes": [
                 "agent.execute"
               ],
+              "shadows": null,
               "source": "database",
               "tools": [
                 "current_time"

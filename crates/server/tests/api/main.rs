@@ -10,6 +10,7 @@ mod harness;
 
 mod access;
 mod agents;
+mod code;
 mod events;
 mod execute;
 mod house;

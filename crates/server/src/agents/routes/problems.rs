@@ -15,6 +15,7 @@ impl From<AgentError> for Problem {
             AgentError::InUse(ref names) => {
                 Self::conflict("agent-in-use", &error).with("dependents", names)
             }
+            AgentError::ReadOnly(_) => Self::conflict("read-only", error),
             AgentError::MissingScope(scope) => insufficient(&[&scope]),
             AgentError::Changed { current } => {
                 Self::new(StatusCode::PRECONDITION_FAILED, "version-changed", error)

@@ -7,10 +7,12 @@ use std::collections::HashMap;
 use std::hash::DefaultHasher;
 use std::hash::Hash;
 use std::hash::Hasher;
+use std::marker;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use agent_server::app::App;
+use agent_server::App;
+use agent_server::Builder;
 use agent_server::app::Clock;
 use agent_server::app::Ids;
 use agent_server::app::Tasks;
@@ -37,9 +39,9 @@ use tokio::net::TcpListener;
 /// The management client of every test server.
 pub const ADMIN: (&str, &str) = ("admin", "a-management-secret-for-tests");
 
-/// Runs each test once on SQLite and once on PostgreSQL.
+/// Runs each test once on SQLite and once on PostgreSQL, if need be `with` a builder of the server.
 macro_rules! on_both {
-    ($($(#[$attribute:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {
+    (with $code:expr; $($(#[$attribute:meta])* async fn $name:ident($server:ident: TestServer) $body:block)*) => {
         $($(#[$attribute])* mod $name {
             use super::*;
 
@@ -47,14 +49,19 @@ macro_rules! on_both {
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_sqlite() {
-                test($crate::harness::TestServer::start(agent_server::db::Dialect::Sqlite).await).await;
+                let dialect = agent_server::db::Dialect::Sqlite;
+                test($crate::harness::TestServer::start_code(dialect, &[], $code).await).await;
             }
 
             #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
             async fn on_postgres() {
-                test($crate::harness::TestServer::start(agent_server::db::Dialect::Postgres).await).await;
+                let dialect = agent_server::db::Dialect::Postgres;
+                test($crate::harness::TestServer::start_code(dialect, &[], $code).await).await;
             }
         })*
+    };
+    ($($tests:tt)*) => {
+        on_both! { with agent_server::App::builder; $($tests)* }
     };
 }
 
@@ -65,6 +72,7 @@ pub struct TestServer {
     pub database: TestDatabase,
     address: SocketAddr,
     settings: HashMap<String, String>,
+    code: Box<dyn Fn() -> Builder + Send + marker::Sync>,
 }
 
 /// Somebody who calls the server.
@@ -83,17 +91,31 @@ impl TestServer {
 
     /// The same, with settings of its own.
     pub async fn start_with(dialect: Dialect, settings: &[(&str, &str)]) -> Self {
+        Self::start_code(dialect, settings, App::builder).await
+    }
+
+    /// The same, with tools, agents and models of its own, which replicas get anew.
+    pub async fn start_code(
+        dialect: Dialect,
+        settings: &[(&str, &str)],
+        code: impl Fn() -> Builder + Send + marker::Sync + 'static,
+    ) -> Self {
         let database = database(dialect).await;
         let model = FakeModel::start().await;
         let mut all = defaults(database.url(), &model);
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let (app, address) = serve(&all, Ids::counting()).await;
-        Self { app, model, database, address, settings: all }
+        let (app, address) = serve(code(), &all, Ids::counting()).await;
+        Self { app, model, database, address, settings: all, code: Box::new(code) }
     }
 
     /// Another process on the same database, with the same settings and ids of its own.
     pub async fn replica(&self) -> (App, Client) {
-        let (app, address) = serve(&self.settings, Ids::Random).await;
+        self.replica_of((self.code)()).await
+    }
+
+    /// The same of another release, which defines other things in code.
+    pub async fn replica_of(&self, code: Builder) -> (App, Client) {
+        let (app, address) = serve(code, &self.settings, Ids::Random).await;
         let client = Self::client_at(address);
         let token = client.token_of(ADMIN.0, ADMIN.1, None).await;
         (app, Client { token: Some(token), ..client })
@@ -226,11 +248,11 @@ async fn migrate(url: String) {
     migrator.up(None, &mut |_| {}).await.unwrap();
 }
 
-async fn serve(settings: &HashMap<String, String>, ids: Ids) -> (App, SocketAddr) {
+async fn serve(code: Builder, settings: &HashMap<String, String>, ids: Ids) -> (App, SocketAddr) {
     let config = Config::load(|name| settings.get(name).cloned()).unwrap();
     let db = Db::open(&config.database).await.unwrap();
     let clock = Clock::frozen("2026-11-25T10:00:00Z".parse().unwrap());
-    let app = App::assemble(config, db, clock, ids).unwrap();
+    let app = code.assemble(config, db, clock, ids).unwrap();
     workers::start(&app).await.unwrap();
     let (address, door) = open_door(&app, app.tasks.clone()).await;
     app.tasks.spawn_for_all(door);

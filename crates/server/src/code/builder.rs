@@ -1,0 +1,237 @@
+//! Puts the server together with what is defined in Rust.
+
+use std::fmt;
+use std::sync::Arc;
+
+use auth::secret::MasterKey;
+use llm::ChatModel;
+use llm::Timeouts;
+
+use super::Agent;
+use super::Tool;
+use crate::agents::Agents;
+use crate::agents::CodeAgents;
+use crate::agents::models::Models;
+use crate::app::App;
+use crate::app::Clock;
+use crate::app::Ids;
+use crate::app::Parts;
+use crate::app::StartError;
+use crate::app::Tasks;
+use crate::config::Config;
+use crate::db::Db;
+use crate::egress;
+use crate::http::Cursors;
+use crate::http::Invalid;
+use crate::http::health::Probe;
+use crate::http::pointer_to;
+use crate::oauth::Clients;
+use crate::oauth::Keys;
+use crate::runs::Runs;
+use crate::runs::Services;
+use crate::tools::Tools;
+
+/// A server in the making: [`App::builder`].
+#[derive(Default)]
+#[must_use]
+pub struct Builder {
+    tools: Vec<Tool>,
+    agents: Vec<Agent>,
+    models: Vec<(String, Arc<dyn ChatModel>)>,
+}
+
+impl Builder {
+    /// Adds a tool that agents may name.
+    pub fn tool(mut self, tool: Tool) -> Self {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Adds an agent.
+    pub fn agent(mut self, agent: Agent) -> Self {
+        self.agents.push(agent);
+        self
+    }
+
+    /// Adds a provider of models: agents name its models `provider/…`, and the rest of that name is
+    /// the `model` of each request.
+    pub fn model(mut self, provider: impl Into<String>, model: impl ChatModel) -> Self {
+        self.models.push((provider.into(), Arc::new(model)));
+        self
+    }
+
+    /// Opens what the settings name, and checks all that was added: whatever is wrong with it is said
+    /// at once. Nothing is under way yet: [`App::serve`] begins it.
+    pub async fn start(self, config: Config) -> Result<App, StartError> {
+        let db = Db::open(&config.database).await?;
+        self.assemble(config, db, Clock::System, Ids::Random)
+    }
+
+    /// The same with a database, a clock and ids of one's own.
+    pub fn assemble(
+        self,
+        config: Config,
+        db: Db,
+        clock: Clock,
+        ids: Ids,
+    ) -> Result<App, StartError> {
+        let models = Models::new(&config.models, &egress::client()?, Timeouts::default());
+        let tools = Tools::built_in().map_err(StartError::Tools)?;
+        let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
+        let tasks = Tasks::default();
+        let keys = Keys::from_config(&config)?;
+        let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
+        let probe = Probe::default();
+        let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
+        let (own, new) = (clock.clone(), ids.clone());
+        let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone(), code);
+        let services = Services {
+            db: db.clone(),
+            clock: clock.clone(),
+            ids: ids.clone(),
+            tasks: tasks.clone(),
+            agents: agents.clone(),
+            clients: Arc::clone(&clients),
+            models,
+            tools: tools.clone(),
+        };
+        let runs = Runs::new(services, &config.limits);
+        Ok(App::new(Parts {
+            config,
+            db,
+            clock,
+            ids,
+            tasks,
+            cursors,
+            probe,
+            keys,
+            clients,
+            tools,
+            agents,
+            runs,
+        }))
+    }
+
+    /// Adds what is defined in code to what there is already, or says all that is wrong with it.
+    fn check(
+        self,
+        mut models: Models,
+        mut tools: Tools,
+    ) -> Result<(Models, Tools, CodeAgents), Vec<Invalid>> {
+        let mut faults = Vec::new();
+        let mut note = |list: &str, name: &str, found: Vec<Invalid>| {
+            let place = pointer_to(list, name);
+            faults.extend(found.into_iter().map(|fault| fault.under(&place)));
+        };
+        for (name, model) in self.models {
+            if let Err(fault) = models.add(name.clone(), model) {
+                note("/models", &name, vec![fault]);
+            }
+        }
+        for tool in self.tools {
+            let name = tool.name().to_owned();
+            let added = tool.check().and_then(|tool| tools.add(tool).map_err(|fault| vec![fault]));
+            if let Err(found) = added {
+                note("/tools", &name, found);
+            }
+        }
+        let mut agents = CodeAgents::default();
+        for agent in self.agents {
+            let name = agent.name().to_owned();
+            if let Err(found) = agents.add(agent.into_document(), &models, &tools) {
+                note("/agents", &name, found);
+            }
+        }
+        if faults.is_empty() { Ok((models, tools, agents)) } else { Err(faults) }
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let models: Vec<_> = self.models.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Builder")
+            .field("tools", &self.tools)
+            .field("agents", &self.agents)
+            .field("models", &models)
+            .finish()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::time::Duration;
+
+    use expect_test::expect;
+    use llm::demo::Scripted;
+    use reqwest::Client;
+    use schemars::JsonSchema;
+    use serde::Deserialize;
+
+    use super::*;
+    use crate::config;
+    use crate::tools::ToolContext;
+    use crate::tools::ToolFailure;
+
+    #[derive(Deserialize, JsonSchema)]
+    struct Nothing {}
+
+    async fn nothing(_: ToolContext, _: Nothing) -> Result<(), ToolFailure> {
+        Ok(())
+    }
+
+    async fn text(_: ToolContext, _: String) -> Result<(), ToolFailure> {
+        Ok(())
+    }
+
+    #[test]
+    fn everything_wrong_in_the_code_is_said_at_once() {
+        let server = App::builder()
+            .model("demo", Scripted)
+            .model("my house", Scripted)
+            .tool(Tool::read("current_time", "Tells the time.", nothing))
+            .tool(Tool::read("one two", "", nothing).scope("X").timeout(Duration::ZERO))
+            .tool(Tool::effect("text", "Takes a text.", text))
+            .agent(Agent::new("support").tool("refnd").model("nowhere/model").scope("agent.run"))
+            .agent(Agent::new("twice").instructions("Be brief."))
+            .agent(Agent::new("Twice").instructions("Be brief."));
+
+        expect![[r#"
+            /models/demo/name not_unique: there is a provider of this name
+            /models/my house/name bad_format: a name is a letter, then letters, digits, `_` and `-`
+            /tools/current_time/name not_unique: there is a tool of this name
+            /tools/one two/name bad_format: a name is a letter, then letters, digits, `_` and `-`
+            /tools/one two/description too_short: must not be empty
+            /tools/one two/timeout_ms out_of_range: must be at least 1
+            /tools/one two/scopes/0 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
+            /tools/text/input_schema/type bad_schema: arguments are an object: take a struct with named members
+            /agents/support/instructions missing_member: is required
+            /agents/support/model unknown_model: there is no provider `nowhere`; there are `demo`, `openai`
+            /agents/support/scopes/0 bad_scope: agent has no such action; it has read, write, execute
+            /agents/support/tools/0 unknown_tool: no tool is named `refnd`
+            /agents/Twice/name not_unique: there is an agent of this name"#]].assert_eq(&faults(server));
+    }
+
+    #[test]
+    fn a_provider_that_is_not_set_up_yet_keeps_nobody_from_starting() {
+        let agent = Agent::new("support").instructions("Be brief.");
+        let server = App::builder().agent(agent.model("openai/gpt-5").model("demo/scripted"));
+
+        assert_eq!(faults(server), "");
+    }
+
+    fn faults(server: Builder) -> String {
+        let base_url = "https://api.openai.com/v1".to_owned();
+        let openai = config::Provider { api_key: None, base_url };
+        let providers = BTreeMap::from([("openai", openai)]);
+        let settings = config::Models {
+            default: "demo/scripted".to_owned(),
+            aliases: BTreeMap::new(),
+            providers,
+        };
+        let models = Models::new(&settings, &Client::new(), Timeouts::default());
+        let found = server.check(models, Tools::built_in().unwrap()).err().unwrap_or_default();
+        let lines = found.iter().map(|it| format!("{} {}: {}", it.pointer, it.code, it.detail));
+        lines.collect::<Vec<_>>().join("\n")
+    }
+}

@@ -1,0 +1,12 @@
+//! What a program of yours defines in Rust: tools, agents and models.
+//!
+//! [`App::builder`](crate::App::builder) puts them together with the server. They are shown in the
+//! API with `source: "code"`, belong to the tenant `default`, and only the program can change them.
+
+mod agent;
+mod builder;
+mod tool;
+
+pub use agent::Agent;
+pub use builder::Builder;
+pub use tool::Tool;

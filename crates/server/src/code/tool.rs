@@ -1,0 +1,229 @@
+//! A tool that is a function.
+
+use std::fmt;
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use auth::scope::Scope;
+use engine::Effect;
+use engine::ToolSpec;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::future::ready;
+use schemars::JsonSchema;
+use schemars::generate::SchemaSettings;
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+use crate::definitions::check_name;
+use crate::http::Invalid;
+use crate::http::json;
+use crate::tools;
+use crate::tools::ToolContext;
+use crate::tools::ToolFailure;
+
+/// A function that models may call: `async fn(ToolContext, I) -> Result<O, ToolFailure>`.
+///
+/// The schema that models see is that of `I`: its members with their doc comments. Whatever a model
+/// sends is checked against it before the function is called. The constructors say what it would mean
+/// to make the same call twice, which decides what happens when its answer is lost:
+///
+/// | made by | after a crash or a timeout the call |
+/// |---|---|
+/// | [`Tool::read`] | is made again |
+/// | [`Tool::idempotent`] | is made again, with the same [`effect_id`](ToolContext::effect_id) |
+/// | [`Tool::effect`] | is never made again by itself |
+///
+/// A function that panics ends its call and nothing else.
+pub struct Tool {
+    name: String,
+    description: String,
+    effect: Effect,
+    input_schema: Value,
+    scopes: Vec<String>,
+    timeout: Duration,
+    function: Function,
+}
+
+type Function =
+    Box<dyn Fn(ToolContext, Value) -> BoxFuture<'static, Answer> + Send + Sync + 'static>;
+type Answer = Result<Value, ToolFailure>;
+
+impl Tool {
+    /// A tool that only looks, and may look again.
+    pub fn read<I, O, F>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: impl Fn(ToolContext, I) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize,
+        F: Future<Output = Result<O, ToolFailure>> + Send + 'static,
+    {
+        Self::new(name.into(), description.into(), Effect::Read, function)
+    }
+
+    /// A tool that changes something, once for each [`effect_id`](ToolContext::effect_id) however
+    /// often it is called with it: hand it on as the `Idempotency-Key`.
+    pub fn idempotent<I, O, F>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: impl Fn(ToolContext, I) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize,
+        F: Future<Output = Result<O, ToolFailure>> + Send + 'static,
+    {
+        Self::new(name.into(), description.into(), Effect::Idempotent, function)
+    }
+
+    /// A tool that changes something, and would change it again.
+    pub fn effect<I, O, F>(
+        name: impl Into<String>,
+        description: impl Into<String>,
+        function: impl Fn(ToolContext, I) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize,
+        F: Future<Output = Result<O, ToolFailure>> + Send + 'static,
+    {
+        Self::new(name.into(), description.into(), Effect::Effect, function)
+    }
+
+    fn new<I, O, F>(
+        name: String,
+        description: String,
+        effect: Effect,
+        function: impl Fn(ToolContext, I) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        I: DeserializeOwned + JsonSchema,
+        O: Serialize,
+        F: Future<Output = Result<O, ToolFailure>> + Send + 'static,
+    {
+        let function = move |context, arguments| match json::build::<I>(arguments) {
+            Ok(input) => {
+                let answer = function(context, input);
+                async move { serde_json::to_value(answer.await?).map_err(ToolFailure::unknown) }
+                    .boxed()
+            }
+            Err(fault) => {
+                let why = format!("{} (at `{}`)", fault.detail, fault.pointer);
+                ready(Err(ToolFailure::Failed(why))).boxed()
+            }
+        };
+        Self {
+            name,
+            description,
+            effect,
+            input_schema: schema_of::<I>(),
+            scopes: Vec::new(),
+            timeout: tools::TIMEOUT,
+            function: Box::new(function),
+        }
+    }
+
+    /// Whoever uses the tool, also through an agent, must hold `scope`. Several must all be held.
+    #[must_use]
+    pub fn scope(mut self, scope: impl Into<String>) -> Self {
+        self.scopes.push(scope.into());
+        self
+    }
+
+    /// How long a call may take, instead of 30 seconds. A call that takes longer is dropped; unless it
+    /// only reads, nobody knows then whether it was done.
+    #[must_use]
+    pub fn timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout;
+        self
+    }
+
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The tool as the server calls it, or all that is wrong with it.
+    pub(super) fn check(self) -> Result<Arc<dyn tools::Tool>, Vec<Invalid>> {
+        let mut faults: Vec<_> = check_name(&self.name).err().into_iter().collect();
+        if self.description.is_empty() {
+            faults.push(Invalid::new("/description", "too_short", "must not be empty"));
+        }
+        if self.timeout.is_zero() {
+            faults.push(Invalid::new("/timeout_ms", "out_of_range", "must be at least 1"));
+        }
+        let mut scopes = Vec::new();
+        for (index, scope) in self.scopes.iter().enumerate() {
+            match scope.parse::<Scope>() {
+                Ok(scope) => scopes.push(scope),
+                Err(why) => {
+                    faults.push(Invalid::new(format!("/scopes/{index}"), "bad_scope", why));
+                }
+            }
+        }
+        if self.input_schema.get("type").is_none_or(|kind| kind != "object") {
+            let detail = "arguments are an object: take a struct with named members";
+            faults.push(Invalid::new("/input_schema/type", "bad_schema", detail));
+        }
+        let Self { name, description, input_schema, .. } = self;
+        let tool = llm::Tool { name, description, input_schema };
+        match ToolSpec::new(tool, None, self.effect) {
+            Ok(spec) if faults.is_empty() => {
+                let Self { timeout, function, .. } = self;
+                Ok(Arc::new(Checked { spec, scopes, timeout, function }))
+            }
+            Ok(_) => Err(faults),
+            Err(why) => {
+                faults.push(Invalid::new("/input_schema", "bad_schema", why));
+                Err(faults)
+            }
+        }
+    }
+}
+
+/// What models are told of `I`. Types that it is made of stand where they are used.
+fn schema_of<I: JsonSchema>() -> Value {
+    let settings = SchemaSettings::draft2020_12().with(|it| {
+        it.meta_schema = None;
+        it.inline_subschemas = true;
+    });
+    let mut schema = settings.into_generator().into_root_schema_for::<I>();
+    schema.remove("title"); // The name of a Rust type tells a model nothing.
+    schema.to_value()
+}
+
+/// A tool in which no fault was found.
+struct Checked {
+    spec: ToolSpec,
+    scopes: Vec<Scope>,
+    timeout: Duration,
+    function: Function,
+}
+
+impl tools::Tool for Checked {
+    fn spec(&self) -> &ToolSpec {
+        &self.spec
+    }
+
+    fn scopes(&self) -> &[Scope] {
+        &self.scopes
+    }
+
+    fn timeout(&self) -> Duration {
+        self.timeout
+    }
+
+    fn call<'a>(&'a self, context: &'a ToolContext, arguments: Value) -> BoxFuture<'a, Answer> {
+        (self.function)(context.clone(), arguments)
+    }
+}
+
+impl fmt::Debug for Tool {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tool").field("name", &self.name).finish_non_exhaustive()
+    }
+}
