@@ -1,19 +1,26 @@
 //! The loop of an agent: ask the model, run the tools it calls, ask again.
 
+mod call;
 mod state;
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use call::Next;
 use chrono::DateTime;
+use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Answer;
 use llm::ModelError;
 use llm::ModelOptions;
 use llm::Request;
+use serde_json::Value;
 use state::Phase;
 use state::State;
 
+use crate::approval::ApprovalKind;
+use crate::approval::ApprovalPolicy;
+use crate::approval::ApprovalTool;
 use crate::event::Event;
 use crate::event::Limits;
 use crate::event::ModelFailed;
@@ -21,12 +28,15 @@ use crate::event::ModelFinished;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
 use crate::event::RunKind;
+use crate::event::RunWaiting;
 use crate::event::StepFinished;
 use crate::event::StepStarted;
 use crate::event::StepStatus;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
 use crate::event::ToolStarted;
+use crate::event::WaitingFor;
+use crate::event::WaitingStatus;
 use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
@@ -44,10 +54,28 @@ pub struct AgentSpec {
     /// Filled in, if it was a template.
     pub instructions: String,
     /// What this caller may use, in the agent's order.
-    pub tools: Vec<ToolSpec>,
+    pub tools: Vec<OfferedTool>,
     pub options: ModelOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
+}
+
+/// A tool in the hands of an agent.
+#[derive(Debug, Clone)]
+pub struct OfferedTool {
+    pub spec: ToolSpec,
+    pub approval: ApprovalPolicy,
+    pub callee: Callee,
+    /// Set when it must not be called in this run: this is what the model is told instead.
+    pub unavailable: Option<String>,
+}
+
+/// Who answers the calls of a tool.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Callee {
+    Tool,
+    /// The agent of this name, in a run of its own.
+    Agent(String),
 }
 
 /// A run of an agent: its specification, and the state to which its events fold.
@@ -71,6 +99,13 @@ pub enum Step {
     /// Record each [`ToolStarted`], call the tools, record each
     /// [`ToolFinished`](crate::ToolFinished). Never empty.
     CallTools(Vec<ToolCall>),
+    /// Record the [`Approval`](crate::Approval)s that are asked for. Never empty.
+    Ask(Vec<ApprovalDue>),
+    /// Begin the runs, and record each [`ToolStarted`] and
+    /// [`ChildStarted`](crate::ChildStarted). Never empty.
+    StartChildren(Vec<ChildDue>),
+    /// Record this, and let go of the run until a decision or the end of a child comes.
+    Wait(RunWaiting),
     /// Apply and record this; it is the last event.
     Finish(RunFinished),
     /// The last event is there.
@@ -92,6 +127,27 @@ pub struct ToolCall {
     pub started: ToolStarted,
     /// Set when the call must not be made: this is what the model is told instead.
     pub refused: Option<ToolError>,
+    /// How long to wait before it is made: an answer of it was lost.
+    pub wait: Duration,
+}
+
+/// Something that a person has to decide.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ApprovalDue {
+    pub kind: ApprovalKind,
+    pub step: String,
+    pub call_id: String,
+    pub tool: ApprovalTool,
+    pub arguments: Value,
+    pub arguments_hash: String,
+    pub policy: ApprovalPolicy,
+}
+
+/// A run of another agent that is due.
+#[derive(Debug, Clone, PartialEq)]
+pub struct ChildDue {
+    pub started: ToolStarted,
+    pub agent: String,
 }
 
 impl Agent {
@@ -130,15 +186,48 @@ impl Agent {
         }
     }
 
-    /// When the run must be over.
+    /// When the run must be over. The time in which it waited for somebody does not count.
     pub fn deadline(&self) -> Option<DateTime<Utc>> {
         let limit = Duration::from_millis(self.spec.limits.timeout_ms);
-        self.state.started_at.map(|at| at + limit)
+        self.state.started_at.map(|at| at + limit + self.state.waited)
     }
 
     /// What all model calls have used so far.
     pub fn usage(&self) -> Usage {
         self.state.usage
+    }
+
+    /// The same, with what the runs that this one began have used.
+    pub fn usage_of_all(&self) -> Usage {
+        let mut usage = self.state.usage;
+        usage += self.state.children;
+        usage
+    }
+
+    /// What is left of the limits at the time `now`, for a run that this one begins.
+    pub fn left(&self, now: DateTime<Utc>) -> Limits {
+        let (limits, usage) = (&self.spec.limits, self.usage_of_all());
+        let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
+        let time = self.deadline().map_or(TimeDelta::zero(), |deadline| deadline - now);
+        Limits {
+            max_steps: limits.max_steps,
+            max_tokens: limits.max_tokens.map(|max| max.saturating_sub(tokens)),
+            max_cost_usd: limits
+                .max_cost_usd
+                .map(|max| (max - usage.cost_usd.unwrap_or(0.0)).max(0.0)),
+            timeout_ms: u64::try_from(time.num_milliseconds()).unwrap_or(0),
+        }
+    }
+
+    /// The call that began the run `child`.
+    pub fn call_of_child(&self, child: &str) -> Option<&str> {
+        let call = self.state.open_calls().find(|call| call.began(child))?;
+        Some(&call.id)
+    }
+
+    /// Whether it awaits a decision on `approval_id`.
+    pub fn awaits(&self, approval_id: &str) -> bool {
+        self.state.open_calls().any(|call| call.awaits(approval_id))
     }
 
     /// How many turns have begun.
@@ -232,22 +321,37 @@ impl Agent {
         Some(Step::Finish(self.finish(outcome, Some(error))))
     }
 
+    /// What the open calls need: first what is recorded of them, then people, children and tools,
+    /// and when there is nothing but to wait, that.
     fn tools_due(&self, now: DateTime<Utc>) -> Step {
-        if let Some(lost) = self.state.open_calls().find(|call| call.is_lost()) {
-            let message = "the call was sent, but its answer was lost".to_owned();
-            let error = ToolError { kind: ToolErrorKind::Lost, message };
-            return Step::Record(lost.finished_without_result(error).into());
+        let (mut asked, mut children, mut calls, mut waits) = (vec![], vec![], vec![], vec![]);
+        for call in self.state.open_calls() {
+            match call.next(&self.run_id, &self.state, &self.spec) {
+                Next::Record(finished) => return Step::Record(finished.into()),
+                Next::Ask(due) => asked.push(due),
+                Next::Child(due) => children.push(due),
+                Next::Call(due) => calls.push(due),
+                Next::Wait(waiting) => waits.push(waiting),
+            }
         }
-        let due: Vec<_> = self
-            .state
-            .open_calls()
-            .map(|call| call.due(&self.run_id, &self.state, &self.spec))
-            .collect();
-        if due.is_empty() {
-            Step::Record(self.step_finished(now, None).into())
-        } else {
-            Step::CallTools(due)
+        if !asked.is_empty() {
+            return Step::Ask(asked);
         }
+        if !children.is_empty() {
+            return Step::StartChildren(children);
+        }
+        if !calls.is_empty() {
+            return Step::CallTools(calls);
+        }
+        if waits.is_empty() {
+            return Step::Record(self.step_finished(now, None).into());
+        }
+        let needs_somebody = |it: &WaitingFor| matches!(it, WaitingFor::Approval { .. });
+        let status = match waits.iter().any(needs_somebody) {
+            true => WaitingStatus::Suspended,
+            false => WaitingStatus::Waiting,
+        };
+        Step::Wait(RunWaiting { status, waiting_for: waits })
     }
 
     fn step_started(&self) -> StepStarted {
@@ -284,7 +388,7 @@ impl Agent {
                 instructions: (!self.spec.instructions.is_empty())
                     .then(|| self.spec.instructions.clone()),
                 messages: self.state.messages.clone(),
-                tools: self.spec.tools.iter().map(|spec| spec.tool.clone()).collect(),
+                tools: self.spec.tools.iter().map(|it| it.spec.tool.clone()).collect(),
                 options: self.spec.options.clone(),
             },
             wait,

@@ -10,6 +10,8 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::approval::Approval;
+use crate::approval::Decision;
 use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
@@ -55,6 +57,7 @@ macro_rules! events {
 
 events! {
     RunStarted = "run.started",
+    RunWaiting = "run.waiting",
     RunResumed = "run.resumed",
     CancelRequested = "run.cancel_requested",
     RunFinished = "run.finished",
@@ -65,6 +68,10 @@ events! {
     ModelFailed = "model.failed",
     ToolStarted = "tool.started",
     ToolFinished = "tool.finished",
+    ApprovalRequested = "approval.requested",
+    ApprovalDecided = "approval.decided",
+    ChildStarted = "child.started",
+    ChildFinished = "child.finished",
     LimitReached = "limit.reached",
 }
 
@@ -154,6 +161,30 @@ impl Default for Limits {
     }
 }
 
+/// The run stops until something comes from outside; no process has it meanwhile.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RunWaiting {
+    pub status: WaitingStatus,
+    pub waiting_for: Vec<WaitingFor>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum WaitingStatus {
+    /// It goes on by itself.
+    Waiting,
+    /// It needs somebody.
+    Suspended,
+}
+
+/// What a run waits for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum WaitingFor {
+    Child { run_id: String },
+    Approval { approval_id: String },
+}
+
 /// The run goes on after a stop. Whoever writes it owns the log from here on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResumed {
@@ -171,6 +202,8 @@ pub enum ResumeReason {
     Consent,
     /// The process that ran it is gone.
     Recovery,
+    /// It is only taken up to be ended.
+    Cancel,
 }
 
 /// Somebody asked for an end.
@@ -295,7 +328,45 @@ pub enum ToolErrorKind {
     Failed,
     /// The call was sent, and nobody knows what came of it.
     Lost,
+    /// A person did not want it.
+    Rejected,
     Canceled,
+}
+
+/// A person is asked, as callers see it in `/approvals`.
+pub type ApprovalRequested = Approval;
+
+/// Somebody decided, or nobody did in time.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ApprovalDecided {
+    pub approval_id: String,
+    pub decision: Decision,
+    /// Of `approve`: what the tool is called with instead of what was asked for.
+    pub arguments: Option<Value>,
+    /// Of `done`: what came of the call.
+    pub result: Option<Value>,
+    pub reason: Option<String>,
+    /// The subject who decided; `null` if nobody did.
+    pub by: Option<String>,
+}
+
+/// A run began another one and waits for it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildStarted {
+    pub run_id: String,
+    pub kind: RunKind,
+    pub name: String,
+    /// The call of the model that asked for it.
+    pub call_id: String,
+}
+
+/// A run that this one began is over.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ChildFinished {
+    pub run_id: String,
+    pub status: Outcome,
+    /// Of the child and of all below it.
+    pub usage: Usage,
 }
 
 /// A limit ended the run.

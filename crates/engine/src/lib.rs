@@ -5,22 +5,41 @@
 //! The same log gives the same next step on every machine, which is all that recovery needs.
 
 mod agent;
+mod approval;
 mod event;
 mod outcome;
+mod predicate;
 mod retry;
 mod tool;
 
 pub use agent::Agent;
 pub use agent::AgentSpec;
+pub use agent::ApprovalDue;
+pub use agent::Callee;
+pub use agent::ChildDue;
 pub use agent::ModelCall;
+pub use agent::OfferedTool;
 pub use agent::Step;
 pub use agent::ToolCall;
+pub use approval::APPROVER;
+pub use approval::Approval;
+pub use approval::ApprovalKind;
+pub use approval::ApprovalPolicy;
+pub use approval::ApprovalRule;
+pub use approval::ApprovalStatus;
+pub use approval::ApprovalTool;
+pub use approval::Decision;
+pub use approval::OnTimeout;
 pub use event::*;
 pub use outcome::Outcome;
 pub use outcome::Output;
 pub use outcome::RunError;
 pub use outcome::RunErrorKind;
 pub use outcome::Usage;
+pub use predicate::Comparison;
+pub use predicate::Operand;
+pub use predicate::Predicate;
+pub use predicate::PredicateFault;
 pub use retry::RetryPolicy;
 pub use tool::Effect;
 pub use tool::ToolSpec;
@@ -31,4 +50,4 @@ pub use tool::effect_id;
 ///
 /// It rises when the same log would lead to another next step. A worker takes up a run only if its
 /// own version is at least the run's.
-pub const ENGINE: i32 = 1;
+pub const ENGINE: i32 = 2;

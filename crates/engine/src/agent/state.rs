@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use chrono::DateTime;
+use chrono::TimeDelta;
 use chrono::Utc;
 use llm::FinishReason;
 use llm::Message;
 use llm::Part;
 use llm::Role;
-use llm::ToolStatus;
 use serde_json::Value;
 use serde_json::json;
 
 use super::AgentSpec;
-use super::ToolCall;
+use super::call::Call;
+use crate::event::ApprovalDecided;
 use crate::event::Event;
 use crate::event::LimitOwner;
 use crate::event::LimitReached;
@@ -22,17 +23,10 @@ use crate::event::Limits;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
 use crate::event::StepFinished;
-use crate::event::ToolError;
-use crate::event::ToolErrorKind;
-use crate::event::ToolFinished;
-use crate::event::ToolStarted;
 use crate::outcome::Outcome;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::outcome::Usage;
-use crate::tool::Effect;
-use crate::tool::arguments_hash;
-use crate::tool::effect_id;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -51,12 +45,17 @@ pub(super) struct State {
     pub model_calls: u32,
     pub messages: Vec<Message>,
     /// The calls of the last assistant message, in its order.
-    calls: Vec<Call>,
+    pub calls: Vec<Call>,
     seen_calls: HashSet<String>,
     /// The text of the last whole answer without calls.
     pub answer: Option<String>,
     pub usage: Usage,
+    /// What the runs that this one began have used.
+    pub children: Usage,
     pub cancel: bool,
+    /// Since when the run has waited for somebody, and how long it did so before.
+    pub waiting_since: Option<DateTime<Utc>>,
+    pub waited: TimeDelta,
 }
 
 /// Where the run stands.
@@ -76,22 +75,11 @@ pub(super) enum Phase {
     Ended,
 }
 
-/// A call that the model made.
-#[derive(Debug)]
-pub(super) struct Call {
-    id: String,
-    tool: String,
-    arguments: Value,
-    /// Why the model's arguments are none.
-    malformed: Option<String>,
-    /// How often it was begun.
-    attempts: u32,
-    effect: Effect,
-    result: Option<(ToolStatus, Value)>,
-}
-
 impl State {
     pub fn apply(&mut self, event: &Event, at: DateTime<Utc>, spec: &AgentSpec) {
+        if let Some(since) = self.waiting_since.take() {
+            self.waited += at - since;
+        }
         match event {
             Event::RunStarted(started) => {
                 self.started_at = Some(at);
@@ -104,6 +92,7 @@ impl State {
                     self.phase = Phase::ModelDue { wait: Duration::ZERO };
                 }
             }
+            Event::RunWaiting(_) => self.waiting_since = Some(at),
             Event::CancelRequested(_) => self.cancel = true,
             Event::StepStarted(_) => {
                 self.step += 1;
@@ -120,8 +109,12 @@ impl State {
             }
             Event::ModelFinished(finished) => self.answered(finished),
             Event::ModelFailed(failed) => self.model_failed(failed, spec),
-            Event::ToolStarted(started) => self.tool_started(started),
-            Event::ToolFinished(finished) => self.tool_finished(finished),
+            Event::ToolStarted(started) => self.on_call(&started.call_id, |it| it.start(started)),
+            Event::ToolFinished(end) => self.on_call(&end.call_id, |it| it.finish(end)),
+            Event::ApprovalRequested(asked) => self.on_call(&asked.call_id, |it| it.ask(asked)),
+            Event::ApprovalDecided(decided) => self.decided(decided),
+            Event::ChildStarted(child) => self.on_call(&child.call_id, |it| it.child(child)),
+            Event::ChildFinished(child) => self.children += child.usage,
             Event::LimitReached(limit) => {
                 self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
             }
@@ -131,7 +124,7 @@ impl State {
 
     /// The calls that have no result yet, in the model's order.
     pub fn open_calls(&self) -> impl Iterator<Item = &Call> {
-        self.calls.iter().filter(|call| call.result.is_none())
+        self.calls.iter().filter(|call| !call.is_done())
     }
 
     /// Renames calls whose id the run has seen before: `c1` becomes `c1_2`.
@@ -181,16 +174,17 @@ impl State {
         self.phase = Phase::ModelDue { wait: Duration::from_millis(retry_in) };
     }
 
-    fn tool_started(&mut self, started: &ToolStarted) {
-        if let Some(call) = self.calls.iter_mut().find(|call| call.id == started.call_id) {
-            call.attempts += 1;
-            call.effect = started.effect;
+    fn on_call(&mut self, id: &str, change: impl FnOnce(&mut Call)) {
+        if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
+            change(call);
         }
     }
 
-    fn tool_finished(&mut self, finished: &ToolFinished) {
-        if let Some(call) = self.calls.iter_mut().find(|call| call.id == finished.call_id) {
-            call.result = Some((finished.status, told(finished)));
+    fn decided(&mut self, decided: &ApprovalDecided) {
+        let asked = self.calls.iter_mut().find(|call| call.awaits(&decided.approval_id));
+        let failed = asked.and_then(|call| call.decide(decided));
+        if let Some(error) = failed {
+            self.phase = Phase::StepFailed(error);
         }
     }
 
@@ -213,7 +207,9 @@ impl State {
 
     /// The limit that forbids another turn.
     fn limit(&self, limits: &Limits) -> Option<LimitReached> {
-        let tokens = self.usage.tokens.input_tokens + self.usage.tokens.output_tokens;
+        let mut usage = self.usage;
+        usage += self.children;
+        let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
         let reached = |limit: &str, value: Value, used: Value| {
             Some(LimitReached { limit: limit.to_owned(), value, used, owner: LimitOwner::Run })
         };
@@ -223,83 +219,8 @@ impl State {
         if let Some(max) = limits.max_tokens.filter(|max| tokens >= *max) {
             return reached("max_tokens", json!(max), json!(tokens));
         }
-        let spent = limits.max_cost_usd.zip(self.usage.cost_usd).filter(|(max, cost)| cost >= max);
+        let spent = limits.max_cost_usd.zip(usage.cost_usd).filter(|(max, cost)| cost >= max);
         spent.and_then(|(max, cost)| reached("max_cost_usd", json!(max), json!(cost)))
-    }
-}
-
-impl Call {
-    fn of(part: &Part) -> Option<Self> {
-        let Part::ToolCall { call_id, tool, arguments, malformed } = part else { return None };
-        Some(Self {
-            id: call_id.clone(),
-            tool: tool.clone(),
-            arguments: arguments.clone(),
-            malformed: malformed.as_ref().map(|malformed| malformed.reason.clone()),
-            attempts: 0,
-            effect: Effect::Read,
-            result: None,
-        })
-    }
-
-    /// The call as it is to be made now, or refused.
-    pub fn due(&self, run_id: &str, state: &State, spec: &AgentSpec) -> ToolCall {
-        let found = spec.tools.iter().find(|it| it.tool.name == self.tool);
-        let refused = match found {
-            None => Some((ToolErrorKind::UnknownTool, format!("there is no tool `{}`", self.tool))),
-            Some(tool) => {
-                let wrong = self.malformed.clone().or_else(|| tool.check(&self.arguments).err());
-                wrong.map(|message| (ToolErrorKind::InvalidArguments, message))
-            }
-        };
-        ToolCall {
-            started: ToolStarted {
-                call_id: self.id.clone(),
-                step: state.step.to_string(),
-                tool: self.tool.clone(),
-                version: found.and_then(|it| it.version),
-                arguments: self.arguments.clone(),
-                arguments_hash: arguments_hash(&self.arguments),
-                effect_id: effect_id(run_id, &self.id),
-                // A call that is refused is not made, and so has no effect.
-                effect: match (found, &refused) {
-                    (Some(tool), None) => tool.effect,
-                    _ => Effect::Read,
-                },
-                attempt: self.attempts + 1,
-            },
-            refused: refused.map(|(kind, message)| ToolError { kind, message }),
-        }
-    }
-
-    /// Whether the call was sent and its answer lost, so that it must not be sent again.
-    pub fn is_lost(&self) -> bool {
-        self.attempts > 0 && self.effect == Effect::Effect
-    }
-
-    /// The end of a call whose result nobody will bring: unknown if it may have had an effect.
-    pub fn finished_without_result(&self, error: ToolError) -> ToolFinished {
-        let sent = self.attempts > 0 && self.effect != Effect::Read;
-        ToolFinished {
-            call_id: self.id.clone(),
-            status: if sent { ToolStatus::Unknown } else { ToolStatus::Failed },
-            result: Value::Null,
-            error: Some(error),
-            duration_ms: 0,
-        }
-    }
-
-    fn into_result(self) -> Option<Part> {
-        let (status, result) = self.result?;
-        Some(Part::ToolResult { call_id: self.id, tool: self.tool, status, result })
-    }
-}
-
-/// What the model is told of a finished call.
-fn told(finished: &ToolFinished) -> Value {
-    match &finished.error {
-        Some(error) => json!({ "error": error.message }),
-        None => finished.result.clone(),
     }
 }
 

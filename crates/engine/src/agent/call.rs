@@ -1,0 +1,347 @@
+//! One call that the model made: what its events say of it, and what comes next for it.
+
+use std::time::Duration;
+
+use llm::Part;
+use llm::ToolStatus;
+use serde_json::Value;
+use serde_json::json;
+
+use super::AgentSpec;
+use super::ApprovalDue;
+use super::Callee;
+use super::ChildDue;
+use super::OfferedTool;
+use super::ToolCall;
+use super::state::State;
+use crate::approval::Approval;
+use crate::approval::ApprovalKind;
+use crate::approval::ApprovalTool;
+use crate::approval::Decision;
+use crate::approval::OnTimeout;
+use crate::event::ApprovalDecided;
+use crate::event::ChildStarted;
+use crate::event::ToolError;
+use crate::event::ToolErrorKind;
+use crate::event::ToolFinished;
+use crate::event::ToolStarted;
+use crate::event::WaitingFor;
+use crate::outcome::RunError;
+use crate::outcome::RunErrorKind;
+use crate::tool::Effect;
+use crate::tool::arguments_hash;
+use crate::tool::effect_id;
+
+/// A call that may be repeated is made so often when its answer gets lost.
+const ATTEMPTS: u32 = 3;
+
+/// A call of the last assistant message.
+#[derive(Debug)]
+pub(super) struct Call {
+    pub id: String,
+    tool: String,
+    arguments: Value,
+    /// Why the model's arguments are none.
+    malformed: Option<String>,
+    /// How often it was begun.
+    attempts: u32,
+    /// Begun, and its end is not recorded.
+    is_open: bool,
+    effect: Effect,
+    /// It was sent, and its answer is lost: this is what is known of it.
+    lost: Option<Value>,
+    pending: Option<Pending>,
+    approved: Option<Approved>,
+    /// The end that a decision brought, not recorded yet.
+    verdict: Option<ToolFinished>,
+    /// The run that it began.
+    child: Option<String>,
+    result: Option<(ToolStatus, Value)>,
+}
+
+/// An approval that nobody has decided yet.
+#[derive(Debug)]
+struct Pending {
+    id: String,
+    kind: ApprovalKind,
+    version: Option<i64>,
+    on_timeout: OnTimeout,
+}
+
+/// What somebody agreed to: nothing else may be called.
+#[derive(Debug)]
+struct Approved {
+    version: Option<i64>,
+}
+
+/// What comes next for a call.
+pub(super) enum Next {
+    Record(ToolFinished),
+    Ask(ApprovalDue),
+    Child(ChildDue),
+    Call(ToolCall),
+    Wait(WaitingFor),
+}
+
+impl Call {
+    pub fn of(part: &Part) -> Option<Self> {
+        let Part::ToolCall { call_id, tool, arguments, malformed } = part else { return None };
+        Some(Self {
+            id: call_id.clone(),
+            tool: tool.clone(),
+            arguments: arguments.clone(),
+            malformed: malformed.as_ref().map(|malformed| malformed.reason.clone()),
+            attempts: 0,
+            is_open: false,
+            effect: Effect::Read,
+            lost: None,
+            pending: None,
+            approved: None,
+            verdict: None,
+            child: None,
+            result: None,
+        })
+    }
+
+    pub fn is_done(&self) -> bool {
+        self.result.is_some()
+    }
+
+    /// Whether it began the run `child`.
+    pub fn began(&self, child: &str) -> bool {
+        self.child.as_deref() == Some(child)
+    }
+
+    /// Whether `approval_id` is what it waits for.
+    pub fn awaits(&self, approval_id: &str) -> bool {
+        self.pending.as_ref().is_some_and(|pending| pending.id == approval_id)
+    }
+
+    pub fn start(&mut self, started: &ToolStarted) {
+        self.attempts += 1;
+        self.is_open = true;
+        self.effect = started.effect;
+        self.lost = None;
+    }
+
+    pub fn finish(&mut self, finished: &ToolFinished) {
+        self.is_open = false;
+        self.verdict = None;
+        if finished.is_lost() && self.may_go_on_after_loss() {
+            self.lost = Some(told(finished));
+        } else {
+            self.lost = None;
+            self.result = Some((finished.status, told(finished)));
+        }
+    }
+
+    /// A lost call is repeated, if that is harmless, and else a person is asked.
+    fn may_go_on_after_loss(&self) -> bool {
+        match self.effect {
+            Effect::Read => false,
+            Effect::Idempotent => self.attempts < ATTEMPTS,
+            Effect::Effect => true,
+        }
+    }
+
+    pub fn ask(&mut self, asked: &Approval) {
+        self.pending = Some(Pending {
+            id: asked.id.clone(),
+            kind: asked.kind,
+            version: asked.tool.version,
+            on_timeout: asked.on_timeout,
+        });
+    }
+
+    pub fn child(&mut self, child: &ChildStarted) {
+        self.child = Some(child.run_id.clone());
+    }
+
+    /// Applies a decision; an error is the end of the run.
+    pub fn decide(&mut self, decided: &ApprovalDecided) -> Option<RunError> {
+        let pending = self.pending.take()?;
+        let decision = match (decided.decision, pending.on_timeout, pending.kind) {
+            (Decision::Expire, OnTimeout::Fail, _) => {
+                let message = format!("nobody has decided on the call of `{}` in time", self.tool);
+                return Some(RunError::new(RunErrorKind::Tool, message));
+            }
+            (Decision::Expire, OnTimeout::Approve, ApprovalKind::ToolCall) => Decision::Approve,
+            (Decision::Expire, ..) => Decision::Reject,
+            (decision, ..) => decision,
+        };
+        match decision {
+            Decision::Approve | Decision::Retry if pending.kind == ApprovalKind::UnknownEffect => {
+                self.lost = None;
+            }
+            Decision::Approve | Decision::Retry => {
+                if let Some(arguments) = &decided.arguments {
+                    self.arguments = arguments.clone();
+                    self.malformed = None;
+                }
+                self.approved = Some(Approved { version: pending.version });
+            }
+            Decision::Done => {
+                let result = decided.result.clone().unwrap_or_default();
+                self.verdict = Some(self.ended(ToolStatus::Done, result, None));
+            }
+            Decision::Reject | Decision::Expire => self.verdict = Some(self.rejected(decided)),
+        }
+        None
+    }
+
+    fn rejected(&self, decided: &ApprovalDecided) -> ToolFinished {
+        let because = match (&decided.reason, decided.decision) {
+            (Some(reason), _) => format!(": {reason}"),
+            (None, Decision::Expire) => ": nobody has decided in time".to_owned(),
+            (None, _) => String::new(),
+        };
+        let (status, message) = if self.lost.is_some() {
+            let message = "nobody knows whether the call had its effect, and it is not repeated";
+            (ToolStatus::Unknown, format!("{message}{because}"))
+        } else {
+            (ToolStatus::Rejected, format!("the call was not approved{because}"))
+        };
+        let error = ToolError { kind: ToolErrorKind::Rejected, message };
+        self.ended(status, Value::Null, Some(error))
+    }
+
+    /// What comes next for a call that is not done.
+    pub fn next(&self, run_id: &str, state: &State, spec: &AgentSpec) -> Next {
+        if let Some(verdict) = &self.verdict {
+            return Next::Record(verdict.clone());
+        }
+        if let Some(child) = &self.child {
+            return Next::Wait(WaitingFor::Child { run_id: child.clone() });
+        }
+        if let Some(pending) = &self.pending {
+            return Next::Wait(WaitingFor::Approval { approval_id: pending.id.clone() });
+        }
+        if self.is_open && self.effect == Effect::Effect {
+            let message = "the call was sent, but its answer was lost".to_owned();
+            let error = ToolError { kind: ToolErrorKind::Lost, message };
+            return Next::Record(self.ended(ToolStatus::Unknown, Value::Null, Some(error)));
+        }
+        let found = spec.tools.iter().find(|it| it.spec.tool.name == self.tool);
+        if self.lost.is_some() && self.effect == Effect::Effect {
+            return Next::Ask(self.approval(ApprovalKind::UnknownEffect, found, state));
+        }
+        let refused = self.refusal(found);
+        let Some(tool) = found.filter(|_| refused.is_none()) else {
+            return Next::Call(self.due(run_id, found, refused, state));
+        };
+        if tool.approval.applies_to(&self.arguments) && !self.is_approved(tool) {
+            return Next::Ask(self.approval(ApprovalKind::ToolCall, found, state));
+        }
+        let call = self.due(run_id, found, None, state);
+        match &tool.callee {
+            Callee::Tool => Next::Call(call),
+            Callee::Agent(name) => {
+                Next::Child(ChildDue { started: call.started, agent: name.clone() })
+            }
+        }
+    }
+
+    /// Somebody agreed to this version of the tool. An attempt that followed his agreement is not
+    /// asked for again.
+    fn is_approved(&self, tool: &OfferedTool) -> bool {
+        self.approved.as_ref().is_some_and(|it| it.version == tool.spec.version)
+    }
+
+    /// Why the call must not be made.
+    fn refusal(&self, found: Option<&OfferedTool>) -> Option<ToolError> {
+        let Some(tool) = found else {
+            let message = format!("there is no tool `{}`", self.tool);
+            return Some(ToolError { kind: ToolErrorKind::UnknownTool, message });
+        };
+        if let Some(message) = &tool.unavailable {
+            let kind = ToolErrorKind::UnknownTool;
+            return Some(ToolError { kind, message: message.clone() });
+        }
+        let wrong = self.malformed.clone().or_else(|| tool.spec.check(&self.arguments).err());
+        wrong.map(|message| ToolError { kind: ToolErrorKind::InvalidArguments, message })
+    }
+
+    fn due(
+        &self,
+        run_id: &str,
+        found: Option<&OfferedTool>,
+        refused: Option<ToolError>,
+        state: &State,
+    ) -> ToolCall {
+        let wait = match (&self.lost, self.attempts) {
+            (None, _) | (_, 0) => Duration::ZERO,
+            (Some(_), attempts) => Duration::from_secs(1 << (attempts - 1).min(4)),
+        };
+        ToolCall {
+            started: ToolStarted {
+                call_id: self.id.clone(),
+                step: state.step.to_string(),
+                tool: self.tool.clone(),
+                version: found.and_then(|it| it.spec.version),
+                arguments: self.arguments.clone(),
+                arguments_hash: arguments_hash(&self.arguments),
+                effect_id: effect_id(run_id, &self.id),
+                // A call that is refused is not made, and so has no effect.
+                effect: match (found, &refused) {
+                    (Some(tool), None) => tool.spec.effect,
+                    _ => Effect::Read,
+                },
+                attempt: self.attempts + 1,
+            },
+            refused,
+            wait,
+        }
+    }
+
+    fn approval(
+        &self,
+        kind: ApprovalKind,
+        found: Option<&OfferedTool>,
+        state: &State,
+    ) -> ApprovalDue {
+        let version = found.and_then(|it| it.spec.version);
+        ApprovalDue {
+            kind,
+            step: state.step.to_string(),
+            call_id: self.id.clone(),
+            tool: ApprovalTool { name: self.tool.clone(), version },
+            arguments: self.arguments.clone(),
+            arguments_hash: arguments_hash(&self.arguments),
+            policy: found.map(|it| it.approval.clone()).unwrap_or_default(),
+        }
+    }
+
+    /// The end of a call whose result nobody will bring: unknown if it may have had an effect.
+    pub fn finished_without_result(&self, error: ToolError) -> ToolFinished {
+        let is_unknown = (self.is_open || self.lost.is_some()) && self.effect != Effect::Read;
+        let status = if is_unknown { ToolStatus::Unknown } else { ToolStatus::Failed };
+        self.ended(status, Value::Null, Some(error))
+    }
+
+    fn ended(&self, status: ToolStatus, result: Value, error: Option<ToolError>) -> ToolFinished {
+        ToolFinished { call_id: self.id.clone(), status, result, error, duration_ms: 0 }
+    }
+
+    /// What the model is told. Only in logs of the first engine does a lost call have no other end.
+    pub fn into_result(self) -> Option<Part> {
+        let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
+        let (status, result) = self.result.or(lost)?;
+        Some(Part::ToolResult { call_id: self.id, tool: self.tool, status, result })
+    }
+}
+
+impl ToolFinished {
+    /// Whether the call was sent and nobody knows yet what came of it.
+    fn is_lost(&self) -> bool {
+        let kind = self.error.as_ref().map(|error| error.kind);
+        self.status == ToolStatus::Unknown && kind == Some(ToolErrorKind::Lost)
+    }
+}
+
+/// What the model is told of a finished call.
+fn told(finished: &ToolFinished) -> Value {
+    match &finished.error {
+        Some(error) => json!({ "error": error.message }),
+        None => finished.result.clone(),
+    }
+}
