@@ -6,6 +6,7 @@ mod state;
 use std::sync::Arc;
 use std::time::Duration;
 
+use call::Call;
 use call::Next;
 use chrono::DateTime;
 use chrono::TimeDelta;
@@ -223,6 +224,27 @@ impl Agent {
     pub fn call_of_child(&self, child: &str) -> Option<&str> {
         let call = self.state.open_calls().find(|call| call.began(child))?;
         Some(&call.id)
+    }
+
+    /// The runs that it began and that are not over.
+    pub fn open_children(&self) -> impl Iterator<Item = &str> {
+        self.state.calls.iter().filter_map(Call::open_child)
+    }
+
+    /// Whether a person is asked to decide something.
+    pub fn asks(&self) -> bool {
+        self.state.calls.iter().any(Call::asks)
+    }
+
+    /// When the first of the approvals that it awaits expires.
+    pub fn next_expiry(&self) -> Option<DateTime<Utc>> {
+        self.state.open_calls().filter_map(Call::expiry).map(|(_, at)| at).min()
+    }
+
+    /// The approvals that it awaits and whose time is up at `now`.
+    pub fn expired(&self, now: DateTime<Utc>) -> Vec<String> {
+        let awaited = self.state.open_calls().filter_map(Call::expiry);
+        awaited.filter(|(_, at)| *at <= now).map(|(id, _)| id.to_owned()).collect()
     }
 
     /// Whether it awaits a decision on `approval_id`.

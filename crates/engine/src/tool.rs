@@ -45,7 +45,7 @@ impl ToolSpec {
     }
 
     /// Says in words for the model what is wrong with `arguments`; at most five things.
-    pub(crate) fn check(&self, arguments: &Value) -> Result<(), String> {
+    pub fn check(&self, arguments: &Value) -> Result<(), String> {
         let mut wrong = String::new();
         for error in self.validator.iter_errors(arguments).take(5) {
             let separator = if wrong.is_empty() { "" } else { "; " };

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use chrono::DateTime;
+use chrono::Utc;
 use llm::Part;
 use llm::ToolStatus;
 use serde_json::Value;
@@ -56,6 +58,7 @@ pub(super) struct Call {
     verdict: Option<ToolFinished>,
     /// The run that it began.
     child: Option<String>,
+    child_ended: bool,
     result: Option<(ToolStatus, Value)>,
 }
 
@@ -66,6 +69,7 @@ struct Pending {
     kind: ApprovalKind,
     version: Option<i64>,
     on_timeout: OnTimeout,
+    expires_at: DateTime<Utc>,
 }
 
 /// What somebody agreed to: nothing else may be called.
@@ -99,6 +103,7 @@ impl Call {
             approved: None,
             verdict: None,
             child: None,
+            child_ended: false,
             result: None,
         })
     }
@@ -110,6 +115,25 @@ impl Call {
     /// Whether it began the run `child`.
     pub fn began(&self, child: &str) -> bool {
         self.child.as_deref() == Some(child)
+    }
+
+    /// The run that it began and whose end is not recorded.
+    pub fn open_child(&self) -> Option<&str> {
+        self.child.as_deref().filter(|_| !self.child_ended)
+    }
+
+    pub fn end_child(&mut self) {
+        self.child_ended = true;
+    }
+
+    /// Whether a person is asked to decide on it.
+    pub fn asks(&self) -> bool {
+        self.pending.is_some()
+    }
+
+    /// The approval that it waits for, and when that expires.
+    pub fn expiry(&self) -> Option<(&str, DateTime<Utc>)> {
+        self.pending.as_ref().map(|pending| (pending.id.as_str(), pending.expires_at))
     }
 
     /// Whether `approval_id` is what it waits for.
@@ -150,6 +174,7 @@ impl Call {
             kind: asked.kind,
             version: asked.tool.version,
             on_timeout: asked.on_timeout,
+            expires_at: asked.expires_at,
         });
     }
 

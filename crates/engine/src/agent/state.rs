@@ -114,7 +114,11 @@ impl State {
             Event::ApprovalRequested(asked) => self.on_call(&asked.call_id, |it| it.ask(asked)),
             Event::ApprovalDecided(decided) => self.decided(decided),
             Event::ChildStarted(child) => self.on_call(&child.call_id, |it| it.child(child)),
-            Event::ChildFinished(child) => self.children += child.usage,
+            Event::ChildFinished(child) => {
+                self.children += child.usage;
+                let ended = self.calls.iter_mut().find(|call| call.began(&child.run_id));
+                ended.into_iter().for_each(Call::end_child);
+            }
             Event::LimitReached(limit) => {
                 self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
             }

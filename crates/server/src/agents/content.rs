@@ -1,5 +1,10 @@
 //! What an agent is: the members of its definition that make up a version.
 
+use engine::ApprovalPolicy;
+use engine::ApprovalRule;
+use engine::OnTimeout;
+use engine::Predicate;
+use engine::PredicateFault;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -114,6 +119,34 @@ impl From<ModelNames> for ModelForm {
 pub struct ToolUse {
     pub name: String,
     pub approval: Approval,
+    pub terms: ApprovalTerms,
+}
+
+/// Who decides on the calls that need approval, and until when.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct ApprovalTerms {
+    pub scope: Option<String>,
+    pub timeout_ms: Option<u64>,
+    pub on_timeout: Option<OnTimeout>,
+}
+
+impl ToolUse {
+    /// When a person must agree, as the engine asks it; or what is wrong with the predicate.
+    pub fn policy(&self) -> Result<ApprovalPolicy, PredicateFault> {
+        let usual = ApprovalPolicy::default();
+        Ok(ApprovalPolicy {
+            rule: match &self.approval {
+                Approval::Never => ApprovalRule::Never,
+                Approval::Always => ApprovalRule::Always,
+                Approval::When(predicate) => {
+                    ApprovalRule::When(Predicate::parse(predicate, &["/arguments"])?)
+                }
+            },
+            scope: self.terms.scope.clone(),
+            timeout_ms: self.terms.timeout_ms.unwrap_or(usual.timeout_ms),
+            on_timeout: self.terms.on_timeout.unwrap_or(usual.on_timeout),
+        })
+    }
 }
 
 /// When a person must agree to a call.
@@ -143,23 +176,50 @@ pub struct FullTool {
     pub name: String,
     #[serde(default)]
     pub approval: Approval,
+    /// What whoever decides must hold; `approval.decide` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub approver_scope: Option<String>,
+    /// How long a call waits for a decision; a day if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 1000, maximum = 7_776_000_000_u64)]
+    pub approval_timeout_ms: Option<u64>,
+    /// What happens when nobody has decided in time; `reject` if absent.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub on_timeout: Option<OnTimeout>,
 }
 
 impl From<ToolForm> for ToolUse {
     fn from(form: ToolForm) -> Self {
         match form {
-            ToolForm::Name(name) => Self { name, approval: Approval::Never },
-            ToolForm::Full(FullTool { name, approval }) => Self { name, approval },
+            ToolForm::Name(name) => {
+                Self { name, approval: Approval::Never, terms: ApprovalTerms::default() }
+            }
+            ToolForm::Full(full) => Self {
+                name: full.name,
+                approval: full.approval,
+                terms: ApprovalTerms {
+                    scope: full.approver_scope,
+                    timeout_ms: full.approval_timeout_ms,
+                    on_timeout: full.on_timeout,
+                },
+            },
         }
     }
 }
 
 impl From<ToolUse> for ToolForm {
-    fn from(ToolUse { name, approval }: ToolUse) -> Self {
-        match approval {
-            Approval::Never => Self::Name(name),
-            approval => Self::Full(FullTool { name, approval }),
+    fn from(ToolUse { name, approval, terms }: ToolUse) -> Self {
+        if approval == Approval::Never && terms == ApprovalTerms::default() {
+            return Self::Name(name);
         }
+        let ApprovalTerms { scope, timeout_ms, on_timeout } = terms;
+        Self::Full(FullTool {
+            name,
+            approval,
+            approver_scope: scope,
+            approval_timeout_ms: timeout_ms,
+            on_timeout,
+        })
     }
 }
 

@@ -1,6 +1,7 @@
 //! From what a row or a body says to an agent: one function for both.
 
 use std::collections::BTreeSet;
+use std::ops::RangeInclusive;
 
 use auth::scope::Scope;
 use serde_json::Map;
@@ -11,8 +12,8 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema as OpenApiSchema;
 
 use crate::agents::content::AgentContent;
-use crate::agents::content::Approval;
 use crate::agents::content::ModelNames;
+use crate::agents::content::ToolUse;
 use crate::agents::instructions::Instructions;
 use crate::definitions::Document;
 use crate::definitions::Reader;
@@ -24,6 +25,8 @@ use crate::http::schema::Schema;
 
 /// That an agent may name.
 const MODELS: usize = 8;
+/// How long a call may wait for a decision: from a second to 90 days.
+const APPROVAL_TIMEOUT_MS: RangeInclusive<u64> = 1_000..=7_776_000_000;
 
 /// Of the metadata, as JSON.
 const METADATA_BYTES: usize = 16 * 1024;
@@ -141,10 +144,23 @@ fn models(content: &AgentContent) -> Vec<Invalid> {
 fn tools(content: &AgentContent) -> Vec<Invalid> {
     let mut faults = duplicates("/tools", content.tools.iter().map(|tool| tool.name.as_str()));
     for (index, tool) in content.tools.iter().enumerate() {
-        if tool.approval != Approval::Never {
-            let detail = "this server cannot ask for approval yet; only `never` has an effect";
-            faults.push(Invalid::new(format!("/tools/{index}/approval"), "not_supported", detail));
-        }
+        faults.extend(approval(&format!("/tools/{index}"), tool));
+    }
+    faults
+}
+
+fn approval(at: &str, tool: &ToolUse) -> Vec<Invalid> {
+    let mut faults = Vec::new();
+    if let Err(fault) = tool.policy() {
+        let place = format!("{at}/approval/when{}", fault.pointer);
+        faults.push(Invalid::new(place, "bad_predicate", fault.message));
+    }
+    if tool.terms.timeout_ms.is_some_and(|ms| !APPROVAL_TIMEOUT_MS.contains(&ms)) {
+        let detail = "must be from 1,000 (a second) to 7,776,000,000 (90 days)";
+        faults.push(Invalid::new(format!("{at}/approval_timeout_ms"), "out_of_range", detail));
+    }
+    if let Some(Err(error)) = tool.terms.scope.as_deref().map(str::parse::<Scope>) {
+        faults.push(Invalid::new(format!("{at}/approver_scope"), "bad_scope", error));
     }
     faults
 }
@@ -281,8 +297,7 @@ mod tests {
                 /output_schema/type bad_schema: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword
                 /scopes/1 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
                 /scopes/2 bad_scope: agent has no such action; it has read, write, execute
-                /tools/1 not_unique: is named twice
-                /tools/2/approval not_supported: this server cannot ask for approval yet; only `never` has an effect"#]],
+                /tools/1 not_unique: is named twice"#]],
         );
     }
 

@@ -40,6 +40,9 @@ use utoipa::ToSchema;
 pub struct At(DateTime<Utc>);
 
 impl At {
+    /// Later than everything that happens.
+    pub const NEVER: Self = Self(DateTime::from_timestamp(253_402_300_799, 0).unwrap());
+
     /// The microsecond that `time` lies in.
     pub fn new(time: DateTime<Utc>) -> Self {
         Self(time.duration_trunc(TimeDelta::microseconds(1)).unwrap_or(time))

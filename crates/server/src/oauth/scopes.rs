@@ -40,6 +40,10 @@ scope_sets! {
     RunRead = "run.read" | "agent.execute" | "workflow.execute" | "tool.execute";
     /// To cancel runs: also for whoever could have begun one.
     RunWrite = "run.write" | "agent.execute" | "workflow.execute" | "tool.execute";
+    /// To see what people are asked to decide.
+    ApprovalRead = "approval.read" | "approval.decide";
+    /// To decide it.
+    ApprovalDecide = "approval.decide";
     /// To see who may ask for tokens.
     ClientRead = "client.read";
     /// To say who may ask for tokens.

@@ -125,6 +125,9 @@ pub struct Asked {
     pub user: Option<String>,
     pub context: Map<String, Value>,
     pub model_options: ModelOptions,
+    /// The ids of the agents whose runs this one is below, from the top.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ancestors: Vec<String>,
 }
 
 impl Execute {
@@ -155,7 +158,13 @@ impl Execute {
         };
         match (input, options, wrong.is_empty()) {
             (Some(input), Some(model_options), true) => {
-                let asked = Asked { input, user: self.user, context: self.context, model_options };
+                let asked = Asked {
+                    input,
+                    user: self.user,
+                    context: self.context,
+                    model_options,
+                    ancestors: Vec::new(),
+                };
                 Ok((asked, limits))
             }
             _ => Err(wrong),

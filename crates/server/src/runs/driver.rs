@@ -1,6 +1,7 @@
 //! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
 
 mod model;
+mod pause;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -9,7 +10,6 @@ use std::time::Duration;
 use chrono::DateTime;
 use chrono::Utc;
 use engine::Agent;
-use engine::CancelRequested;
 use engine::Event;
 use engine::Outcome;
 use engine::RunError;
@@ -25,17 +25,16 @@ use tracing::error;
 use tracing::info;
 
 use super::Record;
-use super::Run;
+use super::RunsError;
 use super::journal::Change;
 use super::journal::JournalError;
 use super::journal::NewRun;
-use super::journal::Signal;
-use super::live::Cancel;
 use super::live::End;
 use super::live::Live;
 use super::log::Log;
 use super::service::Runs;
 use super::store::owners;
+use super::take_up;
 use super::tool;
 
 /// The owner of one run.
@@ -65,12 +64,16 @@ pub enum Stop {
     HandOver,
     #[error("what happened could not be stored")]
     Journal(#[from] JournalError),
+    #[error("what others say could not be read")]
+    Runs(#[from] RunsError),
+    #[error("the database refused a query of a run")]
+    Database(#[from] sqlx::Error),
 }
 
 /// What came in the way of something.
 #[derive(Debug)]
 enum Interruption {
-    Canceled(Cancel),
+    Canceled,
     DeadlinePassed,
     HandOver,
 }
@@ -118,11 +121,15 @@ impl Driver {
     pub async fn drive(mut self) -> End {
         let run_id = self.live.run_id;
         match self.run().await {
-            Ok(run) => {
-                let status = run.summary.status.as_str();
-                counter!("runs_finished_total", "status" => status).increment(1);
-                info!(run.id = %run_id, run.status = status, "run finished");
-                End::Finished(run)
+            Ok(end) => {
+                if let End::Finished(run) = &end {
+                    let status = run.summary.status.as_str();
+                    counter!("runs_finished_total", "status" => status).increment(1);
+                    info!(run.id = %run_id, run.status = status, "run finished");
+                } else {
+                    info!(run.id = %run_id, "run waits");
+                }
+                end
             }
             Err(Stop::HandOver) => {
                 let (tenant, worker) = (&self.record.tenant, self.runs.worker());
@@ -144,7 +151,7 @@ impl Driver {
                 info!(run.id = %run_id, "run let go: another process has taken it up");
                 End::LetGo
             }
-            Err(Stop::Journal(cause)) => {
+            Err(cause) => {
                 error!(run.id = %run_id, error = &cause as &dyn std::error::Error, "run let go");
                 End::LetGo
             }
@@ -167,7 +174,7 @@ impl Driver {
         Ok(())
     }
 
-    async fn run(&mut self) -> Result<Arc<Run>, Stop> {
+    async fn run(&mut self) -> Result<End, Stop> {
         if let Some(first) = self.first.take() {
             self.record(first)?;
         }
@@ -181,10 +188,16 @@ impl Driver {
                 .await;
         }
         loop {
+            self.obey().await?;
             match self.agent.next(self.now()) {
                 Step::Record(event) => self.record(event)?,
                 Step::CallModel(call) => self.call_model(call).await?,
                 Step::CallTools(calls) => self.call_tools(calls).await?,
+                Step::Ask(due) => self.ask(due)?,
+                Step::StartChildren(due) => self.start_children(due).await?,
+                // What has just come is heard first.
+                Step::Wait(_) if self.live.has_orders() => {}
+                Step::Wait(waiting) => return self.pause(waiting).await,
                 Step::Finish(end) => return self.finish(end).await,
                 // The last event and the row that says so are one transaction.
                 Step::Finished => return Err(JournalError::Fenced.into()),
@@ -216,19 +229,30 @@ impl Driver {
         }
     }
 
-    async fn finish(&mut self, end: RunFinished) -> Result<Arc<Run>, Stop> {
+    async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
+        let signals = self.tell_relatives();
         self.record(end.clone())?;
+        self.note_progress();
         let run = &mut self.record.run;
         run.output = end.output;
         run.summary.status = end.status.into();
         run.summary.error = end.error;
-        run.summary.usage = end.usage;
-        run.summary.steps = self.agent.steps();
-        run.summary.last_seq = self.log.last_seq();
         run.summary.finished_at = Some(self.runs.clock.now());
-        self.log.change(Change { record: self.record.clone() });
+        self.log.change(Change { record: self.record.clone(), wake_at: None });
+        if self.agent.asks() {
+            self.log.close_approvals();
+        }
         self.store().await?;
-        Ok(Arc::new(self.record.run.clone()))
+        signals.into_iter().for_each(|signal| take_up::nudge(&self.runs, signal));
+        Ok(End::Finished(Arc::new(self.record.run.clone())))
+    }
+
+    /// Brings the run's row up to its log.
+    fn note_progress(&mut self) {
+        let summary = &mut self.record.run.summary;
+        summary.usage = self.agent.usage();
+        summary.steps = self.agent.steps();
+        summary.last_seq = self.log.last_seq();
     }
 
     /// Waits for `work`, unless something comes in its way.
@@ -248,7 +272,7 @@ impl Driver {
         });
         async move {
             tokio::select! {
-                cancel = live.canceled() => Interruption::Canceled(cancel),
+                () = live.canceled() => Interruption::Canceled,
                 () = tokio::time::sleep(left) => Interruption::DeadlinePassed,
                 () = hand_over.cancelled() => Interruption::HandOver,
             }
@@ -263,11 +287,8 @@ impl Driver {
                 self.late = true;
                 Ok(())
             }
-            Interruption::Canceled(Cancel { by, reason }) => {
-                let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
-                self.log.take(Signal { tenant, run_id });
-                self.record(CancelRequested { by, reason })
-            }
+            // The order is recorded before the next step.
+            Interruption::Canceled => Ok(()),
         }
     }
 

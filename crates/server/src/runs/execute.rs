@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use auth::scope::Scopes;
 use engine::Agent as Execution;
 use engine::DefinitionRef;
 use engine::Limits;
@@ -30,6 +31,7 @@ use super::store;
 use super::store::owners;
 use crate::agents::Agent;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 
@@ -77,6 +79,7 @@ pub async fn execute(
     let created_at = record.run.summary.created_at;
     let Record { tenant, asked, scopes, .. } = &record;
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, created_at)
+        .await?
         .map_err(ExecuteError::Invalid)?;
     let execution = Execution::new(record.run.summary.id.to_string(), Arc::new(spec));
     match begin(runs, record, execution, key.clone()).await {
@@ -98,8 +101,8 @@ async fn begin(
     let Some(permit) = runs.permit_for_new() else {
         ensure_room(runs).await?;
         let run = record.run.clone();
-        let begin = NewRun { record, worker: None, key };
-        let entry = Entry { begin: Some(Box::new(begin)), ..Entry::default() };
+        let begin = vec![NewRun { record, worker: None, key }];
+        let entry = Entry { begin, ..Entry::default() };
         runs.journal().commit(entry).await?;
         runs.note_backlog(1);
         return Ok(Begun { run, live: None, replayed: false });
@@ -132,6 +135,60 @@ async fn ensure_room(runs: &Runs) -> Result<(), ExecuteError> {
         return Err(ExecuteError::QueueFull(limit));
     }
     Ok(())
+}
+
+/// The run of another agent that `parent` begins, on behalf of the same caller and within what
+/// `left` it has; or words for the model why there is none.
+pub async fn child(
+    runs: &Runs,
+    parent: &Record,
+    name: &str,
+    input: String,
+    left: Limits,
+) -> Result<Result<Record, String>, RunsError> {
+    let is_exhausted = left.timeout_ms == 0 || left.max_tokens == Some(0);
+    let agent = runs.agents.find(&parent.tenant, name).await?;
+    let Some(agent) = agent.filter(|it| it.is_active && it.problems.is_empty()) else {
+        return Ok(Err(format!("the agent `{name}` cannot be asked now")));
+    };
+    if is_exhausted {
+        return Ok(Err("nothing is left of the limits of this run".to_owned()));
+    }
+    let own = agent.content.limits;
+    let at_most = |own: Option<u64>, left: Option<u64>| match (own, left) {
+        (Some(own), Some(left)) => Some(own.min(left)),
+        (own, left) => own.or(left),
+    };
+    let limits = Limits {
+        max_steps: own.max_steps,
+        max_tokens: at_most(own.max_tokens, left.max_tokens),
+        max_cost_usd: own.max_cost_usd.map_or(left.max_cost_usd, |own| {
+            Some(left.max_cost_usd.map_or(own, |left| left.min(own)))
+        }),
+        timeout_ms: own.timeout_ms.min(left.timeout_ms),
+    };
+    let mut ancestors = parent.asked.ancestors.clone();
+    ancestors.push(parent.definition.to_string());
+    let asked = Asked {
+        input: engine::Input::Text(input),
+        user: parent.asked.user.clone(),
+        context: parent.asked.context.clone(),
+        model_options: agent.content.model_options.clone(),
+        ancestors,
+    };
+    let mut child =
+        new_record(runs, &agent, asked, limits, parent.tenant.clone(), parent.scopes.clone());
+    let (summary, above) = (&mut child.run.summary, &parent.run.summary);
+    summary.subject.clone_from(&above.subject);
+    summary.client_id.clone_from(&above.client_id);
+    summary.parent_run_id = Some(above.id);
+    summary.trigger = Trigger::Run;
+    Ok(Ok(child))
+}
+
+/// A run that waits in the queue.
+pub fn queued(record: Record) -> NewRun {
+    NewRun { record, worker: None, key: None }
 }
 
 /// The first event of a run.
@@ -174,6 +231,22 @@ pub async fn replay(
 }
 
 fn record(runs: &Runs, caller: &Principal, agent: &Agent, asked: Asked, limits: Limits) -> Record {
+    let (tenant, scopes) = (caller.tenant.clone(), caller.scopes.clone());
+    let mut record = new_record(runs, agent, asked, limits, tenant, scopes);
+    record.run.summary.subject = caller.subject.to_string();
+    record.run.summary.client_id.clone_from(&caller.client_id);
+    record
+}
+
+/// A run that nobody has asked for yet.
+fn new_record(
+    runs: &Runs,
+    agent: &Agent,
+    asked: Asked,
+    limits: Limits,
+    tenant: TenantId,
+    scopes: Scopes,
+) -> Record {
     let id: Id = runs.ids.next();
     let summary = RunSummary {
         id,
@@ -194,8 +267,8 @@ fn record(runs: &Runs, caller: &Principal, agent: &Agent, asked: Asked, limits: 
         steps: 0,
         attempt: 0,
         last_seq: 0,
-        subject: caller.subject.to_string(),
-        client_id: caller.client_id.clone(),
+        subject: String::new(),
+        client_id: String::new(),
         user: asked.user.clone(),
         trigger: Trigger::Api,
         metadata: serde_json::Map::new(),
@@ -204,10 +277,10 @@ fn record(runs: &Runs, caller: &Principal, agent: &Agent, asked: Asked, limits: 
         finished_at: None,
     };
     Record {
-        tenant: caller.tenant.clone(),
+        tenant,
         definition: agent.id,
         run: Run { summary, input: asked.input.clone(), output: None },
         asked,
-        scopes: caller.scopes.clone(),
+        scopes,
     }
 }

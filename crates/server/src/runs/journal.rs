@@ -4,10 +4,13 @@
 //! entries that arrive during a commit share the next, so the number of commits a second stays what
 //! the disk can do and the work of each grows.
 
+use engine::Approval;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::Record;
+use super::signal::Signal;
+use super::signal::Taken;
 use super::store;
 use super::values::LargeValue;
 use crate::app::Tasks;
@@ -25,15 +28,21 @@ const ENTRIES_WAITING: usize = 1024;
 /// What one author adds to one run, all or nothing.
 #[derive(Debug, Default)]
 pub struct Entry {
-    /// The run's row, if this is its beginning.
-    pub begin: Option<Box<NewRun>>,
+    /// The rows of runs that begin: its own, or those of its children.
+    pub begin: Vec<NewRun>,
     pub events: Vec<EventRow>,
     /// What is too large for these events.
     pub values: Vec<LargeValue>,
     /// How the run's row changes with the last of these events.
     pub change: Option<Box<Change>>,
-    /// The run whose signals these events answer.
-    pub taken: Option<Signal>,
+    /// What people are asked by these events.
+    pub asked: Vec<(TenantId, Approval)>,
+    /// The run of which nobody needs to decide anything any more.
+    pub closed: Option<(TenantId, Id)>,
+    /// The signals that these events answer.
+    pub taken: Vec<Taken>,
+    /// Signals to other runs.
+    pub left: Vec<Signal>,
 }
 
 /// The row of a run that begins.
@@ -68,13 +77,8 @@ pub struct EventRow {
 #[derive(Debug)]
 pub struct Change {
     pub record: Record,
-}
-
-/// Whose rows of `run_signals` are meant.
-#[derive(Debug, Clone)]
-pub struct Signal {
-    pub tenant: TenantId,
-    pub run_id: Id,
+    /// Of a run that is let go: when it is to be taken up, whatever comes or does not.
+    pub wake_at: Option<At>,
 }
 
 /// Why an entry was not stored. None of it was.

@@ -3,6 +3,7 @@
 //! There are no queues: the events and the growing text stand here once, and each reader keeps a
 //! position. A slow reader costs nothing and misses nothing; it only gets larger pieces.
 
+use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -14,6 +15,8 @@ use llm::Delta;
 use tokio::sync::watch;
 
 use super::Run;
+use super::signal::Order;
+use super::signal::Signal;
 use super::text::CallText;
 use crate::db::Id;
 
@@ -26,7 +29,15 @@ pub struct Live {
     pub run_id: Id,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
-    cancel: watch::Sender<Option<Cancel>>,
+    orders: watch::Sender<Orders>,
+}
+
+/// What others told this run's owner.
+#[derive(Debug, Default)]
+struct Orders {
+    /// Told before, maybe by another way.
+    known: HashSet<Id>,
+    waiting: Vec<Signal>,
 }
 
 /// What readers see.
@@ -46,6 +57,8 @@ pub struct State {
 pub struct Shown {
     pub seq: u64,
     pub frame: Bytes,
+    /// Whether the run needs somebody from here on.
+    pub suspends: bool,
     /// The text that this event ends, for those who have not read all of it.
     pub text: Option<CallText>,
 }
@@ -55,15 +68,10 @@ pub struct Shown {
 pub enum End {
     /// The run is over.
     Finished(Arc<Run>),
+    /// The run needs somebody.
+    Suspended(Arc<Run>),
     /// The run goes on elsewhere, or will.
     LetGo,
-}
-
-/// An order to end a run.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Cancel {
-    pub by: String,
-    pub reason: Option<String>,
 }
 
 impl Live {
@@ -74,7 +82,7 @@ impl Live {
             run_id,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
-            cancel: watch::Sender::new(None),
+            orders: watch::Sender::default(),
         }
     }
 
@@ -148,25 +156,38 @@ impl Live {
         }
     }
 
-    /// Orders the run to end. The first order counts.
-    pub fn cancel(&self, cancel: Cancel) {
-        self.cancel.send_if_modified(|order| {
-            let first = order.is_none();
-            order.get_or_insert(cancel);
-            first
+    /// Tells the owner of the run; what was told before is no news.
+    pub fn deliver(&self, signal: Signal) {
+        self.orders.send_if_modified(|orders| {
+            let is_news = orders.known.insert(signal.id);
+            if is_news {
+                orders.waiting.push(signal);
+            }
+            is_news
         });
     }
 
+    /// What the owner has not heard yet.
+    pub fn take_orders(&self) -> Vec<Signal> {
+        let mut taken = Vec::new();
+        self.orders.send_if_modified(|orders| {
+            taken = std::mem::take(&mut orders.waiting);
+            false
+        });
+        taken
+    }
+
+    /// Whether there is something that the owner has not heard yet.
+    pub fn has_orders(&self) -> bool {
+        !self.orders.borrow().waiting.is_empty()
+    }
+
     /// Waits for an order to end.
-    pub async fn canceled(&self) -> Cancel {
-        let mut orders = self.cancel.subscribe();
-        loop {
-            if let Some(cancel) = orders.borrow_and_update().clone() {
-                return cancel;
-            }
-            if orders.changed().await.is_err() {
-                return std::future::pending().await;
-            }
+    pub async fn canceled(&self) {
+        let is_cancel = |signal: &Signal| matches!(signal.order, Order::Cancel(_));
+        let mut orders = self.orders.subscribe();
+        if orders.wait_for(|it| it.waiting.iter().any(is_cancel)).await.is_err() {
+            std::future::pending().await
         }
     }
 

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use engine::Event;
+use engine::WaitingStatus;
 use serde_json::Value;
 
 use super::RunsError;
@@ -14,10 +15,11 @@ use super::journal::EventRow;
 use super::journal::Journal;
 use super::journal::JournalError;
 use super::journal::NewRun;
-use super::journal::Signal;
 use super::live::Live;
 use super::live::Shown;
 use super::service::Runs;
+use super::signal::Signal;
+use super::signal::Taken;
 use super::store;
 use super::store::StoredEvent;
 use super::text::CallText;
@@ -50,7 +52,7 @@ impl Log {
 
     /// The row that the next entry inserts.
     pub fn begin(&mut self, run: NewRun) {
-        self.entry.begin = Some(Box::new(run));
+        self.entry.begin.push(run);
     }
 
     /// How the next entry changes the run's row.
@@ -58,9 +60,20 @@ impl Log {
         self.entry.change = Some(Box::new(change));
     }
 
-    /// The signal that the next entry answers.
-    pub fn take(&mut self, signal: Signal) {
-        self.entry.taken = Some(signal);
+    /// A signal that the next entry answers.
+    pub fn take(&mut self, id: Id) {
+        let (tenant, run_id) = (self.tenant.clone(), self.live.run_id);
+        self.entry.taken.push(Taken { tenant, run_id, id });
+    }
+
+    /// A signal that the next entry leaves for the owner of another run.
+    pub fn leave(&mut self, signal: Signal) {
+        self.entry.left.push(signal);
+    }
+
+    /// With the next entry, whoever is still asked to decide is asked no more.
+    pub fn close_approvals(&mut self) {
+        self.entry.closed = Some((self.tenant.clone(), self.live.run_id));
     }
 
     /// Adds an event to the next entry.
@@ -70,7 +83,11 @@ impl Log {
         let (data, values) = values::take_apart(self.live.run_id, event.data()?)?;
         self.entry.values.extend(values);
         let frame = frame::stored(self.live.run_id, seq, name, at, &data);
-        self.shown.push(Shown { seq, frame, text: ended_text(event) });
+        let suspends = is_suspension(event);
+        self.shown.push(Shown { seq, frame, suspends, text: ended_text(event) });
+        if let Event::ApprovalRequested(asked) = event {
+            self.entry.asked.push((self.tenant.clone(), asked.clone()));
+        }
         let (tenant, run_id) = (self.tenant.clone(), self.live.run_id);
         self.entry.events.push(EventRow { tenant, run_id, seq, name, at, data });
         Ok(())
@@ -88,6 +105,11 @@ impl Log {
             Ok(shown)
         }
     }
+}
+
+/// Whether the run needs somebody after `event`.
+pub fn is_suspension(event: &Event) -> bool {
+    matches!(event, Event::RunWaiting(it) if it.status == WaitingStatus::Suspended)
 }
 
 /// The text that `event` ends, if it is the end of a model call.

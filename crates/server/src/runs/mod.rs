@@ -5,6 +5,7 @@
 //! [`execute`] begins a run, [`driver`] takes its steps, [`journal`] stores its events, [`watch`]
 //! reads them, [`recover`] goes on with the runs of processes that are gone.
 
+mod approvals;
 pub mod asked;
 mod cancel;
 mod cursor;
@@ -18,6 +19,7 @@ mod prepare;
 pub mod recover;
 pub mod routes;
 mod service;
+mod signal;
 mod store;
 mod stream;
 mod take_up;
@@ -34,6 +36,8 @@ use engine::Output;
 use engine::RunError;
 use engine::RunKind;
 use engine::Usage;
+use engine::WaitingFor;
+use engine::WaitingStatus;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -67,8 +71,7 @@ pub struct RunSummary {
     pub parent_run_id: Option<Id>,
     pub forked_from: Option<Id>,
     pub status: Status,
-    #[schema(value_type = Vec<Object>)]
-    pub waiting_for: Vec<Value>,
+    pub waiting_for: Vec<WaitingFor>,
     pub error: Option<RunError>,
     pub usage: Usage,
     pub limits: Limits,
@@ -112,6 +115,8 @@ pub enum Status {
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     Api,
+    /// Another run: its parent.
+    Run,
 }
 
 /// A run as the server keeps it: what callers see, and what it needs to go on.
@@ -137,6 +142,8 @@ pub enum RunsError {
     Event(#[from] engine::ParseError),
     #[error(transparent)]
     Agents(#[from] AgentError),
+    #[error("what concerns a run could not be stored")]
+    Journal(#[from] journal::JournalError),
     #[error("the database refused a query of runs")]
     Database(#[from] sqlx::Error),
 }
@@ -158,6 +165,25 @@ impl Status {
             Self::Failed => "failed",
             Self::Canceled => "canceled",
             Self::TimedOut => "timed_out",
+        }
+    }
+}
+
+impl Trigger {
+    /// The name on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Api => "api",
+            Self::Run => "run",
+        }
+    }
+}
+
+impl From<WaitingStatus> for Status {
+    fn from(status: WaitingStatus) -> Self {
+        match status {
+            WaitingStatus::Waiting => Self::Waiting,
+            WaitingStatus::Suspended => Self::Suspended,
         }
     }
 }

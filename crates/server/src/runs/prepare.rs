@@ -2,12 +2,20 @@
 
 use std::sync::Arc;
 
+use auth::scope::Scopes;
 use engine::Agent as Execution;
 use engine::AgentSpec;
 use engine::DefinitionRef;
+use engine::ApprovalPolicy;
+use engine::ApprovalRule;
+use engine::Callee;
+use engine::Effect;
 use engine::Limits;
+use engine::OfferedTool;
 use engine::RetryPolicy;
+use engine::ToolSpec;
 use serde_json::Value;
+use serde_json::json;
 
 use super::Record;
 use super::RunsError;
@@ -20,41 +28,115 @@ use crate::db::At;
 use crate::db::TenantId;
 use crate::http::Invalid;
 
+/// An agent may ask one that asks one, and so on, to this depth.
+const MAX_DEPTH: usize = 5;
+
 /// What the engine needs to execute `agent` as `asked`, or what is wrong with that.
 ///
 /// The same arguments give the same specification, on any process: `began` is the run's own time.
-pub fn spec(
+pub async fn spec(
     runs: &Runs,
     tenant: &TenantId,
     agent: &Agent,
     asked: &Asked,
     limits: Limits,
-    scopes: &auth::scope::Scopes,
+    scopes: &Scopes,
     began: At,
-) -> Result<AgentSpec, Vec<Invalid>> {
+) -> Result<Result<AgentSpec, Vec<Invalid>>, RunsError> {
     let content = &agent.content;
     let given = Value::Object(asked.context.clone());
     let user = asked.user.as_deref();
-    let instructions = agent.instructions(Variables { context: &given, now: began, user })?;
+    let variables = Variables { context: &given, now: began, user };
+    let instructions = match agent.instructions(variables) {
+        Ok(instructions) => instructions,
+        Err(wrong) => return Ok(Err(wrong)),
+    };
     // A tool that the caller may not use is not offered to the model.
-    let tools = content.tools.iter().filter_map(|it| runs.tools.find(tenant, &it.name));
-    let tools = tools.filter(|tool| tool.scopes().iter().all(|scope| scopes.covers(scope)));
-    Ok(AgentSpec {
+    let tools = content.tools.iter().filter_map(|it| {
+        let tool = runs.tools.find(tenant, &it.name)?;
+        let may_use = tool.scopes().iter().all(|scope| scopes.covers(scope));
+        may_use.then(|| OfferedTool {
+            spec: tool.spec().clone(),
+            approval: it.policy().unwrap_or_else(|_| always()),
+            callee: Callee::Tool,
+            unavailable: None,
+        })
+    });
+    let mut tools: Vec<_> = tools.collect();
+    for name in &content.agents {
+        tools.extend(agent_as_tool(runs, tenant, agent, name, asked, scopes).await?);
+    }
+    Ok(Ok(AgentSpec {
         name: content.name.clone(),
         models: models(runs, agent),
         instructions,
-        tools: tools.map(|tool| tool.spec().clone()).collect(),
+        tools,
         options: asked.model_options.clone(),
         limits,
         retry: RetryPolicy::default(),
-    })
+    }))
+}
+
+/// What applies when nobody can say when a person must agree.
+fn always() -> ApprovalPolicy {
+    ApprovalPolicy { rule: ApprovalRule::Always, ..ApprovalPolicy::default() }
+}
+
+/// Another agent, as a tool of `agent` named `ask_<name>`; none if the caller may not execute it.
+async fn agent_as_tool(
+    runs: &Runs,
+    tenant: &TenantId,
+    agent: &Agent,
+    name: &str,
+    asked: &Asked,
+    scopes: &Scopes,
+) -> Result<Option<OfferedTool>, RunsError> {
+    let Some(other) = runs.agents.find(tenant, name).await? else { return Ok(None) };
+    let needed = other.content.scopes.iter().map(String::as_str).chain(["agent.execute"]);
+    if !needed.into_iter().all(|scope| scopes.covers(scope)) {
+        return Ok(None);
+    }
+    let above = |id: &str| asked.ancestors.iter().any(|it| it == id) || agent.id.to_string() == id;
+    let unavailable = if above(&other.id.to_string()) {
+        Some(format!("`{name}` waits for this answer itself, and cannot be asked"))
+    } else if asked.ancestors.len() + 1 >= MAX_DEPTH {
+        Some(format!("agents ask each other at most {MAX_DEPTH} deep"))
+    } else {
+        None
+    };
+    let tool = llm::Tool {
+        name: format!("ask_{}", other.content.name),
+        description: description(&other),
+        input_schema: json!({
+            "type": "object",
+            "properties": {"input": {
+                "type": "string",
+                "minLength": 1,
+                "description": "What to ask. The agent knows nothing else of this conversation.",
+            }},
+            "required": ["input"],
+            "additionalProperties": false,
+        }),
+    };
+    let Ok(spec) = ToolSpec::new(tool, Some(other.version), Effect::Effect) else {
+        return Ok(None);
+    };
+    let callee = Callee::Agent(other.content.name.clone());
+    Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))
+}
+
+fn description(agent: &Agent) -> String {
+    let content = &agent.content;
+    if content.description.is_empty() {
+        return format!("Asks the agent {}.", content.display_name);
+    }
+    format!("Asks the agent {}: {}", content.display_name, content.description)
 }
 
 /// What `agent` asks for and this release cannot do. It is not executed without it.
 pub fn unsupported(agent: &Agent) -> Vec<Invalid> {
     let content = &agent.content;
     let asked = [
-        ("/agents", !content.agents.is_empty()),
         ("/output_schema", content.output_schema.is_some()),
         ("/limits/max_cost_usd", content.limits.max_cost_usd.is_some()),
     ];
@@ -83,14 +165,14 @@ fn models(runs: &Runs, agent: &Agent) -> Vec<String> {
     }
 }
 
-/// The state of a run before its first event, from its record alone.
+/// What a run executes, from its record alone.
 ///
 /// `Err` says in words for the caller why it cannot be executed: the version is gone, or what it
 /// needs is.
-pub async fn execution(
+pub async fn pinned(
     runs: &Runs,
     record: &Record,
-) -> Result<Result<Execution, String>, RunsError> {
+) -> Result<Result<Arc<AgentSpec>, String>, RunsError> {
     let summary = &record.run.summary;
     let definition = &summary.definition;
     let found = runs.agents.version(&record.tenant, record.definition, definition.version);
@@ -105,13 +187,22 @@ pub async fn execution(
     };
     let Record { tenant, asked, scopes, .. } = record;
     let spec = spec(runs, tenant, &agent, asked, summary.limits, scopes, summary.created_at);
-    Ok(match spec {
-        Ok(spec) => Ok(Execution::new(summary.id.to_string(), Arc::new(spec))),
+    Ok(match spec.await? {
+        Ok(spec) => Ok(Arc::new(spec)),
         Err(wrong) => {
             let details: Vec<_> = wrong.into_iter().map(|it| it.detail).collect();
             Err(format!("`{}` cannot be executed: {}", definition.name, details.join("; ")))
         }
     })
+}
+
+/// The state of a run before its first event, or words for its caller why it has none.
+pub async fn execution(
+    runs: &Runs,
+    record: &Record,
+) -> Result<Result<Execution, String>, RunsError> {
+    let spec = pinned(runs, record).await?;
+    Ok(spec.map(|spec| Execution::new(record.run.summary.id.to_string(), spec)))
 }
 
 /// An execution that can only end, for a run that cannot be executed.

@@ -9,6 +9,7 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::time::Duration;
 
+use engine::ResumeReason;
 use serde::de::Error as _;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
@@ -18,6 +19,7 @@ use super::RunsError;
 use super::service::Runs;
 use super::store;
 use super::store::owners;
+use super::store::signals;
 use super::take_up::Found;
 use super::take_up::Permit;
 use super::take_up::take_up;
@@ -109,13 +111,10 @@ async fn keep_obeying(runs: Runs) {
 /// Brings orders that others left to the runs of this process.
 async fn obey(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
-    let signals = runs.db.read(async |conn| store::signals(conn, worker).await).await?;
+    let signals = runs.db.read(async |conn| signals::for_worker(conn, worker).await).await?;
     for signal in signals {
         if let Some(live) = runs.live(signal.run_id) {
-            match signal.read() {
-                Ok(cancel) => live.cancel(cancel),
-                Err(cause) => failed(live.run_id, &cause),
-            }
+            live.deliver(signal);
         }
     }
     Ok(())
@@ -127,18 +126,34 @@ async fn keep_working(runs: Runs) {
     }
 }
 
-/// Takes up runs whose owner is gone, and then those of the queue.
+/// Takes up runs whose owner is gone, then those that what they waited for has come to, and then
+/// those of the queue.
 async fn work(runs: &Runs) -> Result<(), RunsError> {
     let orphans = runs.db.read(async |conn| owners::orphans(conn).await).await?;
-    take_up_all(runs, orphans.into_iter()).await;
-    let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
+    take_up_all(runs, orphans.into_iter(), ResumeReason::Recovery).await;
     let now = runs.clock.now();
+    let awaited = runs.db.read(async |conn| signals::awaited(conn).await).await?;
+    for (tenant, id, kind) in awaited {
+        let reason = match kind.as_str() {
+            "cancel" => ResumeReason::Cancel,
+            "child" => ResumeReason::Child,
+            _ => ResumeReason::Decision,
+        };
+        take_up_all(runs, [(tenant, id, None)].into_iter(), reason).await;
+    }
+    let due = runs.db.read(async |conn| owners::due(conn, now).await).await?;
+    take_up_all(runs, unowned(due), ResumeReason::Timer).await;
+    let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
     let queued = runs.db.read(async |conn| owners::queued(conn, now, free).await).await?;
     let waiting = queued.len();
-    let begun = take_up_all(runs, queued.into_iter().map(|(tenant, id)| (tenant, id, None))).await;
+    let begun = take_up_all(runs, unowned(queued), ResumeReason::Recovery).await;
     // New ones go behind those that wait.
     runs.note_backlog(waiting - begun);
     Ok(())
+}
+
+fn unowned(found: Vec<(String, Id)>) -> impl Iterator<Item = (String, Id, Option<Id>)> + Send {
+    found.into_iter().map(|(tenant, id)| (tenant, id, None))
 }
 
 async fn keep_looking_after(runs: Runs) {
@@ -152,7 +167,8 @@ async fn look_after(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
     let owned = runs.db.read(async |conn| owners::owned(conn, worker).await).await?;
     let strays = owned.into_iter().filter(|(_, id)| runs.live(*id).is_none());
-    take_up_all(runs, strays.map(|(tenant, id)| (tenant, id, Some(worker)))).await;
+    let strays = strays.map(|(tenant, id)| (tenant, id, Some(worker)));
+    take_up_all(runs, strays, ResumeReason::Recovery).await;
     Ok(())
 }
 
@@ -161,6 +177,7 @@ async fn look_after(runs: &Runs) -> Result<(), RunsError> {
 async fn take_up_all(
     runs: &Runs,
     found: impl Iterator<Item = (String, Id, Option<Id>)> + Send,
+    reason: ResumeReason,
 ) -> usize {
     let mut tried = 0;
     for (tenant, run_id, owner) in found {
@@ -168,7 +185,8 @@ async fn take_up_all(
         tried += 1;
         let taken = match TenantId::try_from(tenant) {
             Ok(tenant) => {
-                take_up(runs, &Found { tenant, run_id, owner }, Permit::Held(permit)).await
+                let found = Found { tenant, run_id, owner, reason };
+                take_up(runs, &found, Permit::Held(permit)).await
             }
             Err(error) => Err(serde_json::Error::custom(error).into()),
         };
@@ -188,7 +206,7 @@ async fn keep_tidy(runs: Runs) {
 async fn tidy(runs: &Runs) -> Result<(), sqlx::Error> {
     let age = At::new(runs.clock.now().time() - KEYS_KEPT);
     while runs.db.write_behind(async |tx| store::delete_old_keys(tx, age).await).await? > 0 {}
-    runs.db.write_behind(async |tx| store::delete_late_signals(tx).await).await
+    runs.db.write_behind(async |tx| signals::delete_late(tx).await).await
 }
 
 /// Waits; `false`, at once, when there is an end to it.

@@ -24,9 +24,11 @@ use super::Run;
 use super::RunSummary;
 use super::RunsError;
 use super::Status;
+use super::approvals;
 use super::cancel;
 use super::live::End;
 use super::live::Live;
+use super::signal::Cancel;
 use super::store;
 use super::store::Filter;
 use crate::app::App;
@@ -58,6 +60,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(events::get_value))
         .routes(routes!(wait_for_run))
         .routes(routes!(cancel_run))
+        .merge(approvals::routes::router())
 }
 
 /// List runs
@@ -139,8 +142,13 @@ async fn wait_for_run(
     let patience = Duration::from_millis(asked.timeout_ms.unwrap_or(WAIT_MS).min(MAX_WAIT_MS));
     let live = app.runs.live(run.summary.id);
     let run = wait(&app, &caller, run, live, patience).await?;
-    let status = if run.summary.status.is_final() { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let status = if rests(&run) { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(run)).into_response())
+}
+
+/// Whether the run does nothing any more, or nothing before somebody has done something.
+fn rests(run: &Run) -> bool {
+    run.summary.status.is_final() || run.summary.status == Status::Suspended
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -169,8 +177,8 @@ async fn cancel_run(
 ) -> Result<Response, Problem> {
     let record = find_for(&app, &caller, &id, Purpose::Cancelling).await?;
     let over = record.run.summary.status.is_final();
-    let by = caller.subject.to_string();
-    let run = cancel::cancel(&app.runs, record, by, asked.reason).await?;
+    let order = Cancel { by: caller.subject.to_string(), reason: asked.reason };
+    let run = cancel::cancel(&app.runs, record, order).await?;
     let status = if over { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(run)).into_response())
 }
@@ -236,7 +244,7 @@ async fn find_for(
     Ok(found.await?.filter(allowed).ok_or_else(not_found)?)
 }
 
-/// Waits until the run has ended, at most for `patience`, and returns it as it is then.
+/// Waits until the run has ended or needs somebody, at most for `patience`, and returns it as it is then.
 async fn wait(
     app: &App,
     caller: &Principal,
@@ -248,10 +256,10 @@ async fn wait(
     let deadline = Instant::now() + patience;
     let stopping = app.tasks.stopping().clone();
     let (mut run, mut live) = (run, live);
-    while !run.summary.status.is_final() {
+    while !rests(&run) {
         if let Some(live) = live.take().or_else(|| app.runs.live(id)) {
             match tokio::time::timeout_at(deadline, live.ended()).await {
-                Ok(End::Finished(ended)) => return Ok((*ended).clone()),
+                Ok(End::Finished(run) | End::Suspended(run)) => return Ok((*run).clone()),
                 Ok(End::LetGo) if !stopping.is_cancelled() => {}
                 _ => return Ok(find(app, caller, &id.to_string()).await?.run),
             }
@@ -271,9 +279,10 @@ impl From<RunsError> for Problem {
         match error {
             RunsError::NotFound(_) => Self::not_found("run-not-found", error),
             RunsError::Agents(error) => error.into(),
-            RunsError::Unreadable(_) | RunsError::Event(_) | RunsError::Database(_) => {
-                Self::internal(&error)
-            }
+            RunsError::Unreadable(_)
+            | RunsError::Event(_)
+            | RunsError::Journal(_)
+            | RunsError::Database(_) => Self::internal(&error),
         }
     }
 }

@@ -17,6 +17,7 @@ use super::driver::Driver;
 use super::journal::Journal;
 use super::live::End;
 use super::live::Live;
+use super::take_up;
 use crate::agents::Agents;
 use crate::agents::models::Models;
 use crate::app::Clock;
@@ -167,11 +168,14 @@ impl Runs {
     /// wait, such as one that is only begun to be canceled.
     pub fn spawn(&self, driver: Driver, permit: Option<OwnedSemaphorePermit>) {
         let left = Left { runs: self.clone(), live: Arc::clone(driver.live()) };
+        let runs = self.clone();
         self.tasks.spawn(async move {
-            let _permit = permit;
             let end = driver.drive().await;
-            left.live.end(end);
-            drop(left);
+            let live = Arc::clone(&left.live);
+            live.end(end);
+            drop((left, permit));
+            // What came too late to be heard, while the run was let go.
+            live.take_orders().into_iter().for_each(|signal| take_up::nudge(&runs, signal));
         });
     }
 

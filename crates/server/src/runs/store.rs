@@ -1,8 +1,10 @@
 //! SQL of runs, their events and their signals.
 
 mod append;
+pub mod approvals;
 pub mod owners;
 mod row;
+pub mod signals;
 
 pub use append::append;
 use engine::RunKind;
@@ -15,7 +17,6 @@ use super::Record;
 use super::RunSummary;
 use super::RunsError;
 use super::Status;
-use super::live::Cancel;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
@@ -30,13 +31,6 @@ pub struct StoredEvent {
     pub name: String,
     pub at: At,
     pub data: String,
-}
-
-/// A cancel that waits in `run_signals` for the owner of its run.
-#[derive(Debug, sqlx::FromRow)]
-pub struct SignalRow {
-    pub run_id: Id,
-    data: String,
 }
 
 /// What lists of runs are narrowed to.
@@ -235,73 +229,4 @@ pub async fn delete_old_keys(conn: &mut Conn<'_>, age: At) -> Result<u64, sqlx::
         .execute(c)
         .await)?;
     Ok(done.rows_affected())
-}
-
-/// Leaves an order to end a run; its owner takes it. The first order counts.
-pub async fn insert_signal(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    run_id: Id,
-    cancel: &Cancel,
-    now: At,
-) -> Result<(), RunsError> {
-    let data = serde_json::to_string(&(&cancel.by, &cancel.reason))?;
-    on!(conn, c => sqlx::query(
-            "INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
-             VALUES ($1, $2, $2, 'cancel', $3, $4) ON CONFLICT (tenant_id, run_id, id) DO NOTHING",
-        )
-        .bind(tenant.as_str())
-        .bind(run_id)
-        .bind(data)
-        .bind(now)
-        .execute(c)
-        .await)?;
-    Ok(())
-}
-
-/// Orders to runs that `worker` executes.
-pub async fn signals(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<SignalRow>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(
-            "SELECT run_signals.run_id, run_signals.data FROM run_signals JOIN runs
-             ON runs.tenant_id = run_signals.tenant_id AND runs.id = run_signals.run_id
-             WHERE runs.worker_id = $1 AND runs.status = 'running' LIMIT 200",
-        )
-        .bind(worker)
-        .fetch_all(c)
-        .await)
-}
-
-/// The order to one run.
-pub async fn signal(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    run_id: Id,
-) -> Result<Option<SignalRow>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(
-            "SELECT run_id, data FROM run_signals WHERE tenant_id = $1 AND run_id = $2 LIMIT 1",
-        )
-        .bind(tenant.as_str())
-        .bind(run_id)
-        .fetch_optional(c)
-        .await)
-}
-
-/// Forgets orders to runs that are over.
-pub async fn delete_late_signals(conn: &mut Conn<'_>) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query(
-            "DELETE FROM run_signals WHERE EXISTS (SELECT 1 FROM runs
-             WHERE runs.tenant_id = run_signals.tenant_id AND runs.id = run_signals.run_id
-             AND runs.finished_at IS NOT NULL)",
-        )
-        .execute(c)
-        .await)?;
-    Ok(())
-}
-
-impl SignalRow {
-    /// The order in it.
-    pub fn read(self) -> Result<Cancel, serde_json::Error> {
-        let (by, reason) = serde_json::from_str(&self.data)?;
-        Ok(Cancel { by, reason })
-    }
 }

@@ -20,14 +20,16 @@ use super::log;
 use super::log::Log;
 use super::prepare;
 use super::service::Runs;
+use super::signal::Signal;
 use super::store;
 use super::store::owners;
+use super::store::signals;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 
-/// A run that was interrupted so often is the cause of it.
-const MAX_ATTEMPTS: u32 = 20;
+/// A run whose process died so often is the cause of it.
+const MAX_RECOVERIES: usize = 20;
 /// Events that are read at once.
 const PAGE: u32 = 200;
 
@@ -37,6 +39,8 @@ pub struct Found {
     pub tenant: TenantId,
     pub run_id: Id,
     pub owner: Option<Id>,
+    /// What it goes on for, if it has begun.
+    pub reason: ResumeReason,
 }
 
 /// The right to execute one more run.
@@ -56,11 +60,44 @@ struct Past {
     unusable: Option<RunError>,
 }
 
+impl Past {
+    /// How often it was taken up because its process was gone.
+    fn recoveries(&self) -> usize {
+        let is_recovery = |event: &Event| match event {
+            Event::RunResumed(resumed) => resumed.reason == ResumeReason::Recovery,
+            _ => false,
+        };
+        self.events.iter().filter(|(_, event)| is_recovery(event)).count()
+    }
+}
+
+/// Tells whoever executes a run here of a signal that was left for it; a run that waits is taken up,
+/// if there is room. It is only faster so: whoever looks for work finds the signal too.
+pub fn nudge(runs: &Runs, signal: Signal) {
+    if let Some(live) = runs.live(signal.run_id) {
+        return live.deliver(signal);
+    }
+    let Signal { tenant, run_id, order, .. } = signal;
+    soon(runs, Found { tenant, run_id, owner: None, reason: order.reason() });
+}
+
+/// Takes up a run beside everything else, if there is room.
+pub fn soon(runs: &Runs, found: Found) {
+    let Some(permit) = runs.permit() else { return };
+    let runs = runs.clone();
+    runs.tasks.clone().spawn(async move {
+        if let Err(cause) = take_up(&runs, &found, Permit::Held(permit)).await {
+            let cause: &dyn std::error::Error = &cause;
+            error!(run.id = %found.run_id, error = cause, "a run cannot be taken up now");
+        }
+    });
+}
+
 /// Makes this process the owner of a run, and goes on with it.
 ///
 /// Does nothing if somebody else was faster, or if the run is over.
 pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), RunsError> {
-    let Found { tenant, run_id, owner } = found;
+    let Found { tenant, run_id, owner, reason } = found;
     let (run_id, worker, now) = (*run_id, runs.worker(), runs.clock.now());
     // Not twice at once in this process, nor if it is executed here already.
     let Some(_reserved) = runs.reserve(run_id) else { return Ok(()) };
@@ -68,13 +105,13 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
         let Some(record) = owners::claim(tx, tenant, run_id, *owner, worker, now).await? else {
             return Ok(None);
         };
-        Ok::<_, RunsError>(Some((record, store::signal(tx, tenant, run_id).await?)))
+        Ok::<_, RunsError>(Some((record, signals::for_run(tx, tenant, run_id).await?)))
     });
-    let Some((record, signal)) = claimed.await? else { return Ok(()) };
+    let Some((record, signals)) = claimed.await? else { return Ok(()) };
     info!(run.id = %run_id, run.attempt = record.run.summary.attempt, "run taken up");
-    let driver = driver(runs, record).await?;
-    if let Some(signal) = signal {
-        driver.live().cancel(signal.read()?);
+    let driver = driver(runs, record, *reason).await?;
+    for signal in signals {
+        driver.live().deliver(signal);
     }
     let permit = match permit {
         Permit::Held(permit) => Some(permit),
@@ -85,7 +122,11 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
 }
 
 /// The new owner of a run, who knows all that has happened.
-async fn driver(runs: &Runs, mut record: Record) -> Result<Driver, RunsError> {
+async fn driver(
+    runs: &Runs,
+    mut record: Record,
+    reason: ResumeReason,
+) -> Result<Driver, RunsError> {
     let (tenant, run_id) = (record.tenant.clone(), record.run.summary.id);
     record.run.summary.status = Status::Running;
     cut_rights(runs, &mut record).await?;
@@ -103,7 +144,7 @@ async fn driver(runs: &Runs, mut record: Record) -> Result<Driver, RunsError> {
     }
     let live = runs.enter(run_id, past.last_seq);
     let log = Log::new(tenant, Arc::clone(&live), runs.journal().clone(), past.last_seq);
-    let first = first_event(&record, past.last_seq == 0);
+    let first = first_event(&record, past.last_seq == 0, reason);
     let mut driver = Driver::new(runs.clone(), record, execution, log, live);
     driver.begin_with(first, past.unusable);
     Ok(driver)
@@ -115,7 +156,7 @@ async fn past(runs: &Runs, record: &Record) -> Result<Past, RunsError> {
     let (tenant, summary) = (&record.tenant, &record.run.summary);
     let unusable = |message: &str| Some(RunError::new(RunErrorKind::Internal, message));
     match read_log(runs, tenant, summary.id).await {
-        Ok(past) if summary.attempt > MAX_ATTEMPTS => {
+        Ok(past) if past.recoveries() > MAX_RECOVERIES => {
             Ok(Past { unusable: unusable("the run was interrupted too often"), ..past })
         }
         Ok(past) => Ok(past),
@@ -151,12 +192,12 @@ async fn read_log(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<Past, Ru
 }
 
 /// What a new owner appends first: the log is his from then on.
-fn first_event(record: &Record, fresh: bool) -> Event {
+fn first_event(record: &Record, fresh: bool, reason: ResumeReason) -> Event {
     if fresh {
         return execute::started(record).into();
     }
     let attempt = record.run.summary.attempt;
-    RunResumed { attempt, reason: ResumeReason::Recovery }.into()
+    RunResumed { attempt, reason }.into()
 }
 
 /// A run has the rights that its client held when it began, as far as he holds them still.

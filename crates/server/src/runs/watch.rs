@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::Event;
 use tokio::sync::watch;
 
 use super::RunsError;
@@ -40,6 +41,15 @@ pub enum Deltas {
     LeftOut,
 }
 
+/// How far a reader reads.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Until {
+    /// To the end of the run.
+    End,
+    /// Until the run needs somebody, or to its end.
+    Suspension,
+}
+
 /// A reader of one run.
 #[derive(Debug)]
 pub struct Watcher {
@@ -47,6 +57,7 @@ pub struct Watcher {
     tenant: TenantId,
     run_id: Id,
     deltas: Deltas,
+    until: Until,
     place: Place,
     source: Source,
 }
@@ -60,6 +71,8 @@ struct Place {
     sought: bool,
     /// Whether the run is known to be over.
     over: bool,
+    /// Whether the last event that was read says that the run needs somebody.
+    suspended: bool,
 }
 
 #[derive(Debug)]
@@ -87,12 +100,19 @@ enum Look {
 
 impl Watcher {
     /// A reader of the remainder after `cursor`.
-    pub fn new(runs: Runs, tenant: TenantId, run_id: Id, cursor: Cursor, deltas: Deltas) -> Self {
-        let spot = Spot::sought(cursor.points);
-        let place = Place { seq: cursor.seq, spot, sought: cursor.points > 0, over: false };
+    pub fn new(
+        runs: Runs,
+        tenant: TenantId,
+        run_id: Id,
+        cursor: Cursor,
+        deltas: Deltas,
+        until: Until,
+    ) -> Self {
+        let (seq, spot) = (cursor.seq, Spot::sought(cursor.points));
+        let place = Place { seq, spot, sought: cursor.points > 0, ..Place::default() };
         // What is not in memory any more is looked for in the database.
         let source = runs.live(run_id).map_or(Source::Stored, Source::of);
-        Self { runs, tenant, run_id, deltas, place, source }
+        Self { runs, tenant, run_id, deltas, until, place, source }
     }
 
     /// The next frames, as soon as there are any; `None` after the end of the run.
@@ -100,6 +120,9 @@ impl Watcher {
     /// It may be dropped while it waits, and called again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RunsError> {
         loop {
+            if self.place.suspended && self.until == Until::Suspension {
+                return Ok(None);
+            }
             let look = match &mut self.source {
                 Source::Live(live, changes) => {
                     changes.borrow_and_update();
@@ -143,7 +166,7 @@ impl Watcher {
         match end {
             _ if !frames.is_empty() => Ok(Look::Frames(frames.into())),
             Some(End::Finished(_)) => Ok(Look::End),
-            Some(End::LetGo) => Ok(self.look_elsewhere(Source::Stored)),
+            Some(End::Suspended(_) | End::LetGo) => Ok(self.look_elsewhere(Source::Stored)),
             None => Ok(Look::Wait),
         }
     }
@@ -159,7 +182,11 @@ impl Watcher {
                 self.show_text(text, frames)?;
             }
             frames.extend_from_slice(&event.frame);
-            self.place = Place { seq: event.seq, ..Place::default() };
+            let suspended = event.suspends;
+            self.place = Place { seq: event.seq, suspended, ..Place::default() };
+            if suspended && self.until == Until::Suspension {
+                return Ok(());
+            }
         }
         match &state.open {
             // It stands after the last event, which a reader of the database may know before we do.
@@ -209,8 +236,9 @@ impl Watcher {
             }
             let (seq, name) = (event.seq.cast_unsigned(), event.name.as_str());
             frames.extend_from_slice(&frame::stored(self.run_id, seq, name, event.at, &event.data));
-            self.place = Place { seq, over: name == "run.finished", ..Place::default() };
-            if frames.len() > FULL {
+            let (over, suspended) = (name == "run.finished", suspends(name, &event.data));
+            self.place = Place { seq, over, suspended, ..Place::default() };
+            if frames.len() > FULL || suspended && self.until == Until::Suspension {
                 break;
             }
         }
@@ -238,4 +266,9 @@ impl Watcher {
         });
         Ok(written?)
     }
+}
+
+/// Whether a stored event says that the run needs somebody.
+fn suspends(name: &str, data: &str) -> bool {
+    name == "run.waiting" && Event::parse(name, data).is_ok_and(|it| log::is_suspension(&it))
 }

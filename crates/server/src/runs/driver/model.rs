@@ -126,7 +126,7 @@ impl Driver {
     ) -> Result<(), Stop> {
         let (kind, message) = match interruption {
             Interruption::HandOver => return Ok(()),
-            Interruption::Canceled(_) => (RunErrorKind::Canceled, "the run was canceled"),
+            Interruption::Canceled => (RunErrorKind::Canceled, "the run was canceled"),
             Interruption::DeadlinePassed => (RunErrorKind::Timeout, "the run ran out of time"),
         };
         self.record(ModelFailed {

@@ -28,6 +28,7 @@ use crate::runs::frame::EventView;
 use crate::runs::store;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
+use crate::runs::watch::Until;
 use crate::runs::watch::Watcher;
 
 /// List the events of a run
@@ -58,7 +59,7 @@ pub async fn list_events(
         return Ok(StatusCode::NO_CONTENT.into_response());
     }
     let deltas = if asked.deltas == Some(false) { Deltas::LeftOut } else { Deltas::Shown };
-    Ok(stream::response(watcher(&app, &caller, run.id, cursor, deltas)))
+    Ok(stream::response(watcher(&app, &caller, run.id, cursor, deltas, Until::End)))
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -133,8 +134,9 @@ pub fn watcher(
     run_id: Id,
     cursor: Cursor,
     deltas: Deltas,
+    until: Until,
 ) -> Watcher {
-    Watcher::new(app.runs.clone(), caller.tenant.clone(), run_id, cursor, deltas)
+    Watcher::new(app.runs.clone(), caller.tenant.clone(), run_id, cursor, deltas, until)
 }
 
 /// The place that the request names; `Last-Event-ID` wins, since `EventSource` repeats the URL.

@@ -40,6 +40,7 @@ use crate::runs::journal::NewKey;
 use crate::runs::prepare;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
+use crate::runs::watch::Until;
 
 /// How long an `execute` is waited for before it is answered with 202.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -106,7 +107,8 @@ async fn answer(
     }
     if wanted.stream {
         let (id, start) = (begun.run.summary.id, Cursor::default());
-        return Ok(stream::response(events::watcher(app, caller, id, start, Deltas::Shown)));
+        let (deltas, until) = (Deltas::Shown, Until::Suspension);
+        return Ok(stream::response(events::watcher(app, caller, id, start, deltas, until)));
     }
     wait_to_answer(app, caller, begun).await
 }

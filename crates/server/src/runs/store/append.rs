@@ -5,7 +5,9 @@
 
 use sqlx::QueryBuilder;
 
+use super::approvals;
 use super::row;
+use super::signals;
 use crate::db::Conn;
 use crate::db::OnUnique;
 use crate::db::Unique;
@@ -29,7 +31,7 @@ const KEY: Unique = Unique {
 
 /// Stores all of `entries`, or says why not.
 pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), JournalError> {
-    let begun: Vec<&NewRun> = entries.iter().filter_map(|it| it.begin.as_deref()).collect();
+    let begun: Vec<&NewRun> = entries.iter().flat_map(|it| &it.begin).collect();
     for chunk in chunks(&begun) {
         insert_runs(conn, chunk).await?;
     }
@@ -47,14 +49,25 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for chunk in chunks(&changes) {
         update_runs(conn, chunk).await?;
     }
-    for signal in entries.iter().filter_map(|it| it.taken.as_ref()) {
-        on!(conn, c => sqlx::query(
-                "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2",
-            )
-            .bind(signal.tenant.as_str())
-            .bind(signal.run_id)
-            .execute(c)
-            .await)?;
+    for entry in entries {
+        append_dealings(conn, entry).await?;
+    }
+    Ok(())
+}
+
+/// What an entry has to do with people and with other runs; most have nothing.
+async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
+    for (tenant, approval) in &entry.asked {
+        approvals::insert(conn, tenant, approval).await?;
+    }
+    if let Some((tenant, run_id)) = &entry.closed {
+        approvals::close(conn, tenant, *run_id).await?;
+    }
+    for taken in &entry.taken {
+        signals::delete(conn, taken).await?;
+    }
+    for signal in &entry.left {
+        signals::insert(conn, signal).await?;
     }
     Ok(())
 }
@@ -97,7 +110,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
     on!(conn, c => {
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
-             definition_version, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             definition_version, parent_run_id, status, waiting_for, request, scopes, usage, limits, steps, attempt,
              last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
              created_at, started_at) ",
         );
@@ -109,6 +122,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(new.record.definition)
                 .push_bind(&run.definition.name)
                 .push_bind(run.definition.version)
+                .push_bind(run.parent_run_id)
                 .push_bind(run.status.as_str())
                 .push_bind("[]")
                 .push_bind(texts.request)
@@ -121,7 +135,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(&run.subject)
                 .push_bind(&run.client_id)
                 .push_bind(&run.user)
-                .push_bind("api")
+                .push_bind(run.trigger.as_str())
                 .push_bind(texts.metadata)
                 .push_bind(engine::ENGINE)
                 .push_bind(new.worker)
@@ -197,7 +211,8 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
             let run = &change.record.run;
             let output = run.output.as_ref().map(serde_json::to_string).transpose()?;
             let error = run.summary.error.as_ref().map(serde_json::to_string).transpose()?;
-            Ok((output, error, serde_json::to_string(&run.summary.usage)?))
+            let waiting_for = serde_json::to_string(&run.summary.waiting_for)?;
+            Ok((output, error, serde_json::to_string(&run.summary.usage)?, waiting_for))
         })
         .collect();
     let rows = changes.iter().zip(texts?);
@@ -205,9 +220,11 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
         let mut query = QueryBuilder::new(
             "UPDATE runs SET status = new.column3, output = new.column4, error = new.column5,
              usage = new.column6, steps = new.column7, attempt = new.column8,
-             last_seq = new.column9, started_at = new.column10, finished_at = new.column11 FROM (",
+             last_seq = new.column9, started_at = new.column10, finished_at = new.column11,
+             waiting_for = new.column12, run_after = coalesce(new.column13, runs.run_after),
+             worker_id = CASE WHEN new.column13 IS NULL THEN runs.worker_id END FROM (",
         );
-        query.push_values(rows, |mut row, (change, (output, error, usage))| {
+        query.push_values(rows, |mut row, (change, (output, error, usage, waiting_for))| {
             let run = &change.record.run.summary;
             row.push_bind(change.record.tenant.as_str())
                 .push_bind(run.id)
@@ -219,7 +236,9 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
                 .push_bind(i64::from(run.attempt))
                 .push_bind(run.last_seq.cast_signed())
                 .push_bind(run.started_at)
-                .push_bind(run.finished_at);
+                .push_bind(run.finished_at)
+                .push_bind(waiting_for)
+                .push_bind(change.wake_at);
         });
         query.push(") AS new WHERE runs.tenant_id = new.column1 AND runs.id = new.column2");
         query.build().execute(c).await

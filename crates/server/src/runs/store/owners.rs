@@ -29,6 +29,14 @@ const ORPHANS: &str = concat!(
      ORDER BY run_after LIMIT 200"
 );
 
+/// Runs that wait for a time that has come: `(tenant, run)`.
+const DUE: &str = concat!(
+    "SELECT tenant_id, id",
+    from_open_runs!(),
+    "status IN ('waiting', 'suspended') AND run_after <= $1 AND engine <= $2
+     ORDER BY run_after LIMIT 200"
+);
+
 const OWNED: &str =
     concat!("SELECT tenant_id, id", from_open_runs!(), "status = 'running' AND worker_id = $1");
 
@@ -100,6 +108,11 @@ pub async fn count_queued(conn: &mut Conn<'_>, most: u32) -> Result<i64, sqlx::E
         .await)
 }
 
+/// Runs that wait for a time that has come: `(tenant, run)`.
+pub async fn due(conn: &mut Conn<'_>, now: At) -> Result<Vec<(String, Id)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as(DUE).bind(now).bind(engine::ENGINE).fetch_all(c).await)
+}
+
 /// Makes `worker` the owner of a run that still belongs to `from`, and says whether it did.
 pub async fn claim(
     conn: &mut Conn<'_>,
@@ -110,9 +123,10 @@ pub async fn claim(
     now: At,
 ) -> Result<Option<Record>, RunsError> {
     let row: Option<RunRow> = on!(conn, c => sqlx::query_as(concat!(
-            "UPDATE runs SET worker_id = $1, status = 'running', attempt = attempt + 1,
-             started_at = coalesce(started_at, $5)
-             WHERE tenant_id = $2 AND id = $3 AND status IN ('queued', 'running')
+            "UPDATE runs SET worker_id = $1, status = 'running', waiting_for = '[]',
+             attempt = attempt + 1, started_at = coalesce(started_at, $5)
+             WHERE tenant_id = $2 AND id = $3
+             AND status IN ('queued', 'running', 'waiting', 'suspended')
              AND worker_id IS NOT DISTINCT FROM $4 AND engine <= $6 RETURNING ", run_columns!(),
         ))
         .bind(worker)
@@ -167,7 +181,7 @@ mod tests {
             sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
         }
 
-        for query in [ORPHANS, OWNED, QUEUED, COUNT_QUEUED] {
+        for query in [ORPHANS, OWNED, QUEUED, COUNT_QUEUED, DUE] {
             let explain = AssertSqlSafe(format!("EXPLAIN QUERY PLAN {query}"));
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(explain).fetch_all(&mut database).await.unwrap();

@@ -1,0 +1,234 @@
+//! A run that asks people and other runs, and waits for them without a process.
+
+use engine::Approval;
+use engine::ApprovalDecided;
+use engine::ApprovalDue;
+use engine::ApprovalStatus;
+use engine::CancelRequested;
+use engine::ChildDue;
+use engine::ChildFinished;
+use engine::ChildStarted;
+use engine::Decision;
+use engine::Outcome;
+use engine::ResumeReason;
+use engine::RunWaiting;
+use engine::ToolError;
+use engine::ToolErrorKind;
+use engine::ToolFinished;
+use engine::Usage;
+use engine::WaitingStatus;
+use llm::ToolStatus;
+use serde_json::Value;
+use serde_json::json;
+
+use super::Driver;
+use super::Stop;
+use crate::db::At;
+use crate::db::Id;
+use crate::runs::RunsError;
+use crate::runs::Status;
+use crate::runs::execute;
+use crate::runs::journal::Change;
+use crate::runs::live::End;
+use crate::runs::signal::Cancel;
+use crate::runs::signal::Order;
+use crate::runs::signal::Signal;
+use crate::runs::store;
+use crate::runs::store::approvals;
+use crate::runs::store::signals;
+use crate::runs::take_up;
+use crate::runs::take_up::Found;
+
+impl Driver {
+    /// Records what others left for this run, and what nobody has decided in time.
+    pub(super) async fn obey(&mut self) -> Result<(), Stop> {
+        for signal in self.live.take_orders() {
+            match signal.order {
+                Order::Cancel(cancel) => {
+                    self.log.take(signal.id);
+                    self.record(CancelRequested { by: cancel.by, reason: cancel.reason })?;
+                }
+                Order::Decision(decided) => {
+                    self.log.take(signal.id);
+                    if self.agent.awaits(&decided.approval_id) {
+                        self.record(*decided)?;
+                    }
+                }
+                Order::ChildEnded { run_id, usage } => self.child_ended(run_id, usage).await?,
+            }
+        }
+        let now = self.now();
+        for approval_id in self.agent.expired(now) {
+            self.expire(approval_id, At::new(now)).await?;
+        }
+        Ok(())
+    }
+
+    /// Ends the time of an approval, unless somebody was just in time.
+    async fn expire(&mut self, approval_id: String, now: At) -> Result<(), Stop> {
+        let Ok(id) = approval_id.parse() else {
+            return Err(RunsError::NotFound(approval_id).into());
+        };
+        let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
+        let expired = self.runs.db.write(async |tx| approvals::expire(tx, &tenant, id, now).await);
+        if expired.await? {
+            return self.record(ApprovalDecided {
+                approval_id,
+                decision: Decision::Expire,
+                arguments: None,
+                result: None,
+                reason: None,
+                by: None,
+            });
+        }
+        let left = self.runs.db.read(async |conn| signals::for_run(conn, &tenant, run_id).await);
+        left.await?.into_iter().for_each(|signal| self.live.deliver(signal));
+        Ok(())
+    }
+
+    /// Asks people. Their approvals become rows in the transaction of the events.
+    pub(super) fn ask(&mut self, due: Vec<ApprovalDue>) -> Result<(), Stop> {
+        for due in due {
+            let now = self.runs.clock.now();
+            let patience = std::time::Duration::from_millis(due.policy.timeout_ms);
+            self.record(Approval {
+                id: self.runs.ids.next().to_string(),
+                kind: due.kind,
+                run_id: self.live.run_id.to_string(),
+                step: due.step,
+                call_id: due.call_id,
+                tool: due.tool,
+                arguments: due.arguments,
+                arguments_hash: due.arguments_hash,
+                message: None,
+                status: ApprovalStatus::Pending,
+                required_scope: due.policy.scope.unwrap_or_else(|| engine::APPROVER.to_owned()),
+                requested_by: self.record.run.summary.subject.clone(),
+                expires_at: At::new(now.time() + patience).time(),
+                on_timeout: due.policy.on_timeout,
+                decided_by: None,
+                decided_at: None,
+                reason: None,
+                created_at: now.time(),
+            })?;
+        }
+        Ok(())
+    }
+
+    /// Begins runs of other agents: their rows go in with the events that say so.
+    pub(super) async fn start_children(&mut self, due: Vec<ChildDue>) -> Result<(), Stop> {
+        let mut begun = Vec::new();
+        for ChildDue { started, agent } in due {
+            let call_id = started.call_id.clone();
+            let input = started.arguments["input"].as_str().unwrap_or_default().to_owned();
+            self.record(started)?;
+            let left = self.agent.left(self.now());
+            match execute::child(&self.runs, &self.record, &agent, input, left).await? {
+                Ok(record) => {
+                    let summary = &record.run.summary;
+                    let (run_id, kind) = (summary.id, summary.kind);
+                    let name = summary.definition.name.clone();
+                    begun.push(run_id);
+                    self.log.begin(execute::queued(record));
+                    self.record(ChildStarted { run_id: run_id.to_string(), kind, name, call_id })?;
+                }
+                Err(message) => {
+                    let error = ToolError { kind: ToolErrorKind::Failed, message };
+                    self.record(without_result(call_id, ToolStatus::Failed, error))?;
+                }
+            }
+        }
+        self.store().await?;
+        for run_id in begun {
+            let (tenant, reason) = (self.record.tenant.clone(), ResumeReason::Recovery);
+            take_up::soon(&self.runs, Found { tenant, run_id, owner: None, reason });
+        }
+        Ok(())
+    }
+
+    /// Records the end of a run that this one began, and of the call that it answers.
+    async fn child_ended(&mut self, child: Id, usage: Usage) -> Result<(), Stop> {
+        self.log.take(child);
+        let Some(call_id) = self.agent.call_of_child(&child.to_string()).map(str::to_owned) else {
+            return Ok(());
+        };
+        let tenant = &self.record.tenant;
+        let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await).await?;
+        let run = found.map(|record| record.run).filter(|run| run.summary.status.is_final());
+        let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
+        self.record(ChildFinished { run_id: child.to_string(), status, usage })?;
+        let text = run.as_ref().and_then(|run| run.output.as_ref()).map(|it| it.text.clone());
+        let finished = match (status, text) {
+            (Outcome::Succeeded, text) => ToolFinished {
+                call_id,
+                status: ToolStatus::Done,
+                result: json!({ "text": text.unwrap_or_default() }),
+                error: None,
+                duration_ms: 0,
+            },
+            (outcome, _) => {
+                let error = run.and_then(|run| run.summary.error);
+                let why = error.map_or_else(|| "it is gone".to_owned(), |error| error.message);
+                let kind = match outcome {
+                    Outcome::Canceled => ToolErrorKind::Canceled,
+                    _ => ToolErrorKind::Failed,
+                };
+                let message = format!("the agent did not answer: {why}");
+                without_result(call_id, ToolStatus::Failed, ToolError { kind, message })
+            }
+        };
+        self.record(finished)
+    }
+
+    /// Lets go of the run until what it waits for comes.
+    pub(super) async fn pause(&mut self, waiting: RunWaiting) -> Result<End, Stop> {
+        self.record(waiting.clone())?;
+        self.note_progress();
+        let summary = &mut self.record.run.summary;
+        summary.status = waiting.status.into();
+        summary.waiting_for = waiting.waiting_for;
+        let wake_at = Some(self.agent.next_expiry().map_or(At::NEVER, At::new));
+        self.log.change(Change { record: self.record.clone(), wake_at });
+        self.store().await?;
+        Ok(match waiting.status {
+            WaitingStatus::Suspended => End::Suspended(self.record.run.clone().into()),
+            WaitingStatus::Waiting => End::LetGo,
+        })
+    }
+
+    /// Tells the runs above and below of the end of this one.
+    pub(super) fn tell_relatives(&mut self) -> Vec<Signal> {
+        let summary = &self.record.run.summary;
+        let usage = self.agent.usage_of_all();
+        let (tenant, own, created_at) = (&self.record.tenant, summary.id, self.runs.clock.now());
+        let to_parent = summary.parent_run_id.map(|parent| Signal {
+            tenant: tenant.clone(),
+            run_id: parent,
+            id: own,
+            order: Order::ChildEnded { run_id: own, usage },
+            created_at,
+        });
+        let canceled = self.agent.open_children().filter_map(|child| child.parse().ok());
+        let to_children = canceled.map(|child| {
+            let reason = Some("the run that began it is over".to_owned());
+            let cancel = Cancel { by: summary.subject.clone(), reason };
+            Signal::cancel(tenant.clone(), child, cancel, created_at)
+        });
+        let signals: Vec<Signal> = to_children.chain(to_parent).collect();
+        signals.iter().cloned().for_each(|signal| self.log.leave(signal));
+        signals
+    }
+}
+
+fn outcome(status: Status) -> Outcome {
+    match status {
+        Status::Succeeded => Outcome::Succeeded,
+        Status::Canceled => Outcome::Canceled,
+        Status::TimedOut => Outcome::TimedOut,
+        _ => Outcome::Failed,
+    }
+}
+
+fn without_result(call_id: String, status: ToolStatus, error: ToolError) -> ToolFinished {
+    ToolFinished { call_id, status, result: Value::Null, error: Some(error), duration_ms: 0 }
+}
