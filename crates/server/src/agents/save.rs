@@ -246,6 +246,7 @@ impl Agents {
         let around = self.surroundings();
         faults.extend_from_slice(&normal.problems);
         faults.extend(around.follow(author.tenant, &normal.content, is_agent).unknown);
+        faults.extend(snapshot.cycles(&normal.content));
         faults.extend(around.beyond_rights(
             author.tenant,
             &normal.content,

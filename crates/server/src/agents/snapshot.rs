@@ -2,15 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 use crate::agents::Agent;
+use crate::agents::AgentContent;
 use crate::agents::references::Surroundings;
 use crate::agents::store::Row;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Source;
+use crate::http::Invalid;
 
 /// All agents of a tenant.
 #[derive(Debug, Clone, Default)]
@@ -71,6 +74,30 @@ impl Snapshot {
         };
         let others = self.newest_first(None).filter(|other| other.id != agent.id);
         others.filter(names_it).map(|other| other.content.name.clone()).collect()
+    }
+
+    /// The agents of `content` that would, directly or through others, ask it itself.
+    pub fn cycles(&self, content: &AgentContent) -> Vec<Invalid> {
+        let leads_back = |first: &String| {
+            let (mut seen, mut ahead) = (HashSet::new(), vec![first.to_ascii_lowercase()]);
+            while let Some(name) = ahead.pop() {
+                if name.eq_ignore_ascii_case(&content.name) {
+                    return true;
+                }
+                if seen.insert(name.clone())
+                    && let Some(agent) = self.find_by_name(&name)
+                {
+                    ahead.extend(agent.content.agents.iter().map(|it| it.to_ascii_lowercase()));
+                }
+            }
+            false
+        };
+        let fault = |(index, name): (usize, &String)| {
+            let detail =
+                format!("`{name}` would ask `{}` in turn, which waits for it", content.name);
+            leads_back(name).then(|| Invalid::new(format!("/agents/{index}"), "cycle", detail))
+        };
+        content.agents.iter().enumerate().filter_map(fault).collect()
     }
 
     /// What `row` was understood to say, if it has not changed since.

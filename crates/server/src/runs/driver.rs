@@ -243,7 +243,7 @@ impl Driver {
             self.log.close_approvals();
         }
         self.store().await?;
-        signals.into_iter().for_each(|signal| take_up::nudge(&self.runs, signal));
+        signals.into_iter().for_each(|signal| take_up::bring_soon(&self.runs, signal));
         Ok(End::Finished(Arc::new(self.record.run.clone())))
     }
 

@@ -175,7 +175,7 @@ impl Runs {
             live.end(end);
             drop((left, permit));
             // What came too late to be heard, while the run was let go.
-            live.take_orders().into_iter().for_each(|signal| take_up::nudge(&runs, signal));
+            live.take_orders().into_iter().for_each(|signal| take_up::bring_soon(&runs, signal));
         });
     }
 

@@ -73,24 +73,36 @@ impl Past {
 
 /// Tells whoever executes a run here of a signal that was left for it; a run that waits is taken up,
 /// if there is room. It is only faster so: whoever looks for work finds the signal too.
-pub fn nudge(runs: &Runs, signal: Signal) {
+pub async fn bring(runs: &Runs, signal: Signal) {
     if let Some(live) = runs.live(signal.run_id) {
         return live.deliver(signal);
     }
     let Signal { tenant, run_id, order, .. } = signal;
-    soon(runs, Found { tenant, run_id, owner: None, reason: order.reason() });
+    let found = Found { tenant, run_id, owner: None, reason: order.reason() };
+    if let Some(permit) = runs.permit() {
+        take_up_or_leave(runs, found, permit).await;
+    }
+}
+
+/// The same, beside everything else.
+pub fn bring_soon(runs: &Runs, signal: Signal) {
+    let owned = runs.clone();
+    runs.tasks.spawn(async move { bring(&owned, signal).await });
 }
 
 /// Takes up a run beside everything else, if there is room.
 pub fn soon(runs: &Runs, found: Found) {
     let Some(permit) = runs.permit() else { return };
-    let runs = runs.clone();
-    runs.tasks.clone().spawn(async move {
-        if let Err(cause) = take_up(&runs, &found, Permit::Held(permit)).await {
-            let cause: &dyn std::error::Error = &cause;
-            error!(run.id = %found.run_id, error = cause, "a run cannot be taken up now");
-        }
-    });
+    let owned = runs.clone();
+    runs.tasks.spawn(async move { take_up_or_leave(&owned, found, permit).await });
+}
+
+/// Leaves a run that cannot be taken up to whoever looks for work.
+async fn take_up_or_leave(runs: &Runs, found: Found, permit: OwnedSemaphorePermit) {
+    if let Err(cause) = take_up(runs, &found, Permit::Held(permit)).await {
+        let cause: &dyn std::error::Error = &cause;
+        error!(run.id = %found.run_id, error = cause, "a run cannot be taken up now");
+    }
 }
 
 /// Makes this process the owner of a run, and goes on with it.

@@ -10,6 +10,8 @@ mod harness;
 
 mod access;
 mod agents;
+mod approvals;
+mod children;
 mod code;
 mod events;
 mod execute;

@@ -108,7 +108,7 @@ pub async fn decide(
         refuse_decided(&approval, now.time())?;
         return Err(DecideError::Decided(Box::new(approval)));
     }
-    take_up::nudge(runs, signal);
+    take_up::bring(runs, signal).await;
     Ok(approval)
 }
 
