@@ -2,6 +2,7 @@
 
 mod call;
 mod state;
+mod step;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -13,15 +14,19 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Answer;
 use llm::ModelError;
-use llm::ModelOptions;
 use llm::Request;
-use serde_json::Value;
 use state::Phase;
 use state::State;
 
-use crate::approval::ApprovalKind;
-use crate::approval::ApprovalPolicy;
-use crate::approval::ApprovalTool;
+pub use step::AgentSpec;
+pub use step::ApprovalDue;
+pub use step::Callee;
+pub use step::ChildDue;
+pub use step::ModelCall;
+pub use step::OfferedTool;
+pub use step::Step;
+pub use step::ToolCall;
+
 use crate::event::Event;
 use crate::event::Limits;
 use crate::event::ModelFailed;
@@ -35,7 +40,6 @@ use crate::event::StepStarted;
 use crate::event::StepStatus;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
-use crate::event::ToolStarted;
 use crate::event::WaitingFor;
 use crate::event::WaitingStatus;
 use crate::outcome::Outcome;
@@ -43,41 +47,6 @@ use crate::outcome::Output;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::outcome::Usage;
-use crate::retry::RetryPolicy;
-use crate::tool::ToolSpec;
-
-/// What an agent is, as its pinned version and the request of the run say it.
-#[derive(Debug, Clone)]
-pub struct AgentSpec {
-    pub name: String,
-    /// `provider/name`s, tried in order until one has begun to answer. Never empty.
-    pub models: Vec<String>,
-    /// Filled in, if it was a template.
-    pub instructions: String,
-    /// What this caller may use, in the agent's order.
-    pub tools: Vec<OfferedTool>,
-    pub options: ModelOptions,
-    pub limits: Limits,
-    pub retry: RetryPolicy,
-}
-
-/// A tool in the hands of an agent.
-#[derive(Debug, Clone)]
-pub struct OfferedTool {
-    pub spec: ToolSpec,
-    pub approval: ApprovalPolicy,
-    pub callee: Callee,
-    /// Set when it must not be called in this run: this is what the model is told instead.
-    pub unavailable: Option<String>,
-}
-
-/// Who answers the calls of a tool.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub enum Callee {
-    Tool,
-    /// The agent of this name, in a run of its own.
-    Agent(String),
-}
 
 /// A run of an agent: its specification, and the state to which its events fold.
 ///
@@ -88,67 +57,6 @@ pub struct Agent {
     run_id: String,
     spec: Arc<AgentSpec>,
     state: State,
-}
-
-/// What comes next.
-#[derive(Debug, Clone, PartialEq)]
-pub enum Step {
-    /// Apply and record this; nothing has to be done for it.
-    Record(Event),
-    /// Wait, record [`ModelStarted`], ask the model, record what came of it.
-    CallModel(ModelCall),
-    /// Record each [`ToolStarted`], call the tools, record each
-    /// [`ToolFinished`](crate::ToolFinished). Never empty.
-    CallTools(Vec<ToolCall>),
-    /// Record the [`Approval`](crate::Approval)s that are asked for. Never empty.
-    Ask(Vec<ApprovalDue>),
-    /// Begin the runs, and record each [`ToolStarted`] and
-    /// [`ChildStarted`](crate::ChildStarted). Never empty.
-    StartChildren(Vec<ChildDue>),
-    /// Record this, and let go of the run until a decision or the end of a child comes.
-    Wait(RunWaiting),
-    /// Apply and record this; it is the last event.
-    Finish(RunFinished),
-    /// The last event is there.
-    Finished,
-}
-
-/// A model call that is due.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ModelCall {
-    pub started: ModelStarted,
-    /// `model` in it is `provider/name`, as in `started`.
-    pub request: Request,
-    pub wait: Duration,
-}
-
-/// A tool call that is due.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ToolCall {
-    pub started: ToolStarted,
-    /// Set when the call must not be made: this is what the model is told instead.
-    pub refused: Option<ToolError>,
-    /// How long to wait before it is made: an answer of it was lost.
-    pub wait: Duration,
-}
-
-/// Something that a person has to decide.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ApprovalDue {
-    pub kind: ApprovalKind,
-    pub step: String,
-    pub call_id: String,
-    pub tool: ApprovalTool,
-    pub arguments: Value,
-    pub arguments_hash: String,
-    pub policy: ApprovalPolicy,
-}
-
-/// A run of another agent that is due.
-#[derive(Debug, Clone, PartialEq)]
-pub struct ChildDue {
-    pub started: ToolStarted,
-    pub agent: String,
 }
 
 impl Agent {
