@@ -277,9 +277,10 @@ impl Agent {
             return Step::Record(self.step_finished(now, None).into());
         }
         let needs_somebody = |it: &WaitingFor| matches!(it, WaitingFor::Approval { .. });
-        let status = match waits.iter().any(needs_somebody) {
-            true => WaitingStatus::Suspended,
-            false => WaitingStatus::Waiting,
+        let status = if waits.iter().any(needs_somebody) {
+            WaitingStatus::Suspended
+        } else {
+            WaitingStatus::Waiting
         };
         Step::Wait(RunWaiting { status, waiting_for: waits })
     }

@@ -167,7 +167,7 @@ fn what_nobody_decides_in_time_goes_by_the_policy() {
         script.approval.on_timeout = on_timeout;
         let log = script.run();
         let tool = log.iter().rev().find(|it| it.name() == "tool.finished");
-        let tool = tool.map_or("no call".to_owned(), |it| it.data().unwrap());
+        let tool = tool.map_or_else(|| "no call".to_owned(), |it| it.data().unwrap());
         format!("{tool}\n{}\n", log.last().unwrap().data().unwrap())
     });
 

@@ -30,6 +30,7 @@ use engine::RetryPolicy;
 use engine::RunKind;
 use engine::RunResumed;
 use engine::RunStarted;
+use engine::RunWaiting;
 use engine::Step;
 use engine::ToolError;
 use engine::ToolErrorKind;
@@ -172,21 +173,24 @@ impl Script {
                         );
                     }
                 }
-                Step::Wait(waiting) => {
-                    log.push(waiting.clone().into());
-                    if self.later_version.is_some() {
-                        let mut agent = self.agent_with(self.later_version);
-                        log.log.iter().for_each(|event| agent.apply(event, at(0)));
-                        log.agent = agent;
-                    }
-                    log.push(resumed());
-                    for waiting in waiting.waiting_for {
-                        come(&mut log, waiting, &mut decisions);
-                    }
-                }
+                Step::Wait(waiting) => self.wait(&mut log, waiting, &mut decisions),
                 Step::Finish(end) => log.push(end.into()),
                 Step::Finished => return log.log,
             }
+        }
+    }
+
+    /// Goes on when all that the run waits for has come.
+    fn wait(&self, log: &mut Log, waiting: RunWaiting, decisions: &mut VecDeque<ApprovalDecided>) {
+        log.push(waiting.clone().into());
+        if self.later_version.is_some() {
+            let mut agent = self.agent_with(self.later_version);
+            log.log.iter().for_each(|event| agent.apply(event, at(0)));
+            log.agent = agent;
+        }
+        log.push(resumed());
+        for waiting in waiting.waiting_for {
+            come(log, waiting, decisions);
         }
     }
 

@@ -243,7 +243,9 @@ impl Driver {
             self.log.close_approvals();
         }
         self.store().await?;
-        signals.into_iter().for_each(|signal| take_up::bring_soon(&self.runs, signal));
+        for signal in signals {
+            take_up::bring_soon(&self.runs, signal);
+        }
         Ok(End::Finished(Arc::new(self.record.run.clone())))
     }
 

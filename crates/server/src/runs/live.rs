@@ -187,7 +187,7 @@ impl Live {
         let is_cancel = |signal: &Signal| matches!(signal.order, Order::Cancel(_));
         let mut orders = self.orders.subscribe();
         if orders.wait_for(|it| it.waiting.iter().any(is_cancel)).await.is_err() {
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 

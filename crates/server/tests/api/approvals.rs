@@ -20,6 +20,7 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 
 use crate::harness::Client;
+use crate::harness::Frame;
 use crate::harness::TestServer;
 
 #[derive(Deserialize, JsonSchema)]
@@ -41,10 +42,10 @@ fn pay(paid: Paid) -> Tool {
         async move {
             let mut paid = paid.lock().unwrap();
             paid.push((amount, call.effect_id));
-            match paid.len() <= lost {
-                true => Err(ToolFailure::unknown("the line was cut")),
-                false => Ok(json!({ "paid": amount })),
+            if paid.len() > lost {
+                return Ok(json!({ "paid": amount }));
             }
+            Err(ToolFailure::unknown("the line was cut"))
         }
     })
 }
@@ -348,7 +349,7 @@ on_both! {
             model.finished
             step.finished
             run.finished"#]].assert_eq(&names.join("\n"));
-        let text: String = rest.iter().map(|it| it.delta()).collect();
+        let text: String = rest.iter().map(Frame::delta).collect();
         assert_eq!(text, "It is done.");
     }
 }

@@ -451,6 +451,7 @@ on_both! {
                   "created_at": "2026-11-25T10:00:00Z",
                   "created_by": null,
                   "note": "defined in code",
+                  "problems": [],
                   "version": 2
                 },
                 {
@@ -458,6 +459,7 @@ on_both! {
                   "created_at": "2026-11-25T10:00:00Z",
                   "created_by": null,
                   "note": "defined in code",
+                  "problems": [],
                   "version": 1
                 }
               ],

@@ -5,7 +5,6 @@ use axum::extract::State;
 use engine::Approval;
 use engine::ApprovalStatus;
 use engine::Decision;
-use http::StatusCode;
 use serde::Deserialize;
 use serde_json::Value;
 use utoipa::IntoParams;
@@ -151,15 +150,18 @@ impl From<DecisionWord> for Decision {
 impl From<DecideError> for Problem {
     fn from(error: DecideError) -> Self {
         let detail = error.to_string();
-        let conflict = |slug, approval: &Approval| {
-            Self::new(StatusCode::CONFLICT, slug, &detail).with("approval", approval)
-        };
         match error {
             DecideError::NotFound(_) => Self::not_found("approval-not-found", detail),
             DecideError::MissingScope(scope) => insufficient(&[&scope]),
-            DecideError::Decided(approval) => conflict("approval-decided", &approval),
-            DecideError::Expired(approval) => conflict("approval-expired", &approval),
-            DecideError::Changed(approval) => conflict("approval-changed", &approval),
+            DecideError::Decided(approval) => {
+                Self::conflict("approval-decided", detail).with("approval", &*approval)
+            }
+            DecideError::Expired(approval) => {
+                Self::conflict("approval-expired", detail).with("approval", &*approval)
+            }
+            DecideError::Changed(approval) => {
+                Self::conflict("approval-changed", detail).with("approval", &*approval)
+            }
             DecideError::Invalid(wrong) => Self::invalid(wrong),
             DecideError::Runs(error) => error.into(),
         }
