@@ -11,6 +11,7 @@ mod reader;
 mod registration;
 pub mod table;
 mod urls;
+mod webhooks;
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -25,12 +26,14 @@ use secrecy::SecretString;
 
 use crate::db::DatabaseSettings;
 use crate::db::Sync;
+use crate::egress;
 
 pub use environment::Environment;
 pub use reader::ConfigErrors;
 use reader::Reader;
 pub use registration::Registration;
 pub use registration::RegistrationPolicy;
+pub use webhooks::SigningKeys;
 
 /// Model providers that have a `<PROVIDER>_API_KEY` and a `<PROVIDER>_BASE_URL`.
 const PROVIDERS: [&str; 2] = ["openai", "anthropic"];
@@ -56,6 +59,7 @@ pub struct Config {
     pub database: DatabaseSettings,
     pub identity: Identity,
     pub models: Models,
+    pub outgoing: Outgoing,
     pub limits: Limits,
     pub log: Log,
     /// `MASTRA_JWT_SECRET` is set, and not used.
@@ -103,6 +107,16 @@ pub struct Provider {
     pub api_key: Option<SecretString>,
     /// Without a slash at its end.
     pub base_url: String,
+}
+
+/// What leaves the server for places that callers name.
+#[derive(Debug, Clone)]
+pub struct Outgoing {
+    /// What may be asked beyond public `https`.
+    pub allow: egress::Allow,
+    pub signing_keys: SigningKeys,
+    /// How long a receiver of a webhook may take to answer.
+    pub webhook_time: Duration,
 }
 
 /// Everything is bounded; these are the bounds that can be set.
@@ -154,6 +168,7 @@ impl Config {
             database: database(&mut from),
             identity: identity(&mut from, mode),
             models: models(&mut from),
+            outgoing: outgoing(&mut from),
             limits: limits(&mut from),
             log: log(&mut from),
             has_unused_jwt_secret: from.given("MASTRA_JWT_SECRET").is_some(),
@@ -315,6 +330,14 @@ fn alias(text: &str) -> Result<(String, String), String> {
         })
 }
 
+fn outgoing<E: Env>(from: &mut Reader<E>) -> Outgoing {
+    Outgoing {
+        allow: egress::Allow::new(from.list("AGENT_SERVER_EGRESS_ALLOW", str::parse)),
+        signing_keys: from.optional("WEBHOOK_SECRETS", SigningKeys::parse).unwrap_or_default(),
+        webhook_time: Duration::from_millis(from.number("WEBHOOK_TIMEOUT_MS", 1..=60_000)),
+    }
+}
+
 fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
     const HOUR_MS: u64 = 60 * 60 * 1000;
     let mut time = |name: &str| Duration::from_millis(from.number(name, 1..=HOUR_MS));
@@ -412,6 +435,9 @@ mod tests {
             ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
             ("AGENT_SERVER_MODEL_ALIASES", "fast=hunter2/x"),
             ("OPENAI_BASE_URL", "hunter2"),
+            ("AGENT_SERVER_EGRESS_ALLOW", "hooks.internal, http://u:hunter2@a"),
+            ("WEBHOOK_SECRETS", "default=hunter2"),
+            ("WEBHOOK_TIMEOUT_MS", "60001"),
             ("REQUEST_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "hunter2=x=y"),
             ("LOG_FORMAT", "hunter2"),
@@ -440,6 +466,9 @@ mod tests {
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
               AGENT_SERVER_MODEL_ALIASES: each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of `openai`, `anthropic`, `demo`
+              AGENT_SERVER_EGRESS_ALLOW: an origin is `http://` or `https://`, a host and a port, and nothing more
+              WEBHOOK_SECRETS: entry 1: a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them
+              WEBHOOK_TIMEOUT_MS: it must be a whole number from 1 to 60000
               REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000
               LOG_LEVEL: it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`
               LOG_FORMAT: it must be `json` or `pretty`"#]].assert_eq(&errors);

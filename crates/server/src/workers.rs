@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::oauth;
 use crate::runs::recover;
+use crate::runs::webhook::deliver;
 
 /// How long runs may take to be let go.
 const LETTING_GO: Duration = Duration::from_secs(5);
@@ -15,7 +16,9 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     oauth::start(&app.tasks, &app.clients);
     app.agents.start(&app.tasks);
-    recover::start(&app.runs).await
+    recover::start(&app.runs).await?;
+    deliver::start(&app.runs);
+    Ok(())
 }
 
 /// Ends all of it: what has begun may end within the grace; runs that need longer are let go, for

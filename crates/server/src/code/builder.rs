@@ -21,6 +21,7 @@ use crate::app::Tasks;
 use crate::config::Config;
 use crate::db::Db;
 use crate::egress;
+use crate::egress::Egress;
 use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::health::Probe;
@@ -29,6 +30,7 @@ use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::runs::Runs;
 use crate::runs::Services;
+use crate::runs::webhook::Webhooks;
 use crate::tools::Tools;
 
 /// A server in the making: [`App::builder`].
@@ -83,6 +85,10 @@ impl Builder {
         let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
         let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
+        let outgoing = &config.outgoing;
+        let egress = Egress::new(outgoing.allow.clone())?;
+        let signing_keys = outgoing.signing_keys.clone();
+        let webhooks = Webhooks::new(egress, signing_keys, outgoing.webhook_time);
         let (own, new) = (clock.clone(), ids.clone());
         let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone(), code);
         let services = Services {
@@ -94,6 +100,7 @@ impl Builder {
             clients: Arc::clone(&clients),
             models,
             tools: tools.clone(),
+            webhooks,
         };
         let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {

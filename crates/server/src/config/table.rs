@@ -40,6 +40,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Database", settings: DATABASE },
     Group { title: "Identity", settings: IDENTITY },
     Group { title: "Models", settings: MODELS },
+    Group { title: "Outgoing requests", settings: OUTGOING },
     Group { title: "Limits", settings: LIMITS },
     Group { title: "Logs", settings: LOGS },
 ];
@@ -176,6 +177,26 @@ const MODELS: &[Setting] = &[
         "ANTHROPIC_BASE_URL",
         "https://api.anthropic.com",
         "Any server that speaks Anthropic's messages.",
+    ),
+];
+
+const OUTGOING: &[Setting] = &[
+    plain(
+        "AGENT_SERVER_EGRESS_ALLOW",
+        "",
+        "What callers and definitions may name beyond public `https`, with commas between: a host \
+         (`hooks.internal`, by https on any port), an origin (`http://127.0.0.1:9000`, exactly this one) or a range \
+         of addresses (`10.0.0.0/8`, by https). Model providers do not need it: their URLs are the operator's own.",
+    ),
+    secret(
+        "WEBHOOK_SECRETS",
+        "Keys that sign webhooks, with commas between: `default=whsec_…,shop=whsec_…`, 24 to 64 bytes in base64 each. \
+         `default` signs where a request names none. They belong to the tenant `default`.",
+    ),
+    plain(
+        "WEBHOOK_TIMEOUT_MS",
+        "15000",
+        "How long the receiver of a webhook may take to answer, at most 60000.",
     ),
 ];
 

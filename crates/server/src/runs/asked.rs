@@ -12,6 +12,10 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::webhook::Webhook;
+use super::webhook::WebhookAsked;
+use super::webhook::Webhooks;
+use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::json;
 
@@ -60,9 +64,8 @@ pub struct Execute {
     #[serde(default)]
     #[expect(dead_code, reason = "it only matters with a thread")]
     on_busy: OnBusy,
-    /// Not available in this release: webhooks come with the next.
-    #[schema(value_type = Option<Object>)]
-    webhook: Option<Value>,
+    /// Where to tell of the run's end, whatever it is.
+    webhook: Option<WebhookAsked>,
     /// Kept with the run and shown again.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -128,14 +131,19 @@ pub struct Asked {
     /// The ids of the agents whose runs this one is below, from the top.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub webhook: Option<Webhook>,
 }
 
 impl Execute {
-    /// Checks what the body's schema cannot say, against the agent's own `limits` and `options`.
+    /// Checks what the body's schema cannot say, against the agent's own `limits` and `options`, and
+    /// what `webhooks` may be sent for `tenant`.
     pub fn read(
         self,
         limits: &Limits,
         options: &ModelOptions,
+        tenant: &TenantId,
+        webhooks: &Webhooks,
     ) -> Result<(Asked, Limits), Vec<Invalid>> {
         let mut wrong = Vec::new();
         self.refuse_what_comes_later(&mut wrong);
@@ -150,6 +158,9 @@ impl Execute {
         }
         let limits = self.limits.lower(limits, &mut wrong);
         let options = override_options(options, self.model_options, &mut wrong);
+        let webhook = self.webhook.and_then(|asked| {
+            webhooks.accept(tenant, asked).map_err(|fault| wrong.push(fault)).ok()
+        });
         let input = match (self.input, self.messages) {
             (Some(input), None) => read_input(input, &mut wrong),
             (None, Some(messages)) => read_messages(messages, &mut wrong),
@@ -158,13 +169,8 @@ impl Execute {
         };
         match (input, options, wrong.is_empty()) {
             (Some(input), Some(model_options), true) => {
-                let asked = Asked {
-                    input,
-                    user: self.user,
-                    context: self.context,
-                    model_options,
-                    ancestors: Vec::new(),
-                };
+                let (user, context, ancestors) = (self.user, self.context, Vec::new());
+                let asked = Asked { input, user, context, model_options, ancestors, webhook };
                 Ok((asked, limits))
             }
             _ => Err(wrong),
@@ -175,7 +181,6 @@ impl Execute {
         let given = [
             ("/thread_id", self.thread_id.is_some()),
             ("/output_schema", self.output_schema.is_some()),
-            ("/webhook", self.webhook.is_some()),
             ("/limits/max_cost_usd", self.limits.max_cost_usd.is_some()),
         ];
         for (pointer, _) in given.into_iter().filter(|(_, given)| *given) {

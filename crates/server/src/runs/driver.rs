@@ -36,6 +36,7 @@ use super::service::Runs;
 use super::store::owners;
 use super::take_up;
 use super::tool;
+use super::webhook::NewDelivery;
 
 /// The owner of one run.
 #[derive(Debug)]
@@ -242,9 +243,17 @@ impl Driver {
         if self.agent.asks() {
             self.log.close_approvals();
         }
+        if let Some(webhook) = self.record.asked.webhook.clone() {
+            let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
+            let (id, created_at) = (self.runs.ids.next(), self.runs.clock.now());
+            self.log.tell(NewDelivery { tenant, id, run_id, webhook, created_at });
+        }
         self.store().await?;
         for signal in signals {
             take_up::bring_soon(&self.runs, signal);
+        }
+        if self.record.asked.webhook.is_some() {
+            self.runs.webhooks.wake();
         }
         Ok(End::Finished(Arc::new(self.record.run.clone())))
     }

@@ -72,8 +72,9 @@ pub async fn execute(
 ) -> Result<Begun, ExecuteError> {
     let content = &agent.content;
     let metadata = body.metadata.clone();
-    let (asked, limits) =
-        body.read(&content.limits, &content.model_options).map_err(ExecuteError::Invalid)?;
+    let (asked, limits) = body
+        .read(&content.limits, &content.model_options, &caller.tenant, &runs.webhooks)
+        .map_err(ExecuteError::Invalid)?;
     let mut record = record(runs, caller, agent, asked, limits);
     record.run.summary.metadata = metadata;
     let created_at = record.run.summary.created_at;
@@ -175,6 +176,7 @@ pub async fn child(
         context: parent.asked.context.clone(),
         model_options: agent.content.model_options.clone(),
         ancestors,
+        webhook: None,
     };
     let mut child =
         new_record(runs, &agent, asked, limits, parent.tenant.clone(), parent.scopes.clone());

@@ -13,6 +13,7 @@ use super::signal::Signal;
 use super::signal::Taken;
 use super::store;
 use super::values::LargeValue;
+use super::webhook::NewDelivery;
 use crate::app::Tasks;
 use crate::db::At;
 use crate::db::Db;
@@ -43,6 +44,8 @@ pub struct Entry {
     pub taken: Vec<Taken>,
     /// Signals to other runs.
     pub left: Vec<Signal>,
+    /// Who must be told of the last of these events.
+    pub delivery: Option<Box<NewDelivery>>,
 }
 
 /// The row of a run that begins.

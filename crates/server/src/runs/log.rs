@@ -24,6 +24,7 @@ use super::store;
 use super::store::StoredEvent;
 use super::text::CallText;
 use super::values;
+use super::webhook::NewDelivery;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -74,6 +75,11 @@ impl Log {
     /// With the next entry, whoever is still asked to decide is asked no more.
     pub fn close_approvals(&mut self) {
         self.entry.closed = Some((self.tenant.clone(), self.live.run_id));
+    }
+
+    /// Who must be told of the next entry.
+    pub fn tell(&mut self, delivery: NewDelivery) {
+        self.entry.delivery = Some(Box::new(delivery));
     }
 
     /// Adds an event to the next entry.

@@ -27,6 +27,7 @@ mod text;
 mod tool;
 mod values;
 mod watch;
+pub mod webhook;
 
 use engine::DefinitionRef;
 use engine::Input;

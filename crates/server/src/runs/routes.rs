@@ -1,5 +1,6 @@
 //! `/agents/{id}/execute` and `/runs`: who may see and do what, and which error is which status.
 
+mod deliveries;
 mod events;
 mod execute;
 
@@ -58,6 +59,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(get_run))
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_value))
+        .routes(routes!(deliveries::list_deliveries))
         .routes(routes!(wait_for_run))
         .routes(routes!(cancel_run))
         .merge(approvals::routes::router())

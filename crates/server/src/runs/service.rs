@@ -18,6 +18,7 @@ use super::journal::Journal;
 use super::live::End;
 use super::live::Live;
 use super::take_up;
+use super::webhook::Webhooks;
 use crate::agents::Agents;
 use crate::agents::models::Models;
 use crate::app::Clock;
@@ -44,6 +45,7 @@ pub struct Services {
     pub clients: Arc<Clients>,
     pub models: Models,
     pub tools: Tools,
+    pub webhooks: Webhooks,
 }
 
 /// The one [`Runs`] of a process.

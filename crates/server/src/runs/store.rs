@@ -2,6 +2,7 @@
 
 mod append;
 pub mod approvals;
+pub mod deliveries;
 pub mod owners;
 mod row;
 pub mod signals;

@@ -97,7 +97,7 @@ on_both! {
             gone(&theirs, "DELETE", &definition).await;
         }
         let run_path = format!("/runs/{}", run["id"].as_str().unwrap());
-        for rest in ["", "/events", "/wait"] {
+        for rest in ["", "/events", "/wait", "/deliveries"] {
             gone(&theirs, "GET", &format!("{run_path}{rest}")).await;
         }
         gone(&theirs, "GET", &format!("{run_path}/values/{}", "0".repeat(64))).await;

@@ -7,14 +7,11 @@ use agent_server::db::TenantId;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
-use sqlx::AssertSqlSafe;
-use sqlx::Connection;
-use sqlx::PgConnection;
-use sqlx::SqliteConnection;
 
 use crate::harness::Client;
 use crate::harness::Reply;
 use crate::harness::TestServer;
+use crate::harness::in_sql;
 
 const DEFINITIONS: &str = "/agents/definitions";
 const SUPPORT: &str = "/agents/definitions/support";
@@ -51,20 +48,6 @@ async fn create(client: &Client, agent: Value) -> Value {
 async fn put_if(client: &Client, if_match: &str, body: Value) -> Reply {
     let request = client.request("PUT", SUPPORT).header("if-match", if_match).json(&body);
     client.send(request).await
-}
-
-/// Runs a statement as somebody does who sits at the database, beside the server.
-async fn in_sql(server: &TestServer, statement: &str) {
-    let url = server.database.url();
-    let statement = sqlx::raw_sql(AssertSqlSafe(statement.to_owned()));
-    let done = if url.starts_with("sqlite:") {
-        let mut shell = SqliteConnection::connect(url).await.unwrap();
-        statement.execute(&mut shell).await.map(drop)
-    } else {
-        let mut shell = PgConnection::connect(url).await.unwrap();
-        statement.execute(&mut shell).await.map(drop)
-    };
-    done.unwrap();
 }
 
 /// What is wrong, one fault a line.

@@ -18,3 +18,4 @@ mod execute;
 mod house;
 mod oauth;
 mod runs;
+mod webhooks;

@@ -4,6 +4,7 @@
 mod dev;
 mod readme;
 mod server;
+mod webhook;
 
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::Ordering;

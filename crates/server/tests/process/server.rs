@@ -148,12 +148,12 @@ impl Server {
         reply["access_token"].as_str().unwrap().to_owned()
     }
 
-    async fn get(&self, path: &str) -> reqwest::Response {
+    pub async fn get(&self, path: &str) -> reqwest::Response {
         let request = self.http.get(format!("{}{path}", self.base));
         request.bearer_auth(&self.token).send().await.unwrap()
     }
 
-    async fn post(&self, path: &str, body: Value) -> reqwest::Response {
+    pub async fn post(&self, path: &str, body: Value) -> reqwest::Response {
         let request = self.http.post(format!("{}{path}", self.base)).json(&body);
         let request = match self.token.as_str() {
             "" => request,

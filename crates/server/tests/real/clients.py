@@ -5,12 +5,15 @@ What they accept is what the field accepts; nothing here reads an answer by hand
 
 import json
 import os
+import queue
 import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import httpx
@@ -20,13 +23,18 @@ from authlib.oauth2.rfc8414 import AuthorizationServerMetadata
 from httpx_sse import connect_sse
 from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
+from standardwebhooks import Webhook, WebhookVerificationError
 
 BINARY = Path(sys.argv.pop(1)).resolve()
 ASK = {"input": "use tool current_time with {}"}
+WEBHOOK_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
 class Server:
-    """`agent-server dev` in a folder of its own."""
+    """`agent-server dev` in a folder of its own, with settings of its own."""
+
+    def __init__(self, **settings: str) -> None:
+        self.settings = settings
 
     def __enter__(self) -> "Server":
         self.folder = tempfile.TemporaryDirectory()
@@ -35,7 +43,7 @@ class Server:
             port = probe.getsockname()[1]
         self.url = f"http://localhost:{port}"
         self.process = subprocess.Popen(
-            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(port)},
+            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(port), **self.settings},
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
         )
         end = time.monotonic() + 30
@@ -62,9 +70,37 @@ class Server:
             return False
 
 
+class Receiver(HTTPServer):
+    """Refuses the first webhook, takes all others, and keeps them."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["content-length"]))
+            self.server.webhooks.put((body, dict(self.headers)))
+            self.server.count += 1
+            self.send_response(503 if self.server.count == 1 else 204)
+            self.end_headers()
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.webhooks, self.count = queue.Queue(), 0
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
+
 class Clients(unittest.TestCase):
     def setUp(self) -> None:
-        self.server = self.enterContext(Server())
+        self.receiver = self.enterContext(Receiver())
+        self.server = self.enterContext(Server(
+            AGENT_SERVER_EGRESS_ALLOW=self.receiver.url, WEBHOOK_SECRETS=f"default={WEBHOOK_KEY}",
+        ))
 
     def session(self, method: str = "client_secret_basic") -> OAuth2Client:
         """A client of Authlib that has a token."""
@@ -113,6 +149,18 @@ class Clients(unittest.TestCase):
             rest = read(session, "GET", run, headers={"Last-Event-ID": event.id})
             seen = [it.id for it in rest if not it.event.endswith(".delta")]
             self.assertEqual(seen, [it.id for it in stored[at + 1 :]])
+
+    def test_standardwebhooks_verifies_each_attempt(self) -> None:
+        ask = {**ASK, "webhook": {"url": self.receiver.url}}
+        run = self.session().post("/agents/demo/execute", json=ask).raise_for_status().json()
+
+        attempts = [self.receiver.webhooks.get(timeout=30) for _ in range(2)]
+        for body, headers in attempts:
+            self.assertEqual(Webhook(WEBHOOK_KEY).verify(body, headers)["run"], run)
+            with self.assertRaises(WebhookVerificationError):
+                Webhook(WEBHOOK_KEY).verify(body + b" ", headers)
+        first, second = (headers["webhook-id"] for _, headers in attempts)
+        self.assertEqual(first, second)
 
     def test_the_openapi_document_is_one(self) -> None:
         document = httpx.get(f"{self.server.url}/openapi.json").json()

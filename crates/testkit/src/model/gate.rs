@@ -35,7 +35,7 @@ impl Gate {
         self.wait_for(|state| state.reached).await;
     }
 
-    pub(super) async fn pass(&self) {
+    pub(crate) async fn pass(&self) {
         self.state.send_modify(|state| state.reached = true);
         self.wait_for(|state| state.open).await;
     }

@@ -6,6 +6,7 @@
 use sqlx::QueryBuilder;
 
 use super::approvals;
+use super::deliveries;
 use super::row;
 use super::signals;
 use crate::db::Conn;
@@ -55,7 +56,7 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     Ok(())
 }
 
-/// What an entry has to do with people and with other runs; most have nothing.
+/// What an entry has to do with people, other runs and other servers; most have nothing.
 async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
     for (tenant, approval) in &entry.asked {
         approvals::insert(conn, tenant, approval).await?;
@@ -68,6 +69,9 @@ async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), Journ
     }
     for signal in &entry.left {
         signals::insert(conn, signal).await?;
+    }
+    if let Some(delivery) = &entry.delivery {
+        deliveries::insert(conn, delivery).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 //! A server for one test: its own database, a fake model, a clock that stands still.
 
 mod reply;
+mod sql;
 mod stream;
 
 use std::collections::HashMap;
@@ -29,6 +30,7 @@ use agent_server::workers;
 pub use reply::Reply;
 use serde_json::Value;
 use serde_json::json;
+pub use sql::in_sql;
 pub use stream::Frame;
 pub use stream::frames;
 use testkit::database::DatabaseKind;

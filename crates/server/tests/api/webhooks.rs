@@ -1,0 +1,375 @@
+//! Webhooks: the end of a run, told to a server of the caller's.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use agent_server::db::Dialect;
+use aws_lc_rs::digest;
+use aws_lc_rs::digest::SHA256;
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use expect_test::expect;
+use serde_json::Value;
+use serde_json::json;
+use testkit::receiver::Answer;
+use testkit::receiver::Receiver;
+use testkit::receiver::Webhook;
+
+use crate::harness::Client;
+use crate::harness::Reply;
+use crate::harness::TestServer;
+
+const KEY: &[u8] = b"a key of more than 24 bytes";
+const HOUR: Duration = Duration::from_hours(1);
+
+/// A server that may tell `receivers`.
+async fn server(
+    dialect: Dialect,
+    receivers: &[&Receiver],
+    settings: &[(&str, &str)],
+) -> TestServer {
+    let allow: Vec<_> = receivers.iter().map(|it| it.origin()).collect();
+    let (allow, secrets) = (allow.join(","), format!("default=whsec_{}", STANDARD.encode(KEY)));
+    let own = [("AGENT_SERVER_EGRESS_ALLOW", &*allow), ("WEBHOOK_SECRETS", &*secrets)];
+    let server = TestServer::start_with(dialect, &[&own, settings].concat()).await;
+    server.agent("support").await;
+    server
+}
+
+async fn execute(client: &Client, receiver: &Receiver) -> Reply {
+    let body =
+        json!({"input": "Go", "webhook": {"url": format!("{}/hook?x=1", receiver.origin())}});
+    client.post("/agents/support/execute", body).await
+}
+
+/// The path of a run that was told to `receiver`.
+async fn begin(client: &Client, receiver: &Receiver) -> String {
+    let reply = execute(client, receiver).await;
+    assert_eq!(reply.status, 200, "{}", reply.text);
+    reply.header("location").unwrap().to_owned()
+}
+
+/// The deliveries of the run at `path`, as soon as the only one is as it should be.
+async fn delivery(client: &Client, path: &str, is_so: impl Fn(&Value) -> bool) -> Reply {
+    let so = async {
+        loop {
+            let reply = client.get(&format!("{path}/deliveries")).await;
+            if is_so(&reply.json()["data"][0]) {
+                return reply;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), so).await.unwrap()
+}
+
+/// The delivery, once attempt number `attempts` has ended with this status.
+async fn settled(
+    client: &Client,
+    path: &str,
+    state: &str,
+    attempts: u32,
+    status: impl Into<Option<u16>>,
+) -> Value {
+    let status = json!(status.into());
+    let is_so = |delivery: &Value| {
+        let is_made = !status.is_null() || !delivery["last_error"].is_null();
+        delivery["state"] == state
+            && delivery["attempts"] == attempts
+            && delivery["last_status"] == status
+            && is_made
+    };
+    delivery(client, path, is_so).await.json()["data"][0].clone()
+}
+
+/// The signature that a webhook must have, by RFC 2104 and the specification of Standard Webhooks.
+fn signature(webhook: &Webhook) -> String {
+    let block = |pad: u8| {
+        let mut block = vec![pad; 64];
+        block.iter_mut().zip(KEY).for_each(|(byte, key)| *byte ^= key);
+        block
+    };
+    let signed = [
+        webhook.header("webhook-id").as_bytes(),
+        b".",
+        webhook.header("webhook-timestamp").as_bytes(),
+        b".",
+        &webhook.body,
+    ];
+    let inner = digest::digest(&SHA256, &[block(0x36), signed.concat()].concat());
+    let outer = digest::digest(&SHA256, &[block(0x5c), inner.as_ref().to_vec()].concat());
+    format!("v1,{}", STANDARD.encode(outer))
+}
+
+on_both! {
+    async fn the_end_of_a_run_is_told_and_signed(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+
+        let path = begin(&admin, &receiver).await;
+        let webhook = receiver.wait_received(1).await;
+
+        assert_eq!(webhook.header("webhook-signature"), signature(&webhook));
+        assert_eq!(webhook.header("webhook-timestamp"), "1795600800");
+        assert_eq!(webhook.header("content-type"), "application/json");
+        let body: Value = serde_json::from_slice(&webhook.body).unwrap();
+        assert_eq!(body, json!({"type": "run.finished", "run": admin.get(&path).await.json()}));
+        let reply = delivery(&admin, &path, |it| it["state"] == "delivered").await;
+        assert_eq!(reply.json()["data"][0]["id"], webhook.header("webhook-id"));
+        let text = reply.text.replace(&receiver.origin(), "http://receiver");
+        Reply { text, ..reply }.is(expect![[r#"
+            200 application/json
+            {
+              "data": [
+                {
+                  "attempts": 1,
+                  "created_at": "2026-11-25T10:00:00Z",
+                  "delivered_at": "2026-11-25T10:00:00Z",
+                  "id": "01900000-0000-7000-8000-000000000006",
+                  "last_error": null,
+                  "last_status": 204,
+                  "next_attempt_at": null,
+                  "secret": "default",
+                  "state": "delivered",
+                  "url": "http://receiver/hook?x=1"
+                }
+              ],
+              "next_cursor": null
+            }
+        "#]]);
+    }
+
+    async fn a_webhook_that_fails_is_sent_again_as_the_same(server: TestServer) {
+        let receiver = Receiver::start().await;
+        receiver.answer(Answer::Status(500));
+        receiver.answer(Answer::With(503, "retry-after", "7200".into()));
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+
+        let path = begin(&server.admin().await, &receiver).await;
+        let first = settled(&server.admin().await, &path, "pending", 1, 500).await;
+        server.app.clock.advance(Duration::from_secs(6));
+        let second = settled(&server.admin().await, &path, "pending", 2, 503).await;
+        // Not before the receiver wants it.
+        server.app.clock.advance(HOUR);
+        assert_eq!(settled(&server.admin().await, &path, "pending", 2, 503).await, second);
+        server.app.clock.advance(HOUR);
+        let third = settled(&server.admin().await, &path, "delivered", 3, 204).await;
+
+        assert_eq!((&first["last_status"], &first["last_error"]),
+            (&json!(500), &json!("the receiver answered 500")));
+        let next: chrono::DateTime<chrono::Utc> =
+            first["next_attempt_at"].as_str().unwrap().parse().unwrap();
+        let wait = next.timestamp_millis() - 1_795_600_800_000;
+        assert!((4000..=6000).contains(&wait), "{wait}");
+        assert_eq!(second["next_attempt_at"], "2026-11-25T12:00:06Z");
+        assert_eq!((&third["last_error"], &third["next_attempt_at"]), (&json!(null), &json!(null)));
+        let webhooks = receiver.webhooks();
+        assert_eq!(webhooks.len(), 3);
+        for webhook in &webhooks {
+            assert_eq!(webhook.header("webhook-id"), first["id"]);
+            assert_eq!(webhook.header("webhook-signature"), signature(webhook));
+            assert_eq!(webhook.body, webhooks[0].body);
+        }
+        assert_eq!(webhooks[2].header("webhook-timestamp"), "1795608006");
+    }
+
+    async fn a_webhook_is_given_up_after_a_day_or_when_it_is_gone(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+
+        receiver.answer(Answer::Status(404)).answer(Answer::Status(404));
+        let failing = begin(&server.admin().await, &receiver).await;
+        settled(&server.admin().await, &failing, "pending", 1, 404).await;
+        server.app.clock.advance(24 * HOUR);
+        let given_up = settled(&server.admin().await, &failing, "failed", 2, 404).await;
+        receiver.answer(Answer::Status(410));
+        let gone = begin(&server.admin().await, &receiver).await;
+        let gone = settled(&server.admin().await, &gone, "failed", 1, 410).await;
+
+        let shown = |it: &Value| json!([it["last_status"], it["last_error"], it["next_attempt_at"], it["delivered_at"]]);
+        assert_eq!(shown(&given_up), json!([404, "the receiver answered 404", null, null]));
+        assert_eq!(shown(&gone), json!([410, "the receiver answered 410", null, null]));
+        server.app.clock.advance(24 * HOUR);
+        let last = begin(&server.admin().await, &receiver).await;
+        settled(&server.admin().await, &last, "delivered", 1, 204).await;
+        assert_eq!(receiver.webhooks().len(), 4);
+    }
+
+    async fn a_receiver_that_never_answers_holds_up_nothing(server: TestServer) {
+        let (silent, quick) = (Receiver::start().await, Receiver::start().await);
+        let settings = [("WEBHOOK_TIMEOUT_MS", "300")];
+        let server =
+            crate::webhooks::server(server.app.db.dialect(), &[&silent, &quick], &settings).await;
+        let admin = server.admin().await;
+        for _ in 0..20 {
+            silent.answer(Answer::Never);
+        }
+
+        let path = begin(&admin, &silent).await;
+        for _ in 1..20 {
+            begin(&admin, &silent).await;
+        }
+        let other = begin(&admin, &quick).await;
+
+        settled(&admin, &other, "delivered", 1, 204).await;
+        let cut = settled(&admin, &path, "pending", 1, None).await;
+        assert_eq!(cut["last_error"], "there was no answer within 0.3 s");
+        assert_eq!(cut["last_status"], json!(null));
+    }
+
+    async fn few_requests_at_once_go_to_one_host(server: TestServer) {
+        let (busy, other) = (Receiver::start().await, Receiver::start().await);
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&busy, &other], &[]).await;
+        let admin = server.admin().await;
+        let gate = testkit::model::Gate::new();
+        for _ in 0..12 {
+            busy.answer(Answer::Behind(gate.clone()));
+            begin(&admin, &busy).await;
+        }
+
+        busy.wait_received(8).await;
+        begin(&admin, &other).await;
+        other.wait_received(1).await;
+        assert_eq!(busy.webhooks().len(), 8);
+        gate.open();
+        busy.wait_received(12).await;
+
+        assert_eq!(busy.most_at_once(), 8);
+    }
+
+    async fn a_redirect_into_a_private_network_is_not_followed(server: TestServer) {
+        let (receiver, inside) = (Receiver::start().await, Receiver::start().await);
+        receiver.answer(Answer::With(307, "location", format!("{}/x", inside.origin())));
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+
+        let path = begin(&admin, &receiver).await;
+        let refused = settled(&admin, &path, "pending", 1, None).await;
+
+        assert_eq!(refused["last_error"], "a redirect was refused: it must begin with `https://`");
+        assert_eq!(inside.webhooks().len(), 0);
+    }
+
+    async fn a_webhook_that_may_not_be_sent_is_refused_at_once(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+        let mut answers = Vec::new();
+        for webhook in [
+            json!({}),
+            json!("https://example.com"),
+            json!({"url": "https://example.com", "secrets": "x"}),
+            json!({"url": "example.com"}),
+            json!({"url": "http://example.com"}),
+            json!({"url": "https://169.254.169.254/latest"}),
+            json!({"url": "https://0x7f.1/"}),
+            json!({"url": "https://localhost/"}),
+            json!({"url": "https://user:hunter2@example.com/"}),
+            json!({"url": "https://example.com", "secret": "other"}),
+        ] {
+            let body = json!({"input": "Go", "webhook": webhook});
+            let reply = admin.post("/agents/support/execute", body).await;
+            assert!(!reply.text.contains("hunter2"));
+            answers.push(format!("{webhook}\n  {}", reply.status));
+            for error in reply.json()["errors"].as_array().unwrap() {
+                answers.push(format!("  {} {}: {}", error["pointer"], error["code"], error["detail"]));
+            }
+        }
+
+        expect![[r#"
+            {}
+              422
+              "/webhook/url" "missing_member": "is required"
+            "https://example.com"
+              422
+              "/webhook" "wrong_type": "must be an object or null, not a string"
+            {"secrets":"x","url":"https://example.com"}
+              422
+              "/webhook/secrets" "unknown_member": "there is no such member; did you mean `secret`?"
+            {"url":"example.com"}
+              422
+              "/webhook/url" "url_not_allowed": "it is not an absolute URL"
+            {"url":"http://example.com"}
+              422
+              "/webhook/url" "url_not_allowed": "it must begin with `https://`"
+            {"url":"https://169.254.169.254/latest"}
+              422
+              "/webhook/url" "url_not_allowed": "its host is not on the public Internet"
+            {"url":"https://0x7f.1/"}
+              422
+              "/webhook/url" "url_not_allowed": "its host is not on the public Internet"
+            {"url":"https://localhost/"}
+              422
+              "/webhook/url" "url_not_allowed": "its host is not on the public Internet"
+            {"url":"https://user:hunter2@example.com/"}
+              422
+              "/webhook/url" "url_not_allowed": "it must not hold a user or a password"
+            {"secret":"other","url":"https://example.com"}
+              422
+              "/webhook/secret" "unknown_secret": "no key is named `other`; an operator adds one to WEBHOOK_SECRETS as `other=whsec_…`""#]].assert_eq(&answers.join("\n"));
+        assert_eq!(admin.get("/runs").await.json()["data"], json!([]));
+    }
+
+    async fn without_a_key_there_are_no_webhooks_and_no_deliveries(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+
+        let body = json!({"input": "Go", "webhook": {"url": "https://example.com"}});
+        let refused = admin.post("/agents/support/execute", body).await;
+        let run = admin.post("/agents/support/execute", json!({"input": "Go"})).await;
+        let path = run.header("location").unwrap();
+
+        assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/webhook/secret")));
+        let none = admin.get(&format!("{path}/deliveries")).await;
+        assert_eq!((none.status, none.json()), (200, json!({"data": [], "next_cursor": null})));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn of_several_processes_one_sends_a_webhook() {
+    let receiver = Receiver::start().await;
+    let server = server(Dialect::Postgres, &[&receiver], &[]).await;
+    let (_replica, elsewhere) = server.replica().await;
+    let admin = server.admin().await;
+
+    let mut paths = Vec::new();
+    for _ in 0..20 {
+        paths.push(begin(&admin, &receiver).await);
+        paths.push(begin(&elsewhere, &receiver).await);
+    }
+    for path in &paths {
+        settled(&admin, path, "delivered", 1, 204).await;
+    }
+
+    let webhooks = receiver.webhooks();
+    let ids: BTreeSet<_> = webhooks.iter().map(|it| it.header("webhook-id")).collect();
+    assert_eq!((webhooks.len(), ids.len()), (40, 40));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_attempt_that_got_stuck_is_made_elsewhere_and_not_spoilt_later() {
+    let receiver = Receiver::start().await;
+    let gate = testkit::model::Gate::new();
+    receiver.answer(Answer::Behind(gate.clone()));
+    let settings = [("WEBHOOK_TIMEOUT_MS", "60000")];
+    let server = server(Dialect::Postgres, &[&receiver], &settings).await;
+    let admin = server.admin().await;
+    let path = begin(&admin, &receiver).await;
+    receiver.wait_received(1).await;
+    let (replica, elsewhere) = server.replica().await;
+
+    // While the attempt may still succeed nobody else makes it.
+    replica.clock.advance(Duration::from_secs(119));
+    begin(&elsewhere, &receiver).await;
+    receiver.wait_received(2).await;
+    assert_eq!(receiver.webhooks().len(), 2);
+    replica.clock.advance(Duration::from_secs(1));
+    let again = receiver.wait_received(3).await;
+
+    let delivered = settled(&elsewhere, &path, "delivered", 2, 204).await;
+    assert_eq!(delivered["id"], again.header("webhook-id"));
+    assert_eq!(again.header("webhook-id"), receiver.webhooks()[0].header("webhook-id"));
+    gate.open();
+    assert_eq!(server.app.tasks.shut_down(Duration::from_secs(30)).await, 0);
+    assert_eq!(settled(&elsewhere, &path, "delivered", 2, 204).await, delivered);
+}
