@@ -61,6 +61,8 @@ pub struct Config {
     pub models: Models,
     pub outgoing: Outgoing,
     pub limits: Limits,
+    /// How long a run is kept after its end; `None`: for ever.
+    pub run_retention: Option<Duration>,
     pub log: Log,
     /// `MASTRA_JWT_SECRET` is set, and not used.
     pub has_unused_jwt_secret: bool,
@@ -170,6 +172,7 @@ impl Config {
             models: models(&mut from),
             outgoing: outgoing(&mut from),
             limits: limits(&mut from),
+            run_retention: run_retention(&mut from),
             log: log(&mut from),
             has_unused_jwt_secret: from.given("MASTRA_JWT_SECRET").is_some(),
         };
@@ -355,6 +358,11 @@ fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
     }
 }
 
+fn run_retention<E: Env>(from: &mut Reader<E>) -> Option<Duration> {
+    let days: u64 = from.number("RUN_RETENTION_DAYS", 0..=36_500);
+    (days > 0).then(|| Duration::from_hours(24 * days))
+}
+
 fn log<E: Env>(from: &mut Reader<E>) -> Log {
     let level = from.text("LOG_LEVEL").to_lowercase();
     if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
@@ -438,6 +446,7 @@ mod tests {
             ("AGENT_SERVER_EGRESS_ALLOW", "hooks.internal, http://u:hunter2@a"),
             ("WEBHOOK_SECRETS", "default=hunter2"),
             ("WEBHOOK_TIMEOUT_MS", "60001"),
+            ("RUN_RETENTION_DAYS", "-1"),
             ("REQUEST_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "hunter2=x=y"),
             ("LOG_FORMAT", "hunter2"),
@@ -470,6 +479,7 @@ mod tests {
               WEBHOOK_SECRETS: entry 1: a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them
               WEBHOOK_TIMEOUT_MS: it must be a whole number from 1 to 60000
               REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000
+              RUN_RETENTION_DAYS: it must be a whole number from 0 to 36500
               LOG_LEVEL: it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`
               LOG_FORMAT: it must be `json` or `pretty`"#]].assert_eq(&errors);
     }

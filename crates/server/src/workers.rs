@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::oauth;
 use crate::runs::recover;
+use crate::runs::retention;
 use crate::runs::webhook::deliver;
 
 /// How long runs may take to be let go.
@@ -18,6 +19,7 @@ pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     app.agents.start(&app.tasks);
     recover::start(&app.runs).await?;
     deliver::start(&app.runs);
+    retention::start(&app.runs, app.config.run_retention);
     Ok(())
 }
 

@@ -219,6 +219,11 @@ const LIMITS: &[Setting] = &[
         "1000",
         "Runs that may wait in the queue, of all processes together; more are refused with 429.",
     ),
+    plain(
+        "RUN_RETENTION_DAYS",
+        "90",
+        "Days after its end when a run is deleted with its events; `0` keeps all for ever.",
+    ),
     plain("SHUTDOWN_GRACE_MS", "25000", "How long a stopping server waits for what it has begun."),
 ];
 

@@ -17,6 +17,7 @@ mod live;
 mod log;
 mod prepare;
 pub mod recover;
+pub mod retention;
 pub mod routes;
 mod service;
 mod signal;

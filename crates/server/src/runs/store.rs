@@ -4,6 +4,7 @@ mod append;
 pub mod approvals;
 pub mod deliveries;
 pub mod owners;
+pub mod retention;
 mod row;
 pub mod signals;
 

@@ -17,5 +17,6 @@ mod events;
 mod execute;
 mod house;
 mod oauth;
+mod retention;
 mod runs;
 mod webhooks;

@@ -31,6 +31,7 @@ pub use reply::Reply;
 use serde_json::Value;
 use serde_json::json;
 pub use sql::in_sql;
+pub use sql::number;
 pub use stream::Frame;
 pub use stream::frames;
 use testkit::database::DatabaseKind;

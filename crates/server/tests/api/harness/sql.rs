@@ -20,3 +20,16 @@ pub async fn in_sql(server: &TestServer, statement: &str) {
     };
     done.unwrap();
 }
+
+/// The number that a query gives.
+pub async fn number(server: &TestServer, query: &str) -> i64 {
+    let url = server.database.url();
+    let query = sqlx::AssertSqlSafe(query.to_owned());
+    if url.starts_with("sqlite:") {
+        let mut shell = SqliteConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut shell).await.unwrap()
+    } else {
+        let mut shell = PgConnection::connect(url).await.unwrap();
+        sqlx::query_scalar(query).fetch_one(&mut shell).await.unwrap()
+    }
+}
