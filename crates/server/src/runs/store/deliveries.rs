@@ -15,6 +15,10 @@ use crate::runs::webhook::NewDelivery;
 use crate::runs::webhook::deliver::Attempt;
 use crate::runs::webhook::deliver::Settled;
 
+/// Every process asks this twice a second: SQLite takes the index only if its condition stands here.
+const DUE: &str = "SELECT tenant_id, id, host FROM webhook_deliveries
+    WHERE state = 'pending' AND next_attempt_at <= ";
+
 /// Leaves a webhook for whoever sends it first.
 pub async fn insert(conn: &mut Conn<'_>, new: &NewDelivery) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
@@ -43,10 +47,7 @@ pub async fn due(
     limit: u32,
 ) -> Result<Vec<(TenantId, Id, String)>, sqlx::Error> {
     on!(conn, c => {
-        let mut query = QueryBuilder::new(
-            "SELECT tenant_id, id, host FROM webhook_deliveries
-             WHERE state = 'pending' AND next_attempt_at <= ",
-        );
+        let mut query = QueryBuilder::new(DUE);
         query.push_bind(now);
         for host in busy {
             query.push(" AND host <> ").push_bind(host);
@@ -165,5 +166,38 @@ impl DeliveryRow {
             created_at: self.created_at,
             delivered_at: self.delivered_at,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use sqlx::AssertSqlSafe;
+    use sqlx::Connection;
+    use sqlx::SqliteConnection;
+
+    use super::*;
+    use crate::db::Dialect;
+    use crate::db::migrate::Migration;
+
+    const TABLES: &str =
+        include_str!("../../../../../migrations/sqlite/20261129000200_webhook_deliveries.sql");
+
+    #[tokio::test]
+    async fn looking_for_webhooks_reads_those_that_are_due_only() {
+        let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
+        let migration = Migration::parse("deliveries", TABLES, Dialect::Sqlite).unwrap();
+        for statement in migration.up.statements {
+            let statement = AssertSqlSafe(statement.text);
+            sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
+        }
+
+        let explain = format!(
+            "EXPLAIN QUERY PLAN {DUE} '2026' AND host <> 'a' ORDER BY next_attempt_at LIMIT 1"
+        );
+        let plan: Vec<(i64, i64, i64, String)> =
+            sqlx::query_as(AssertSqlSafe(explain)).fetch_all(&mut database).await.unwrap();
+
+        let [(.., plan)] = plan.try_into().unwrap();
+        assert!(plan.contains("USING INDEX webhook_deliveries_due"), "{plan}");
     }
 }

@@ -142,6 +142,7 @@ pub async fn delete_run(
     for sql in [
         "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2",
         "DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND run_id = $2",
+        "DELETE FROM approvals WHERE tenant_id = $1 AND run_id = $2",
         "DELETE FROM runs WHERE tenant_id = $1 AND id = $2",
     ] {
         let done = on!(conn, c => sqlx::query(sql)
