@@ -48,6 +48,7 @@ pub mod router;
 pub mod workers;
 
 // The face of the library: all that a program needs to define tools, agents and models.
+pub use agents::Approval;
 pub use app::App;
 pub use code::Agent;
 pub use code::Builder;

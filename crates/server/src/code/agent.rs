@@ -5,6 +5,7 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::agents::Approval;
 use crate::definitions::Document;
 
 /// An agent by its members, which are those of the API's `POST /agents/definitions`.
@@ -43,7 +44,7 @@ impl Agent {
     /// The model, as `provider/name` or a bare name; without any, the configured default. Those of
     /// further calls are tried in their order when the ones before cannot answer.
     pub fn model(self, model: impl Into<String>) -> Self {
-        self.add("model", model)
+        self.add("model", model.into())
     }
 
     /// How the model should answer.
@@ -53,7 +54,17 @@ impl Agent {
 
     /// A tool that the model may call, by its name.
     pub fn tool(self, name: impl Into<String>) -> Self {
-        self.add("tools", name)
+        self.add("tools", name.into())
+    }
+
+    /// The same, of which a person must agree to some calls or to all.
+    pub fn tool_with_approval(self, name: impl Into<String>, approval: Approval) -> Self {
+        self.add("tools", json!({ "name": name.into(), "approval": approval }))
+    }
+
+    /// Another agent that this one may ask, by its name.
+    pub fn agent(self, name: impl Into<String>) -> Self {
+        self.add("agents", name.into())
     }
 
     /// How far a run may go.
@@ -68,7 +79,7 @@ impl Agent {
 
     /// Whoever executes the agent must hold `scope`. Several must all be held.
     pub fn scope(self, scope: impl Into<String>) -> Self {
-        self.add("scopes", scope)
+        self.add("scopes", scope.into())
     }
 
     /// Something of yours that is shown with the agent.
@@ -93,10 +104,10 @@ impl Agent {
         self
     }
 
-    fn add(mut self, member: &str, item: impl Into<String>) -> Self {
+    fn add(mut self, member: &str, item: impl Into<Value>) -> Self {
         let list = self.members.entry(member).or_insert_with(|| json!([]));
         if let Value::Array(items) = list {
-            items.push(item.into().into());
+            items.push(item.into());
         }
         self
     }

@@ -4,7 +4,9 @@ use std::sync::Arc;
 use std::sync::Mutex;
 use std::time::Duration;
 
+use agent_server::Agent;
 use agent_server::App;
+use agent_server::Approval;
 use agent_server::Builder;
 use agent_server::Tool;
 use agent_server::ToolContext;
@@ -351,6 +353,33 @@ on_both! {
             run.finished"#]].assert_eq(&names.join("\n"));
         let text: String = rest.iter().map(Frame::delta).collect();
         assert_eq!(text, "It is done.");
+    }
+}
+
+/// A cashier in code who may pay small amounts by himself, and a boss who may ask him.
+fn in_code() -> Builder {
+    let large = json!({"op": "gte", "left": {"$": "/arguments/amount"}, "right": 100});
+    let cashier = Agent::new("cashier").instructions("Pay.").model("demo/scripted");
+    let boss = Agent::new("boss").instructions("Ask.").model("demo/scripted").agent("cashier");
+    App::builder()
+        .tool(pay(Paid::default()))
+        .agent(cashier.tool_with_approval("pay", Approval::When(large)))
+        .agent(boss)
+}
+
+on_both! {
+    with in_code;
+
+    async fn agents_in_code_need_approval_and_ask_each_other_too(server: TestServer) {
+        let admin = server.admin().await;
+        let small = r#"use tool pay with {"amount": 99}"#;
+        let body = json!({"input": format!("use tool ask_cashier with {}", json!({"input": small}))});
+
+        let run = admin.post("/agents/boss/execute", body).await;
+        assert_eq!(run.status, 200, "{:#}", run.json());
+        let body = json!({"input": r#"use tool pay with {"amount": 100}"#});
+        let run = admin.post("/agents/cashier/execute", body).await;
+        assert_eq!((run.status, &run.json()["status"]), (202, &json!("suspended")));
     }
 }
 

@@ -1,14 +1,13 @@
 //! SQL of what others leave for the owner of a run.
 
-use serde::de::Error as _;
 use sqlx::FromRow;
+use tracing::error;
 
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::on;
-use crate::runs::RunsError;
 use crate::runs::journal::JournalError;
 use crate::runs::signal::Signal;
 use crate::runs::signal::Taken;
@@ -23,14 +22,17 @@ struct SignalRow {
 }
 
 impl SignalRow {
-    fn read(self) -> Result<Signal, RunsError> {
-        Ok(Signal {
-            tenant: TenantId::try_from(self.tenant_id).map_err(serde_json::Error::custom)?,
-            run_id: self.run_id,
-            id: self.id,
-            order: serde_json::from_str(&self.data)?,
-            created_at: self.created_at,
-        })
+    /// The signal; none if nobody can read it, which must not hold up the others.
+    fn read(self) -> Option<Signal> {
+        let (run_id, id, created_at) = (self.run_id, self.id, self.created_at);
+        let order = serde_json::from_str(&self.data);
+        match (TenantId::try_from(self.tenant_id), order) {
+            (Ok(tenant), Ok(order)) => Some(Signal { tenant, run_id, id, order, created_at }),
+            _ => {
+                error!(run.id = %run_id, signal.id = %id, "a signal cannot be read");
+                None
+            }
+        }
     }
 }
 
@@ -66,7 +68,7 @@ pub async fn delete(conn: &mut Conn<'_>, taken: &Taken) -> Result<(), sqlx::Erro
 }
 
 /// Signals to runs that `worker` executes.
-pub async fn for_worker(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<Signal>, RunsError> {
+pub async fn for_worker(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<Signal>, sqlx::Error> {
     let rows: Vec<SignalRow> = on!(conn, c => sqlx::query_as(
             "SELECT s.tenant_id, s.run_id, s.id, s.data, s.created_at FROM run_signals s JOIN runs
              ON runs.tenant_id = s.tenant_id AND runs.id = s.run_id
@@ -75,7 +77,7 @@ pub async fn for_worker(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<Signal>, 
         .bind(worker)
         .fetch_all(c)
         .await)?;
-    rows.into_iter().map(SignalRow::read).collect()
+    Ok(rows.into_iter().filter_map(SignalRow::read).collect())
 }
 
 /// Signals to one run, the oldest first.
@@ -83,7 +85,7 @@ pub async fn for_run(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     run_id: Id,
-) -> Result<Vec<Signal>, RunsError> {
+) -> Result<Vec<Signal>, sqlx::Error> {
     let rows: Vec<SignalRow> = on!(conn, c => sqlx::query_as(
             "SELECT tenant_id, run_id, id, data, created_at FROM run_signals
              WHERE tenant_id = $1 AND run_id = $2 ORDER BY created_at, id",
@@ -92,7 +94,7 @@ pub async fn for_run(
         .bind(run_id)
         .fetch_all(c)
         .await)?;
-    rows.into_iter().map(SignalRow::read).collect()
+    Ok(rows.into_iter().filter_map(SignalRow::read).collect())
 }
 
 /// Runs that wait and have signals: `(tenant, run, kind of signal)`.
