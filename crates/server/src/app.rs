@@ -58,6 +58,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("AGENT_SERVER_ENCRYPTION_KEY: {0}")]
     EncryptionKey(#[from] MasterKeyError),
+    #[error("traces cannot be sent")]
+    Telemetry(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("the client for outgoing requests cannot be made")]
     Egress(#[from] reqwest::Error),
     #[error("a tool that is built in is not usable: {0}")]

@@ -10,6 +10,7 @@ mod environment;
 mod reader;
 mod registration;
 pub mod table;
+mod telemetry;
 mod urls;
 mod webhooks;
 
@@ -33,6 +34,7 @@ pub use reader::ConfigErrors;
 use reader::Reader;
 pub use registration::Registration;
 pub use registration::RegistrationPolicy;
+pub use telemetry::Telemetry;
 pub use webhooks::SigningKeys;
 
 /// Model providers that have a `<PROVIDER>_API_KEY` and a `<PROVIDER>_BASE_URL`.
@@ -64,6 +66,7 @@ pub struct Config {
     /// How long a run is kept after its end; `None`: for ever.
     pub run_retention: Option<Duration>,
     pub log: Log,
+    pub telemetry: Telemetry,
     /// `MASTRA_JWT_SECRET` is set, and not used.
     pub has_unused_jwt_secret: bool,
 }
@@ -174,6 +177,7 @@ impl Config {
             limits: limits(&mut from),
             run_retention: run_retention(&mut from),
             log: log(&mut from),
+            telemetry: telemetry::telemetry(&mut from),
             has_unused_jwt_secret: from.given("MASTRA_JWT_SECRET").is_some(),
         };
         from.finish(config)

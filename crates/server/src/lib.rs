@@ -33,6 +33,7 @@ pub mod db;
 pub mod definitions;
 pub mod egress;
 pub mod http;
+pub mod telemetry;
 
 // Band 2: features, each of which uses only those before it.
 pub mod agents;

@@ -32,6 +32,9 @@ pub async fn stop(app: &App) {
         app.runs.hand_over().cancel();
         app.tasks.shut_down(LETTING_GO).await;
     }
+    if let Some(telemetry) = &app.runs.telemetry {
+        telemetry.stop().await;
+    }
     if let Err(cause) = recover::stop(&app.runs).await {
         warn!(
             error = &cause as &dyn std::error::Error,

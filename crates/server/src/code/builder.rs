@@ -31,6 +31,7 @@ use crate::oauth::Keys;
 use crate::runs::Runs;
 use crate::runs::Services;
 use crate::runs::webhook::Webhooks;
+use crate::telemetry::Telemetry;
 use crate::tools::Tools;
 
 /// A server in the making: [`App::builder`].
@@ -77,7 +78,9 @@ impl Builder {
         clock: Clock,
         ids: Ids,
     ) -> Result<App, StartError> {
-        let models = Models::new(&config.models, &egress::client()?, Timeouts::default());
+        let client = egress::client()?;
+        let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
+        let models = Models::new(&config.models, &client, Timeouts::default());
         let tools = Tools::built_in().map_err(StartError::Tools)?;
         let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
         let tasks = Tasks::default();
@@ -101,6 +104,7 @@ impl Builder {
             models,
             tools: tools.clone(),
             webhooks,
+            telemetry,
         };
         let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {

@@ -43,6 +43,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Outgoing requests", settings: OUTGOING },
     Group { title: "Limits", settings: LIMITS },
     Group { title: "Logs", settings: LOGS },
+    Group { title: "Traces", settings: TRACES },
 ];
 
 const SERVER: &[Setting] = &[
@@ -234,6 +235,32 @@ const LOGS: &[Setting] = &[
         "`error`, `warn`, `info`, `debug`, `trace`, or such as `info,sqlx=warn`.",
     ),
     plain("LOG_FORMAT", "pretty on a terminal, else json", "`json` or `pretty`."),
+];
+
+const TRACES: &[Setting] = &[
+    plain(
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "",
+        "OpenTelemetry collector that gets a trace of each run (OTLP over HTTP, protobuf), such as \
+         `http://127.0.0.1:4318`. Without it there are no traces.",
+    ),
+    plain(
+        "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+        "<OTEL_EXPORTER_OTLP_ENDPOINT>/v1/traces",
+        "The whole URL, if it is another.",
+    ),
+    secret(
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "Headers for the collector: `name=value,…`, values percent-encoded.",
+    ),
+    plain("OTEL_SERVICE_NAME", "agent-server", "What traces call this server."),
+    plain("OTEL_RESOURCE_ATTRIBUTES", "", "What else they say of it: `name=value,…`."),
+    plain(
+        "OTEL_TRACES_SAMPLER",
+        "parentbased_always_on",
+        "Also `always_on`, `always_off`, `traceidratio`, and these with `parentbased_`.",
+    ),
+    plain("OTEL_TRACES_SAMPLER_ARG", "1", "With `traceidratio`: the share of runs that is traced."),
 ];
 
 /// Looks a setting up.

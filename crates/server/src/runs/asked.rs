@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::webhook::Webhook;
 use super::webhook::WebhookAsked;
 use super::webhook::Webhooks;
+use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::json;
@@ -131,6 +132,9 @@ pub struct Asked {
     /// The ids of the agents whose runs this one is below, from the top.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub ancestors: Vec<String>,
+    /// The run at the top, of one that is below another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub top_run: Option<Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
 }
@@ -170,7 +174,15 @@ impl Execute {
         match (input, options, wrong.is_empty()) {
             (Some(input), Some(model_options), true) => {
                 let (user, context, ancestors) = (self.user, self.context, Vec::new());
-                let asked = Asked { input, user, context, model_options, ancestors, webhook };
+                let asked = Asked {
+                    input,
+                    user,
+                    context,
+                    model_options,
+                    ancestors,
+                    top_run: None,
+                    webhook,
+                };
                 Ok((asked, limits))
             }
             _ => Err(wrong),

@@ -36,6 +36,7 @@ use super::service::Runs;
 use super::store::owners;
 use super::take_up;
 use super::tool;
+use super::trace::Trace;
 use super::webhook::NewDelivery;
 
 /// The owner of one run.
@@ -48,6 +49,8 @@ pub struct Driver {
     live: Arc<Live>,
     /// Set when the deadline has passed while something was under way.
     late: bool,
+    /// If somebody wants it.
+    trace: Option<Trace>,
     /// What is recorded before anything else.
     first: Option<Event>,
     /// Set when the run cannot be executed.
@@ -82,6 +85,7 @@ enum Interruption {
 impl Driver {
     /// The owner of a run whose state is `agent`.
     pub fn new(runs: Runs, record: Record, agent: Agent, log: Log, live: Arc<Live>) -> Self {
+        let trace = Trace::of(runs.telemetry.as_ref(), &record);
         Self {
             runs,
             record,
@@ -89,10 +93,18 @@ impl Driver {
             log,
             live,
             late: false,
+            trace,
             first: None,
             unusable: None,
             first_alone: false,
             beginner: None,
+        }
+    }
+
+    /// Lets the trace know of an event that is in the log.
+    pub fn recall(&mut self, event: &Event, at: DateTime<Utc>) {
+        if let Some(trace) = &mut self.trace {
+            trace.recall(event, at);
         }
     }
 
@@ -163,6 +175,9 @@ impl Driver {
     fn record(&mut self, event: impl Into<Event>) -> Result<(), Stop> {
         let (event, at) = (event.into(), self.runs.clock.now());
         self.agent.apply(&event, at.time());
+        if let Some(trace) = &mut self.trace {
+            trace.observe(&event, at.time());
+        }
         Ok(self.log.push(&event, at)?)
     }
 

@@ -176,6 +176,7 @@ pub async fn child(
         context: parent.asked.context.clone(),
         model_options: agent.content.model_options.clone(),
         ancestors,
+        top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
         webhook: None,
     };
     let mut child =

@@ -26,6 +26,7 @@ mod stream;
 mod take_up;
 mod text;
 mod tool;
+mod trace;
 mod values;
 mod watch;
 pub mod webhook;

@@ -28,6 +28,7 @@ use crate::config::Limits;
 use crate::db::Db;
 use crate::db::Id;
 use crate::oauth::Clients;
+use crate::telemetry::Telemetry;
 use crate::tools::Tools;
 
 /// Executes runs in this process.
@@ -45,6 +46,8 @@ pub struct Services {
     pub clients: Arc<Clients>,
     pub models: Models,
     pub tools: Tools,
+    /// Where traces go, if anywhere.
+    pub telemetry: Option<Telemetry>,
     pub webhooks: Webhooks,
 }
 

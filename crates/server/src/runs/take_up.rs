@@ -158,6 +158,9 @@ async fn driver(
     let log = Log::new(tenant, Arc::clone(&live), runs.journal().clone(), past.last_seq);
     let first = first_event(&record, past.last_seq == 0, reason);
     let mut driver = Driver::new(runs.clone(), record, execution, log, live);
+    for (at, event) in &past.events {
+        driver.recall(event, at.time());
+    }
     driver.begin_with(first, past.unusable);
     Ok(driver)
 }

@@ -19,4 +19,5 @@ mod house;
 mod oauth;
 mod retention;
 mod runs;
+mod traces;
 mod webhooks;

@@ -26,13 +26,11 @@ impl SignalRow {
     fn read(self) -> Option<Signal> {
         let (run_id, id, created_at) = (self.run_id, self.id, self.created_at);
         let order = serde_json::from_str(&self.data);
-        match (TenantId::try_from(self.tenant_id), order) {
-            (Ok(tenant), Ok(order)) => Some(Signal { tenant, run_id, id, order, created_at }),
-            _ => {
-                error!(run.id = %run_id, signal.id = %id, "a signal cannot be read");
-                None
-            }
-        }
+        let (Ok(tenant), Ok(order)) = (TenantId::try_from(self.tenant_id), order) else {
+            error!(run.id = %run_id, signal.id = %id, "a signal cannot be read");
+            return None;
+        };
+        Some(Signal { tenant, run_id, id, order, created_at })
     }
 }
 
