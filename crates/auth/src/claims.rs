@@ -66,7 +66,7 @@ impl Profile {
     }
 
     /// Checks the claims of a token whose signature is right.
-    pub(crate) fn check(&self, claims: &AccessClaims, now: u64) -> Result<(), TokenError> {
+    pub fn check(&self, claims: &AccessClaims, now: u64) -> Result<(), TokenError> {
         if claims.iss != self.issuer {
             return Err(TokenError::WrongIssuer);
         }

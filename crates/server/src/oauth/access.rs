@@ -1,7 +1,6 @@
 //! Who stands behind an access token.
 
 use auth::jose::TokenError;
-use auth::scope::Scopes;
 
 use crate::db::At;
 use crate::oauth::Clients;
@@ -39,13 +38,9 @@ pub async fn principal(
     Ok(Principal {
         tenant: client.tenant.clone(),
         subject,
-        client_id: claims.client_id,
-        scopes: still_held(claims.scope, &client.scopes),
+        client_id: claims.client_id.clone(),
+        scopes: client.scopes.intersection(&claims.scope),
     })
-}
-
-fn still_held(allowed: Scopes, held: &Scopes) -> Scopes {
-    if held.covers_all(&allowed) { allowed } else { held.intersection(&allowed) }
 }
 
 impl AccessError {

@@ -1,5 +1,6 @@
 //! The keys that sign and check access tokens.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth::claims::AccessClaims;
@@ -15,11 +16,14 @@ use auth::keys::SigningKey;
 
 use crate::config::Config;
 use crate::db::At;
+use crate::oauth::genuine::Genuine;
 
 /// The key set of an issuer, and what a token must say to open our API.
 #[derive(Debug)]
 pub struct Keys {
     set: KeySet,
+    /// Tokens of this set.
+    genuine: Genuine,
     api: Profile,
     issuer: String,
     lifetime: Duration,
@@ -48,6 +52,7 @@ impl Keys {
         }
         Ok(Self {
             set: KeySet::new(SigningKey::new(&private)?, [])?,
+            genuine: Genuine::default(),
             api: Profile::access_token(&config.issuer, &config.issuer),
             issuer: config.issuer.clone(),
             lifetime: config.identity.access_token_ttl,
@@ -69,8 +74,12 @@ impl Keys {
     }
 
     /// The claims of a token that opens our API at `now`. Says nothing about its client.
-    pub fn verify(&self, token: &str, now: At) -> Result<AccessClaims, TokenError> {
-        self.set.verify(token, &self.api, seconds(now))
+    pub fn verify(&self, token: &str, now: At) -> Result<Arc<AccessClaims>, TokenError> {
+        let now = seconds(now);
+        let claims = self.genuine.claims(token, || self.set.verify(token, &self.api, now))?;
+        // It may have been remembered for long.
+        self.api.check(&claims, now)?;
+        Ok(claims)
     }
 
     /// The public halves, as the JSON of RFC 7517.

@@ -11,6 +11,7 @@ mod authenticate;
 pub mod caller;
 mod clients;
 mod discovery;
+mod genuine;
 mod guesses;
 mod issue;
 mod keys;
