@@ -115,9 +115,10 @@ impl Db {
         F: AsyncFnOnce(&mut Conn<'_>) -> Result<T, E>,
         E: From<sqlx::Error>,
     {
+        // On the heap: it is large with two drivers in it, and who may have to ask carries it along.
         match &self.0.engine {
-            Engine::Postgres(postgres) => postgres.read(&self.0.stats, work).await,
-            Engine::Sqlite(sqlite) => sqlite.read(&self.0.stats, work).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.read(&self.0.stats, work)).await,
+            Engine::Sqlite(sqlite) => Box::pin(sqlite.read(&self.0.stats, work)).await,
         }
     }
 
@@ -148,8 +149,8 @@ impl Db {
     {
         let Inner { engine, stats } = &*self.0;
         let value = match engine {
-            Engine::Postgres(postgres) => postgres.write(stats, work).await,
-            Engine::Sqlite(sqlite) => sqlite.write(stats, lane, work).await,
+            Engine::Postgres(postgres) => Box::pin(postgres.write(stats, work)).await,
+            Engine::Sqlite(sqlite) => Box::pin(sqlite.write(stats, lane, work)).await,
         }?;
         stats.commits.fetch_add(1, Ordering::Relaxed);
         Ok(value)
