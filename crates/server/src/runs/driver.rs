@@ -25,6 +25,7 @@ use tracing::error;
 use tracing::info;
 
 use super::Record;
+use super::Run;
 use super::RunsError;
 use super::journal::Change;
 use super::journal::JournalError;
@@ -43,7 +44,7 @@ use super::webhook::NewDelivery;
 #[derive(Debug)]
 pub struct Driver {
     runs: Runs,
-    record: Record,
+    record: Arc<Record>,
     agent: Agent,
     log: Log,
     live: Arc<Live>,
@@ -84,7 +85,7 @@ enum Interruption {
 
 impl Driver {
     /// The owner of a run whose state is `agent`.
-    pub fn new(runs: Runs, record: Record, agent: Agent, log: Log, live: Arc<Live>) -> Self {
+    pub fn new(runs: Runs, record: Arc<Record>, agent: Agent, log: Log, live: Arc<Live>) -> Self {
         let trace = Trace::of(runs.telemetry.as_ref(), &record);
         Self {
             runs,
@@ -248,13 +249,14 @@ impl Driver {
     async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
         let signals = self.tell_relatives();
         self.record(end.clone())?;
-        self.note_progress();
-        let run = &mut self.record.run;
+        let mut run = self.progressed();
         run.output = end.output;
         run.summary.status = end.status.into();
         run.summary.error = end.error;
         run.summary.finished_at = Some(self.runs.clock.now());
-        self.log.change(Change { record: self.record.clone(), wake_at: None });
+        let run = Arc::new(run);
+        let (tenant, row) = (self.record.tenant.clone(), Arc::clone(&run));
+        self.log.change(Change { tenant, run: row, wake_at: None });
         if self.agent.asks() {
             self.log.close_approvals();
         }
@@ -270,15 +272,16 @@ impl Driver {
         if self.record.asked.webhook.is_some() {
             self.runs.webhooks.wake();
         }
-        Ok(End::Finished(Arc::new(self.record.run.clone())))
+        Ok(End::Finished(run))
     }
 
-    /// Brings the run's row up to its log.
-    fn note_progress(&mut self) {
-        let summary = &mut self.record.run.summary;
-        summary.usage = self.agent.usage();
-        summary.steps = self.agent.steps();
-        summary.last_seq = self.log.last_seq();
+    /// The run as its log says that it is now.
+    fn progressed(&self) -> Run {
+        let mut run = self.record.run.clone();
+        run.summary.usage = self.agent.usage();
+        run.summary.steps = self.agent.steps();
+        run.summary.last_seq = self.log.last_seq();
+        run
     }
 
     /// Waits for `work`, unless something comes in its way.

@@ -102,7 +102,7 @@ async fn begin(
     let Some(permit) = runs.permit_for_new() else {
         ensure_room(runs).await?;
         let run = record.run.clone();
-        let begin = vec![NewRun { record, worker: None, key }];
+        let begin = vec![NewRun { record: Arc::new(record), worker: None, key }];
         let entry = Entry { begin, ..Entry::default() };
         runs.journal().commit(entry).await?;
         runs.note_backlog(1);
@@ -116,7 +116,8 @@ async fn begin(
     let log = Log::new(record.tenant.clone(), Arc::clone(&live), runs.journal().clone(), 0);
     let run = record.run.clone();
     let first = started(&record);
-    let new = NewRun { record: record.clone(), worker: Some(runs.worker()), key };
+    let record = Arc::new(record);
+    let new = NewRun { record: Arc::clone(&record), worker: Some(runs.worker()), key };
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
     let failure = driver.begin_new(new, first.into());
     // From here on the run goes its way, whether somebody waits for it or not.
@@ -191,7 +192,7 @@ pub async fn child(
 
 /// A run that waits in the queue.
 pub fn queued(record: Record) -> NewRun {
-    NewRun { record, worker: None, key: None }
+    NewRun { record: Arc::new(record), worker: None, key: None }
 }
 
 /// The first event of a run.

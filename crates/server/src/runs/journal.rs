@@ -4,11 +4,14 @@
 //! entries that arrive during a commit share the next, so the number of commits a second stays what
 //! the disk can do and the work of each grows.
 
+use std::sync::Arc;
+
 use engine::Approval;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
 
 use super::Record;
+use super::Run;
 use super::signal::Signal;
 use super::signal::Taken;
 use super::store;
@@ -51,7 +54,7 @@ pub struct Entry {
 /// The row of a run that begins.
 #[derive(Debug)]
 pub struct NewRun {
-    pub record: Record,
+    pub record: Arc<Record>,
     /// The process that executes it; `None` leaves it in the queue.
     pub worker: Option<Id>,
     pub key: Option<NewKey>,
@@ -76,10 +79,11 @@ pub struct EventRow {
     pub data: String,
 }
 
-/// How a run's row changes: what the record says now.
+/// How a run's row changes: to what the run is now.
 #[derive(Debug)]
 pub struct Change {
-    pub record: Record,
+    pub tenant: TenantId,
+    pub run: Arc<Run>,
     /// Of a run that is let go: when it is to be taken up, whatever comes or does not.
     pub wake_at: Option<At>,
 }

@@ -13,6 +13,7 @@ use std::sync::PoisonError;
 use bytes::Bytes;
 use llm::Delta;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::Run;
 use super::signal::Order;
@@ -29,6 +30,8 @@ pub struct Live {
     pub run_id: Id,
     state: Mutex<State>,
     changed: watch::Sender<u64>,
+    /// Whether there is an end: who waits for that alone is not woken by each piece of text.
+    ended: CancellationToken,
     orders: watch::Sender<Orders>,
 }
 
@@ -82,6 +85,7 @@ impl Live {
             run_id,
             state: Mutex::new(state),
             changed: watch::Sender::new(0),
+            ended: CancellationToken::new(),
             orders: watch::Sender::default(),
         }
     }
@@ -121,20 +125,14 @@ impl Live {
     /// Ends this process's part. The first end counts.
     pub fn end(&self, end: End) {
         self.state().end.get_or_insert(end);
+        self.ended.cancel();
         self.wake();
     }
 
     /// Waits for the end.
     pub async fn ended(&self) -> End {
-        let mut changes = self.changes();
-        loop {
-            if let Some(end) = self.state().end.clone() {
-                return end;
-            }
-            if changes.changed().await.is_err() {
-                return End::LetGo;
-            }
-        }
+        self.ended.cancelled().await;
+        self.state().end.clone().unwrap_or(End::LetGo)
     }
 
     /// Waits until event `seq` is stored, or this process has let go.

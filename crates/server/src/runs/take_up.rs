@@ -157,7 +157,7 @@ async fn driver(
     let live = runs.enter(run_id, past.last_seq);
     let log = Log::new(tenant, Arc::clone(&live), runs.journal().clone(), past.last_seq);
     let first = first_event(&record, past.last_seq == 0, reason);
-    let mut driver = Driver::new(runs.clone(), record, execution, log, live);
+    let mut driver = Driver::new(runs.clone(), Arc::new(record), execution, log, live);
     for (at, event) in &past.events {
         driver.recall(event, at.time());
     }

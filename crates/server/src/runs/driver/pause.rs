@@ -1,5 +1,7 @@
 //! A run that asks people and other runs, and waits for them without a process.
 
+use std::sync::Arc;
+
 use engine::Approval;
 use engine::ApprovalDecided;
 use engine::ApprovalDue;
@@ -183,15 +185,15 @@ impl Driver {
     /// Lets go of the run until what it waits for comes.
     pub(super) async fn pause(&mut self, waiting: RunWaiting) -> Result<End, Stop> {
         self.record(waiting.clone())?;
-        self.note_progress();
-        let summary = &mut self.record.run.summary;
-        summary.status = waiting.status.into();
-        summary.waiting_for = waiting.waiting_for;
+        let mut run = self.progressed();
+        run.summary.status = waiting.status.into();
+        run.summary.waiting_for = waiting.waiting_for;
+        let (tenant, run) = (self.record.tenant.clone(), Arc::new(run));
         let wake_at = Some(self.agent.next_expiry().map_or(At::NEVER, At::new));
-        self.log.change(Change { record: self.record.clone(), wake_at });
+        self.log.change(Change { tenant, run: Arc::clone(&run), wake_at });
         self.store().await?;
         Ok(match waiting.status {
-            WaitingStatus::Suspended => End::Suspended(self.record.run.clone().into()),
+            WaitingStatus::Suspended => End::Suspended(run),
             WaitingStatus::Waiting => End::LetGo,
         })
     }

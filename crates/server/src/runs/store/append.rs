@@ -212,7 +212,7 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
     let texts: Result<Vec<_>, serde_json::Error> = changes
         .iter()
         .map(|change| {
-            let run = &change.record.run;
+            let run = &change.run;
             let output = run.output.as_ref().map(serde_json::to_string).transpose()?;
             let error = run.summary.error.as_ref().map(serde_json::to_string).transpose()?;
             let waiting_for = serde_json::to_string(&run.summary.waiting_for)?;
@@ -229,8 +229,8 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
              worker_id = CASE WHEN new.column13 IS NULL THEN runs.worker_id END FROM (",
         );
         query.push_values(rows, |mut row, (change, (output, error, usage, waiting_for))| {
-            let run = &change.record.run.summary;
-            row.push_bind(change.record.tenant.as_str())
+            let run = &change.run.summary;
+            row.push_bind(change.tenant.as_str())
                 .push_bind(run.id)
                 .push_bind(run.status.as_str())
                 .push_bind(output)
