@@ -55,7 +55,7 @@ impl fmt::Debug for Conn<'_> {
 
 /// Runs one statement, written once, on the database behind `conn`.
 ///
-/// ```ignore
+/// ```text
 /// on!(conn, c => sqlx::query("DELETE FROM agents WHERE id = $1").bind(id).execute(c).await)?;
 /// on!(conn, c => sqlx::query_as::<_, Row>("SELECT …").bind(id).fetch_optional(c).await)?
 /// ```

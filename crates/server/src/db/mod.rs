@@ -3,7 +3,7 @@
 //! A verb opens a connection or a transaction, and store functions work on what they are given, so
 //! that several of them compose in one transaction:
 //!
-//! ```ignore
+//! ```text
 //! let agent = app.db.read(async |conn| store::find(conn, &tenant, id).await).await?;
 //! app.db.write(async |tx| {
 //!     store::insert(tx, &agent).await?;
