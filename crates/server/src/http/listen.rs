@@ -17,6 +17,8 @@ use hyper_util::server::conn::auto::Builder;
 use hyper_util::service::TowerToHyperService;
 use tokio::net::TcpListener;
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 use tracing::debug;
 use tracing::warn;
@@ -65,7 +67,10 @@ async fn serve(socket: TcpStream, peer: SocketAddr, routes: Router, tasks: Tasks
     if let Err(error) = socket.set_nodelay(true) {
         debug!(%error, "a connection sends small packets late");
     }
+    let spoken = CancellationToken::new();
+    let first = spoken.clone();
     let routes = routes.map_request(move |mut request: Request<Incoming>| {
+        first.cancel();
         request.extensions_mut().insert(ConnectInfo(peer));
         request.map(Body::new)
     });
@@ -75,6 +80,7 @@ async fn serve(socket: TcpStream, peer: SocketAddr, routes: Router, tasks: Tasks
     let mut connection = pin!(connection);
     let ended = tokio::select! {
         ended = connection.as_mut() => ended,
+        () = silence(&spoken) => return,
         () = tasks.stopping().cancelled() => {
             connection.as_mut().graceful_shutdown();
             connection.await
@@ -82,6 +88,14 @@ async fn serve(socket: TcpStream, peer: SocketAddr, routes: Router, tasks: Tasks
     };
     if let Err(error) = ended {
         debug!(%error, "a connection broke");
+    }
+}
+
+/// Ends when a connection has asked for nothing in its time. Until the first bytes tell the version of HTTP,
+/// no other clock runs.
+async fn silence(spoken: &CancellationToken) {
+    if timeout(HEADER_TIME, spoken.cancelled()).await.is_ok() {
+        std::future::pending::<()>().await;
     }
 }
 
@@ -134,6 +148,19 @@ mod tests {
         assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("done"), "{answer}");
         assert_eq!(tasks.shut_down(Duration::from_secs(5)).await, 0);
         assert!(TcpStream::connect(address).await.is_err());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_connects_and_asks_for_nothing_is_let_go() {
+        let address = start(Router::new(), &Tasks::default()).await;
+
+        for said in ["", "P", "GET / HTTP/1.1\r\nHost:"] {
+            let mut open = TcpStream::connect(address).await.unwrap();
+            open.write_all(said.as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            open.read_to_string(&mut answer).await.unwrap();
+            assert!(!answer.contains("200"), "{said}: {answer}");
+        }
     }
 
     #[tokio::test]
