@@ -165,6 +165,17 @@ impl Agent {
         self.state.step
     }
 
+    /// Whether the run knows what was said in its thread before.
+    pub fn remembers(&self) -> bool {
+        self.state.remembered.is_some()
+    }
+
+    /// What this run added to the conversation: its input, whole answers, and calls with all their
+    /// results. A conversation that ends so is one that every provider takes up.
+    pub fn said(&self) -> Vec<llm::Message> {
+        self.state.said()
+    }
+
     /// How often the run was taken up, the first time included.
     pub fn run_attempt(&self) -> u32 {
         self.state.run_attempt

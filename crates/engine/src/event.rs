@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use crate::approval::Approval;
 use crate::approval::Decision;
+use crate::memory::MemoryRead;
+use crate::memory::MemoryWritten;
 use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
@@ -73,6 +75,8 @@ events! {
     ChildStarted = "child.started",
     ChildFinished = "child.finished",
     LimitReached = "limit.reached",
+    MemoryRead = "memory.read",
+    MemoryWritten = "memory.written",
 }
 
 /// Why a stored event cannot be read.

@@ -7,6 +7,7 @@
 mod agent;
 mod approval;
 mod event;
+mod memory;
 mod outcome;
 mod predicate;
 mod retry;
@@ -31,6 +32,8 @@ pub use approval::ApprovalTool;
 pub use approval::Decision;
 pub use approval::OnTimeout;
 pub use event::*;
+pub use memory::MemoryRead;
+pub use memory::MemoryWritten;
 pub use outcome::Outcome;
 pub use outcome::Output;
 pub use outcome::RunError;

@@ -53,6 +53,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(oauth::routes::router())
         .merge(tools::routes::router())
         .merge(agents::routes::router())
+        .merge(runs::threads::routes::router())
 }
 
 /// Calls that are answered when a run has come so far.

@@ -38,7 +38,7 @@ use crate::tool::effect_id;
 const ATTEMPTS: u32 = 3;
 
 /// A call of the last assistant message.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub(super) struct Call {
     pub id: String,
     tool: String,
@@ -63,7 +63,7 @@ pub(super) struct Call {
 }
 
 /// An approval that nobody has decided yet.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Pending {
     id: String,
     kind: ApprovalKind,
@@ -73,7 +73,7 @@ struct Pending {
 }
 
 /// What somebody agreed to: nothing else may be called.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 struct Approved {
     version: Option<i64>,
 }

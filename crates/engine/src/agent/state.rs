@@ -23,6 +23,7 @@ use crate::event::Limits;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
 use crate::event::StepFinished;
+use crate::memory::MemoryRead;
 use crate::outcome::Outcome;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
@@ -44,6 +45,8 @@ pub(super) struct State {
     /// Model calls of the whole run.
     pub model_calls: u32,
     pub messages: Vec<Message>,
+    /// How many of the messages were said in the thread before, once that is known.
+    pub remembered: Option<usize>,
     /// The calls of the last assistant message, in its order.
     pub calls: Vec<Call>,
     seen_calls: HashSet<String>,
@@ -122,6 +125,8 @@ impl State {
             Event::LimitReached(limit) => {
                 self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
             }
+            Event::MemoryRead(read) => self.remember(read),
+            Event::MemoryWritten(_) => {}
             Event::RunFinished(_) => self.phase = Phase::Ended,
         }
     }
@@ -146,20 +151,44 @@ impl State {
         }
     }
 
+    /// What this run added to the conversation, without calls that have no result.
+    pub fn said(&self) -> Vec<Message> {
+        let mut said = self.messages[self.remembered.unwrap_or(0)..].to_vec();
+        if !self.calls.is_empty() {
+            let results: Option<_> = self.calls.iter().cloned().map(Call::into_result).collect();
+            match results {
+                Some(content) => said.push(Message { role: Role::Tool, content }),
+                None => drop(said.pop()),
+            }
+        }
+        said.retain(|message| !message.content.is_empty());
+        said
+    }
+
+    /// Puts what was said before in front. Its call ids are taken.
+    fn remember(&mut self, read: &MemoryRead) {
+        let parts = read.messages.iter().flat_map(|message| &message.content);
+        self.seen_calls.extend(parts.filter_map(Call::of).map(|call| call.id));
+        self.remembered = Some(read.messages.len());
+        self.messages.splice(0..0, read.messages.iter().cloned());
+    }
+
     fn answered(&mut self, finished: &ModelFinished) {
         self.usage += finished.usage;
         self.calls = finished.message.content.iter().filter_map(Call::of).collect();
         self.seen_calls.extend(self.calls.iter().map(|call| call.id.clone()));
-        self.messages.push(finished.message.clone());
         if !self.calls.is_empty() {
+            self.messages.push(finished.message.clone());
             self.phase = Phase::ToolsDue;
             return;
         }
         self.answer = Some(finished.message.text());
-        self.phase = match unfinished(finished.finish_reason) {
-            Some(error) => Phase::StepFailed(error),
-            None => Phase::StepEnding,
-        };
+        let unfinished = unfinished(finished.finish_reason);
+        if unfinished.is_none() {
+            // Half an answer is no part of the conversation.
+            self.messages.push(finished.message.clone());
+        }
+        self.phase = unfinished.map_or(Phase::StepEnding, Phase::StepFailed);
     }
 
     fn model_failed(&mut self, failed: &ModelFailed, spec: &AgentSpec) {

@@ -356,7 +356,11 @@ fn line(event: &Event, asked: &str) -> String {
         Event::ApprovalDecided(it) => format!("{name} {} {:?}", it.approval_id, it.decision),
         Event::ChildStarted(it) => format!("{name} {} {} {}", it.run_id, it.name, it.call_id),
         Event::ChildFinished(it) => format!("{name} {} {:?}", it.run_id, it.status),
-        Event::RunStarted(_) | Event::RunResumed(_) | Event::CancelRequested(_) => name.to_owned(),
+        Event::RunStarted(_)
+        | Event::RunResumed(_)
+        | Event::CancelRequested(_)
+        | Event::MemoryRead(_)
+        | Event::MemoryWritten(_) => name.to_owned(),
     }
 }
 

@@ -4,8 +4,6 @@ use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use auth::scope::Scope;
-use serde_json::Map;
-use serde_json::Value;
 use utoipa::PartialSchema;
 use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
@@ -19,6 +17,7 @@ use crate::definitions::Document;
 use crate::definitions::Reader;
 use crate::definitions::change_body;
 use crate::definitions::check_name;
+use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
@@ -27,10 +26,6 @@ use crate::http::schema::Schema;
 const MODELS: usize = 8;
 /// How long a call may wait for a decision: from a second to 90 days.
 const APPROVAL_TIMEOUT_MS: RangeInclusive<u64> = 1_000..=7_776_000_000;
-
-/// Of the metadata, as JSON.
-const METADATA_BYTES: usize = 16 * 1024;
-const METADATA_DEPTH: usize = 8;
 
 /// A definition as it is understood.
 #[derive(Debug, Clone, PartialEq)]
@@ -126,7 +121,7 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
             .unwrap_or_default(),
         output_schema(content),
         scopes(content),
-        metadata(&content.metadata),
+        metadata::check(&content.metadata),
     ]
 }
 
@@ -193,33 +188,12 @@ fn scopes(content: &AgentContent) -> Vec<Invalid> {
     content.scopes.iter().enumerate().filter_map(fault).collect()
 }
 
-fn metadata(metadata: &Map<String, Value>) -> Vec<Invalid> {
-    let depth = 1 + metadata.values().map(depth).max().unwrap_or_default();
-    let bytes = serde_json::to_string(metadata).map_or(0, |text| text.len());
-    let fault = |code, detail| vec![Invalid::new("/metadata", code, detail)];
-    if bytes > METADATA_BYTES {
-        return fault("too_long", "must have at most 16384 bytes as JSON");
-    }
-    if depth > METADATA_DEPTH {
-        return fault("too_deep", "must have at most 8 levels");
-    }
-    Vec::new()
-}
-
-/// How many objects and lists stand in each other.
-fn depth(value: &Value) -> usize {
-    match value {
-        Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
-        Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),
-        _ => 0,
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use expect_test::Expect;
     use expect_test::expect;
     use proptest::prelude::*;
+    use serde_json::Value;
     use serde_json::json;
 
     use super::*;

@@ -6,6 +6,7 @@
 mod body;
 mod code;
 mod document;
+pub mod metadata;
 mod name;
 mod reader;
 pub mod store;

@@ -90,12 +90,26 @@ impl Paging {
     }
 
     /// Makes the page of the rows that were read, and the cursor to what follows them.
-    pub fn page<T, P: Serialize>(&self, mut rows: Vec<T>, position: impl Fn(&T) -> P) -> Page<T> {
-        let limit = self.limit as usize;
-        if rows.len() <= limit {
+    pub fn page<T, P: Serialize>(&self, rows: Vec<T>, position: impl Fn(&T) -> P) -> Page<T> {
+        self.page_with(rows, |_| false, position)
+    }
+
+    /// The same for rows some of which belong `with` the row before them: these stand on its page too.
+    /// One more row must have been read than [`Paging::rows`] for each that may follow another so.
+    pub fn page_with<T, P: Serialize>(
+        &self,
+        mut rows: Vec<T>,
+        with: impl Fn(&T) -> bool,
+        position: impl Fn(&T) -> P,
+    ) -> Page<T> {
+        let mut end = self.limit as usize;
+        while rows.get(end).is_some_and(&with) {
+            end += 1;
+        }
+        if rows.len() <= end {
             return Page { data: rows, next_cursor: None };
         }
-        rows.truncate(limit);
+        rows.truncate(end);
         let next_cursor =
             rows.last().map(|last| self.cursors.seal(&self.list, position(last), self.now));
         Page { data: rows, next_cursor }
@@ -158,6 +172,19 @@ mod tests {
         let second = paging(&format!("/things?cursor={cursor}&kind=b&limit=2&kind=a")).unwrap();
         assert_eq!(second.after().unwrap(), Some(8));
         assert_eq!(second.page(vec![7], |row| *row).next_cursor, None);
+    }
+
+    #[test]
+    fn rows_that_belong_together_are_not_separated() {
+        let paging = paging("/things?limit=2").unwrap();
+        let page = |rows: &[(u32, char)]| {
+            let page = paging.page_with(rows.to_vec(), |(_, it)| *it == '+', |(at, _)| *at);
+            (page.data.len(), page.next_cursor.is_some())
+        };
+
+        assert_eq!(page(&[(1, '-'), (2, '-'), (3, '+'), (4, '-')]), (3, true));
+        assert_eq!(page(&[(1, '-'), (2, '-'), (3, '+')]), (3, false));
+        assert_eq!(page(&[(1, '-'), (2, '+'), (3, '-'), (4, '+')]), (2, true));
     }
 
     #[test]

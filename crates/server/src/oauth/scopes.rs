@@ -44,6 +44,10 @@ scope_sets! {
     ApprovalRead = "approval.read" | "approval.decide";
     /// To decide it.
     ApprovalDecide = "approval.decide";
+    /// To see threads and what was said in them.
+    ThreadRead = "thread.read";
+    /// To make, change and delete threads, and to add to them.
+    ThreadWrite = "thread.write";
     /// To see who may ask for tokens.
     ClientRead = "client.read";
     /// To say who may ask for tokens.

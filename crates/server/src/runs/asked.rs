@@ -15,6 +15,8 @@ use utoipa::ToSchema;
 use super::webhook::Webhook;
 use super::webhook::WebhookAsked;
 use super::webhook::Webhooks;
+use crate::agents::AgentContent;
+use crate::agents::Memory;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
@@ -33,8 +35,8 @@ pub struct Execute {
     /// A conversation whose last message, one of the user, is to be answered.
     #[schema(min_items = 1, max_items = 1000)]
     messages: Option<Vec<InputMessage>>,
-    /// Not available in this release: threads come with the next.
-    thread_id: Option<String>,
+    /// The thread that is gone on with. Without it the run stands alone.
+    pub thread_id: Option<String>,
     /// The caller's own name for its end user. It divides things inside the caller's own.
     #[schema(min_length = 1, max_length = 128)]
     user: Option<String>,
@@ -61,10 +63,9 @@ pub struct Execute {
     /// Limits of the agent that this run has smaller.
     #[serde(default)]
     limits: SmallerLimits,
-    /// Without effect, as long as there is no thread.
+    /// What happens when the thread has a run already; without effect without a thread.
     #[serde(default)]
-    #[expect(dead_code, reason = "it only matters with a thread")]
-    on_busy: OnBusy,
+    pub on_busy: OnBusy,
     /// Where to tell of the run's end, whatever it is.
     webhook: Option<WebhookAsked>,
     /// Kept with the run and shown again.
@@ -76,7 +77,7 @@ pub struct Execute {
 /// A turn of the conversation that a caller brings.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct InputMessage {
+pub struct InputMessage {
     role: InputRole,
     /// A text, or a list of content parts.
     content: Value,
@@ -115,10 +116,13 @@ struct SmallerLimits {
 /// What happens when the thread has a run already.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
-enum OnBusy {
+pub enum OnBusy {
+    /// The new run begins after those that are there.
     #[default]
     Enqueue,
+    /// No run is made: 409.
     Reject,
+    /// As `enqueue`, and the run at work is canceled.
     Interrupt,
 }
 
@@ -137,15 +141,17 @@ pub struct Asked {
     pub top_run: Option<Id>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub webhook: Option<Webhook>,
+    /// How much of its thread the run is shown.
+    #[serde(default)]
+    pub memory: Memory,
 }
 
 impl Execute {
-    /// Checks what the body's schema cannot say, against the agent's own `limits` and `options`, and
-    /// what `webhooks` may be sent for `tenant`.
+    /// Checks what the body's schema cannot say, against what the agent has of its own, and what
+    /// `webhooks` may be sent for `tenant`.
     pub fn read(
         self,
-        limits: &Limits,
-        options: &ModelOptions,
+        agent: &AgentContent,
         tenant: &TenantId,
         webhooks: &Webhooks,
     ) -> Result<(Asked, Limits), Vec<Invalid>> {
@@ -160,8 +166,8 @@ impl Execute {
         {
             wrong.push(Invalid::new("/user", "too_long", "at most 128 characters"));
         }
-        let limits = self.limits.lower(limits, &mut wrong);
-        let options = override_options(options, self.model_options, &mut wrong);
+        let limits = self.limits.lower(&agent.limits, &mut wrong);
+        let options = override_options(&agent.model_options, self.model_options, &mut wrong);
         let webhook = self.webhook.and_then(|asked| {
             webhooks.accept(tenant, asked).map_err(|fault| wrong.push(fault)).ok()
         });
@@ -173,15 +179,15 @@ impl Execute {
         };
         match (input, options, wrong.is_empty()) {
             (Some(input), Some(model_options), true) => {
-                let (user, context, ancestors) = (self.user, self.context, Vec::new());
                 let asked = Asked {
                     input,
-                    user,
-                    context,
+                    user: self.user,
+                    context: self.context,
                     model_options,
-                    ancestors,
+                    ancestors: Vec::new(),
                     top_run: None,
                     webhook,
+                    memory: agent.memory,
                 };
                 Ok((asked, limits))
             }
@@ -191,7 +197,6 @@ impl Execute {
 
     fn refuse_what_comes_later(&self, wrong: &mut Vec<Invalid>) {
         let given = [
-            ("/thread_id", self.thread_id.is_some()),
             ("/output_schema", self.output_schema.is_some()),
             ("/limits/max_cost_usd", self.limits.max_cost_usd.is_some()),
         ];
@@ -268,16 +273,22 @@ fn read_messages(messages: Vec<InputMessage>, wrong: &mut Vec<Invalid>) -> Optio
         let detail = "the last message must be one of the user";
         wrong.push(Invalid::new("/messages", "not_one_of", detail));
     }
-    let read = messages.into_iter().enumerate().map(|(index, message)| {
-        let content = read_content(&format!("/messages/{index}/content"), message.content, wrong)?;
-        let role = match message.role {
+    let read = messages.into_iter().enumerate();
+    let read = read.map(|(index, message)| message.read(&format!("/messages/{index}"), wrong));
+    let read: Vec<_> = read.collect();
+    Some(Input::Messages { messages: read.into_iter().collect::<Option<_>>()? })
+}
+
+impl InputMessage {
+    /// Checks what the schema cannot say of a message that stands at `pointer`.
+    pub fn read(self, pointer: &str, wrong: &mut Vec<Invalid>) -> Option<Message> {
+        let content = read_content(&format!("{pointer}/content"), self.content, wrong)?;
+        let role = match self.role {
             InputRole::User => Role::User,
             InputRole::Assistant => Role::Assistant,
         };
         Some(Message { role, content })
-    });
-    let read: Vec<_> = read.collect();
-    Some(Input::Messages { messages: read.into_iter().collect::<Option<_>>()? })
+    }
 }
 
 /// A text stands for one part.

@@ -1,5 +1,6 @@
 //! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
 
+mod memory;
 mod model;
 mod pause;
 
@@ -122,8 +123,8 @@ impl Driver {
     /// The same for a run that is new: its row goes in with its first event. What is returned tells
     /// why it could not, if the run is let go before that.
     pub fn begin_new(&mut self, run: NewRun, first: Event) -> oneshot::Receiver<JournalError> {
-        // The model may only be asked once it is sure that the key was free.
-        self.first_alone = run.key.is_some();
+        // The model may only be asked once it is sure that the key was free, and the thread.
+        self.first_alone = run.key.is_some() || run.record.run.summary.thread_id.is_some();
         self.log.begin(run);
         self.first = Some(first);
         let (beginner, failure) = oneshot::channel();
@@ -198,6 +199,9 @@ impl Driver {
         if self.first_alone {
             self.store().await?;
         }
+        if self.unusable.is_none() {
+            self.unusable = self.read_memory().await?;
+        }
         if let Some(error) = self.unusable.take() {
             let (status, usage) = (Outcome::Failed, self.agent.usage());
             return self
@@ -248,6 +252,7 @@ impl Driver {
 
     async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
         let signals = self.tell_relatives();
+        self.write_memory()?;
         self.record(end.clone())?;
         let mut run = self.progressed();
         run.output = end.output;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use auth::scope::Scopes;
 use engine::Agent as Execution;
+use engine::AgentSpec;
 use engine::DefinitionRef;
 use engine::Limits;
 use engine::RunKind;
@@ -29,6 +30,7 @@ use super::prepare;
 use super::service::Runs;
 use super::store;
 use super::store::owners;
+use super::threads;
 use crate::agents::Agent;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -53,10 +55,20 @@ pub enum ExecuteError {
     KeyReused,
     #[error("{0} runs wait in the queue, and no more may")]
     QueueFull(u32),
+    #[error("the run `{0}` is at work on this thread, or comes next")]
+    ThreadBusy(Id),
     #[error("the run could not be stored")]
     Journal(#[from] JournalError),
     #[error(transparent)]
     Runs(#[from] RunsError),
+}
+
+/// A run that is not stored yet.
+#[derive(Debug, Clone)]
+pub struct Prepared {
+    pub record: Record,
+    pub spec: Arc<AgentSpec>,
+    pub key: Option<NewKey>,
 }
 
 /// Begins a run of `agent` for `caller`; [`replay`] has found none with the same `key`.
@@ -71,19 +83,31 @@ pub async fn execute(
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let content = &agent.content;
-    let metadata = body.metadata.clone();
-    let (asked, limits) = body
-        .read(&content.limits, &content.model_options, &caller.tenant, &runs.webhooks)
-        .map_err(ExecuteError::Invalid)?;
+    let (metadata, thread_id, on_busy) =
+        (body.metadata.clone(), body.thread_id.clone(), body.on_busy);
+    let (mut asked, limits) =
+        body.read(content, &caller.tenant, &runs.webhooks).map_err(ExecuteError::Invalid)?;
+    let thread = match thread_id {
+        Some(id) => Some(threads::begin::find_own(runs, caller, &id, asked.user.as_deref()).await?),
+        None => None,
+    };
+    if let Some(thread) = &thread {
+        asked.user.clone_from(&thread.user);
+    }
     let mut record = record(runs, caller, agent, asked, limits);
     record.run.summary.metadata = metadata;
+    record.run.summary.thread_id = thread.as_ref().map(|it| it.id);
     let created_at = record.run.summary.created_at;
     let Record { tenant, asked, scopes, .. } = &record;
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, created_at)
         .await?
         .map_err(ExecuteError::Invalid)?;
-    let execution = Execution::new(record.run.summary.id.to_string(), Arc::new(spec));
-    match begin(runs, record, execution, key.clone()).await {
+    let run = Prepared { record, spec: Arc::new(spec), key: key.clone() };
+    let begun = match thread {
+        None => begin(runs, run).await,
+        Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run, on_busy)).await,
+    };
+    match begun {
         // Somebody with the same key was faster.
         Err(ExecuteError::Journal(JournalError::KeyTaken)) => match key {
             Some(key) => Ok(replay(runs, caller, &key).await?.ok_or(JournalError::KeyTaken)?),
@@ -93,21 +117,29 @@ pub async fn execute(
     }
 }
 
-async fn begin(
+/// Stores a run that begins later, unless too many do.
+pub async fn enqueue(
     runs: &Runs,
-    mut record: Record,
-    execution: Execution,
+    record: Record,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
+    ensure_room(runs).await?;
+    let run = record.run.clone();
+    let begin = vec![NewRun { record: Arc::new(record), worker: None, key }];
+    let entry = Entry { begin, ..Entry::default() };
+    runs.journal().commit(entry).await?;
+    Ok(Begun { run, live: None, replayed: false })
+}
+
+/// Begins a run, if there is room, else stores it for later.
+pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
+    let Prepared { mut record, spec, key } = run;
     let Some(permit) = runs.permit_for_new() else {
-        ensure_room(runs).await?;
-        let run = record.run.clone();
-        let begin = vec![NewRun { record: Arc::new(record), worker: None, key }];
-        let entry = Entry { begin, ..Entry::default() };
-        runs.journal().commit(entry).await?;
+        let begun = enqueue(runs, record, key).await?;
         runs.note_backlog(1);
-        return Ok(Begun { run, live: None, replayed: false });
+        return Ok(begun);
     };
+    let execution = Execution::new(record.run.summary.id.to_string(), spec);
     let summary = &mut record.run.summary;
     summary.status = Status::Running;
     summary.attempt = 1;
@@ -179,6 +211,7 @@ pub async fn child(
         ancestors,
         top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
         webhook: None,
+        memory: agent.content.memory,
     };
     let mut child =
         new_record(runs, &agent, asked, limits, parent.tenant.clone(), parent.scopes.clone());

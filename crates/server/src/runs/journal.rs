@@ -15,6 +15,7 @@ use super::Run;
 use super::signal::Signal;
 use super::signal::Taken;
 use super::store;
+use super::threads::NewMessages;
 use super::values::LargeValue;
 use super::webhook::NewDelivery;
 use crate::app::Tasks;
@@ -39,6 +40,8 @@ pub struct Entry {
     pub values: Vec<LargeValue>,
     /// How the run's row changes with the last of these events.
     pub change: Option<Box<Change>>,
+    /// What the run's thread holds from now on.
+    pub said: Option<Box<NewMessages>>,
     /// What people are asked by these events.
     pub asked: Vec<(TenantId, Approval)>,
     /// The run of which nobody needs to decide anything any more.
@@ -95,6 +98,8 @@ pub enum JournalError {
     Fenced,
     #[error("this idempotency key is in use")]
     KeyTaken,
+    #[error("another run of the thread is at work")]
+    ThreadBusy,
     #[error("a value of a run cannot be written")]
     Unwritable(#[from] serde_json::Error),
     #[error("the database refused an entry of the journal")]

@@ -23,6 +23,7 @@ use super::signal::Taken;
 use super::store;
 use super::store::StoredEvent;
 use super::text::CallText;
+use super::threads::NewMessages;
 use super::values;
 use super::webhook::NewDelivery;
 use crate::db::At;
@@ -59,6 +60,11 @@ impl Log {
     /// How the next entry changes the run's row.
     pub fn change(&mut self, change: Change) {
         self.entry.change = Some(Box::new(change));
+    }
+
+    /// What the next entry adds to the run's thread.
+    pub fn say(&mut self, messages: NewMessages) {
+        self.entry.said = Some(Box::new(messages));
     }
 
     /// A signal that the next entry answers.

@@ -25,6 +25,7 @@ mod store;
 mod stream;
 mod take_up;
 mod text;
+pub mod threads;
 mod tool;
 mod trace;
 mod values;
@@ -139,7 +140,11 @@ pub struct Record {
 pub enum RunsError {
     #[error("there is no run `{0}`")]
     NotFound(String),
-    #[error("a run's row cannot be read")]
+    #[error("there is no thread `{0}`")]
+    ThreadNotFound(String),
+    #[error("another run of the thread is at work")]
+    ThreadBusy,
+    #[error("a row of a run or a thread cannot be read")]
     Unreadable(#[from] serde_json::Error),
     #[error("an event of a run cannot be read")]
     Event(#[from] engine::ParseError),

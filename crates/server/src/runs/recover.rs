@@ -121,7 +121,12 @@ async fn obey(runs: &Runs) -> Result<(), RunsError> {
 }
 
 async fn keep_working(runs: Runs) {
-    while pause(runs.tasks.stopping(), ROUND).await {
+    loop {
+        tokio::select! {
+            () = runs.tasks.stopping().cancelled() => return,
+            () = runs.work().notified() => {}
+            () = tokio::time::sleep(ROUND) => {}
+        }
         report(work(&runs).await);
     }
 }

@@ -280,8 +280,11 @@ impl From<RunsError> for Problem {
     fn from(error: RunsError) -> Self {
         match error {
             RunsError::NotFound(_) => Self::not_found("run-not-found", error),
+            RunsError::ThreadNotFound(_) => Self::not_found("thread-not-found", error),
             RunsError::Agents(error) => error.into(),
-            RunsError::Unreadable(_)
+            // Whoever takes up runs leaves such a one in the queue.
+            RunsError::ThreadBusy
+            | RunsError::Unreadable(_)
             | RunsError::Event(_)
             | RunsError::Journal(_)
             | RunsError::Database(_) => Self::internal(&error),

@@ -9,6 +9,7 @@ use std::sync::PoisonError;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
+use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
@@ -63,6 +64,8 @@ struct Inner {
     /// Stops what must go on as long as this process has runs.
     heart: CancellationToken,
     permits: Arc<Semaphore>,
+    /// Tells that a run of the queue may begin.
+    work: Notify,
     /// So many runs may wait in the queue.
     queue_limit: u32,
     /// Runs that are known to wait in the queue.
@@ -90,6 +93,7 @@ impl Runs {
             heart: CancellationToken::new(),
             permits: Arc::new(Semaphore::new(limits.runs)),
             queue_limit: limits.queued_runs,
+            work: Notify::new(),
             backlog: AtomicUsize::new(0),
             live: Mutex::default(),
             reserved: Mutex::default(),
@@ -136,6 +140,11 @@ impl Runs {
         self.0.backlog.store(waiting, Ordering::Relaxed);
     }
 
+    /// Tells that a run of the queue may begin.
+    pub fn work(&self) -> &Notify {
+        &self.0.work
+    }
+
     /// Keeps a run for whoever asks first, unless it is executed here already.
     pub fn reserve(&self, run_id: Id) -> Option<Reserved> {
         let is_free = self.lock_reserved().insert(run_id);
@@ -176,9 +185,14 @@ impl Runs {
         let runs = self.clone();
         self.tasks.spawn(async move {
             let end = driver.drive().await;
+            let frees_thread =
+                matches!(&end, End::Finished(run) if run.summary.thread_id.is_some());
             let live = Arc::clone(&left.live);
             live.end(end);
             drop((left, permit));
+            if frees_thread {
+                runs.work().notify_one();
+            }
             // What came too late to be heard, while the run was let go.
             live.take_orders().into_iter().for_each(|signal| take_up::bring_soon(&runs, signal));
         });

@@ -9,11 +9,13 @@ mod row;
 pub mod signals;
 
 pub use append::append;
+pub use append::chunks;
 use engine::RunKind;
 use row::RunRow;
 use row::SummaryRow;
 use row::run_columns;
 use row::summary_columns;
+pub use row::word;
 
 use super::Record;
 use super::RunSummary;

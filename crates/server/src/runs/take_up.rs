@@ -107,7 +107,7 @@ async fn take_up_or_leave(runs: &Runs, found: Found, permit: OwnedSemaphorePermi
 
 /// Makes this process the owner of a run, and goes on with it.
 ///
-/// Does nothing if somebody else was faster, or if the run is over.
+/// Does nothing if somebody else was faster, if the run is over, or if its thread has another at work.
 pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), RunsError> {
     let Found { tenant, run_id, owner, reason } = found;
     let (run_id, worker, now) = (*run_id, runs.worker(), runs.clock.now());
@@ -119,7 +119,15 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
         };
         Ok::<_, RunsError>(Some((record, signals::for_run(tx, tenant, run_id).await?)))
     });
-    let Some((record, signals)) = claimed.await? else { return Ok(()) };
+    let claimed = match claimed.await {
+        Err(RunsError::ThreadBusy) => match permit {
+            Permit::Held(_) => None,
+            // It ends where it is, in the queue. Should somebody claim it now, the log has one author still.
+            Permit::NotNeeded => queued(runs, tenant, run_id).await?,
+        },
+        claimed => claimed?,
+    };
+    let Some((record, signals)) = claimed else { return Ok(()) };
     info!(run.id = %run_id, run.attempt = record.run.summary.attempt, "run taken up");
     let driver = driver(runs, record, *reason).await?;
     for signal in signals {
@@ -131,6 +139,21 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
     };
     runs.spawn(driver, permit);
     Ok(())
+}
+
+/// A run that nobody has begun, with the signals to it.
+async fn queued(
+    runs: &Runs,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Option<(Record, Vec<Signal>)>, RunsError> {
+    let found = runs.db.read(async |conn| {
+        let found = store::find(conn, tenant, run_id).await?;
+        let found = found.filter(|it| it.run.summary.status == Status::Queued);
+        let Some(record) = found else { return Ok(None) };
+        Ok(Some((record, signals::for_run(conn, tenant, run_id).await?)))
+    });
+    found.await
 }
 
 /// The new owner of a run, who knows all that has happened.

@@ -80,6 +80,7 @@ on_both! {
         let agent = server.agent("support").await;
         let run = admin.post("/agents/support/execute", json!({"input": "Hi"})).await.json();
         let client = admin.post("/oauth/register", json!({})).await.json();
+        let thread = admin.post("/threads", json!({"user": "ann"})).await.json();
         let theirs = another_tenant(&server).await;
 
         let agent_id = agent["id"].as_str().unwrap();
@@ -102,17 +103,33 @@ on_both! {
         }
         gone(&theirs, "GET", &format!("{run_path}/values/{}", "0".repeat(64))).await;
         gone(&theirs, "POST", &format!("{run_path}/cancel")).await;
+        let thread_id = thread["id"].as_str().unwrap();
+        let thread_path = format!("/threads/{thread_id}");
+        for method in ["GET", "PUT", "DELETE"] {
+            gone(&theirs, method, &thread_path).await;
+        }
+        gone(&theirs, "GET", &format!("{thread_path}/messages")).await;
+        gone(&theirs, "GET", &format!("{thread_path}/export")).await;
+        let message = json!({"role": "user", "content": "Hi"});
+        assert_eq!(theirs.post(&format!("{thread_path}/messages"), message).await.status, 404);
+        theirs.post("/agents/definitions", json!({"name": "theirs", "display_name": "T", "instructions": ""})).await;
+        let execute = json!({"input": "Hi", "thread_id": thread_id});
+        assert_eq!(theirs.post("/agents/theirs/execute", execute).await.status, 404);
+        let subject = thread["subject"].as_str().unwrap();
+        theirs.delete(&format!("/threads?user=ann&subject={subject}")).await;
+        theirs.delete("/agents/definitions/theirs").await;
         let client_path = format!("/oauth/clients/{}", client["client_id"].as_str().unwrap());
         for method in ["GET", "PATCH", "DELETE"] {
             gone(&theirs, method, &client_path).await;
         }
 
-        for list in ["/agents", "/agents/definitions", "/runs"] {
+        for list in ["/agents", "/agents/definitions", "/runs", "/threads"] {
             assert_eq!(theirs.get(list).await.json()["data"], json!([]), "{list}");
         }
         assert_eq!(admin.get(&format!("/agents/definitions/{agent_id}")).await.json(), agent);
         assert_eq!(admin.get(&run_path).await.json()["status"], run["status"]);
         assert_eq!(admin.get(&client_path).await.status, 200);
+        assert_eq!(admin.get(&thread_path).await.json(), thread);
     }
 
     async fn two_tenants_may_use_one_name_for_two_agents(server: TestServer) {
@@ -176,7 +193,7 @@ pub async fn another_tenant(server: &TestServer) -> Client {
         on!(tx, c => sqlx::query(
                 r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
                 VALUES ('other', 'theirs', $1,
-                    '["admin.read", "admin.write", "agent.*", "run.*", "client.*"]')"#,
+                    '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*"]')"#,
             )
             .bind(&digest)
             .execute(c)

@@ -423,8 +423,7 @@ on_both! {
               422
               /model_options/temperature out_of_range: must be at most 2
             {"input":"a","thread_id":"t"}
-              422
-              /thread_id not_supported: this release cannot do it; leave it out
+              404
             {"input":"a","version":99}
               422
               /version unknown_version: the agent has no version 99

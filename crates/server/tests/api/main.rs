@@ -19,5 +19,6 @@ mod house;
 mod oauth;
 mod retention;
 mod runs;
+mod threads;
 mod traces;
 mod webhooks;

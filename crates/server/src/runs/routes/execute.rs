@@ -214,6 +214,9 @@ impl From<ExecuteError> for Problem {
                     .with("limit", reached)
                     .header(header::RETRY_AFTER, QUEUE_FULL.as_secs())
             }
+            ExecuteError::ThreadBusy(run_id) => {
+                Self::conflict("thread-busy", error).with("run_id", run_id)
+            }
             ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
             ExecuteError::Journal(JournalError::Stopping) => {
                 Self::unavailable(Duration::from_secs(1))

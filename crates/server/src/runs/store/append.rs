@@ -18,6 +18,8 @@ use crate::runs::journal::Entry;
 use crate::runs::journal::EventRow;
 use crate::runs::journal::JournalError;
 use crate::runs::journal::NewRun;
+use crate::runs::store::owners::THREAD;
+use crate::runs::threads;
 
 const EVENT: Unique = Unique {
     name: "run_events_pkey",
@@ -32,7 +34,9 @@ const KEY: Unique = Unique {
 
 /// Stores all of `entries`, or says why not.
 pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), JournalError> {
-    let begun: Vec<&NewRun> = entries.iter().flat_map(|it| &it.begin).collect();
+    let mut begun: Vec<&NewRun> = entries.iter().flat_map(|it| &it.begin).collect();
+    // Two processes that want the same threads wait for each other in one order.
+    begun.sort_by_key(|it| it.record.run.summary.thread_id);
     for chunk in chunks(&begun) {
         insert_runs(conn, chunk).await?;
     }
@@ -56,8 +60,12 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     Ok(())
 }
 
-/// What an entry has to do with people, other runs and other servers; most have nothing.
+/// What an entry has to do with threads, people, other runs and other servers; most have nothing.
 async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
+    if let Some(said) = &entry.said {
+        // A thread that was deleted meanwhile stays so.
+        threads::store::append(conn, said).await?;
+    }
     for (tenant, approval) in &entry.asked {
         approvals::insert(conn, tenant, approval).await?;
     }
@@ -77,7 +85,7 @@ async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), Journ
 }
 
 /// Cuts `rows` into pieces of 32, 16, 8, 4, 3, 2 and 1. Three is what a run begins with.
-fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
+pub fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
     let mut chunks = Vec::new();
     while !rows.is_empty() {
         let size = if rows.len() == 3 { 3 } else { (1 << rows.len().ilog2()).min(32) };
@@ -114,7 +122,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
     on!(conn, c => {
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
-             definition_version, parent_run_id, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             definition_version, thread_id, parent_run_id, status, waiting_for, request, scopes, usage, limits, steps, attempt,
              last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
              created_at, started_at) ",
         );
@@ -126,6 +134,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(new.record.definition)
                 .push_bind(&run.definition.name)
                 .push_bind(run.definition.version)
+                .push_bind(run.thread_id)
                 .push_bind(run.parent_run_id)
                 .push_bind(run.status.as_str())
                 .push_bind("[]")
@@ -148,7 +157,8 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(run.started_at);
         });
         query.build().execute(c).await
-    })?;
+    })
+    .on_unique(THREAD, || JournalError::ThreadBusy)?;
     Ok(())
 }
 

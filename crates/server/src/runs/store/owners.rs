@@ -6,10 +6,16 @@ use super::row::summary_columns;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
+use crate::db::OnUnique;
 use crate::db::TenantId;
+use crate::db::Unique;
 use crate::on;
 use crate::runs::Record;
 use crate::runs::RunsError;
+
+/// One run of a thread is at work.
+pub const THREAD: Unique =
+    Unique { name: "runs_thread_at_work", table: "runs", columns: &["tenant_id", "thread_id"] };
 
 /// Looks among the runs that are not over, which every process does all the time.
 ///
@@ -40,10 +46,17 @@ const DUE: &str = concat!(
 const OWNED: &str =
     concat!("SELECT tenant_id, id", from_open_runs!(), "status = 'running' AND worker_id = $1");
 
+/// Of a thread only the first, and only while no other is at work: those behind keep nobody waiting.
 const QUEUED: &str = concat!(
     "SELECT tenant_id, id",
     from_open_runs!(),
-    "status = 'queued' AND run_after <= $1 AND engine <= $2 ORDER BY run_after LIMIT $3"
+    "status = 'queued' AND run_after <= $1 AND engine <= $2 AND NOT EXISTS (SELECT 1 FROM runs AS busy
+     WHERE busy.tenant_id = runs.tenant_id AND busy.thread_id = runs.thread_id
+     AND busy.thread_id IS NOT NULL AND busy.status IN ('running', 'waiting', 'suspended'))
+     AND NOT EXISTS (SELECT 1 FROM runs AS earlier
+     WHERE earlier.tenant_id = runs.tenant_id AND earlier.thread_id = runs.thread_id
+     AND earlier.id < runs.id AND earlier.thread_id IS NOT NULL AND earlier.status = 'queued')
+     ORDER BY run_after LIMIT $3"
 );
 
 const COUNT_QUEUED: &str = concat!(
@@ -113,7 +126,8 @@ pub async fn due(conn: &mut Conn<'_>, now: At) -> Result<Vec<(String, Id)>, sqlx
     on!(conn, c => sqlx::query_as(DUE).bind(now).bind(engine::ENGINE).fetch_all(c).await)
 }
 
-/// Makes `worker` the owner of a run that still belongs to `from`, and says whether it did.
+/// Makes `worker` the owner of a run that still belongs to `from`, and says whether it did. It
+/// fails with [`RunsError::ThreadBusy`] while another run of its thread is at work.
 pub async fn claim(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
@@ -136,7 +150,8 @@ pub async fn claim(
         .bind(now)
         .bind(engine::ENGINE)
         .fetch_optional(c)
-        .await)?;
+        .await)
+    .on_unique(THREAD, || RunsError::ThreadBusy)?;
     row.map(RunRow::read).transpose()
 }
 
@@ -169,16 +184,20 @@ mod tests {
     use crate::db::Dialect;
     use crate::db::migrate::Migration;
 
-    const TABLES: &str =
-        include_str!("../../../../../migrations/sqlite/20261125000000_first_tables.sql");
+    const TABLES: [&str; 2] = [
+        include_str!("../../../../../migrations/sqlite/20261125000000_first_tables.sql"),
+        include_str!("../../../../../migrations/sqlite/20261129000100_threads.sql"),
+    ];
 
     #[tokio::test]
     async fn looking_for_work_reads_open_runs_only() {
         let mut database = SqliteConnection::connect("sqlite::memory:").await.unwrap();
-        let migration = Migration::parse("first_tables", TABLES, Dialect::Sqlite).unwrap();
-        for statement in migration.up.statements {
-            let statement = AssertSqlSafe(statement.text);
-            sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
+        for tables in TABLES {
+            let migration = Migration::parse("tables", tables, Dialect::Sqlite).unwrap();
+            for statement in migration.up.statements {
+                let statement = AssertSqlSafe(statement.text);
+                sqlx::raw_sql(statement).execute(&mut database).await.unwrap();
+            }
         }
 
         for query in [ORPHANS, OWNED, QUEUED, COUNT_QUEUED, DUE] {
@@ -186,6 +205,11 @@ mod tests {
             let plan: Vec<(i64, i64, i64, String)> =
                 sqlx::query_as(explain).fetch_all(&mut database).await.unwrap();
             assert!(plan.iter().any(|it| it.3.contains("runs_open")), "{plan:?}: {query}");
+            for (.., step) in plan.iter().filter(|(.., step)| step.starts_with("SEARCH ")) {
+                let narrow = ["runs_open", "runs_thread_at_work", "runs_thread_queue", "workers"];
+                let is_narrow = narrow.iter().any(|index| step.contains(index));
+                assert!(is_narrow, "{plan:?}: {query}");
+            }
         }
     }
 }

@@ -129,7 +129,7 @@ pub(super) fn kind(kind: RunKind) -> &'static str {
 }
 
 /// Reads one of our enums from its name.
-pub(super) fn word<'a, T: Deserialize<'a>>(name: &'a str) -> Result<T, RunsError> {
+pub fn word<'a, T: Deserialize<'a>>(name: &'a str) -> Result<T, RunsError> {
     let word: Result<T, Error> = T::deserialize(name.into_deserializer());
     word.map_err(|error| serde_json::Error::custom(error).into())
 }

@@ -1,0 +1,79 @@
+//! What a run reads of its thread before it begins, and what it leaves there at its end.
+
+use engine::MemoryRead;
+use engine::MemoryWritten;
+use engine::RunError;
+use engine::RunErrorKind;
+use engine::Step;
+use tracing::error;
+
+use super::Driver;
+use super::Stop;
+use crate::db::Id;
+use crate::runs::journal::JournalError;
+use crate::runs::threads::NewMessage;
+use crate::runs::threads::NewMessages;
+use crate::runs::threads::store;
+use crate::runs::threads::window;
+
+impl Driver {
+    /// Reads what was said in the thread before, unless the log has it. `Some` says why it cannot be
+    /// read.
+    ///
+    /// The thread is this run's own from here to its end, so that nobody adds a turn in between.
+    pub(super) async fn read_memory(&mut self) -> Result<Option<RunError>, Stop> {
+        let Some(thread_id) = self.thread().filter(|_| !self.agent.remembers()) else {
+            return Ok(None);
+        };
+        self.obey().await?;
+        if let Step::Finish(_) = self.agent.next(self.now()) {
+            return Ok(None);
+        }
+        let (tenant, memory) = (&self.record.tenant, self.record.asked.memory);
+        let latest = memory.last_messages;
+        let read = self.runs.db.read(async |conn| {
+            if latest == 0 {
+                return Ok(Vec::new());
+            }
+            store::latest(conn, tenant, thread_id, latest).await
+        });
+        match window::window(read.await?, memory) {
+            Ok((messages, tokens)) => {
+                let thread_id = thread_id.to_string();
+                self.record(MemoryRead { thread_id, messages, tokens })?;
+                Ok(None)
+            }
+            Err(cause) => {
+                error!(thread.id = %thread_id, error = %cause, "unreadable message");
+                let message = "what was said in the thread before cannot be read";
+                Ok(Some(RunError::new(RunErrorKind::Internal, message)))
+            }
+        }
+    }
+
+    /// Adds what was said to the thread, with the last event. A run that never came to read its thread
+    /// leaves nothing there.
+    pub(super) fn write_memory(&mut self) -> Result<(), Stop> {
+        let Some(thread_id) = self.thread().filter(|_| self.agent.remembers()) else {
+            return Ok(());
+        };
+        let said = self.agent.said();
+        let messages: Result<Vec<_>, _> =
+            said.iter().map(|it| NewMessage::of(self.runs.ids.next(), it)).collect();
+        let messages = messages.map_err(JournalError::from)?;
+        let message_ids = messages.iter().map(|it| it.id.to_string()).collect();
+        self.record(MemoryWritten { thread_id: thread_id.to_string(), message_ids })?;
+        self.log.say(NewMessages {
+            tenant: self.record.tenant.clone(),
+            thread_id,
+            run_id: Some(self.live.run_id),
+            at: self.runs.clock.now(),
+            messages,
+        });
+        Ok(())
+    }
+
+    fn thread(&self) -> Option<Id> {
+        self.record.run.summary.thread_id
+    }
+}
