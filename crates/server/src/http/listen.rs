@@ -6,7 +6,6 @@ use std::pin::pin;
 use std::time::Duration;
 
 use axum::Router;
-use axum::body::Body;
 use axum::extract::ConnectInfo;
 use http::Request;
 use hyper::body::Incoming;
@@ -24,6 +23,7 @@ use tracing::debug;
 use tracing::warn;
 
 use crate::app::Tasks;
+use crate::http::rest;
 
 /// How long a connection may take to say what it wants, and so how long it may be idle. It is longer than
 /// the usual patience of proxies, so that they close a connection first and none is lost on the way.
@@ -68,11 +68,11 @@ async fn serve(socket: TcpStream, peer: SocketAddr, routes: Router, tasks: Tasks
         debug!(%error, "a connection sends small packets late");
     }
     let spoken = CancellationToken::new();
-    let first = spoken.clone();
+    let (first, own) = (spoken.clone(), tasks.clone());
     let routes = routes.map_request(move |mut request: Request<Incoming>| {
         first.cancel();
         request.extensions_mut().insert(ConnectInfo(peer));
-        request.map(Body::new)
+        rest::take_along(request, &own)
     });
     let builder = builder();
     let connection =
@@ -114,7 +114,9 @@ fn builder() -> Builder<TokioExecutor> {
 mod tests {
     use std::sync::Arc;
 
+    use axum::body::Body;
     use axum::routing::get;
+    use axum::routing::post;
     use bytes::Bytes;
     use futures::StreamExt;
     use futures::channel::mpsc;
@@ -190,6 +192,65 @@ mod tests {
         read_until(&mut open, "127.0.0.1\r\n").await;
         send.unbounded_send(Bytes::from("second")).unwrap();
         read_until(&mut open, "second\r\n").await;
+    }
+
+    #[tokio::test]
+    async fn who_is_refused_while_he_writes_reads_the_answer() {
+        let tasks = Tasks::default();
+        let refuse = async || (http::StatusCode::PAYLOAD_TOO_LARGE, "too large");
+        let routes = Router::new().route("/", post(refuse)).route("/next", get(async || "next"));
+        let mut open = TcpStream::connect(start(routes, &tasks).await).await.unwrap();
+        open.write_all(b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: 8000000\r\n\r\n")
+            .await
+            .unwrap();
+
+        // He does not look at the answer before he has written all.
+        for _ in 0..800 {
+            open.write_all(&[b'x'; 10_000]).await.unwrap();
+        }
+        read_until(&mut open, "too large").await;
+
+        // Nor is the connection lost.
+        open.write_all(b"GET /next HTTP/1.1\r\nHost: x\r\n\r\n").await.unwrap();
+        read_until(&mut open, "next").await;
+    }
+
+    #[tokio::test]
+    async fn who_goes_on_writing_without_end_is_cut_off() {
+        let tasks = Tasks::default();
+        let routes = Router::new().route("/", post(async || "enough"));
+        let address = start(routes, &tasks).await;
+        let head = b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n";
+
+        let mut quick = TcpStream::connect(address).await.unwrap();
+        quick.write_all(head).await.unwrap();
+        let chunk = [b"186a0\r\n", &[b'x'; 100_000][..], b"\r\n"].concat();
+        let mut written = 0;
+        while quick.write_all(&chunk).await.is_ok() {
+            written += 100_000;
+        }
+        assert!((8 << 20..64 << 20).contains(&written), "{written} bytes were taken");
+
+        let mut slow = TcpStream::connect(address).await.unwrap();
+        slow.write_all(head).await.unwrap();
+        let mut answer = String::new();
+        slow.read_to_string(&mut answer).await.unwrap();
+        assert!(answer.ends_with("enough"), "{answer}");
+    }
+
+    #[tokio::test]
+    async fn who_asks_before_he_writes_is_told_no_and_not_to_go_on() {
+        let tasks = Tasks::default();
+        let routes = Router::new().route("/", post(async || "no"));
+        let mut open = TcpStream::connect(start(routes, &tasks).await).await.unwrap();
+        let head =
+            b"POST / HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\nContent-Length: 9\r\n\r\n";
+        open.write_all(head).await.unwrap();
+
+        let mut answer = String::new();
+        open.read_to_string(&mut answer).await.unwrap();
+
+        assert!(answer.starts_with("HTTP/1.1 200 OK") && answer.ends_with("no"), "{answer}");
     }
 
     async fn start(routes: Router, tasks: &Tasks) -> SocketAddr {

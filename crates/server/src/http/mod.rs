@@ -27,6 +27,7 @@ mod params;
 mod problem;
 mod reply;
 mod request_id;
+mod rest;
 pub mod schema;
 mod strict;
 mod suggest;
