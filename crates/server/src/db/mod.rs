@@ -16,6 +16,7 @@
 //! when told to.
 
 mod at;
+mod away;
 mod backup;
 mod conn;
 mod facts;
@@ -35,6 +36,7 @@ mod tests;
 mod unique;
 
 pub use at::At;
+pub use away::is_away;
 pub use backup::BackupError;
 pub use backup::backup;
 pub use conn::Affected;

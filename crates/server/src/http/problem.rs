@@ -27,6 +27,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::ResponseBuilder;
 use utoipa::openapi::response::Response as ResponseSchema;
 
+use crate::db;
 use crate::http::Invalid;
 
 /// At most this many faults are listed; the detail counts them all.
@@ -203,17 +204,7 @@ impl IntoResponses for Problem {
 
 /// Whether the database cannot be reached, or has no connection to spare.
 fn is_away(error: &(dyn Error + 'static)) -> bool {
-    let own = error.downcast_ref::<sqlx::Error>();
-    own.is_some_and(|error| {
-        matches!(
-            error,
-            sqlx::Error::Io(_)
-                | sqlx::Error::Tls(_)
-                | sqlx::Error::PoolTimedOut
-                | sqlx::Error::PoolClosed
-                | sqlx::Error::WorkerCrashed
-        )
-    }) || error.source().is_some_and(is_away)
+    error.downcast_ref().is_some_and(db::is_away) || error.source().is_some_and(is_away)
 }
 
 /// An error and what caused it, outermost first.

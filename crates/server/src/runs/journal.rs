@@ -3,12 +3,19 @@
 //! There is no timer. An entry that finds the writer idle is committed at once; under load the
 //! entries that arrive during a commit share the next, so the number of commits a second stays what
 //! the disk can do and the work of each grows.
+//!
+//! A database that is away for a moment, as when it is restarted, is waited for: what a tool has
+//! answered must not get lost for that.
+
+use std::time::Duration;
+use std::time::Instant;
 
 use std::sync::Arc;
 
 use engine::Approval;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tracing::error;
 
 use super::Record;
 use super::Run;
@@ -23,12 +30,18 @@ use crate::db::At;
 use crate::db::Db;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::db::is_away;
 
 /// Entries of one commit. On the embedded database no transaction may be long.
 const ENTRIES_PER_COMMIT: usize = 50;
 
 /// Entries that may wait for the writer. Whoever comes later waits for room.
 const ENTRIES_WAITING: usize = 1024;
+
+/// For so long a database that is away is asked again, and how long it is left alone at first and at most.
+const PATIENCE: Duration = Duration::from_secs(10);
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LAST_PAUSE: Duration = Duration::from_secs(1);
 
 /// What one author adds to one run, all or nothing.
 #[derive(Debug, Default)]
@@ -104,8 +117,17 @@ pub enum JournalError {
     Unwritable(#[from] serde_json::Error),
     #[error("the database refused an entry of the journal")]
     Database(#[from] sqlx::Error),
+    #[error("the database is away")]
+    Away,
     #[error("the server is stopping")]
     Stopping,
+}
+
+impl JournalError {
+    /// Whether it is the database's fault, and no entry's.
+    fn is_away(&self) -> bool {
+        matches!(self, Self::Database(cause) if is_away(cause))
+    }
 }
 
 /// The way to the journal writer of this process.
@@ -138,21 +160,44 @@ async fn write(db: Db, mut entries: mpsc::Receiver<Waiting>) {
     let mut batch = Vec::with_capacity(ENTRIES_PER_COMMIT);
     while entries.recv_many(&mut batch, ENTRIES_PER_COMMIT).await > 0 {
         let waiting: Vec<&Entry> = batch.iter().map(|it| &it.entry).collect();
-        let together = append(&db, &waiting).await;
-        if let (Err(_), false) = (&together, batch.len() == 1) {
-            // One of them cannot be stored: each for itself, so that only that one fails.
-            for Waiting { entry, done } in batch.drain(..) {
-                let _ = done.send(append(&db, &[&entry]).await);
+        match append(&db, &waiting).await {
+            Ok(()) => batch.drain(..).for_each(|it| drop(it.done.send(Ok(())))),
+            Err(cause) if cause.is_away() => {
+                error!(error = &cause as &dyn std::error::Error, "the journal cannot be written");
+                batch.drain(..).for_each(|it| drop(it.done.send(Err(JournalError::Away))));
             }
-            continue;
-        }
-        let mut together = Some(together);
-        for Waiting { done, .. } in batch.drain(..) {
-            let _ = done.send(together.take().unwrap_or(Ok(())));
+            Err(cause) => {
+                let mut cause = Some(cause).filter(|_| batch.len() == 1);
+                // One of them cannot be stored: each for itself, so that only that one fails.
+                for Waiting { entry, done } in batch.drain(..) {
+                    let own = match cause.take() {
+                        Some(cause) => Err(cause),
+                        None => append(&db, &[&entry]).await,
+                    };
+                    let _ = done.send(own);
+                }
+            }
         }
     }
 }
 
+/// Stores `entries` in one transaction, and waits for a database that is away.
 async fn append(db: &Db, entries: &[&Entry]) -> Result<(), JournalError> {
-    db.write(async |tx| store::append(tx, entries).await).await
+    let end = Instant::now() + PATIENCE;
+    let (mut pause, mut is_doubtful) = (FIRST_PAUSE, false);
+    loop {
+        let done = db.write(async |tx| store::append(tx, entries).await).await;
+        let Err(cause) = done else { return Ok(()) };
+        if cause.is_away() && Instant::now() < end {
+            tokio::time::sleep(pause).await;
+            (pause, is_doubtful) = ((pause * 2).min(LAST_PAUSE), true);
+            continue;
+        }
+        // A commit whose answer was lost may have been made: then it stands in its own way.
+        let is_stored = match entries.first().filter(|_| is_doubtful) {
+            Some(first) => db.read(async |conn| store::is_stored(conn, first).await).await?,
+            None => false,
+        };
+        return if is_stored { Ok(()) } else { Err(cause) };
+    }
 }

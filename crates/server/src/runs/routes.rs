@@ -27,6 +27,7 @@ use super::RunsError;
 use super::Status;
 use super::approvals;
 use super::cancel;
+use super::journal::JournalError;
 use super::live::End;
 use super::live::Live;
 use super::signal::Cancel;
@@ -282,6 +283,7 @@ impl From<RunsError> for Problem {
             RunsError::NotFound(_) => Self::not_found("run-not-found", error),
             RunsError::ThreadNotFound(_) => Self::not_found("thread-not-found", error),
             RunsError::Agents(error) => error.into(),
+            RunsError::Journal(JournalError::Away) => Self::unavailable(Duration::from_secs(1)),
             // Whoever takes up runs leaves such a one in the queue.
             RunsError::ThreadBusy
             | RunsError::Unreadable(_)

@@ -10,6 +10,7 @@ pub mod signals;
 
 pub use append::append;
 pub use append::chunks;
+pub use append::is_stored;
 use engine::RunKind;
 use row::RunRow;
 use row::SummaryRow;

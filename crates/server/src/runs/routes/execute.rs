@@ -218,7 +218,7 @@ impl From<ExecuteError> for Problem {
                 Self::conflict("thread-busy", error).with("run_id", run_id)
             }
             ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
-            ExecuteError::Journal(JournalError::Stopping) => {
+            ExecuteError::Journal(JournalError::Stopping | JournalError::Away) => {
                 Self::unavailable(Duration::from_secs(1))
             }
             ExecuteError::Journal(cause) => Self::internal(&cause),

@@ -60,6 +60,32 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     Ok(())
 }
 
+/// Whether the first of what `entry` adds is there, as this entry has it: then all of it is.
+pub async fn is_stored(conn: &mut Conn<'_>, entry: &Entry) -> Result<bool, sqlx::Error> {
+    let Some(event) = entry.events.first() else {
+        let Some(new) = entry.begin.first() else { return Ok(false) };
+        let run = &new.record.run.summary;
+        return on!(conn, c => sqlx::query_scalar::<_, bool>(
+                "SELECT count(*) > 0 FROM runs WHERE tenant_id = $1 AND id = $2",
+            )
+            .bind(new.record.tenant.as_str())
+            .bind(run.id)
+            .fetch_one(c)
+            .await);
+    };
+    on!(conn, c => sqlx::query_scalar::<_, bool>(
+            "SELECT count(*) > 0 FROM run_events
+             WHERE tenant_id = $1 AND run_id = $2 AND seq = $3 AND at = $4 AND data = $5",
+        )
+        .bind(event.tenant.as_str())
+        .bind(event.run_id)
+        .bind(event.seq.cast_signed())
+        .bind(event.at)
+        .bind(&event.data)
+        .fetch_one(c)
+        .await)
+}
+
 /// What an entry has to do with threads, people, other runs and other servers; most have nothing.
 async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
     if let Some(said) = &entry.said {
