@@ -230,7 +230,8 @@ impl Driver {
         for call in &calls {
             self.record(call.started.clone())?;
         }
-        if calls.iter().any(|call| call.started.effect != engine::Effect::Read) {
+        let has_effects = calls.iter().any(|call| call.started.effect != engine::Effect::Read);
+        if has_effects {
             self.store().await?;
         }
         let mut running: FuturesUnordered<_> =
@@ -245,9 +246,17 @@ impl Driver {
             match self.uninterrupted(running.next()).await {
                 Ok(Some(finished)) => self.record(finished)?,
                 Ok(None) => return Ok(()),
+                Err(Interruption::HandOver) if has_effects => break,
                 Err(interruption) => return self.interrupt(interruption),
             }
         }
+        // An answer that is on its way is worth the time that is left: without it nobody would know what
+        // came of the call.
+        while let Some(finished) = running.next().await {
+            self.record(finished)?;
+            self.store().await?;
+        }
+        Err(Stop::HandOver)
     }
 
     async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
