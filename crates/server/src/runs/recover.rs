@@ -149,7 +149,7 @@ async fn work(runs: &Runs) -> Result<(), RunsError> {
     let due = runs.db.read(async |conn| owners::due(conn, now).await).await?;
     take_up_all(runs, unowned(due), ResumeReason::Timer).await;
     let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
-    let queued = runs.db.read(async |conn| owners::queued(conn, now, free).await).await?;
+    let queued = runs.db.read(async |conn| owners::queued(conn, free).await).await?;
     let waiting = queued.len();
     let begun = take_up_all(runs, unowned(queued), ResumeReason::Recovery).await;
     // New ones go behind those that wait.

@@ -46,17 +46,18 @@ const DUE: &str = concat!(
 const OWNED: &str =
     concat!("SELECT tenant_id, id", from_open_runs!(), "status = 'running' AND worker_id = $1");
 
-/// Of a thread only the first, and only while no other is at work: those behind keep nobody waiting.
+/// No time is asked for: a clock that was set back would make them wait for it. Of a thread only the
+/// first, and only while no other is at work: those behind keep nobody waiting.
 const QUEUED: &str = concat!(
     "SELECT tenant_id, id",
     from_open_runs!(),
-    "status = 'queued' AND run_after <= $1 AND engine <= $2 AND NOT EXISTS (SELECT 1 FROM runs AS busy
+    "status = 'queued' AND engine <= $1 AND NOT EXISTS (SELECT 1 FROM runs AS busy
      WHERE busy.tenant_id = runs.tenant_id AND busy.thread_id = runs.thread_id
      AND busy.thread_id IS NOT NULL AND busy.status IN ('running', 'waiting', 'suspended'))
      AND NOT EXISTS (SELECT 1 FROM runs AS earlier
      WHERE earlier.tenant_id = runs.tenant_id AND earlier.thread_id = runs.thread_id
      AND earlier.id < runs.id AND earlier.thread_id IS NOT NULL AND earlier.status = 'queued')
-     ORDER BY run_after LIMIT $3"
+     ORDER BY run_after LIMIT $2"
 );
 
 const COUNT_QUEUED: &str = concat!(
@@ -100,13 +101,8 @@ pub async fn owned(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<(String, Id)>,
 }
 
 /// At most `limit` runs of the queue, the oldest first: `(tenant, run)`.
-pub async fn queued(
-    conn: &mut Conn<'_>,
-    now: At,
-    limit: u32,
-) -> Result<Vec<(String, Id)>, sqlx::Error> {
+pub async fn queued(conn: &mut Conn<'_>, limit: u32) -> Result<Vec<(String, Id)>, sqlx::Error> {
     on!(conn, c => sqlx::query_as(QUEUED)
-        .bind(now)
         .bind(engine::ENGINE)
         .bind(i64::from(limit))
         .fetch_all(c)
