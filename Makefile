@@ -20,6 +20,10 @@ dev: ## The same, and build and start again whenever a source file changes
 test: ## Run all tests, on the embedded database and on a PostgreSQL that this brings
 	scripts/postgres run $(CARGO_TEST)
 
+.PHONY: crash
+crash: ## Kill the server 200 times on each database while runs are under way, and check each run
+	CRASH_KILLS=$${CRASH_KILLS:-200} scripts/postgres run cargo test --package agent-server --test process -- --nocapture killed_at_random
+
 .PHONY: test-real
 test-real: ## Drive the real binary with clients that others wrote (installs them)
 	scripts/test-real

@@ -87,6 +87,11 @@ impl Receiver {
         lock(&self.shared.webhooks).clone()
     }
 
+    /// How many webhooks have come.
+    pub fn received(&self) -> usize {
+        *self.shared.received.borrow()
+    }
+
     /// Waits until `count` webhooks have come, and gives the last of them.
     pub async fn wait_received(&self, count: usize) -> Webhook {
         let mut received = self.shared.received.subscribe();

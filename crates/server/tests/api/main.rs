@@ -17,6 +17,7 @@ mod events;
 mod execute;
 mod house;
 mod oauth;
+mod recovery;
 mod retention;
 mod runs;
 mod threads;

@@ -1,9 +1,12 @@
 //! The real program, started, signalled and killed, on both databases.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod crash;
 mod dev;
+mod faults;
 mod readme;
 mod server;
+mod till;
 mod webhook;
 
 use std::sync::atomic::AtomicBool;

@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 use std::process::Stdio;
 
+use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
 use testkit::database::DatabaseKind;
@@ -43,8 +44,19 @@ impl Server {
 
     /// The same, with settings of its own.
     pub async fn start_with(database: &str, model: &FakeModel, own: &[(&str, &str)]) -> Self {
-        let mut process = Command::new(PROGRAM)
-            .arg("serve")
+        let mut program = Command::new(PROGRAM);
+        program.arg("serve");
+        Self::start_program(program, database, model, own).await
+    }
+
+    /// The same with another program, which is a server too.
+    pub async fn start_program(
+        mut program: Command,
+        database: &str,
+        model: &FakeModel,
+        own: &[(&str, &str)],
+    ) -> Self {
+        let mut process = program
             .env_clear()
             .env("DATABASE_URL", database)
             .env("DATABASE_SYNC", "normal")
@@ -125,9 +137,13 @@ impl Server {
 
     /// `kill -TERM`.
     pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    pub fn signal(&self, signal: Signal) {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
         let process = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(process, rustix::process::Signal::TERM).unwrap();
+        rustix::process::kill_process(process, signal).unwrap();
     }
 
     /// How the process ended, once it has.
@@ -149,16 +165,25 @@ impl Server {
     }
 
     pub async fn get(&self, path: &str) -> reqwest::Response {
+        self.try_get(path).await.unwrap()
+    }
+
+    /// The same of a server that may be gone.
+    pub async fn try_get(&self, path: &str) -> reqwest::Result<reqwest::Response> {
         let request = self.http.get(format!("{}{path}", self.base));
-        request.bearer_auth(&self.token).send().await.unwrap()
+        request.bearer_auth(&self.token).send().await
     }
 
     pub async fn post(&self, path: &str, body: Value) -> reqwest::Response {
+        self.try_post(path, body).await.unwrap()
+    }
+
+    pub async fn try_post(&self, path: &str, body: Value) -> reqwest::Result<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.base)).json(&body);
         let request = match self.token.as_str() {
             "" => request,
             token => request.bearer_auth(token),
         };
-        request.send().await.unwrap()
+        request.send().await
     }
 }

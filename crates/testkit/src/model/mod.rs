@@ -168,6 +168,11 @@ impl FakeModel {
         self.requests().pop().expect("a request")
     }
 
+    /// How many requests have come.
+    pub fn received(&self) -> usize {
+        self.shared.counts.borrow().received
+    }
+
     /// How many replies the client did not wait for.
     pub fn cancelled(&self) -> usize {
         self.shared.counts.borrow().cancelled

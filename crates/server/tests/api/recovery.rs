@@ -1,0 +1,212 @@
+//! Runs whose process is gone at any point, or hands them over, and clocks that jump.
+
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use agent_server::Agent;
+use agent_server::App;
+use agent_server::Builder;
+use agent_server::Tool;
+use agent_server::ToolContext;
+use agent_server::app::Clock;
+use agent_server::db::Dialect;
+use chrono::TimeDelta;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde_json::Value;
+use serde_json::json;
+use testkit::model::Gate;
+use testkit::model::Reply;
+use tokio::sync::Notify;
+use tokio::sync::Semaphore;
+
+use crate::harness::Client;
+use crate::harness::TestServer;
+use crate::harness::in_sql;
+
+#[derive(Deserialize, JsonSchema)]
+struct Nothing {}
+
+/// Which calls reached their tool, by their ids.
+type Made = Arc<Mutex<Vec<String>>>;
+
+struct Desk {
+    server: TestServer,
+    made: Made,
+    /// How many calls may be answered, and a sign of each that came.
+    answers: Arc<Semaphore>,
+    came: Arc<Notify>,
+}
+
+impl Desk {
+    /// A server whose agent `desk` has a tool of each class.
+    async fn open(dialect: Dialect) -> Self {
+        let (made, came) = (Made::default(), Arc::new(Notify::new()));
+        let answers = Arc::new(Semaphore::new(0));
+        let parts = (Arc::clone(&made), Arc::clone(&answers), Arc::clone(&came));
+        let code = move || -> Builder {
+            let function = || {
+                let (made, answers, came) = parts.clone();
+                move |call: ToolContext, _: Nothing| {
+                    let (answers, came) = (Arc::clone(&answers), Arc::clone(&came));
+                    made.lock().unwrap().push(call.call_id.clone());
+                    async move {
+                        came.notify_one();
+                        answers.acquire().await.unwrap().forget();
+                        Ok(format!("{} is done", call.call_id))
+                    }
+                }
+            };
+            App::builder()
+                .tool(Tool::read("look", "Looks.", function()))
+                .tool(Tool::idempotent("put", "Puts.", function()))
+                .tool(Tool::effect("pay", "Pays.", function()))
+                .agent(
+                    Agent::new("desk")
+                        .instructions("Serve.")
+                        .model("openai/fake")
+                        .tool("look")
+                        .tool("put")
+                        .tool("pay"),
+                )
+        };
+        let server = TestServer::start_code(dialect, &[], code).await;
+        server.model.answer_with(|request| {
+            let messages = request.body["messages"].as_array().unwrap();
+            match messages.iter().filter(|it| it["role"] == "tool").count() {
+                0 => Reply::text("First.").raw_call("a", "look", "{}").raw_call("b", "put", "{}"),
+                2 => Reply::text("Then.").raw_call("c", "pay", "{}"),
+                _ => Reply::text("All is done."),
+            }
+        });
+        Self { server, made, answers, came }
+    }
+}
+
+/// The end of a run. If somebody must say what came of a lost effect, he wants it made again.
+async fn end(client: &Client, path: &str) -> Value {
+    loop {
+        let run = client.get(&format!("{path}/wait")).await.json();
+        match run["status"].as_str().unwrap() {
+            "suspended" => {
+                let id = run["waiting_for"][0]["approval_id"].as_str().unwrap();
+                let approval = client.get(&format!("/approvals/{id}")).await.json();
+                assert_eq!(approval["kind"], "unknown_effect");
+                let retry =
+                    json!({"decision": "retry", "arguments_hash": approval["arguments_hash"]});
+                client.post(&format!("/approvals/{id}"), retry).await;
+            }
+            "succeeded" | "failed" | "canceled" | "timed_out" => return run,
+            _ => {}
+        }
+    }
+}
+
+/// Sets a clock that stands still to another time.
+fn turn_clock(clock: &Clock, by: TimeDelta) {
+    let Clock::Frozen(at) = clock else { panic!("this clock cannot be set") };
+    *at.lock().unwrap() += by;
+}
+
+on_both! {
+    async fn a_run_that_is_cut_after_any_event_of_its_log_ends_the_same(server: TestServer) {
+        let desk = Desk::open(server.app.db.dialect()).await;
+        desk.answers.add_permits(1_000);
+        let (server, admin) = (&desk.server, desk.server.admin().await);
+        let begun = admin.post("/agents/desk/execute", json!({"input": "Go"})).await;
+        let (whole, path) = (begun.json(), begun.header("location").unwrap().to_owned());
+        assert_eq!(whole["output"]["text"], "All is done.", "{whole:#}");
+        let log = admin.get(&format!("{path}/events")).await.json()["data"].as_array().unwrap().clone();
+        let asked = server.model.last_request().body;
+        let id = whole["id"].as_str().unwrap();
+        in_sql(server, &format!("CREATE TABLE kept AS SELECT * FROM run_events WHERE run_id = '{id}'")).await;
+
+        for cut in 1..log.len() {
+            desk.made.lock().unwrap().clear();
+            // As it is when the process died that had just stored this event.
+            in_sql(server, &format!(
+                "BEGIN;
+                 DELETE FROM approvals WHERE run_id = '{id}';
+                 DELETE FROM run_events WHERE run_id = '{id}';
+                 INSERT INTO run_events SELECT * FROM kept WHERE seq <= {cut};
+                 UPDATE runs SET status = 'running', worker_id = NULL, output = NULL, error = NULL,
+                 finished_at = NULL, last_seq = {cut} WHERE id = '{id}';
+                 COMMIT",
+            )).await;
+            let ended = end(&admin, &path).await;
+
+            let place = format!("cut after event {cut}, {}: {ended:#}", log[cut - 1]["type"]);
+            for member in ["status", "output", "error", "usage", "steps"] {
+                assert_eq!(ended[member], whole[member], "{place}");
+            }
+            assert_eq!(server.model.last_request().body, asked, "{place}");
+            let events = admin.get(&format!("{path}/events")).await.json()["data"].as_array().unwrap().clone();
+            assert_eq!(events[..cut], log[..cut], "{place}");
+            let mut expected: Vec<_> = ["a", "b", "c"].into_iter().filter(|call| {
+                !log[..cut].iter().any(|it| it["type"] == "tool.finished" && it["data"]["call_id"] == *call)
+            }).collect();
+            let mut made = desk.made.lock().unwrap().clone();
+            made.sort();
+            expected.sort_unstable();
+            assert_eq!(made, expected, "{place}");
+        }
+    }
+
+    async fn a_clock_that_jumps_leaves_no_run_behind(server: TestServer) {
+        let server = TestServer::start_with(server.app.db.dialect(), &[("RUN_CONCURRENCY", "1")]).await;
+        server.agent("support").await;
+        let (gate, next) = (Gate::new(), Gate::new());
+        server.model.reply(Reply::text("First.").hold("First", &gate));
+        server.model.reply(Reply::text("Second."));
+        server.model.reply(Reply::text("Third.").hold("Third", &next));
+        let go = json!({"input": "Go", "background": true});
+        let begin = async || {
+            let begun = server.admin().await.post("/agents/support/execute", go.clone()).await;
+            begun.header("location").unwrap().to_owned()
+        };
+        let ended = async |path: &str| {
+            server.admin().await.get(&format!("{path}/wait?timeout_ms=10000")).await.json()["status"].clone()
+        };
+        let (first, second) = (begin().await, begin().await);
+        gate.wait_reached().await;
+
+        turn_clock(&server.app.clock, -TimeDelta::hours(1));
+        gate.open();
+        assert_eq!(ended(&first).await, "succeeded");
+        // It was put into the queue in what is the future now.
+        assert_eq!(ended(&second).await, "succeeded");
+
+        let third = begin().await;
+        next.wait_reached().await;
+        turn_clock(&server.app.clock, TimeDelta::hours(2));
+        next.open();
+        // By the clock its ten minutes are over.
+        assert_eq!(ended(&third).await, "timed_out");
+        assert_eq!(ended(&begin().await).await, "succeeded");
+    }
+
+    async fn an_effect_that_is_under_way_is_waited_for_before_its_run_is_handed_over(server: TestServer) {
+        let desk = Desk::open(server.app.db.dialect()).await;
+        let admin = desk.server.admin().await;
+        let go = json!({"input": "Go", "background": true});
+        let begun = admin.post("/agents/desk/execute", go).await;
+        let path = begun.header("location").unwrap().to_owned();
+        desk.came.notified().await;
+
+        desk.server.app.runs.hand_over().cancel();
+        // The answers come when everybody has heard of that.
+        tokio::task::yield_now().await;
+        desk.answers.add_permits(2);
+        let ends = loop {
+            let events = admin.get(&format!("{path}/events")).await.json();
+            let events = events["data"].as_array().unwrap().clone();
+            let ends = events.into_iter().filter(|it| it["type"] == "tool.finished").collect::<Vec<_>>();
+            if ends.len() == 2 {
+                break ends;
+            }
+        };
+
+        assert!(ends.iter().all(|it| it["data"]["status"] == "done"), "{ends:#?}");
+        assert_eq!(desk.made.lock().unwrap().len(), 2, "a call was made again");
+    }
+}

@@ -1,0 +1,167 @@
+//! Processes that stop, sleep or lose their database, several over one PostgreSQL.
+
+use std::time::Duration;
+use std::time::Instant;
+
+use futures::future::join_all;
+use rustix::process::Signal;
+use serde_json::Value;
+use serde_json::json;
+use sqlx::Connection;
+use sqlx::PgConnection;
+use testkit::database::DatabaseKind;
+use testkit::model::Gate;
+use testkit::model::Reply;
+use testkit::receiver::Answer;
+
+use crate::server::Server;
+use crate::till::Till;
+use crate::till::turn;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_process_that_was_stopped_writes_nothing_when_it_wakes() {
+    let till = Till::open(DatabaseKind::Postgres).await;
+    till.model.answer_with(|request| turn(&request.body).every(Duration::from_millis(40)));
+    let (asleep, awake) = (till.server().await, till.server().await);
+    // One run is stopped while an effect is under way, the others wherever they are.
+    let answer = Gate::new();
+    till.model.reply(Reply::text("Now.").call("pay", json!({"number": 0})));
+    till.far_side.answer(Answer::Behind(answer.clone()));
+    let paying = asleep.begin("Pay").await;
+    answer.wait_reached().await;
+    let runs = join_all((0..10).map(|_| asleep.begin("Go"))).await;
+    till.far_side.wait_received(12).await;
+
+    asleep.signal(Signal::STOP);
+    let lost = awake.wait(&paying).await;
+    assert_eq!(lost["status"], "suspended", "{lost:#}");
+    let ends = till.settle(&awake, &runs).await;
+    assert!(ends.interrupted > 0, "no run was under way when its process was stopped");
+    assert_eq!(awake.wait(&paying).await["status"], "succeeded");
+    let logs = async || join_all(runs.iter().chain([&paying]).map(|run| awake.events(run))).await;
+    let before = logs().await;
+    answer.open();
+    asleep.signal(Signal::CONT);
+    // It answers, and when it has ended it has done all that it ever will.
+    asleep.get("/health").await;
+    asleep.stop().await;
+
+    assert_eq!(logs().await, before);
+    // No attempt was made that is not in the log.
+    till.settle(&awake, &runs).await;
+    awake.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn processes_are_replaced_one_by_one_under_load_and_nothing_is_lost() {
+    const RUNS: usize = 50;
+    let till = Till::open(DatabaseKind::Postgres).await;
+    till.model.answer_with(|request| turn(&request.body).every(Duration::from_millis(40)));
+    // Many runs take longer than this, and are handed over.
+    let hasty = [("SHUTDOWN_GRACE_MS", "300")];
+    let old = [till.server_with(&hasty).await, till.server_with(&hasty).await];
+    let runs = join_all((0..RUNS).map(|run| old[run % 2].begin("Go"))).await;
+    // Each client waits on the process that does not have its run.
+    let waiting = join_all(runs.iter().enumerate().map(|(run, path)| {
+        let path = format!("{path}/wait");
+        let server = &old[(run + 1) % 2];
+        async move { server.try_get(&path).await.map(|reply| reply.status()) }
+    }));
+    let replace = async {
+        till.far_side.wait_received(RUNS).await;
+        old[0].terminate();
+        let first = till.server().await;
+        till.far_side.wait_received(RUNS * 2).await;
+        old[1].terminate();
+        [first, till.server().await]
+    };
+    let (replies, new) = tokio::join!(waiting, replace);
+
+    // A process that stops answers who waits there: with the run as it is.
+    for reply in replies {
+        assert!(matches!(reply.unwrap().as_u16(), 200 | 202));
+    }
+    let ends = till.settle(&new[0], &runs).await;
+    assert_eq!(ends.decided, 0, "an effect that was under way was given up");
+    assert!(ends.interrupted > 0, "no run was handed over");
+    for server in old {
+        assert!(server.ended().await.success());
+    }
+    for server in new {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_breaks_all_connections_loses_nothing() {
+    let till = Till::open(DatabaseKind::Postgres).await;
+    let servers = [till.server().await, till.server().await];
+    let mut shell = PgConnection::connect(till.database.url()).await.unwrap();
+    let mut runs = Vec::new();
+    for round in 0..8 {
+        let replies = join_all((0..6).map(|run| {
+            let go = json!({"input": "Go", "background": true});
+            servers[run % 2].post("/agents/slow/execute", go)
+        }));
+        let wanted = till.far_side.received() + 1 + 3 * round % 7;
+        let break_all = async {
+            let _ = tokio::time::timeout(Duration::from_secs(1), async {
+                till.far_side.wait_received(wanted).await;
+            })
+            .await;
+            sqlx::query(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                 WHERE datname = current_database() AND pid <> pg_backend_pid()",
+            )
+            .execute(&mut shell)
+            .await
+            .unwrap();
+        };
+        let (replies, ()) = tokio::join!(replies, break_all);
+        for reply in replies {
+            match reply.status().as_u16() {
+                202 => runs.push(reply.headers()["location"].to_str().unwrap().to_owned()),
+                503 => assert!(reply.headers().contains_key("retry-after")),
+                status => panic!("{status}: {}", reply.text().await.unwrap()),
+            }
+        }
+    }
+
+    let ends = till.settle(&servers[0], &runs).await;
+
+    // Also those of which no client knows.
+    let listed: Value = servers[1].get("/runs?limit=200").await.json().await.unwrap();
+    let listed: Vec<String> = listed["data"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|run| format!("/runs/{}", run["id"].as_str().unwrap()))
+        .collect();
+    assert!(runs.iter().all(|run| listed.contains(run)));
+    till.settle(&servers[1], &listed).await;
+    // The database was away for moments only: what the far side answered was kept.
+    assert_eq!(ends.decided, 0, "the answer of an effect was lost");
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_cancel_on_another_process_closes_the_request_to_the_provider_soon() {
+    let till = Till::open(DatabaseKind::Postgres).await;
+    let (one, other): (Server, Server) = (till.server().await, till.server().await);
+    till.model.answer_with(|_| Reply::tokens(["Half", " an answer"]).hang("Half"));
+    let run = one.begin("Go").await;
+    till.model.wait_received(1).await;
+
+    let asked = Instant::now();
+    assert_eq!(other.post(&format!("{run}/cancel"), json!({})).await.status(), 202);
+    till.model.wait_cancelled(1).await;
+
+    // A second is promised, and a machine that does much beside may take another one.
+    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
+    assert_eq!(other.wait(&run).await["status"], "canceled");
+    for server in [one, other] {
+        server.stop().await;
+    }
+}
