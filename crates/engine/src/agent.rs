@@ -1,6 +1,7 @@
 //! The loop of an agent: ask the model, run the tools it calls, ask again.
 
 mod call;
+mod fork;
 mod state;
 mod step;
 
@@ -18,6 +19,9 @@ use llm::Request;
 use state::Phase;
 use state::State;
 
+pub use fork::OpenEffect;
+pub use fork::fork;
+pub use fork::retry;
 pub use step::AgentSpec;
 pub use step::ApprovalDue;
 pub use step::Callee;

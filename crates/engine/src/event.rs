@@ -97,6 +97,9 @@ pub struct RunStarted {
     pub input: Input,
     pub thread_id: Option<String>,
     pub parent_run_id: Option<String>,
+    /// The run whose results it takes over: the events from here to the first `run.resumed`.
+    #[serde(default)]
+    pub forked_from: Option<String>,
     pub limits: Limits,
 }
 
@@ -208,6 +211,8 @@ pub enum ResumeReason {
     Recovery,
     /// It is only taken up to be ended.
     Cancel,
+    /// It begins where another run has been.
+    Fork,
 }
 
 /// Somebody asked for an end.

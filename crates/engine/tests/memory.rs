@@ -131,6 +131,7 @@ impl Run {
             input: Input::Text("Now".to_owned()),
             thread_id: Some("t1".to_owned()),
             parent_run_id: None,
+            forked_from: None,
             limits: Limits::default(),
         });
         run

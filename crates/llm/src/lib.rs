@@ -21,7 +21,7 @@ mod refusal;
 #[cfg(test)]
 mod replay;
 mod schema;
-mod sse;
+pub mod sse;
 mod stream;
 mod turns;
 

@@ -1,10 +1,10 @@
 //! Server-sent events, decoded from however the network cut them.
 //!
-//! The decoder knows lines and fields, nothing of JSON. Comments, `retry`, bare `id`s and blocks
-//! without data never leave it.
+//! The decoder knows lines and fields, nothing of JSON. Comments, `retry` and blocks without data never
+//! leave it.
 
 /// The longest line, and the most data of one event, that we take in.
-pub(crate) const MAX_EVENT: usize = 8 << 20;
+pub const MAX_EVENT: usize = 8 << 20;
 
 const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 
@@ -13,10 +13,12 @@ const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
 /// The events are the same however the body is cut. Text is decoded a whole line at a time, so a
 /// cut within a character does no harm; bytes that are no UTF-8 become U+FFFD.
 #[derive(Debug, Default)]
-pub(crate) struct Decoder {
+pub struct Decoder {
     /// The beginning of a line whose end has not come yet.
     line: Vec<u8>,
     name: String,
+    /// The last id that came; it holds for all events until the next one comes.
+    id: String,
     data: String,
     data_lines: usize,
     /// The first line is read, which may begin with a byte-order mark.
@@ -29,16 +31,18 @@ pub(crate) struct Decoder {
 
 /// One event with data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Event<'a> {
+pub struct Event<'a> {
     /// The `event` field; empty when there was none.
     pub name: &'a str,
+    /// The last `id` field of the body; empty when there was none.
+    pub id: &'a str,
     /// The `data` fields, joined by line feeds; never blank.
     pub data: &'a str,
 }
 
 /// A line or an event is longer than [`MAX_EVENT`].
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct TooLong;
+pub struct TooLong;
 
 impl Decoder {
     /// The events that end in `bytes`; what is left over waits for the next piece.
@@ -72,6 +76,7 @@ impl Decoder {
         match &line[..colon] {
             b"data" => self.take_data(value)?,
             b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
+            b"id" if !value.contains(&0) => self.id = String::from_utf8_lossy(value).into_owned(),
             _ => {}
         }
         Ok(false)
@@ -95,7 +100,7 @@ impl Decoder {
 
     fn dispatch(&mut self) -> Event<'_> {
         self.dispatched = true;
-        Event { name: &self.name, data: &self.data }
+        Event { name: &self.name, id: &self.id, data: &self.data }
     }
 
     fn forget_dispatched(&mut self) {
@@ -114,7 +119,7 @@ impl Decoder {
 
 /// The events in one piece of a body.
 #[derive(Debug)]
-pub(crate) struct Events<'d, 'b> {
+pub struct Events<'d, 'b> {
     decoder: &'d mut Decoder,
     bytes: &'b [u8],
 }

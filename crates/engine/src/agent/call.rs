@@ -50,6 +50,8 @@ pub(super) struct Call {
     /// Begun, and its end is not recorded.
     is_open: bool,
     effect: Effect,
+    /// Of its attempts; a fork may have taken it over from another run.
+    effect_id: Option<String>,
     /// It was sent, and its answer is lost: this is what is known of it.
     lost: Option<Value>,
     pending: Option<Pending>,
@@ -98,6 +100,7 @@ impl Call {
             attempts: 0,
             is_open: false,
             effect: Effect::Read,
+            effect_id: None,
             lost: None,
             pending: None,
             approved: None,
@@ -112,6 +115,11 @@ impl Call {
         self.result.is_some()
     }
 
+    /// Whether it may have had its effect, and no result says so.
+    pub fn is_unresolved(&self) -> bool {
+        self.attempts > 0 && self.effect != Effect::Read && !self.is_done()
+    }
+
     /// Whether it began the run `child`.
     pub fn began(&self, child: &str) -> bool {
         self.child.as_deref() == Some(child)
@@ -120,6 +128,11 @@ impl Call {
     /// The run that it began and whose end is not recorded.
     pub fn open_child(&self) -> Option<&str> {
         self.child.as_deref().filter(|_| !self.child_ended)
+    }
+
+    /// Whether it began a run that is over.
+    pub fn has_ended_child(&self) -> bool {
+        self.child_ended
     }
 
     pub fn end_child(&mut self) {
@@ -145,6 +158,7 @@ impl Call {
         self.attempts += 1;
         self.is_open = true;
         self.effect = started.effect;
+        self.effect_id = Some(started.effect_id.clone());
         self.lost = None;
     }
 
@@ -305,7 +319,7 @@ impl Call {
                 version: found.and_then(|it| it.spec.version),
                 arguments: self.arguments.clone(),
                 arguments_hash: arguments_hash(&self.arguments),
-                effect_id: effect_id(run_id, &self.id),
+                effect_id: self.effect_id.clone().unwrap_or_else(|| effect_id(run_id, &self.id)),
                 // A call that is refused is not made, and so has no effect.
                 effect: match (found, &refused) {
                     (Some(tool), None) => tool.spec.effect,
@@ -357,7 +371,7 @@ impl Call {
 
 impl ToolFinished {
     /// Whether the call was sent and nobody knows yet what came of it.
-    fn is_lost(&self) -> bool {
+    pub(super) fn is_lost(&self) -> bool {
         let kind = self.error.as_ref().map(|error| error.kind);
         self.status == ToolStatus::Unknown && kind == Some(ToolErrorKind::Lost)
     }

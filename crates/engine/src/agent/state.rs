@@ -56,6 +56,10 @@ pub(super) struct State {
     /// What the runs that this one began have used.
     pub children: Usage,
     pub cancel: bool,
+    /// Set while the events are those that a fork takes over. They count against none of its limits.
+    pub is_taking_over: bool,
+    /// Turns that it took over.
+    pub steps_taken_over: u32,
     /// Since when the run has waited for somebody, and how long it did so before.
     pub waiting_since: Option<DateTime<Utc>>,
     pub waited: TimeDelta,
@@ -87,10 +91,16 @@ impl State {
             Event::RunStarted(started) => {
                 self.started_at = Some(at);
                 self.run_attempt = 1;
+                self.is_taking_over = started.forked_from.is_some();
                 self.messages = started.input.messages();
             }
             Event::RunResumed(resumed) => {
                 self.run_attempt = resumed.attempt;
+                if std::mem::take(&mut self.is_taking_over) {
+                    self.started_at = Some(at);
+                    self.waited = TimeDelta::zero();
+                    self.steps_taken_over = self.step;
+                }
                 if let Phase::ModelOpen = self.phase {
                     self.phase = Phase::ModelDue { wait: Duration::ZERO };
                 }
@@ -118,7 +128,9 @@ impl State {
             Event::ApprovalDecided(decided) => self.decided(decided),
             Event::ChildStarted(child) => self.on_call(&child.call_id, |it| it.child(child)),
             Event::ChildFinished(child) => {
-                self.children += child.usage;
+                if !self.is_taking_over {
+                    self.children += child.usage;
+                }
                 let ended = self.calls.iter_mut().find(|call| call.began(&child.run_id));
                 ended.into_iter().for_each(Call::end_child);
             }
@@ -174,7 +186,9 @@ impl State {
     }
 
     fn answered(&mut self, finished: &ModelFinished) {
-        self.usage += finished.usage;
+        if !self.is_taking_over {
+            self.usage += finished.usage;
+        }
         self.calls = finished.message.content.iter().filter_map(Call::of).collect();
         self.seen_calls.extend(self.calls.iter().map(|call| call.id.clone()));
         if !self.calls.is_empty() {
@@ -240,14 +254,18 @@ impl State {
 
     /// The limit that forbids another turn.
     fn limit(&self, limits: &Limits) -> Option<LimitReached> {
+        if self.is_taking_over {
+            return None;
+        }
         let mut usage = self.usage;
         usage += self.children;
         let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
         let reached = |limit: &str, value: Value, used: Value| {
             Some(LimitReached { limit: limit.to_owned(), value, used, owner: LimitOwner::Run })
         };
-        if self.step >= limits.max_steps {
-            return reached("max_steps", json!(limits.max_steps), json!(self.step));
+        let steps = self.step - self.steps_taken_over;
+        if steps >= limits.max_steps {
+            return reached("max_steps", json!(limits.max_steps), json!(steps));
         }
         if let Some(max) = limits.max_tokens.filter(|max| tokens >= *max) {
             return reached("max_tokens", json!(max), json!(tokens));
@@ -258,7 +276,7 @@ impl State {
 }
 
 /// Why an answer without calls is none.
-fn unfinished(reason: FinishReason) -> Option<RunError> {
+pub(super) fn unfinished(reason: FinishReason) -> Option<RunError> {
     match reason {
         FinishReason::Length => Some(RunError::new(
             RunErrorKind::Limit,

@@ -4,6 +4,7 @@
 
 mod approvals;
 mod children;
+mod forks;
 mod script;
 
 use engine::Event;

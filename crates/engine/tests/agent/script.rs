@@ -379,6 +379,7 @@ pub fn started() -> RunStarted {
         input: Input::Text("Add!".to_owned()),
         thread_id: None,
         parent_run_id: None,
+        forked_from: None,
         limits: Limits::default(),
     }
 }

@@ -1,6 +1,7 @@
 //! The command line: one file per command.
 
 mod backup;
+mod chat;
 mod dev;
 mod doctor;
 mod env_file;
@@ -28,6 +29,7 @@ Examples:
   agent-server doctor               What is wrong with the settings, and how to mend it
   agent-server migrate up           The tables, before the first start and with each release
   agent-server serve                The server
+  agent-server chat demo            A conversation with an agent
 
 Settings are environment variables, or lines of a file .env in the working directory.";
 
@@ -47,6 +49,9 @@ enum Command {
     /// Start a server to try, which makes all that it needs
     #[command(after_help = dev::HELP)]
     Dev,
+    /// Talk to an agent of a running server
+    #[command(after_help = chat::HELP)]
+    Chat(chat::ChatArgs),
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]
     SetupAuth(setup_auth::SetupAuthArgs),
@@ -63,11 +68,11 @@ enum Command {
 
 impl Builder {
     /// Runs the command that the process was started with; `serve` and `dev` start this server. 0: done;
-    /// 1: it failed; 2: it was misspelt.
+    /// 1: it failed; 2: it was misspelt; `chat --once` says more.
     pub fn main(self) -> ExitCode {
         let cli = Cli::parse();
         match run(cli.command, self) {
-            Ok(()) => ExitCode::SUCCESS,
+            Ok(code) => code,
             Err(failure) => {
                 terminal::failure(&*failure);
                 ExitCode::FAILURE
@@ -76,20 +81,22 @@ impl Builder {
     }
 }
 
-fn run(command: Command, server: Builder) -> Result<(), Failure> {
+fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
     // Fails only if there is a provider already, which is as good.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let env = Environment::read()?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
-        match command {
+        let done = match command {
+            Command::Chat(args) => return chat::run(args, &env).await,
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Backup(args) => backup::run(&args, &env).await,
             Command::Doctor => doctor::run(&env).await,
-        }
+        };
+        done.map(|()| ExitCode::SUCCESS)
     })
 }
 

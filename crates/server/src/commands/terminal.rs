@@ -11,11 +11,24 @@ use anstyle::Style;
 
 const GOOD: Style = AnsiColor::Green.on_default().bold();
 const SO_SO: Style = AnsiColor::Yellow.on_default().bold();
+const DIM: Style = Style::new().dimmed();
 const BAD: Style = AnsiColor::Red.on_default().bold();
 
 /// One line of what was asked for.
 pub fn line(text: impl Display) {
     let _ = writeln!(anstream::stdout(), "{text}");
+}
+
+/// Text within a line, at once.
+pub fn text(text: impl Display) {
+    let mut out = anstream::stdout();
+    let _ = write!(out, "{text}");
+    let _ = out.flush();
+}
+
+/// One line of lesser weight.
+pub fn dim(text: impl Display) {
+    let _ = writeln!(anstream::stdout(), "{DIM}{text}{DIM:#}");
 }
 
 /// One line that says that something is as it should be.

@@ -261,7 +261,8 @@ fn missing(wrong: &mut Vec<Invalid>, detail: &str) -> Option<Input> {
     None
 }
 
-fn read_input(input: Value, wrong: &mut Vec<Invalid>) -> Option<Input> {
+/// Checks the `input` of a request.
+pub fn read_input(input: Value, wrong: &mut Vec<Invalid>) -> Option<Input> {
     match input {
         Value::String(text) if !text.is_empty() => Some(Input::Text(text)),
         content => read_content("/input", content, wrong).map(Input::Parts),

@@ -57,6 +57,8 @@ pub enum ExecuteError {
     QueueFull(u32),
     #[error("the run `{0}` is at work on this thread, or comes next")]
     ThreadBusy(Id),
+    #[error("the run has not failed: it is `{}`", .0.as_str())]
+    NotFailed(Status),
     #[error("the run could not be stored")]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -107,13 +109,21 @@ pub async fn execute(
         None => begin(runs, run).await,
         Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run, on_busy)).await,
     };
-    match begun {
-        // Somebody with the same key was faster.
-        Err(ExecuteError::Journal(JournalError::KeyTaken)) => match key {
-            Some(key) => Ok(replay(runs, caller, &key).await?.ok_or(JournalError::KeyTaken)?),
-            None => Err(JournalError::KeyTaken.into()),
-        },
-        begun => begun,
+    or_replay(runs, caller, key, begun).await
+}
+
+/// What has begun; the run of somebody with the same key, if he was faster.
+pub async fn or_replay(
+    runs: &Runs,
+    caller: &Principal,
+    key: Option<NewKey>,
+    begun: Result<Begun, ExecuteError>,
+) -> Result<Begun, ExecuteError> {
+    match (begun, key) {
+        (Err(ExecuteError::Journal(JournalError::KeyTaken)), Some(key)) => {
+            Ok(replay(runs, caller, &key).await?.ok_or(JournalError::KeyTaken)?)
+        }
+        (begun, _) => begun,
     }
 }
 
@@ -162,7 +172,7 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
 
 /// Refuses when the queue is full. Runs that are begun at one moment do not see each other, so that it
 /// may grow longer by as many as are begun at once.
-async fn ensure_room(runs: &Runs) -> Result<(), ExecuteError> {
+pub async fn ensure_room(runs: &Runs) -> Result<(), ExecuteError> {
     let limit = runs.queue_limit();
     let waiting = runs.db.read(async |conn| owners::count_queued(conn, limit).await);
     if waiting.await.map_err(RunsError::from)? >= i64::from(limit) {
@@ -237,6 +247,7 @@ pub fn started(record: &Record) -> RunStarted {
         input: record.run.input.clone(),
         thread_id: summary.thread_id.map(|id| id.to_string()),
         parent_run_id: summary.parent_run_id.map(|id| id.to_string()),
+        forked_from: summary.forked_from.map(|id| id.to_string()),
         limits: summary.limits,
     }
 }
@@ -267,7 +278,14 @@ pub async fn replay(
     }
 }
 
-fn record(runs: &Runs, caller: &Principal, agent: &Agent, asked: Asked, limits: Limits) -> Record {
+/// A run of `agent` that `caller` asks for, with his rights.
+pub fn record(
+    runs: &Runs,
+    caller: &Principal,
+    agent: &Agent,
+    asked: Asked,
+    limits: Limits,
+) -> Record {
     let (tenant, scopes) = (caller.tenant.clone(), caller.scopes.clone());
     let mut record = new_record(runs, agent, asked, limits, tenant, scopes);
     record.run.summary.subject = caller.subject.to_string();

@@ -3,6 +3,8 @@
 mod deliveries;
 mod events;
 mod execute;
+mod fork;
+mod tree;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -61,6 +63,9 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_value))
         .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(fork::fork_run))
+        .routes(routes!(fork::retry_run))
+        .routes(routes!(tree::get_tree))
         .routes(routes!(wait_for_run))
         .routes(routes!(cancel_run))
         .merge(approvals::routes::router())

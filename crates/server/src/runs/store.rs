@@ -7,6 +7,7 @@ pub mod owners;
 pub mod retention;
 mod row;
 pub mod signals;
+pub mod tree;
 
 pub use append::append;
 pub use append::chunks;

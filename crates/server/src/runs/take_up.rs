@@ -53,8 +53,8 @@ pub enum Permit {
 
 /// The log of a run as far as it goes.
 #[derive(Debug, Default)]
-struct Past {
-    events: Vec<(At, Event)>,
+pub struct Past {
+    pub events: Vec<(At, Event)>,
     last_seq: u64,
     /// Why the run cannot go on.
     unusable: Option<RunError>,
@@ -92,7 +92,13 @@ pub fn bring_soon(runs: &Runs, signal: Signal) {
 
 /// Takes up a run beside everything else, if there is room.
 pub fn soon(runs: &Runs, found: Found) {
-    let Some(permit) = runs.permit() else { return };
+    if let Some(permit) = runs.permit() {
+        soon_with(runs, found, permit);
+    }
+}
+
+/// The same, with the room that there is for it.
+pub fn soon_with(runs: &Runs, found: Found, permit: OwnedSemaphorePermit) {
     let owned = runs.clone();
     runs.tasks.spawn(async move { take_up_or_leave(&owned, found, permit).await });
 }
@@ -210,7 +216,8 @@ async fn past(runs: &Runs, record: &Record) -> Result<Past, RunsError> {
     }
 }
 
-async fn read_log(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<Past, RunsError> {
+/// What has happened in a run until now.
+pub async fn read_log(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<Past, RunsError> {
     let mut past = Past::default();
     loop {
         let after = past.last_seq;
@@ -234,7 +241,11 @@ fn first_event(record: &Record, fresh: bool, reason: ResumeReason) -> Event {
     if fresh {
         return execute::started(record).into();
     }
-    let attempt = record.run.summary.attempt;
+    let summary = &record.run.summary;
+    let attempt = summary.attempt;
+    // The log of a fork begins with what it took over.
+    let is_fork = attempt == 1 && summary.forked_from.is_some();
+    let reason = if is_fork { ResumeReason::Fork } else { reason };
     RunResumed { attempt, reason }.into()
 }
 

@@ -98,11 +98,14 @@ on_both! {
             gone(&theirs, "DELETE", &definition).await;
         }
         let run_path = format!("/runs/{}", run["id"].as_str().unwrap());
-        for rest in ["", "/events", "/wait", "/deliveries"] {
+        for rest in ["", "/events", "/wait", "/deliveries", "/tree"] {
             gone(&theirs, "GET", &format!("{run_path}{rest}")).await;
         }
         gone(&theirs, "GET", &format!("{run_path}/values/{}", "0".repeat(64))).await;
-        gone(&theirs, "POST", &format!("{run_path}/cancel")).await;
+        for action in ["cancel", "retry"] {
+            gone(&theirs, "POST", &format!("{run_path}/{action}")).await;
+        }
+        assert_eq!(theirs.post(&format!("{run_path}/fork"), json!({"from_seq": 1})).await.status, 404);
         let thread_id = thread["id"].as_str().unwrap();
         let thread_path = format!("/threads/{thread_id}");
         for method in ["GET", "PUT", "DELETE"] {

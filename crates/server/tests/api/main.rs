@@ -15,6 +15,7 @@ mod children;
 mod code;
 mod events;
 mod execute;
+mod forks;
 mod house;
 mod oauth;
 mod recovery;

@@ -14,8 +14,8 @@ use tokio::io::BufReader;
 use tokio::process::Child;
 use tokio::process::Command;
 
-const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-server");
-const SECRET: &str = "a-management-secret-for-tests";
+pub const PROGRAM: &str = env!("CARGO_BIN_EXE_agent-server");
+pub const SECRET: &str = "a-management-secret-for-tests";
 /// The key pair of RFC 8037, appendix A.1.
 const PRIVATE_KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
 
@@ -87,6 +87,11 @@ impl Server {
         let mut server = Self { process, base, token: String::new(), http };
         server.token = server.new_token().await;
         server
+    }
+
+    /// Its URL.
+    pub fn base(&self) -> &str {
+        &self.base
     }
 
     pub async fn create_agent(&self) {

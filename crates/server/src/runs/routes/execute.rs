@@ -114,7 +114,7 @@ async fn answer(
 }
 
 /// The agent in the version that is asked for, if this caller may execute it.
-async fn agent(
+pub async fn agent(
     app: &App,
     caller: &Principal,
     name: &str,
@@ -217,6 +217,7 @@ impl From<ExecuteError> for Problem {
             ExecuteError::ThreadBusy(run_id) => {
                 Self::conflict("thread-busy", error).with("run_id", run_id)
             }
+            ExecuteError::NotFailed(_) => Self::conflict("run-not-failed", error),
             ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
             ExecuteError::Journal(JournalError::Stopping | JournalError::Away) => {
                 Self::unavailable(Duration::from_secs(1))

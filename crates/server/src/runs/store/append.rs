@@ -148,7 +148,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
     on!(conn, c => {
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
-             definition_version, thread_id, parent_run_id, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             definition_version, thread_id, parent_run_id, forked_from, status, waiting_for, request, scopes, usage, limits, steps, attempt,
              last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
              created_at, started_at) ",
         );
@@ -162,6 +162,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(run.definition.version)
                 .push_bind(run.thread_id)
                 .push_bind(run.parent_run_id)
+                .push_bind(run.forked_from)
                 .push_bind(run.status.as_str())
                 .push_bind("[]")
                 .push_bind(texts.request)

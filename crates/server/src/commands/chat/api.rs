@@ -1,0 +1,157 @@
+//! What a conversation asks of a server: as any client, by HTTP.
+
+use std::error::Error;
+use std::fmt::Write;
+use std::time::Duration;
+
+use auth::scope::Scopes;
+use http::StatusCode;
+use reqwest::Client;
+use reqwest::RequestBuilder;
+use reqwest::Response;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+use serde::Deserialize;
+use serde_json::Value;
+use tokio::sync::Mutex;
+
+use crate::commands::Failure;
+
+/// How long a server may take to answer anything but a stream.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The way to a server.
+#[derive(Debug)]
+pub struct Api {
+    http: Client,
+    /// Without a slash at its end.
+    base: String,
+    client_id: String,
+    client_secret: SecretString,
+    token: Mutex<Option<String>>,
+}
+
+/// An answer that is no success.
+#[derive(Debug, thiserror::Error)]
+#[error("the server refuses: {detail}")]
+pub struct Refusal {
+    pub status: StatusCode,
+    detail: String,
+    /// The codes of all that is wrong.
+    pub codes: Vec<String>,
+}
+
+/// What the server says to the credentials.
+#[derive(Debug, Deserialize)]
+struct Granted {
+    access_token: String,
+    scope: String,
+}
+
+impl Api {
+    pub fn new(http: Client, base: &str, client_id: String, client_secret: SecretString) -> Self {
+        let base = base.trim_end_matches('/').to_owned();
+        Self { http, base, client_id, client_secret, token: Mutex::default() }
+    }
+
+    /// Asks for a token, and says what it allows.
+    pub async fn sign_in(&self) -> Result<Scopes, Failure> {
+        let secret = self.client_secret.expose_secret();
+        let request = self
+            .http
+            .post(format!("{}/oauth/token", self.base))
+            .basic_auth(form_encoded(&self.client_id), Some(form_encoded(secret)))
+            .form(&[("grant_type", "client_credentials")])
+            .timeout(PATIENCE);
+        let granted: Granted = checked(self.reach(request).await?).await?.json().await?;
+        *self.token.lock().await = Some(granted.access_token);
+        Ok(granted.scope.parse()?)
+    }
+
+    pub async fn get(&self, path: &str) -> Result<Value, Failure> {
+        let request = |http: &Client, url: &str| http.get(url).timeout(PATIENCE);
+        Ok(checked(self.send(path, request).await?).await?.json().await?)
+    }
+
+    pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        self.post_once(path, body, "").await
+    }
+
+    /// The same under an idempotency key, if it is not empty.
+    pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
+        let request = |http: &Client, url: &str| {
+            let request = http.post(url).json(body).timeout(PATIENCE);
+            if key.is_empty() { request } else { request.header("idempotency-key", key) }
+        };
+        Ok(checked(self.send(path, request).await?).await?.json().await?)
+    }
+
+    /// The events of `path` after `last_event_id`.
+    pub async fn stream(&self, path: &str, last_event_id: &str) -> Result<Response, Failure> {
+        let request = |http: &Client, url: &str| {
+            let request = http.get(url).header("accept", "text/event-stream");
+            if last_event_id.is_empty() {
+                return request;
+            }
+            request.header("last-event-id", last_event_id)
+        };
+        checked(self.send(path, request).await?).await
+    }
+
+    /// Sends a request; once more with a new token, if the old one has expired.
+    async fn send(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, &str) -> RequestBuilder,
+    ) -> Result<Response, Failure> {
+        let url = format!("{}{path}", self.base);
+        let token = self.token.lock().await.clone().unwrap_or_default();
+        let response = self.reach(request(&self.http, &url).bearer_auth(token)).await?;
+        if response.status() != StatusCode::UNAUTHORIZED {
+            return Ok(response);
+        }
+        self.sign_in().await?;
+        let token = self.token.lock().await.clone().unwrap_or_default();
+        self.reach(request(&self.http, &url).bearer_auth(token)).await
+    }
+
+    async fn reach(&self, request: RequestBuilder) -> Result<Response, Failure> {
+        request.send().await.map_err(|error| {
+            let cause = innermost(&error);
+            format!("the server at {} cannot be reached: {cause}", self.base).into()
+        })
+    }
+}
+
+async fn checked(response: Response) -> Result<Response, Failure> {
+    let status = response.status();
+    if status.is_success() {
+        return Ok(response);
+    }
+    let body: Value = response.json().await.unwrap_or_default();
+    // A problem has `detail`, an answer of OAuth `error_description`.
+    let detail = [&body["detail"], &body["error_description"]].into_iter().find_map(Value::as_str);
+    let mut detail = detail.unwrap_or_else(|| status.as_str()).to_owned();
+    let errors = body["errors"].as_array().into_iter().flatten();
+    let mut codes = Vec::new();
+    for error in errors {
+        let text = |member: &str| error[member].as_str().unwrap_or_default();
+        codes.push(text("code").to_owned());
+        let _ = write!(detail, "; {}: {}", text("pointer"), text("detail"));
+    }
+    Err(Refusal { status, detail, codes }.into())
+}
+
+/// As RFC 6749 wants credentials in the header `Authorization`.
+fn form_encoded(text: &str) -> String {
+    url::form_urlencoded::byte_serialize(text.as_bytes()).collect()
+}
+
+/// The innermost cause says most.
+fn innermost(error: &reqwest::Error) -> String {
+    let mut cause: &dyn Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}

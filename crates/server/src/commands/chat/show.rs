@@ -1,0 +1,97 @@
+//! What of a run is shown in a terminal.
+
+use serde_json::Value;
+
+use crate::commands::terminal;
+
+/// Characters of arguments and results that a line shows.
+const WIDTH: usize = 160;
+
+/// Shows a run while it happens, for people.
+#[derive(Debug, Default)]
+pub struct Show {
+    /// Whether the line that the agent speaks is open.
+    speaks: bool,
+}
+
+impl Show {
+    /// Text that the agent says.
+    pub fn say(&mut self, text: &str) {
+        self.speaks |= !text.is_empty();
+        terminal::text(harmless(text));
+    }
+
+    /// Something beside it.
+    pub fn aside(&mut self, text: &str) {
+        self.end_line();
+        terminal::dim(harmless(text));
+    }
+
+    /// Ends the line that the agent speaks, if there is one.
+    pub fn end_line(&mut self) {
+        if std::mem::take(&mut self.speaks) {
+            terminal::line("");
+        }
+    }
+
+    /// Shows an event, unless it is none for people.
+    pub fn event(&mut self, name: &str, data: &Value) {
+        let text = |member: &str| data[member].as_str().unwrap_or_default();
+        match name {
+            "text.delta" => self.say(text("text")),
+            "model.finished" => self.end_line(),
+            "model.failed" => {
+                let message = data["error"]["message"].as_str().unwrap_or_default();
+                let again = if data["retry_in_ms"].is_null() { "" } else { "; it is asked again" };
+                self.aside(&format!("! {message}{again}"));
+            }
+            "tool.started" => {
+                self.aside(&format!("→ {} {}", text("tool"), short(&data["arguments"])));
+            }
+            "tool.finished" => {
+                let error = &data["error"]["message"];
+                let result = if error.is_null() { &data["result"] } else { error };
+                self.aside(&format!("← {} {}", text("status"), short(result)));
+            }
+            "child.started" => self.aside(&format!("… {} is asked", text("name"))),
+            "limit.reached" => self.aside(&format!("! {} is reached", text("limit"))),
+            _ => {}
+        }
+    }
+}
+
+/// A value in one line.
+pub fn short(value: &Value) -> String {
+    let text = value.as_str().map_or_else(|| value.to_string(), |text| text.replace('\n', " "));
+    let mut short: String = text.chars().take(WIDTH).collect();
+    if short.len() < text.len() {
+        short.push('…');
+    }
+    short
+}
+
+/// A text without what a terminal takes for orders: models repeat whatever they have read.
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn no_text_gives_orders_to_the_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\r\u{9b}1mc\n\td"), "a[2Jb1mc\n\td");
+    }
+
+    #[test]
+    fn a_long_value_is_cut_between_characters() {
+        let long = short(&json!("é".repeat(WIDTH + 1)));
+
+        assert_eq!(long.chars().count(), WIDTH + 1);
+        assert!(long.ends_with('…'));
+        assert_eq!(short(&json!({"a": "b\n"})), r#"{"a":"b\n"}"#);
+    }
+}
