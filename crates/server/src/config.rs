@@ -26,6 +26,7 @@ use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
 use crate::db::DatabaseSettings;
+use crate::db::Dialect;
 use crate::db::Sync;
 use crate::egress;
 
@@ -59,6 +60,8 @@ pub struct Config {
     /// Whose word on the address of a caller is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub database: DatabaseSettings,
+    /// Where this process hears others; `None`: nowhere.
+    pub listen: Option<DatabaseSettings>,
     pub identity: Identity,
     pub models: Models,
     pub outgoing: Outgoing,
@@ -162,6 +165,7 @@ impl Config {
         ];
         let mode = from.choice("NODE_ENV", &modes, Mode::Production);
         let port = from.number("PORT", 0..=u16::MAX);
+        let database = database(&mut from);
         let config = Self {
             mode,
             host: from.text("HOST"),
@@ -170,7 +174,8 @@ impl Config {
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
             trusted_proxies: from.list("AGENT_SERVER_TRUSTED_PROXIES", network),
-            database: database(&mut from),
+            listen: listen(&mut from, &database),
+            database,
             identity: identity(&mut from, mode),
             models: models(&mut from),
             outgoing: outgoing(&mut from),
@@ -230,6 +235,25 @@ fn database<E: Env>(from: &mut Reader<E>) -> DatabaseSettings {
     };
     check_url(from, "DATABASE_URL", &database);
     database
+}
+
+/// Where PostgreSQL is listened to: where it is written, unless said otherwise.
+fn listen<E: Env>(from: &mut Reader<E>, database: &DatabaseSettings) -> Option<DatabaseSettings> {
+    const NAME: &str = "DATABASE_LISTEN_URL";
+    let listen = match from.given(NAME) {
+        Some(off) if off == "off" => return None,
+        Some(url) => DatabaseSettings { url: url.into(), ..database.clone() },
+        None => return Some(database.clone()).filter(is_postgres),
+    };
+    match listen.dialect() {
+        Ok(Dialect::Sqlite) => from.fault(NAME, "it must be a `postgres:` URL, or `off`"),
+        _ => check_url(from, NAME, &listen),
+    }
+    Some(listen).filter(|_| is_postgres(database))
+}
+
+fn is_postgres(database: &DatabaseSettings) -> bool {
+    matches!(database.dialect(), Ok(Dialect::Postgres))
 }
 
 fn check_url<E: Env>(from: &mut Reader<E>, name: &str, database: &DatabaseSettings) {

@@ -5,8 +5,10 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::app::App;
+use crate::db::Channel;
 use crate::oauth;
 use crate::runs::recover;
+use crate::runs::relay;
 use crate::runs::retention;
 use crate::runs::webhook::deliver;
 
@@ -18,6 +20,9 @@ pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     oauth::start(&app.tasks, &app.clients);
     app.agents.start(&app.tasks);
     recover::start(&app.runs).await?;
+    if let Some(listen) = &app.config.listen {
+        relay::start(&app.runs, Channel::new(listen)?);
+    }
     deliver::start(&app.runs);
     retention::start(&app.runs, app.config.run_retention);
     Ok(())

@@ -94,6 +94,14 @@ const DATABASE: &[Setting] = &[
                   password are percent-encoded.",
         kind: Kind::Secret,
     },
+    Setting {
+        name: "DATABASE_LISTEN_URL",
+        default: "<DATABASE_URL>",
+        meaning: "PostgreSQL: where each process hears the others, on one connection more. It must reach the same \
+                  database without a pooler of transactions. `off`: processes ask the database instead, twice a second, \
+                  and show the text of runs that others execute when a model call is over.",
+        kind: Kind::Secret,
+    },
     plain(
         "DATABASE_POOL",
         "10",

@@ -18,6 +18,7 @@
 mod at;
 mod away;
 mod backup;
+mod channel;
 mod conn;
 mod facts;
 mod file_lock;
@@ -39,6 +40,9 @@ pub use at::At;
 pub use away::is_away;
 pub use backup::BackupError;
 pub use backup::backup;
+pub use channel::Channel;
+pub use channel::LONGEST_WORD;
+pub use channel::Listener;
 pub use conn::Affected;
 pub use conn::Answer;
 pub use conn::Conn;

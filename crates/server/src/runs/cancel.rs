@@ -31,8 +31,8 @@ pub async fn cancel(runs: &Runs, record: Record, cancel: Cancel) -> Result<Run, 
             let found = Found { tenant, run_id, owner: None, reason: ResumeReason::Cancel };
             take_up(runs, &found, Permit::NotNeeded).await?;
         }
-        // Its owner looks for signals.
-        None => {}
+        // Its owner looks for signals, sooner if he is told.
+        None => runs.relay().signal(run_id),
     }
     Ok(run)
 }

@@ -16,6 +16,7 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::Run;
+use super::hint::Said;
 use super::signal::Order;
 use super::signal::Signal;
 use super::text::CallText;
@@ -60,10 +61,19 @@ pub struct State {
 pub struct Shown {
     pub seq: u64,
     pub frame: Bytes,
-    /// Whether the run needs somebody from here on.
-    pub suspends: bool,
+    pub after: After,
     /// The text that this event ends, for those who have not read all of it.
     pub text: Option<CallText>,
+}
+
+/// How a run stands after an event.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum After {
+    #[default]
+    GoesOn,
+    /// It needs somebody.
+    Suspended,
+    Over,
 }
 
 /// How this process's part in a run ended.
@@ -122,6 +132,14 @@ impl Live {
         self.wake();
     }
 
+    /// Lets the open text grow by what its owner says, who is another process.
+    pub fn hear(&self, said: &Said) {
+        let mut state = self.state();
+        state.open.get_or_insert_with(|| CallText::new(&said.call)).hear(said);
+        drop(state);
+        self.wake();
+    }
+
     /// Ends this process's part. The first end counts.
     pub fn end(&self, end: End) {
         self.state().end.get_or_insert(end);
@@ -133,6 +151,23 @@ impl Live {
     pub async fn ended(&self) -> End {
         self.ended.cancelled().await;
         self.state().end.clone().unwrap_or(End::LetGo)
+    }
+
+    /// Waits until the run needs somebody by an event after `seq`, or this process has let go.
+    pub async fn rested(&self, seq: u64) {
+        let mut changes = self.changes();
+        let rests = |it: &Arc<Shown>| it.seq > seq && it.after == After::Suspended;
+        loop {
+            {
+                let state = self.state();
+                if state.end.is_some() || state.events.back().is_some_and(rests) {
+                    return;
+                }
+            }
+            if changes.changed().await.is_err() {
+                return;
+            }
+        }
     }
 
     /// Waits until event `seq` is stored, or this process has let go.

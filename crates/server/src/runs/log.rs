@@ -15,6 +15,7 @@ use super::journal::EventRow;
 use super::journal::Journal;
 use super::journal::JournalError;
 use super::journal::NewRun;
+use super::live::After;
 use super::live::Live;
 use super::live::Shown;
 use super::service::Runs;
@@ -29,6 +30,9 @@ use super::webhook::NewDelivery;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+
+/// Events that readers are given of the database at once.
+pub const PAGE: u32 = 100;
 
 /// What the owner of a run has recorded and not yet stored.
 #[derive(Debug)]
@@ -95,8 +99,7 @@ impl Log {
         let (data, values) = values::take_apart(self.live.run_id, event.data()?)?;
         self.entry.values.extend(values);
         let frame = frame::stored(self.live.run_id, seq, name, at, &data);
-        let suspends = is_suspension(event);
-        self.shown.push(Shown { seq, frame, suspends, text: ended_text(event) });
+        self.shown.push(Shown { seq, frame, after: after(event), text: ended_text(event) });
         if let Event::ApprovalRequested(asked) = event {
             self.entry.asked.push((self.tenant.clone(), asked.clone()));
         }
@@ -119,9 +122,12 @@ impl Log {
     }
 }
 
-/// Whether the run needs somebody after `event`.
-pub fn is_suspension(event: &Event) -> bool {
-    matches!(event, Event::RunWaiting(it) if it.status == WaitingStatus::Suspended)
+fn after(event: &Event) -> After {
+    match event {
+        Event::RunWaiting(it) if it.status == WaitingStatus::Suspended => After::Suspended,
+        Event::RunFinished(_) => After::Over,
+        _ => After::GoesOn,
+    }
 }
 
 /// The text that `event` ends, if it is the end of a model call.
@@ -154,15 +160,41 @@ pub async fn read_back(
     Ok(Event::parse(&stored.name, &data.to_string())?)
 }
 
-/// The text that a stored event ends.
-pub async fn text_of(
+/// The next events after `seq` as readers see them, up to [`PAGE`] of them.
+pub async fn page(
+    runs: &Runs,
+    tenant: &TenantId,
+    run_id: Id,
+    seq: u64,
+) -> Result<Vec<Shown>, RunsError> {
+    let page = runs.db.read(async |conn| store::events(conn, tenant, run_id, seq, PAGE).await);
+    let mut events = Vec::new();
+    for stored in page.await? {
+        events.push(shown(runs, tenant, run_id, &stored).await?);
+    }
+    Ok(events)
+}
+
+/// What readers see of a stored event; one whose meaning is not known is shown as it is.
+async fn shown(
     runs: &Runs,
     tenant: &TenantId,
     run_id: Id,
     stored: &StoredEvent,
-) -> Result<Option<CallText>, RunsError> {
-    if !matches!(stored.name.as_str(), "model.finished" | "model.failed") {
-        return Ok(None);
-    }
-    Ok(ended_text(&read_back(runs, tenant, run_id, stored).await?))
+) -> Result<Shown, RunsError> {
+    let StoredEvent { seq, name, at, data } = stored;
+    let seq = seq.cast_unsigned();
+    let frame = frame::stored(run_id, seq, name, *at, data);
+    let text = match name.as_str() {
+        "model.finished" | "model.failed" => {
+            ended_text(&read_back(runs, tenant, run_id, stored).await?)
+        }
+        _ => None,
+    };
+    let after = match name.as_str() {
+        "run.finished" => After::Over,
+        "run.waiting" => Event::parse(name, data).map_or(After::GoesOn, |event| after(&event)),
+        _ => After::GoesOn,
+    };
+    Ok(Shown { seq, frame, after, text })
 }

@@ -3,7 +3,8 @@
 //! One append-only log per run is the truth (`run_events`); the row in `runs` is a view of it that
 //! lists can be made of, and changes in the transaction of the event that causes the change.
 //! [`execute`] begins a run, [`driver`] takes its steps, [`journal`] stores its events, [`watch`]
-//! reads them, [`recover`] goes on with the runs of processes that are gone.
+//! reads them, here and ([`mirror`], [`relay`]) on other processes, [`recover`] goes on with the runs of
+//! processes that are gone.
 
 mod approvals;
 pub mod asked;
@@ -13,11 +14,14 @@ mod driver;
 pub mod execute;
 mod fork;
 mod frame;
+mod hint;
 mod journal;
 mod live;
 mod log;
+mod mirror;
 mod prepare;
 pub mod recover;
+pub mod relay;
 pub mod retention;
 pub mod routes;
 mod service;

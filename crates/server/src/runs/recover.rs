@@ -103,7 +103,12 @@ async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, u32)>) -> Result<(), sql
 }
 
 async fn keep_obeying(runs: Runs) {
-    while pause(runs.heart(), ROUND).await {
+    loop {
+        tokio::select! {
+            () = runs.heart().cancelled() => return,
+            () = runs.relay().signaled() => {}
+            () = tokio::time::sleep(ROUND) => {}
+        }
         report(obey(&runs).await);
     }
 }

@@ -32,6 +32,7 @@ use super::cancel;
 use super::journal::JournalError;
 use super::live::End;
 use super::live::Live;
+use super::mirror;
 use super::signal::Cancel;
 use super::store;
 use super::store::Filter;
@@ -274,8 +275,9 @@ async fn wait(
         } else if Instant::now() >= deadline || stopping.is_cancelled() {
             return Ok(run);
         } else {
+            let mirror = mirror::follow(&app.runs, &caller.tenant, id, run.summary.last_seq);
             let poll = deadline.min(Instant::now() + POLL);
-            let _ = tokio::time::timeout_at(poll, stopping.cancelled()).await;
+            let _ = tokio::time::timeout_at(poll, mirror.live().rested(run.summary.last_seq)).await;
         }
         run = find(app, caller, &id.to_string()).await?.run;
     }

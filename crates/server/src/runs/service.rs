@@ -18,6 +18,8 @@ use super::driver::Driver;
 use super::journal::Journal;
 use super::live::End;
 use super::live::Live;
+use super::mirror::Mirrors;
+use super::relay::Relay;
 use super::take_up;
 use super::webhook::Webhooks;
 use crate::agents::Agents;
@@ -73,6 +75,8 @@ struct Inner {
     live: Mutex<HashMap<Id, Arc<Live>>>,
     /// Runs that are being taken up.
     reserved: Mutex<HashSet<Id>>,
+    mirrors: Mirrors,
+    relay: Relay,
 }
 
 impl std::ops::Deref for Runs {
@@ -97,6 +101,8 @@ impl Runs {
             backlog: AtomicUsize::new(0),
             live: Mutex::default(),
             reserved: Mutex::default(),
+            mirrors: Mirrors::default(),
+            relay: Relay::default(),
             services,
         }))
     }
@@ -118,6 +124,16 @@ impl Runs {
     /// The run, if this process executes it.
     pub fn live(&self, run_id: Id) -> Option<Arc<Live>> {
         self.lock().get(&run_id).cloned()
+    }
+
+    /// What is watched here and executed elsewhere.
+    pub fn mirrors(&self) -> &Mirrors {
+        &self.0.mirrors
+    }
+
+    /// The way to other processes.
+    pub fn relay(&self) -> &Relay {
+        &self.0.relay
     }
 
     /// The right to execute one more run now.
@@ -161,6 +177,8 @@ impl Runs {
     pub fn enter(&self, run_id: Id, last_seq: u64) -> Arc<Live> {
         let live = Arc::new(Live::new(run_id, last_seq));
         self.lock().insert(run_id, Arc::clone(&live));
+        self.0.mirrors.enter(run_id);
+        self.0.relay.enter(&live);
         live
     }
 

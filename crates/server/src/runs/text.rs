@@ -6,6 +6,8 @@ use llm::Message;
 use llm::Part;
 use llm::Role;
 
+use super::hint::Said;
+
 /// What a model call has said so far, part after part.
 ///
 /// A position in it is a number of Unicode code points, counted over all parts; it means the same
@@ -109,27 +111,35 @@ impl CallText {
         spot
     }
 
-    /// Whether nothing stands after `spot`.
-    pub fn ends_at(&self, spot: &Spot) -> bool {
-        spot.points >= self.points
+    /// How many code points there are.
+    pub fn points(&self) -> usize {
+        self.points
     }
 
-    /// Gives what stands after `spot` to `show`, one piece a part, and moves `spot` to the end.
-    pub fn rest(&self, spot: &mut Spot, mut show: impl FnMut(Piece<'_>)) {
-        while let Some(part) = self.parts.get(spot.part) {
-            let text = &part.text[spot.byte..];
-            if !text.is_empty() {
-                let offset = spot.offset;
-                let points = text.chars().count();
-                spot.points += points;
-                spot.offset += points;
-                spot.byte = part.text.len();
-                show(Piece { part: part.part, kind: part.kind, offset, text, end: spot.points });
-            }
-            if spot.part + 1 == self.parts.len() {
-                return;
-            }
+    /// The next piece after `spot`, within one part and of about `most` bytes at most; `spot` moves to
+    /// its end.
+    pub fn piece(&self, spot: &mut Spot, most: usize) -> Option<Piece<'_>> {
+        let mut part = self.parts.get(spot.part)?;
+        while part.text.len() == spot.byte {
+            part = self.parts.get(spot.part + 1)?;
             *spot = Spot { points: spot.points, part: spot.part + 1, ..Spot::default() };
+        }
+        let rest = part.text.get(spot.byte..)?;
+        let text = &rest[..rest.floor_char_boundary(most.max(char::MAX.len_utf8()))];
+        let (offset, points) = (spot.offset, text.chars().count());
+        spot.points += points;
+        spot.offset += points;
+        spot.byte += text.len();
+        Some(Piece { part: part.part, kind: part.kind, offset, text, end: spot.points })
+    }
+
+    /// Adds what another process says that this call said, as far as it is new. Where something
+    /// before it is missing, nothing is added.
+    pub fn hear(&mut self, said: &Said) {
+        let known = self.points.checked_sub(said.from).filter(|_| said.call == self.call_id);
+        let new = known.and_then(|known| said.text.char_indices().nth(known));
+        if let Some((byte, _)) = new {
+            self.push(said.part, said.kind, &said.text[byte..]);
         }
     }
 
@@ -166,9 +176,9 @@ mod tests {
     }
 
     fn read(text: &CallText, spot: &mut Spot) -> Vec<(usize, usize, String, usize)> {
-        let mut pieces = Vec::new();
-        text.rest(spot, |it| pieces.push((it.part, it.offset, it.text.to_owned(), it.end)));
-        pieces
+        let next = || text.piece(spot, usize::MAX);
+        let pieces = std::iter::from_fn(next);
+        pieces.map(|it| (it.part, it.offset, it.text.to_owned(), it.end)).collect()
     }
 
     #[test]
@@ -197,6 +207,7 @@ mod tests {
         fn a_text_that_grows_is_read_whole_however_it_is_cut(
             deltas in prop::collection::vec((0_usize..3, any::<bool>(), "\\PC{1,5}"), 0..12),
             reads in prop::collection::vec(any::<bool>(), 12),
+            most in 0_usize..9,
         ) {
             let mut growing = CallText::new("m1");
             let mut spot = Spot::default();
@@ -206,15 +217,47 @@ mod tests {
                 part += step;
                 let kind = if *reasoning { DeltaKind::Reasoning } else { DeltaKind::Text };
                 growing.append(&Delta { part, kind, text: text.clone() });
-                if read_now {
-                    growing.rest(&mut spot, |piece| seen.push_str(piece.text));
+                while read_now && let Some(piece) = growing.piece(&mut spot, most) {
+                    seen.push_str(piece.text);
                 }
             }
-            growing.rest(&mut spot, |piece| seen.push_str(piece.text));
+            while let Some(piece) = growing.piece(&mut spot, most) {
+                prop_assert!(piece.text.len() <= most.max(4));
+                seen.push_str(piece.text);
+            }
             let whole: String = deltas.iter().map(|(_, _, text)| text.as_str()).collect();
             prop_assert_eq!(&seen, &whole);
             prop_assert_eq!(spot.points, whole.chars().count());
-            prop_assert!(growing.ends_at(&spot));
+            prop_assert_eq!(growing.points(), spot.points);
+        }
+
+        #[test]
+        fn a_text_that_is_heard_in_any_order_is_never_wrong_and_whole_in_the_end(
+            deltas in prop::collection::vec((0_usize..2, "\\PC{1,5}"), 1..12),
+            heard in prop::collection::vec((any::<prop::sample::Index>(), 1_usize..9), 0..30),
+        ) {
+            let mut said = CallText::new("m1");
+            let mut part = 0;
+            for (step, text) in deltas {
+                part += step;
+                said.append(&Delta { part, kind: DeltaKind::Text, text });
+            }
+            let said = &said;
+            let words = |mut spot: Spot, most| std::iter::from_fn(move || {
+                let from = spot.points;
+                let Piece { part, kind, text, .. } = said.piece(&mut spot, most)?;
+                let (call, text) = ("m1".to_owned(), text.to_owned());
+                Some(Said { run: "0199c000-0000-7000-8000-000000000001".parse().unwrap(), seq: 3, call, from, part, kind, text })
+            });
+            let mut there = CallText::new("m1");
+            for (place, most) in heard {
+                if let Some(word) = words(said.spot(place.index(said.points)), most).next() {
+                    there.hear(&word);
+                    prop_assert_eq!(there.spot(usize::MAX), said.spot(there.points));
+                }
+            }
+            words(said.spot(there.points), 7).for_each(|word| there.hear(&word));
+            prop_assert_eq!(&there, said);
         }
     }
 }

@@ -1,38 +1,35 @@
 //! Reads the log of a run from any place on, while it grows and after.
 //!
-//! A watcher keeps a cursor and nothing else. What is executed in this process it reads from
-//! memory, everything else from the database, and it changes from one to the other without a gap,
+//! A watcher keeps a cursor and nothing else. What is executed or followed in this process it reads
+//! from memory, what is older from the database, and it changes from one to the other without a gap,
 //! because both number the events alike.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
-use engine::Event;
 use tokio::sync::watch;
 
 use super::RunsError;
 use super::Status;
 use super::cursor::Cursor;
 use super::frame;
+use super::live::After;
 use super::live::End;
 use super::live::Live;
+use super::live::Shown;
 use super::live::State;
 use super::log;
+use super::mirror;
+use super::mirror::Mirror;
 use super::service::Runs;
 use super::store;
-use super::store::StoredEvent;
 use super::text::CallText;
 use super::text::Spot;
 use crate::db::Id;
 use crate::db::TenantId;
 
-/// Events that are read from the database at once.
-const PAGE: u32 = 100;
-/// A reader is given no more than about so many bytes at once.
+/// A reader is given no more than about twice so many bytes at once.
 const FULL: usize = 64 << 10;
-/// How often the database is asked for a run that another process executes.
-const POLL: Duration = Duration::from_millis(500);
 
 /// Whether a reader wants the text while it grows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -60,6 +57,8 @@ pub struct Watcher {
     until: Until,
     place: Place,
     source: Source,
+    /// Keeps the run followed that another process executes.
+    mirror: Option<Arc<Mirror>>,
 }
 
 /// Where a reader stands.
@@ -69,10 +68,8 @@ struct Place {
     spot: Spot,
     /// Whether `spot` is only a number yet, and must be found in the text.
     sought: bool,
-    /// Whether the run is known to be over.
-    over: bool,
-    /// Whether the last event that was read says that the run needs somebody.
-    suspended: bool,
+    /// How the run stands after the last event that was read.
+    after: After,
 }
 
 #[derive(Debug)]
@@ -98,6 +95,13 @@ enum Look {
     End,
 }
 
+/// Whether a reader that was given enough at once has more to come of the same text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Left {
+    Some,
+    Nothing,
+}
+
 impl Watcher {
     /// A reader of the remainder after `cursor`.
     pub fn new(
@@ -112,7 +116,7 @@ impl Watcher {
         let place = Place { seq, spot, sought: cursor.points > 0, ..Place::default() };
         // What is not in memory any more is looked for in the database.
         let source = runs.live(run_id).map_or(Source::Stored, Source::of);
-        Self { runs, tenant, run_id, deltas, until, place, source }
+        Self { runs, tenant, run_id, deltas, until, place, source, mirror: None }
     }
 
     /// The next frames, as soon as there are any; `None` after the end of the run.
@@ -120,7 +124,7 @@ impl Watcher {
     /// It may be dropped while it waits, and called again.
     pub async fn next(&mut self) -> Result<Option<Bytes>, RunsError> {
         loop {
-            if self.place.suspended && self.until == Until::Suspension {
+            if self.has_read_enough() {
                 return Ok(None);
             }
             let look = match &mut self.source {
@@ -134,21 +138,21 @@ impl Watcher {
             match look {
                 Look::Frames(frames) => return Ok(Some(frames)),
                 Look::End => return Ok(None),
-                Look::Wait => self.wait().await,
+                Look::Wait => {
+                    if let Source::Live(_, changes) = &mut self.source {
+                        let _ = changes.changed().await;
+                    }
+                }
                 Look::Again => {}
             }
         }
     }
 
-    async fn wait(&mut self) {
-        match &mut self.source {
-            Source::Live(_, changes) => {
-                let _ = changes.changed().await;
-            }
-            Source::Stored => {
-                let stopping = self.runs.tasks.stopping().clone();
-                let _ = tokio::time::timeout(POLL, stopping.cancelled()).await;
-            }
+    fn has_read_enough(&self) -> bool {
+        match self.place.after {
+            After::GoesOn => false,
+            After::Suspended => self.until == Until::Suspension,
+            After::Over => true,
         }
     }
 
@@ -174,23 +178,12 @@ impl Watcher {
     fn read_live(&mut self, state: &State, frames: &mut Vec<u8>) -> Result<(), RunsError> {
         let first = state.events.front().map_or(0, |event| event.seq);
         let skip = usize::try_from((self.place.seq + 1).saturating_sub(first)).unwrap_or(0);
-        for event in state.events.iter().skip(skip) {
-            if frames.len() > FULL {
-                return Ok(());
-            }
-            if let Some(text) = &event.text {
-                self.show_text(text, frames)?;
-            }
-            frames.extend_from_slice(&event.frame);
-            let suspended = event.suspends;
-            self.place = Place { seq: event.seq, suspended, ..Place::default() };
-            if suspended && self.until == Until::Suspension {
-                return Ok(());
-            }
-        }
+        self.read(state.events.iter().skip(skip).map(AsRef::as_ref), frames)?;
         match &state.open {
             // It stands after the last event, which a reader of the database may know before we do.
-            Some(open) if self.place.seq == state.last_seq => self.show_text(open, frames),
+            Some(open) if self.place.seq == state.last_seq => {
+                self.show_text(open, frames).map(drop)
+            }
             _ => Ok(()),
         }
     }
@@ -198,51 +191,58 @@ impl Watcher {
     async fn look_at_stored(&mut self) -> Result<Look, RunsError> {
         // Looked for before the database is read: what is stored later is seen there.
         let live = self.runs.live(self.run_id);
-        let (tenant, run_id, seq) = (&self.tenant, self.run_id, self.place.seq);
-        let page =
-            self.runs.db.read(async |conn| store::events(conn, tenant, run_id, seq, PAGE).await);
-        let page = page.await?;
+        let page = self.page().await?;
         if !page.is_empty() {
-            return self.read_stored(page).await;
+            return self.read_stored(&page);
         }
         if let Some(live) = live {
             return Ok(self.look_elsewhere(Source::of(live)));
         }
-        if self.place.over || self.runs.tasks.stopping().is_cancelled() {
+        if self.runs.tasks.stopping().is_cancelled() {
             return Ok(Look::End);
         }
+        let (tenant, run_id) = (&self.tenant, self.run_id);
         let status = self.runs.db.read(async |conn| store::status(conn, tenant, run_id).await);
         if status.await?.is_none_or(Status::is_final) {
             // The last event may have been stored between the two readings: it is there now.
-            self.place.over = true;
-            return Ok(Look::Again);
+            let page = self.page().await?;
+            return if page.is_empty() { Ok(Look::End) } else { self.read_stored(&page) };
         }
-        Ok(Look::Wait)
+        let mirror = mirror::follow(&self.runs, &self.tenant, self.run_id, self.place.seq);
+        let source = Source::of(Arc::clone(mirror.live()));
+        self.mirror = Some(mirror);
+        Ok(self.look_elsewhere(source))
     }
 
-    async fn read_stored(&mut self, page: Vec<StoredEvent>) -> Result<Look, RunsError> {
-        // What must be waited for comes first: a reader may be dropped there, and loses nothing.
-        let mut texts = Vec::with_capacity(page.len());
-        for event in &page {
-            texts.push(match self.deltas {
-                Deltas::Shown => log::text_of(&self.runs, &self.tenant, self.run_id, event).await?,
-                Deltas::LeftOut => None,
-            });
-        }
+    async fn page(&self) -> Result<Vec<Shown>, RunsError> {
+        log::page(&self.runs, &self.tenant, self.run_id, self.place.seq).await
+    }
+
+    fn read_stored(&mut self, page: &[Shown]) -> Result<Look, RunsError> {
         let mut frames = Vec::new();
-        for (event, text) in page.into_iter().zip(texts) {
-            if let Some(text) = text {
-                self.show_text(&text, &mut frames)?;
+        self.read(page.iter(), &mut frames)?;
+        Ok(Look::Frames(frames.into()))
+    }
+
+    /// Reads events until there are enough, or enough bytes of them.
+    fn read<'a>(
+        &mut self,
+        events: impl Iterator<Item = &'a Shown>,
+        frames: &mut Vec<u8>,
+    ) -> Result<(), RunsError> {
+        for event in events {
+            if let Some(text) = &event.text
+                && self.show_text(text, frames)? == Left::Some
+            {
+                return Ok(());
             }
-            let (seq, name) = (event.seq.cast_unsigned(), event.name.as_str());
-            frames.extend_from_slice(&frame::stored(self.run_id, seq, name, event.at, &event.data));
-            let (over, suspended) = (name == "run.finished", suspends(name, &event.data));
-            self.place = Place { seq, over, suspended, ..Place::default() };
-            if frames.len() > FULL || suspended && self.until == Until::Suspension {
-                break;
+            frames.extend_from_slice(&event.frame);
+            self.place = Place { seq: event.seq, after: event.after, ..Place::default() };
+            if frames.len() > FULL || self.has_read_enough() {
+                return Ok(());
             }
         }
-        Ok(Look::Frames(frames.into()))
+        Ok(())
     }
 
     fn look_elsewhere(&mut self, source: Source) -> Look {
@@ -250,25 +250,92 @@ impl Watcher {
         Look::Again
     }
 
-    fn show_text(&mut self, text: &CallText, frames: &mut Vec<u8>) -> Result<(), RunsError> {
-        if self.deltas == Deltas::LeftOut {
-            return Ok(());
-        }
+    /// Shows what stands after this place, and says whether some is left.
+    fn show_text(&mut self, text: &CallText, frames: &mut Vec<u8>) -> Result<Left, RunsError> {
         let place = &mut self.place;
+        // Where the text is still to grow up to this place, there is nothing to show.
+        if self.deltas == Deltas::LeftOut || text.points() < place.spot.points {
+            return Ok(Left::Nothing);
+        }
         if std::mem::take(&mut place.sought) {
             place.spot = text.spot(place.spot.points);
         }
-        let (run_id, seq, at) = (self.run_id, place.seq, self.runs.clock.now());
-        let mut written = Ok(());
-        text.rest(&mut place.spot, |piece| {
-            let frame = frame::delta(frames, run_id, seq, at, &text.call_id, &piece);
-            written = std::mem::replace(&mut written, Ok(())).and(frame);
-        });
-        Ok(written?)
+        let at = self.runs.clock.now();
+        while frames.len() <= FULL {
+            let Some(piece) = text.piece(&mut place.spot, FULL) else { return Ok(Left::Nothing) };
+            frame::delta(frames, self.run_id, place.seq, at, &text.call_id, &piece)?;
+        }
+        Ok(Left::Some)
     }
 }
 
-/// Whether a stored event says that the run needs somebody.
-fn suspends(name: &str, data: &str) -> bool {
-    name == "run.waiting" && Event::parse(name, data).is_ok_and(|it| log::is_suspension(&it))
+#[cfg(test)]
+mod tests {
+    use llm::Delta;
+    use llm::DeltaKind;
+
+    use super::*;
+    use crate::app::App;
+    use crate::app::Clock;
+    use crate::app::Ids;
+    use crate::config::Config;
+    use crate::db::Db;
+
+    /// The runs of a server whose database is not asked anything.
+    async fn runs(folder: &std::path::Path) -> Runs {
+        let file = folder.join("empty.db");
+        std::fs::write(&file, "").unwrap();
+        let url = format!("sqlite:{}", file.display());
+        let config = Config::load(|name| match name {
+            "DATABASE_URL" => Some(url.clone()),
+            "MANAGEMENT_CLIENT_SECRET" => Some("a-management-secret-for-tests".to_owned()),
+            "TOKEN_SERVICE_PRIVATE_KEY" => Some(KEY.to_owned()),
+            "AGENT_SERVER_ENCRYPTION_KEY" => {
+                Some("AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=".to_owned())
+            }
+            _ => None,
+        });
+        let config = config.unwrap();
+        let db = Db::open(&config.database).await.unwrap();
+        App::builder().assemble(config, db, Clock::System, Ids::Random).unwrap().runs.clone()
+    }
+
+    const KEY: &str = r#"{"kty":"OKP","crv":"Ed25519","d":"nWGxne_9WmC6hEr0kuwsxERJxWl7MmkZcDusAxyuf2A","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+
+    #[tokio::test]
+    async fn a_thousand_readers_that_do_not_read_hold_a_place_each_and_nothing_more() {
+        let folder = tempfile::tempdir().unwrap();
+        let runs = runs(folder.path()).await;
+        let run_id = runs.ids.next();
+        let live = runs.enter(run_id, 3);
+        live.show(Vec::new(), Some(CallText::new("m1")));
+        let mut readers: Vec<_> = (0..1000)
+            .map(|_| {
+                let tenant = TenantId::try_from("default".to_owned()).unwrap();
+                let (cursor, until) = (Cursor::after(3), Until::End);
+                Watcher::new(runs.clone(), tenant, run_id, cursor, Deltas::Shown, until)
+            })
+            .collect();
+
+        // 4 MB, in the small pieces that models send.
+        let piece = "🌍".repeat(25);
+        for _ in 0..40_000 {
+            live.grow(&Delta { part: 0, kind: DeltaKind::Text, text: piece.clone() });
+        }
+
+        assert!(size_of::<Watcher>() <= 256, "{}", size_of::<Watcher>());
+        for reader in &mut readers {
+            let frames = reader.next().await.unwrap().unwrap();
+            assert!(frames.len() < 3 * FULL, "{}", frames.len());
+        }
+        let mut length = 0;
+        while reader_is_behind(&readers[0]) {
+            length += readers[0].next().await.unwrap().unwrap().len();
+        }
+        assert!(length > 3_900_000 && readers[0].place.spot.points == 1_000_000, "{length}");
+    }
+
+    fn reader_is_behind(reader: &Watcher) -> bool {
+        reader.place.spot.points < 1_000_000
+    }
 }

@@ -158,7 +158,7 @@ on_both! {
 }
 
 /// The frames after `cursor`; none, if there is nothing any more.
-async fn read(client: &Client, path: &str, cursor: &str) -> Vec<Frame> {
+pub async fn read(client: &Client, path: &str, cursor: &str) -> Vec<Frame> {
     let request = client.request("GET", path).header("last-event-id", cursor);
     let reply = client.send(request.header("accept", "text/event-stream")).await;
     match reply.status {
@@ -169,9 +169,9 @@ async fn read(client: &Client, path: &str, cursor: &str) -> Vec<Frame> {
 }
 
 /// What a reader knows: the stored events, and the text of each part of each call.
-type Told = (Vec<(String, serde_json::Value)>, BTreeMap<(String, u64), String>);
+pub type Told = (Vec<(String, serde_json::Value)>, BTreeMap<(String, u64), String>);
 
-fn told(frames: &[Frame]) -> Told {
+pub fn told(frames: &[Frame]) -> Told {
     let mut told = Told::default();
     for frame in frames {
         if frame.delta().is_empty() {

@@ -22,5 +22,6 @@ mod recovery;
 mod retention;
 mod runs;
 mod threads;
+mod streams;
 mod traces;
 mod webhooks;
