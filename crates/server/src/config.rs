@@ -487,13 +487,13 @@ mod tests {
             some settings are wrong
               NODE_ENV: it must be `production` or `development` or `test`
               PORT: it must be a whole number from 0 to 65535
+              DATABASE_POOL: it must be a whole number from 1 to 1000
+              DATABASE_SYNC: it must be `full` or `normal`
+              DATABASE_URL: holds a sign that ends a part of a URL: percent-encode the password (`@` is `%40`, `:` `%3A`, `/` `%2F`, `?` `%3F`, `#` `%23`, `%` `%25`, a space `%20`), or leave it out and set PGPASSWORD
               TOKEN_SERVICE_URL: it must be a URL that begins with `https://` or `http://`
               AGENT_SERVER_CORS_ORIGINS: it must be a URL that begins with `https://` or `http://`
               METRICS_ADDRESS: it must be an address with a port, such as `127.0.0.1:9464`
               AGENT_SERVER_TRUSTED_PROXIES: each must be an address or a range, such as `10.0.0.0/8`
-              DATABASE_POOL: it must be a whole number from 1 to 1000
-              DATABASE_SYNC: it must be `full` or `normal`
-              DATABASE_URL: holds a sign that ends a part of a URL: percent-encode the password (`@` is `%40`, `:` `%3A`, `/` `%2F`, `?` `%3F`, `#` `%23`, `%` `%25`, a space `%20`), or leave it out and set PGPASSWORD
               ACCESS_TOKEN_TTL: it must be a whole number from 60 to 86400
               AGENT_SERVER_ENCRYPTION_KEY: it is not base64
               AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS: it is not base64

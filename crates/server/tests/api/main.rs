@@ -21,7 +21,7 @@ mod oauth;
 mod recovery;
 mod retention;
 mod runs;
-mod threads;
 mod streams;
+mod threads;
 mod traces;
 mod webhooks;
