@@ -3,6 +3,7 @@
 //! A [`Config`] is right as a whole: who holds one need not check again. [`table`] says what each
 //! setting means.
 
+mod database;
 #[cfg(test)]
 mod documents;
 pub mod dotenv;
@@ -26,8 +27,6 @@ use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
 use crate::db::DatabaseSettings;
-use crate::db::Dialect;
-use crate::db::Sync;
 use crate::egress;
 
 pub use environment::Environment;
@@ -165,7 +164,7 @@ impl Config {
         ];
         let mode = from.choice("NODE_ENV", &modes, Mode::Production);
         let port = from.number("PORT", 0..=u16::MAX);
-        let database = database(&mut from);
+        let database = database::database(&mut from);
         let config = Self {
             mode,
             host: from.text("HOST"),
@@ -174,7 +173,7 @@ impl Config {
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
             trusted_proxies: from.list("AGENT_SERVER_TRUSTED_PROXIES", network),
-            listen: listen(&mut from, &database),
+            listen: database::listen(&mut from, &database),
             database,
             identity: identity(&mut from, mode),
             models: models(&mut from),
@@ -194,7 +193,7 @@ pub fn load_database(
     env: impl Fn(&str) -> Option<String>,
 ) -> Result<DatabaseSettings, ConfigErrors> {
     let mut from = Reader::new(env);
-    let database = database(&mut from);
+    let database = database::database(&mut from);
     from.finish(database)
 }
 
@@ -220,46 +219,6 @@ fn issuer<E: Env>(from: &mut Reader<E>, mode: Mode, port: u16) -> String {
         from.fault("TOKEN_SERVICE_URL", HTTPS);
     }
     given.unwrap_or_else(|| format!("http://localhost:{port}"))
-}
-
-fn database<E: Env>(from: &mut Reader<E>) -> DatabaseSettings {
-    let folder = from.text("AGENT_SERVER_DATA_DIR");
-    let url = from.given("DATABASE_URL");
-    let url =
-        url.unwrap_or_else(|| format!("sqlite://{}/agent-server.db", folder.trim_end_matches('/')));
-    let syncs = [("full", Sync::Full), ("normal", Sync::Normal)];
-    let database = DatabaseSettings {
-        url: url.into(),
-        pool: from.number("DATABASE_POOL", 1..=1000),
-        sync: from.choice("DATABASE_SYNC", &syncs, Sync::Full),
-    };
-    check_url(from, "DATABASE_URL", &database);
-    database
-}
-
-/// Where PostgreSQL is listened to: where it is written, unless said otherwise.
-fn listen<E: Env>(from: &mut Reader<E>, database: &DatabaseSettings) -> Option<DatabaseSettings> {
-    const NAME: &str = "DATABASE_LISTEN_URL";
-    let listen = match from.given(NAME) {
-        Some(off) if off == "off" => return None,
-        Some(url) => DatabaseSettings { url: url.into(), ..database.clone() },
-        None => return Some(database.clone()).filter(is_postgres),
-    };
-    match listen.dialect() {
-        Ok(Dialect::Sqlite) => from.fault(NAME, "it must be a `postgres:` URL, or `off`"),
-        _ => check_url(from, NAME, &listen),
-    }
-    Some(listen).filter(|_| is_postgres(database))
-}
-
-fn is_postgres(database: &DatabaseSettings) -> bool {
-    matches!(database.dialect(), Ok(Dialect::Postgres))
-}
-
-fn check_url<E: Env>(from: &mut Reader<E>, name: &str, database: &DatabaseSettings) {
-    if let Err(error) = database.check() {
-        from.fault(name, error.to_string().trim_start_matches("DATABASE_URL "));
-    }
 }
 
 fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
