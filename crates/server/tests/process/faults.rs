@@ -14,7 +14,6 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 use testkit::receiver::Answer;
 
-use crate::server::Server;
 use crate::till::Till;
 use crate::till::turn;
 
@@ -149,7 +148,7 @@ async fn a_database_that_breaks_all_connections_loses_nothing() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_cancel_on_another_process_closes_the_request_to_the_provider_soon() {
     let till = Till::open(DatabaseKind::Postgres).await;
-    let (one, other): (Server, Server) = (till.server().await, till.server().await);
+    let (one, other) = (till.server().await, till.server().await);
     till.model.answer_with(|_| Reply::tokens(["Half", " an answer"]).hang("Half"));
     let run = one.begin("Go").await;
     till.model.wait_received(1).await;

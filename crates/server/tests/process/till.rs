@@ -218,25 +218,18 @@ fn decided<'a>(of_call: &[&'a Value], all: &'a [Value]) -> Vec<&'a Value> {
 
 /// Checks one call by its class.
 fn check_call(events: &[&Value], hits: &BTreeMap<String, usize>, log: &str) {
-    let named = |name: &str| events.iter().filter(|it| it["type"] == name).count();
+    let of = |name: &'static str| events.iter().filter(move |it| it["type"] == name);
     let first = &events[0]["data"];
     let (effect, id) = (first["effect"].as_str().unwrap(), first["effect_id"].as_str().unwrap());
-    let (started, made) = (named("tool.started"), hits.get(id).copied().unwrap_or_default());
+    let (started, made) = (of("tool.started").count(), hits.get(id).copied().unwrap_or_default());
     let last = events.last().unwrap();
     let why = format!("call {first}, {made} times at the far side, in\n{log}");
-    assert!(
-        events
-            .iter()
-            .filter(|it| it["type"] == "tool.started")
-            .all(|it| it["data"]["effect_id"] == *id),
-        "{why}"
-    );
+    assert!(of("tool.started").all(|it| it["data"]["effect_id"] == *id), "{why}");
     assert_eq!(last["type"], "tool.finished", "{why}");
     // What is done is not begun again.
-    let done = |it: &&&Value| it["type"] == "tool.finished" && it["data"]["status"] == "done";
-    assert!(events.iter().filter(done).count() <= 1, "{why}");
-    let by_a_person = events.iter().any(|it| it["data"]["decision"] == "done");
-    if last["data"]["status"] == "done" && !by_a_person {
+    assert!(of("tool.finished").filter(|it| it["data"]["status"] == "done").count() <= 1, "{why}");
+    let decided = |how: &str| events.iter().filter(|it| it["data"]["decision"] == how).count();
+    if last["data"]["status"] == "done" && decided("done") == 0 {
         assert!(made >= 1, "recorded as done, and never made: {why}");
     }
     if effect == "read" {
@@ -245,26 +238,27 @@ fn check_call(events: &[&Value], hits: &BTreeMap<String, usize>, log: &str) {
     // Each attempt was committed before it was sent, and sent once at most.
     assert!(made <= started, "{why}");
     if effect == "idempotent" {
-        assert_eq!(named("approval.requested"), 0, "{why}");
+        assert_eq!(of("approval.requested").count(), 0, "{why}");
         return;
     }
     // No second attempt without somebody who wants it.
-    let retries = events.iter().filter(|it| it["data"]["decision"] == "retry").count();
-    assert!(started <= 1 + retries, "{why}");
+    assert!(started <= 1 + decided("retry"), "{why}");
     for pair in events.windows(2) {
-        let [decision, next] = pair else { continue };
-        let (kind, status) = (next["type"].as_str().unwrap(), next["data"]["status"].as_str());
-        match decision["data"]["decision"].as_str() {
-            Some("retry") => assert_eq!(kind, "tool.started", "{why}"),
-            Some("done") => {
-                assert_eq!((kind, status), ("tool.finished", Some("done")), "{why}");
-                assert_eq!(next["data"]["result"], json!({"seen": "by a person"}), "{why}");
-            }
-            Some("reject") => {
-                assert_eq!((kind, status), ("tool.finished", Some("unknown")), "{why}")
-            }
-            _ => {}
+        check_decision(pair[0], pair[1], &why);
+    }
+}
+
+/// Checks what follows from a decision, if the first of two events is one.
+fn check_decision(event: &Value, next: &Value, why: &str) {
+    let (kind, status) = (next["type"].as_str().unwrap(), next["data"]["status"].as_str());
+    match event["data"]["decision"].as_str() {
+        Some("retry") => assert_eq!(kind, "tool.started", "{why}"),
+        Some("done") => {
+            assert_eq!((kind, status), ("tool.finished", Some("done")), "{why}");
+            assert_eq!(next["data"]["result"], json!({"seen": "by a person"}), "{why}");
         }
+        Some("reject") => assert_eq!((kind, status), ("tool.finished", Some("unknown")), "{why}"),
+        _ => {}
     }
 }
 
