@@ -126,6 +126,7 @@ pub struct Events<'d, 'b> {
 
 impl Events<'_, '_> {
     /// The next event; `None` when the rest of this piece ends none.
+    #[expect(clippy::should_implement_trait, reason = "an event borrows from what reads it")]
     pub fn next(&mut self) -> Result<Option<Event<'_>>, TooLong> {
         self.decoder.forget_dispatched();
         while self.next_blank_line()? {

@@ -5,6 +5,7 @@
 mod approvals;
 mod children;
 mod forks;
+mod logs;
 mod script;
 
 use engine::Event;
