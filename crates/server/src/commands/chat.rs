@@ -45,7 +45,7 @@ const INTERRUPTED: u8 = 130;
 pub struct ChatArgs {
     /// Id or name of the agent
     agent: String,
-    /// The server; without it http://127.0.0.1 and PORT of the settings
+    /// The server; without it `http://127.0.0.1` and PORT of the settings
     #[arg(long)]
     url: Option<String>,
     /// The client that talks; without it the management client

@@ -224,7 +224,7 @@ mod tests {
 
         let mut quick = TcpStream::connect(address).await.unwrap();
         quick.write_all(head).await.unwrap();
-        let chunk = [b"186a0\r\n", &[b'x'; 100_000][..], b"\r\n"].concat();
+        let chunk = [b"186a0\r\n", &vec![b'x'; 100_000][..], b"\r\n"].concat();
         let mut written = 0;
         while quick.write_all(&chunk).await.is_ok() {
             written += 100_000;

@@ -169,7 +169,9 @@ async fn a_thousand_readers_see_the_same(server: &TestServer, client: &Client) {
             text.split_inclusive("\n\n").filter(|it| !it.contains("\nevent: text.delta\n"));
         stored.insert(events.collect::<String>());
     }
-    assert_eq!(said, BTreeSet::from(["One two three".to_owned()]));
+    // On a busy machine the model may have been silent for too long meanwhile: all see that, too.
+    let later: String = read(client, &path, "0").await.iter().map(Frame::delta).collect();
+    assert_eq!(said, BTreeSet::from([later]));
     assert_eq!(stored.len(), 1, "{stored:?}");
 }
 
@@ -225,9 +227,8 @@ impl Stream {
                 self.text.extend_from_slice(&piece);
             }
         };
-        if timeout(Duration::from_secs(60), read).await.is_err() {
-            panic!("no `{text}` in {}", String::from_utf8_lossy(&self.text));
-        }
+        let came = timeout(Duration::from_mins(1), read).await.is_ok();
+        assert!(came, "no `{text}` in {}", String::from_utf8_lossy(&self.text));
     }
 
     /// All of it, read to its end.

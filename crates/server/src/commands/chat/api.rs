@@ -18,7 +18,7 @@ use tokio::sync::Mutex;
 use crate::commands::Failure;
 
 /// How long a server may take to answer anything but a stream.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_mins(1);
 
 /// The way to a server.
 #[derive(Debug)]

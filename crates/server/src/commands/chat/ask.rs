@@ -42,7 +42,8 @@ pub fn choices(approval: &Value) -> &'static str {
 
 /// The decision that an answer means, as the API wants it; `None` if it means none.
 pub fn decision(approval: &Value, answer: &str) -> Option<Value> {
-    let (word, rest) = answer.trim().split_once(char::is_whitespace).unwrap_or((answer.trim(), ""));
+    let answer = answer.trim();
+    let (word, rest) = answer.split_once(char::is_whitespace).unwrap_or((answer, ""));
     let rest = Some(rest.trim()).filter(|rest| !rest.is_empty());
     let mut decision = json!({ "arguments_hash": approval["arguments_hash"] });
     match (word.to_lowercase().as_str(), is_unknown_effect(approval)) {
