@@ -1,5 +1,6 @@
 //! The loop of an agent: ask the model, run the tools it calls, ask again.
 
+mod bound;
 mod call;
 mod fork;
 mod state;
@@ -15,10 +16,11 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Answer;
 use llm::ModelError;
-use llm::Request;
+use llm::Usd;
 use state::Phase;
 use state::State;
 
+pub use bound::Bound;
 pub use fork::OpenEffect;
 pub use fork::fork;
 pub use fork::retry;
@@ -32,7 +34,6 @@ pub use step::Step;
 pub use step::ToolCall;
 
 use crate::event::Event;
-use crate::event::Limits;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
 use crate::event::ModelStarted;
@@ -46,6 +47,7 @@ use crate::event::ToolError;
 use crate::event::ToolErrorKind;
 use crate::event::WaitingFor;
 use crate::event::WaitingStatus;
+use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
@@ -117,17 +119,19 @@ impl Agent {
         usage
     }
 
-    /// What is left of the limits at the time `now`, for a run that this one begins.
+    /// What is left of the limits at the time `now`, for a run that this one begins: an equal share for each
+    /// of those that are under way and to come, so that together they keep to what is left.
     pub fn left(&self, now: DateTime<Utc>) -> Limits {
         let (limits, usage) = (&self.spec.limits, self.usage_of_all());
         let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
+        let is_agents = |call: &&Call| call.is_of_agent(&self.spec);
+        let sharers = self.state.open_calls().filter(is_agents).count().max(1) as u64;
+        let money = |max: Usd| max.saturating_sub(usage.cost_usd.unwrap_or(max)).trillionths();
         let time = self.deadline().map_or(TimeDelta::zero(), |deadline| deadline - now);
         Limits {
             max_steps: limits.max_steps,
-            max_tokens: limits.max_tokens.map(|max| max.saturating_sub(tokens)),
-            max_cost_usd: limits
-                .max_cost_usd
-                .map(|max| (max - usage.cost_usd.unwrap_or(0.0)).max(0.0)),
+            max_tokens: limits.max_tokens.map(|max| max.saturating_sub(tokens) / sharers),
+            max_cost_usd: limits.max_cost_usd.map(|max| Usd::of_trillionths(money(max) / sharers)),
             timeout_ms: u64::try_from(time.num_milliseconds()).unwrap_or(0),
         }
     }
@@ -191,7 +195,7 @@ impl Agent {
         &self,
         call: &ModelStarted,
         mut answer: Answer,
-        cost_usd: Option<f64>,
+        cost_usd: Option<Usd>,
         duration: Duration,
     ) -> ModelFinished {
         self.state.rename_seen_calls(&mut answer.message);
@@ -329,14 +333,7 @@ impl Agent {
                 model: model.clone(),
                 attempt: self.state.attempt + 1,
             },
-            request: Request {
-                model,
-                instructions: (!self.spec.instructions.is_empty())
-                    .then(|| self.spec.instructions.clone()),
-                messages: self.state.messages.clone(),
-                tools: self.spec.tools.iter().map(|it| it.spec.tool.clone()).collect(),
-                options: self.spec.options.clone(),
-            },
+            request: self.spec.request(model, self.state.messages.clone()),
             wait,
         }
     }

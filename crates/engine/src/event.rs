@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use crate::approval::Approval;
 use crate::approval::Decision;
+use crate::limits::LimitReached;
+use crate::limits::Limits;
 use crate::memory::MemoryRead;
 use crate::memory::MemoryWritten;
 use crate::outcome::Outcome;
@@ -142,29 +144,6 @@ impl Input {
             }
             Self::Messages { messages } => messages.clone(),
         }
-    }
-}
-
-/// How far a run may go. `null` is no limit.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Limits {
-    /// Turns of the model.
-    #[schema(minimum = 1, maximum = 1000)]
-    pub max_steps: u32,
-    /// Tokens of all model calls together, in and out.
-    #[schema(minimum = 1)]
-    pub max_tokens: Option<u64>,
-    #[schema(minimum = 0)]
-    pub max_cost_usd: Option<f64>,
-    /// From the first event to the last.
-    #[schema(minimum = 1, maximum = 86_400_000)]
-    pub timeout_ms: u64,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self { max_steps: 20, max_tokens: None, max_cost_usd: None, timeout_ms: 600_000 }
     }
 }
 
@@ -376,25 +355,4 @@ pub struct ChildFinished {
     pub status: Outcome,
     /// Of the child and of all below it.
     pub usage: Usage,
-}
-
-/// A limit ended the run.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct LimitReached {
-    /// The member of `limits`, such as `max_steps`.
-    pub limit: String,
-    pub value: Value,
-    pub used: Value,
-    /// Whose limit it is.
-    pub owner: LimitOwner,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LimitOwner {
-    Run,
-    Agent,
-    Client,
-    User,
-    Tenant,
 }

@@ -1,5 +1,6 @@
 //! How a run ends: what it answered, or why it did not, and what it used.
 
+use llm::Usd;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
@@ -79,13 +80,14 @@ impl From<&llm::ModelError> for RunError {
 pub struct Usage {
     #[serde(flatten)]
     pub tokens: llm::Usage,
-    pub cost_usd: Option<f64>,
+    #[schema(value_type = Option<f64>)]
+    pub cost_usd: Option<Usd>,
 }
 
 impl Default for Usage {
     /// Nothing used, which costs nothing.
     fn default() -> Self {
-        Self { tokens: llm::Usage::default(), cost_usd: Some(0.0) }
+        Self { tokens: llm::Usage::default(), cost_usd: Some(Usd::ZERO) }
     }
 }
 

@@ -5,6 +5,7 @@
 
 pub mod anthropic;
 mod body;
+mod bound;
 mod calls;
 mod clean;
 pub mod demo;
@@ -15,6 +16,7 @@ mod media;
 mod message;
 mod names;
 pub mod openai;
+pub mod price;
 mod reader;
 mod redact;
 mod refusal;
@@ -25,11 +27,15 @@ pub mod sse;
 mod stream;
 mod turns;
 
+pub use bound::most_frame_tokens;
+pub use bound::most_tokens;
+pub use bound::usual_output_tokens;
 pub use error::ErrorKind;
 pub use error::ModelError;
 use futures::stream::BoxStream;
 pub use http::Timeouts;
 pub use message::*;
+pub use price::Usd;
 
 /// A provider's model, ready to be called.
 ///

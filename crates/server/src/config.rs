@@ -23,6 +23,8 @@ use std::time::Duration;
 
 use auth::secret::MasterKey;
 use ipnet::IpNet;
+use llm::price::NotPrice;
+use llm::price::Price;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 
@@ -105,6 +107,8 @@ pub struct Models {
     pub default: String,
     /// What a name of one's own means: `provider/name`.
     pub aliases: BTreeMap<String, String>,
+    /// What models cost, by full names, where the operator knows better.
+    pub prices: BTreeMap<String, Price>,
     /// By name: `openai`, `anthropic`.
     pub providers: BTreeMap<&'static str, Provider>,
 }
@@ -134,6 +138,9 @@ pub struct Limits {
     pub request_time: Duration,
     pub concurrency: usize,
     pub runs: usize,
+    /// Of one client, and of one agent; 0: no limit but that of all.
+    pub runs_per_client: usize,
+    pub runs_per_agent: usize,
     pub queued_runs: u32,
     pub shutdown_grace: Duration,
 }
@@ -285,7 +292,8 @@ fn models<E: Env>(from: &mut Reader<E>) -> Models {
         let api_key = from.secret(&format!("{prefix}_API_KEY"));
         (name, Provider { api_key, base_url: base_url.trim_end_matches('/').to_owned() })
     });
-    Models { default, aliases: aliases(from), providers: BTreeMap::from(providers) }
+    let prices = from.optional("AGENT_SERVER_PRICES", prices).unwrap_or_default();
+    Models { default, aliases: aliases(from), prices, providers: BTreeMap::from(providers) }
 }
 
 fn aliases<E: Env>(from: &mut Reader<E>) -> BTreeMap<String, String> {
@@ -320,6 +328,21 @@ fn alias(text: &str) -> Result<(String, String), String> {
         })
 }
 
+/// Prices with semicolons between: `openai/qwen3=in:0.1,out:0.2; openai/other=in:1,out:2`.
+fn prices(text: &str) -> Result<BTreeMap<String, Price>, String> {
+    let mut prices = BTreeMap::new();
+    for entry in text.split(';').map(str::trim).filter(|entry| !entry.is_empty()) {
+        let form = || format!("each must be such as `openai/qwen3=in:0.1,out:0.2`: {NotPrice}");
+        let (model, price) = entry.split_once('=').ok_or_else(form)?;
+        let price = price.trim().parse().map_err(|_| form())?;
+        let model = model.trim();
+        if !model.contains('/') || prices.insert(model.to_owned(), price).is_some() {
+            return Err("each model is `provider/name`, and is there once".to_owned());
+        }
+    }
+    Ok(prices)
+}
+
 fn outgoing<E: Env>(from: &mut Reader<E>) -> Outgoing {
     Outgoing {
         allow: egress::Allow::new(from.list("AGENT_SERVER_EGRESS_ALLOW", str::parse)),
@@ -340,6 +363,8 @@ fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
         request_time,
         concurrency: from.number("REQUEST_CONCURRENCY", 1..=1_000_000),
         runs: from.number("RUN_CONCURRENCY", 1..=100_000),
+        runs_per_client: from.number("RUN_CONCURRENCY_PER_CLIENT", 0..=100_000),
+        runs_per_agent: from.number("RUN_CONCURRENCY_PER_AGENT", 0..=100_000),
         queued_runs: from.number("RUN_QUEUE_LIMIT", 1..=100_000),
         shutdown_grace,
     }
@@ -429,6 +454,7 @@ mod tests {
             ("REGISTRATION_SCOPES", "agent.read client.write"),
             ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
             ("AGENT_SERVER_MODEL_ALIASES", "fast=hunter2/x"),
+            ("AGENT_SERVER_PRICES", "hunter2"),
             ("OPENAI_BASE_URL", "hunter2"),
             ("AGENT_SERVER_EGRESS_ALLOW", "hooks.internal, http://u:hunter2@a"),
             ("WEBHOOK_SECRETS", "default=hunter2"),
@@ -461,6 +487,7 @@ mod tests {
               REGISTRATION_SCOPES: of ours it may only have agent.execute agent.read mcp.access rag.read rag.search run.read run.write thread.read thread.write tool.execute tool.read workflow.execute workflow.read
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
+              AGENT_SERVER_PRICES: each must be such as `openai/qwen3=in:0.1,out:0.2`: a price is `in:1.25,out:10`, maybe with `cached:` and `written:`, in USD per million tokens with up to six decimals
               AGENT_SERVER_MODEL_ALIASES: each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of `openai`, `anthropic`, `demo`
               AGENT_SERVER_EGRESS_ALLOW: an origin is `http://` or `https://`, a host and a port, and nothing more
               WEBHOOK_SECRETS: entry 1: a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them

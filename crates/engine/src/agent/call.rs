@@ -120,6 +120,12 @@ impl Call {
         self.attempts > 0 && self.effect != Effect::Read && !self.is_done()
     }
 
+    /// Whether another agent is to answer it.
+    pub fn is_of_agent(&self, spec: &AgentSpec) -> bool {
+        let is_called = |it: &&OfferedTool| it.spec.tool.name == self.tool;
+        spec.tools.iter().find(is_called).is_some_and(|it| it.callee != Callee::Tool)
+    }
+
     /// Whether it began the run `child`.
     pub fn began(&self, child: &str) -> bool {
         self.child.as_deref() == Some(child)

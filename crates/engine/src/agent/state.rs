@@ -10,19 +10,21 @@ use llm::FinishReason;
 use llm::Message;
 use llm::Part;
 use llm::Role;
+use llm::Usd;
 use serde_json::Value;
 use serde_json::json;
 
 use super::AgentSpec;
+use super::bound::Counted;
 use super::call::Call;
 use crate::event::ApprovalDecided;
 use crate::event::Event;
-use crate::event::LimitOwner;
-use crate::event::LimitReached;
-use crate::event::Limits;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
 use crate::event::StepFinished;
+use crate::limits::LimitOwner;
+use crate::limits::LimitReached;
+use crate::limits::Limits;
 use crate::memory::MemoryRead;
 use crate::outcome::Outcome;
 use crate::outcome::RunError;
@@ -53,6 +55,8 @@ pub(super) struct State {
     /// The text of the last whole answer without calls.
     pub answer: Option<String>,
     pub usage: Usage,
+    /// How long the conversation was when a model last told.
+    pub counted: Option<Counted>,
     /// What the runs that this one began have used.
     pub children: Usage,
     pub cancel: bool,
@@ -193,6 +197,12 @@ impl State {
         self.seen_calls.extend(self.calls.iter().map(|call| call.id.clone()));
         if !self.calls.is_empty() {
             self.messages.push(finished.message.clone());
+            let tokens = finished.usage.tokens;
+            self.counted = (tokens.input_tokens > 0).then(|| Counted {
+                model: finished.model.clone(),
+                messages: self.messages.len(),
+                tokens: tokens.input_tokens + tokens.output_tokens,
+            });
             self.phase = Phase::ToolsDue;
             return;
         }
@@ -261,7 +271,13 @@ impl State {
         usage += self.children;
         let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
         let reached = |limit: &str, value: Value, used: Value| {
-            Some(LimitReached { limit: limit.to_owned(), value, used, owner: LimitOwner::Run })
+            Some(LimitReached {
+                limit: limit.to_owned(),
+                value,
+                used,
+                needs: None,
+                owner: LimitOwner::Run,
+            })
         };
         let steps = self.step - self.steps_taken_over;
         if steps >= limits.max_steps {
@@ -270,8 +286,10 @@ impl State {
         if let Some(max) = limits.max_tokens.filter(|max| tokens >= *max) {
             return reached("max_tokens", json!(max), json!(tokens));
         }
-        let spent = limits.max_cost_usd.zip(usage.cost_usd).filter(|(max, cost)| cost >= max);
-        spent.and_then(|(max, cost)| reached("max_cost_usd", json!(max), json!(cost)))
+        // What nobody knows the price of may have cost anything.
+        let spent = |max: &Usd| usage.cost_usd.is_none_or(|cost| cost >= *max);
+        let max = limits.max_cost_usd.filter(spent)?;
+        reached("max_cost_usd", json!(max), json!(usage.cost_usd))
     }
 }
 
@@ -291,6 +309,15 @@ pub(super) fn unfinished(reason: FinishReason) -> Option<RunError> {
 }
 
 fn over(limit: &LimitReached) -> RunError {
-    let message = format!("the run reached its {} of {}", limit.limit, limit.value);
-    RunError::new(RunErrorKind::Limit, message)
+    let LimitReached { limit, value, used, needs, owner } = limit;
+    let whose = match owner {
+        LimitOwner::Run => "the run reached its".to_owned(),
+        owner => format!("the {} reached its daily", owner.as_str()),
+    };
+    let why = match needs {
+        None => String::new(),
+        Some(needs) if needs.is_null() || used.is_null() => ": what a call costs is unknown".into(),
+        Some(needs) => format!(": {used} is used, and the next call may need {needs}"),
+    };
+    RunError::new(RunErrorKind::Limit, format!("{whose} {limit} of {value}{why}"))
 }

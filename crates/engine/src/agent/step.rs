@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use llm::Message;
 use llm::ModelOptions;
 use llm::Request;
 use serde_json::Value;
@@ -10,12 +11,12 @@ use crate::approval::ApprovalKind;
 use crate::approval::ApprovalPolicy;
 use crate::approval::ApprovalTool;
 use crate::event::Event;
-use crate::event::Limits;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
 use crate::event::RunWaiting;
 use crate::event::ToolError;
 use crate::event::ToolStarted;
+use crate::limits::Limits;
 use crate::retry::RetryPolicy;
 use crate::tool::ToolSpec;
 
@@ -32,6 +33,20 @@ pub struct AgentSpec {
     pub options: ModelOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
+}
+
+impl AgentSpec {
+    /// What `model` is asked.
+    pub(super) fn request(&self, model: String, messages: Vec<Message>) -> Request {
+        let instructions = Some(&self.instructions).filter(|text| !text.is_empty());
+        Request {
+            model,
+            instructions: instructions.cloned(),
+            messages,
+            tools: self.tools.iter().map(|it| it.spec.tool.clone()).collect(),
+            options: self.options.clone(),
+        }
+    }
 }
 
 /// A tool in the hands of an agent.

@@ -5,6 +5,7 @@
 mod approvals;
 mod children;
 mod forks;
+mod limits;
 mod logs;
 mod script;
 

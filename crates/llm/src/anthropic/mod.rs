@@ -4,6 +4,8 @@ mod request;
 mod response;
 mod wire;
 
+pub(crate) use request::usual_output_tokens;
+
 use std::sync::Arc;
 
 use bytes::Bytes;

@@ -38,7 +38,8 @@ const MIN_BUDGET: u32 = 1024;
 /// A part of a message that the messages API has no form for.
 pub(super) fn body(request: &Request, names: &ToolNames) -> Result<Vec<u8>, ModelError> {
     let options = &request.options;
-    let max_tokens = options.max_output_tokens.unwrap_or_else(|| max_tokens(&request.model));
+    let max_tokens =
+        options.max_output_tokens.unwrap_or_else(|| usual_output_tokens(&request.model));
     let (thinking, output_config) = thinking(&request.model, options.reasoning_effort, max_tokens);
     let has_tools = !request.tools.is_empty();
     let body = wire::Body {
@@ -59,7 +60,7 @@ pub(super) fn body(request: &Request, names: &ToolNames) -> Result<Vec<u8>, Mode
 
 /// The limit of output when nobody set one: this API insists on one, and a model's own is the
 /// highest it takes.
-fn max_tokens(model: &str) -> u32 {
+pub(crate) fn usual_output_tokens(model: &str) -> u32 {
     let is = |names: &[&str]| names.iter().any(|name| model.contains(name));
     match model {
         _ if is(&["claude-3-opus", "claude-3-sonnet", "claude-3-haiku"]) => 4096,

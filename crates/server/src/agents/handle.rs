@@ -352,6 +352,7 @@ mod tests {
         let models = config::Models {
             default: "demo/scripted".to_owned(),
             aliases: BTreeMap::new(),
+            prices: BTreeMap::new(),
             providers: BTreeMap::new(),
         };
         let models = Models::new(&models, &Client::new(), Timeouts::default());

@@ -10,6 +10,8 @@ use llm::anthropic::Anthropic;
 use llm::demo;
 use llm::demo::Scripted;
 use llm::openai::OpenAi;
+use llm::price;
+use llm::price::Price;
 use reqwest::Client;
 use url::Url;
 
@@ -38,6 +40,8 @@ pub struct Models {
     default: Arc<str>,
     aliases: Arc<BTreeMap<String, String>>,
     providers: Arc<BTreeMap<String, Provider>>,
+    /// Of the operator, by full names.
+    prices: Arc<BTreeMap<String, Price>>,
 }
 
 #[derive(Clone)]
@@ -84,6 +88,7 @@ impl Models {
             default: settings.default.as_str().into(),
             aliases: Arc::new(settings.aliases.clone()),
             providers: Arc::new(providers),
+            prices: Arc::new(settings.prices.clone()),
         }
     }
 
@@ -125,6 +130,16 @@ impl Models {
             }),
             None => Err(self.unknown(provider)),
         }
+    }
+
+    /// What a model costs, by its full name: the operator's own price, or the published one of the provider.
+    /// `None`: nobody knows.
+    pub fn price(&self, full_name: &str) -> Option<Price> {
+        let own = self.prices.get(full_name).copied();
+        own.or_else(|| match full_name.split_once('/')? {
+            (demo::PROVIDER, _) => Some(Price::FREE),
+            (provider, name) => price::find(provider, name),
+        })
     }
 
     /// The models of an agent, in the order in which they are tried: those that it names, or the
@@ -240,6 +255,16 @@ mod tests {
     }
 
     #[test]
+    fn ones_own_price_goes_before_the_published_one_and_unknown_is_none() {
+        let models = models("http://127.0.0.1:11434/v1", None);
+
+        assert_eq!(models.price("openai/qwen3"), "in:0.1,out:0.2".parse().ok());
+        assert_eq!(models.price("openai/gpt-5"), price::find("openai", "gpt-5"));
+        assert_eq!(models.price("demo/scripted"), Some(Price::FREE));
+        assert_eq!(models.price("openai/fake"), None);
+    }
+
+    #[test]
     fn a_compatible_server_needs_no_key() {
         let models = models("http://127.0.0.1:11434/v1", None);
 
@@ -256,6 +281,7 @@ mod tests {
             aliases: [("fast", "openai/gpt-5-mini"), ("gpt-4", "demo/scripted")]
                 .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
                 .into(),
+            prices: [("openai/qwen3".to_owned(), "in:0.1,out:0.2".parse().unwrap())].into(),
             providers: BTreeMap::from([("openai", openai)]),
         };
         Models::new(&settings, &Client::new(), Timeouts::default())

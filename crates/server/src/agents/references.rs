@@ -166,8 +166,12 @@ mod tests {
         let base_url = "https://api.openai.com/v1".to_owned();
         let openai = config::Provider { api_key: None, base_url };
         let providers = BTreeMap::from([("openai", openai)]);
-        let settings =
-            config::Models { default: default.to_owned(), aliases: BTreeMap::new(), providers };
+        let settings = config::Models {
+            default: default.to_owned(),
+            aliases: BTreeMap::new(),
+            prices: BTreeMap::new(),
+            providers,
+        };
         let models = Models::new(&settings, &Client::new(), Timeouts::default());
         Surroundings { models, tools: Tools::built_in().unwrap() }
     }

@@ -28,6 +28,7 @@ use crate::http::health::Probe;
 use crate::http::pointer_to;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
+use crate::runs::Budgets;
 use crate::runs::Runs;
 use crate::runs::Services;
 use crate::runs::webhook::Webhooks;
@@ -105,6 +106,7 @@ impl Builder {
             tools: tools.clone(),
             webhooks,
             telemetry,
+            budgets: Budgets::new(db.clone()),
         };
         let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {
@@ -238,6 +240,7 @@ mod tests {
         let settings = config::Models {
             default: "demo/scripted".to_owned(),
             aliases: BTreeMap::new(),
+            prices: BTreeMap::new(),
             providers,
         };
         let models = Models::new(&settings, &Client::new(), Timeouts::default());

@@ -175,6 +175,14 @@ const MODELS: &[Setting] = &[
         "Names of your own for models, with commas between: `fast=openai/gpt-5-mini, smart=anthropic/claude-sonnet-4-5`. \
          An alias goes before every other meaning of its name; it has no `/`.",
     ),
+    plain(
+        "AGENT_SERVER_PRICES",
+        "",
+        "What models cost in USD per million tokens, with semicolons between: \
+         `openai/qwen3=in:0.1,out:0.2; openai/gpt-5=in:1,out:8,cached:0.1,written:1`. Without `cached` and `written` \
+         (what the provider's cache reads and writes) these cost what input costs. It goes before the published \
+         prices of OpenAI and Anthropic, which are known; the cost of any other model is unknown.",
+    ),
     secret("OPENAI_API_KEY", "Key for `openai/*`."),
     plain(
         "OPENAI_BASE_URL",
@@ -224,9 +232,16 @@ const LIMITS: &[Setting] = &[
     ),
     plain("RUN_CONCURRENCY", "1024", "Runs that are worked on at once; more wait in the queue."),
     plain(
+        "RUN_CONCURRENCY_PER_CLIENT",
+        "0",
+        "Runs of one client that a process works on at once; more wait in the queue. `0`: as many as there are.",
+    ),
+    plain("RUN_CONCURRENCY_PER_AGENT", "0", "The same for the runs of one agent."),
+    plain(
         "RUN_QUEUE_LIMIT",
         "1000",
-        "Runs that may wait in the queue, of all processes together; more are refused with 429.",
+        "Runs that may wait in the queue, of all processes together; more are refused with 429. The last tenth is for clients that \
+         do not have half of it already.",
     ),
     plain(
         "RUN_RETENTION_DAYS",

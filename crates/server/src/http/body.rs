@@ -217,6 +217,8 @@ mod tests {
             body_time: Duration::from_millis(20),
             request_time: Duration::from_mins(1),
             concurrency: 10,
+            runs_per_client: 0,
+            runs_per_agent: 0,
             runs: 10,
             queued_runs: 10,
             shutdown_grace: Duration::from_secs(1),

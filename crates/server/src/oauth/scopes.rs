@@ -48,6 +48,10 @@ scope_sets! {
     ThreadRead = "thread.read";
     /// To make, change and delete threads, and to add to them.
     ThreadWrite = "thread.write";
+    /// To see what the server is set to do.
+    AdminRead = "admin.read";
+    /// To set it.
+    AdminWrite = "admin.write";
     /// To see who may ask for tokens.
     ClientRead = "client.read";
     /// To say who may ask for tokens.

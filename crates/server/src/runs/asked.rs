@@ -6,6 +6,7 @@ use llm::Message;
 use llm::ModelOptions;
 use llm::Part;
 use llm::Role;
+use llm::Usd;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -107,8 +108,8 @@ struct SmallerLimits {
     max_steps: Option<u32>,
     #[schema(minimum = 1)]
     max_tokens: Option<u64>,
-    #[schema(minimum = 0)]
-    max_cost_usd: Option<f64>,
+    #[schema(value_type = Option<f64>, minimum = 0)]
+    max_cost_usd: Option<Usd>,
     #[schema(minimum = 1)]
     timeout_ms: Option<u64>,
 }
@@ -196,10 +197,7 @@ impl Execute {
     }
 
     fn refuse_what_comes_later(&self, wrong: &mut Vec<Invalid>) {
-        let given = [
-            ("/output_schema", self.output_schema.is_some()),
-            ("/limits/max_cost_usd", self.limits.max_cost_usd.is_some()),
-        ];
+        let given = [("/output_schema", self.output_schema.is_some())];
         for (pointer, _) in given.into_iter().filter(|(_, given)| *given) {
             let detail = "this release cannot do it; leave it out";
             wrong.push(Invalid::new(pointer, "not_supported", detail));

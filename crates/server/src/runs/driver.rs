@@ -1,5 +1,6 @@
 //! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
 
+mod afford;
 mod memory;
 mod model;
 mod pause;

@@ -1,15 +1,18 @@
 //! Begins runs.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use auth::scope::Scopes;
 use engine::Agent as Execution;
 use engine::AgentSpec;
 use engine::DefinitionRef;
+use engine::LimitReached;
 use engine::Limits;
 use engine::RunKind;
 use engine::RunStarted;
 use engine::Usage;
+use llm::Usd;
 
 use super::Record;
 use super::Run;
@@ -19,6 +22,9 @@ use super::Status;
 use super::Trigger;
 use super::asked::Asked;
 use super::asked::Execute;
+use super::budgets::Budget;
+use super::budgets::reserve;
+use super::budgets::resets_at;
 use super::driver::Driver;
 use super::journal::Entry;
 use super::journal::JournalError;
@@ -32,6 +38,7 @@ use super::store;
 use super::store::owners;
 use super::threads;
 use crate::agents::Agent;
+use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
@@ -53,12 +60,23 @@ pub enum ExecuteError {
     Invalid(Vec<Invalid>),
     #[error("this idempotency key was used for another request")]
     KeyReused,
+    #[error("what the run would cost cannot be known")]
+    UnknownPrice(Vec<Invalid>),
+    #[error("the {} has not enough left of its {} for today", .reached.owner.as_str(), .reached.limit)]
+    Budget {
+        reached: Box<LimitReached>,
+        /// When the day is over.
+        resets_at: At,
+        wait: Duration,
+    },
     #[error("{0} runs wait in the queue, and no more may")]
     QueueFull(u32),
     #[error("the run `{0}` is at work on this thread, or comes next")]
     ThreadBusy(Id),
     #[error("the run has not failed: it is `{}`", .0.as_str())]
     NotFailed(Status),
+    #[error("{0} runs of this client wait in the queue, and no more may")]
+    ShareFull(i64),
     #[error("the run could not be stored")]
     Journal(#[from] JournalError),
     #[error(transparent)]
@@ -104,6 +122,7 @@ pub async fn execute(
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, created_at)
         .await?
         .map_err(ExecuteError::Invalid)?;
+    ensure_affordable(runs, agent, &spec, &record).await?;
     let run = Prepared { record, spec: Arc::new(spec), key: key.clone() };
     let begun = match thread {
         None => begin(runs, run).await,
@@ -133,7 +152,7 @@ pub async fn enqueue(
     record: Record,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
-    ensure_room(runs).await?;
+    ensure_room(runs, &record.run.summary.client_id).await?;
     let run = record.run.clone();
     let begin = vec![NewRun { record: Arc::new(record), worker: None, key }];
     let entry = Entry { begin, ..Entry::default() };
@@ -144,9 +163,13 @@ pub async fn enqueue(
 /// Begins a run, if there is room, else stores it for later.
 pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
     let Prepared { mut record, spec, key } = run;
-    let Some(permit) = runs.permit_for_new() else {
+    let permit = runs.permit_for_new();
+    let is_full = permit.is_none();
+    let Some((permit, share)) = permit.zip(runs.permits().share(&record)) else {
         let begun = enqueue(runs, record, key).await?;
-        runs.note_backlog(1);
+        if is_full {
+            runs.note_backlog(1);
+        }
         return Ok(begun);
     };
     let execution = Execution::new(record.run.summary.id.to_string(), spec);
@@ -163,20 +186,77 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
     let failure = driver.begin_new(new, first.into());
     // From here on the run goes its way, whether somebody waits for it or not.
-    runs.spawn(driver, Some(permit));
+    runs.spawn(driver, Some(permit), share);
     if live.stored(1).await.is_err() {
         return Err(failure.await.unwrap_or(JournalError::Stopping).into());
     }
     Ok(Begun { run, live: Some(live), replayed: false })
 }
 
+/// Refuses a run that its limits or a budget do not let begin.
+pub async fn ensure_affordable(
+    runs: &Runs,
+    agent: &Agent,
+    spec: &AgentSpec,
+    record: &Record,
+) -> Result<(), ExecuteError> {
+    let budgets = runs.budgets.of(record);
+    ensure_priced(runs, agent, record.run.summary.limits, &budgets)?;
+    ensure_left(runs, &budgets, spec, record).await
+}
+
+/// Refuses a run whose cost is limited, and cannot be known: what is unknown is never taken for nothing.
+fn ensure_priced(
+    runs: &Runs,
+    agent: &Agent,
+    limits: Limits,
+    budgets: &[Budget],
+) -> Result<(), ExecuteError> {
+    let by_budget = budgets.iter().find(|budget| budget.max_cost_usd.is_some());
+    let (pointer, whose) = match (limits.max_cost_usd, by_budget) {
+        (Some(_), _) => ("/limits/max_cost_usd", "run"),
+        (None, Some(budget)) => ("/model", budget.owner.kind.as_str()),
+        (None, None) => return Ok(()),
+    };
+    let Some(model) = prepare::unpriced(runs, agent) else { return Ok(()) };
+    let detail = format!(
+        "the price of `{model}` is unknown, and the cost of the {whose} is limited: set AGENT_SERVER_PRICES"
+    );
+    Err(ExecuteError::UnknownPrice(vec![Invalid::new(pointer, "unknown_price", detail)]))
+}
+
+/// Refuses a run whose first model call a budget would not pay for.
+async fn ensure_left(
+    runs: &Runs,
+    budgets: &[Budget],
+    spec: &AgentSpec,
+    record: &Record,
+) -> Result<(), ExecuteError> {
+    if budgets.is_empty() {
+        return Ok(());
+    }
+    let input = spec.most_first_input(&record.asked.input);
+    let price = spec.models.first().and_then(|model| runs.models.price(model));
+    let reached = reserve::refusal(runs, budgets, input, price.as_ref()).await;
+    let Some(reached) = reached.map_err(RunsError::from)? else { return Ok(()) };
+    let now = runs.clock.now();
+    let resets_at = resets_at(now);
+    let wait = (resets_at.time() - now.time()).to_std().unwrap_or_default();
+    Err(ExecuteError::Budget { reached: Box::new(reached), resets_at, wait })
+}
+
 /// Refuses when the queue is full. Runs that are begun at one moment do not see each other, so that it
 /// may grow longer by as many as are begun at once.
-pub async fn ensure_room(runs: &Runs) -> Result<(), ExecuteError> {
+pub async fn ensure_room(runs: &Runs, client: &str) -> Result<(), ExecuteError> {
     let limit = runs.queue_limit();
-    let waiting = runs.db.read(async |conn| owners::count_queued(conn, limit).await);
-    if waiting.await.map_err(RunsError::from)? >= i64::from(limit) {
+    let waiting = runs.db.read(async |conn| owners::count_queued(conn, limit, client).await);
+    let (all, own) = waiting.await.map_err(RunsError::from)?;
+    if all >= i64::from(limit) {
         return Err(ExecuteError::QueueFull(limit));
+    }
+    // The last tenth is for those who do not have half of it already.
+    if all >= i64::from(limit - limit / 10) && own * 2 >= i64::from(limit) {
+        return Err(ExecuteError::ShareFull(own));
     }
     Ok(())
 }
@@ -190,7 +270,8 @@ pub async fn child(
     input: String,
     left: Limits,
 ) -> Result<Result<Record, String>, RunsError> {
-    let is_exhausted = left.timeout_ms == 0 || left.max_tokens == Some(0);
+    let is_exhausted =
+        left.timeout_ms == 0 || left.max_tokens == Some(0) || left.max_cost_usd == Some(Usd::ZERO);
     let agent = runs.agents.find(&parent.tenant, name).await?;
     let Some(agent) = agent.filter(|it| it.is_active && it.problems.is_empty()) else {
         return Ok(Err(format!("the agent `{name}` cannot be asked now")));
@@ -211,6 +292,13 @@ pub async fn child(
         }),
         timeout_ms: own.timeout_ms.min(left.timeout_ms),
     };
+    if limits.max_cost_usd.is_some()
+        && let Some(model) = prepare::unpriced(runs, &agent)
+    {
+        return Ok(Err(format!(
+            "the price of `{model}` is unknown, and the cost of this run is limited"
+        )));
+    }
     let mut ancestors = parent.asked.ancestors.clone();
     ancestors.push(parent.definition.to_string());
     let asked = Asked {

@@ -136,13 +136,14 @@ async fn begin(
     let mut record = record(runs, caller, from, agent, input);
     let Record { tenant, asked, scopes, run, .. } = &record;
     let (limits, began) = (run.summary.limits, run.summary.created_at);
-    prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
+    let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
         .await?
         .map_err(ExecuteError::Invalid)?;
+    execute::ensure_affordable(runs, agent, &spec, &record).await?;
     let entry = entry(&mut record, taken_over)?;
     let permit = runs.permit_for_new();
     if permit.is_none() {
-        execute::ensure_room(runs).await?;
+        execute::ensure_room(runs, &record.run.summary.client_id).await?;
     }
     let run = record.run.clone();
     let (tenant, run_id) = (record.tenant.clone(), run.summary.id);

@@ -19,6 +19,7 @@ use tracing::error;
 
 use super::Record;
 use super::Run;
+use super::budgets::Settlement;
 use super::signal::Signal;
 use super::signal::Taken;
 use super::store;
@@ -63,6 +64,8 @@ pub struct Entry {
     pub taken: Vec<Taken>,
     /// Signals to other runs.
     pub left: Vec<Signal>,
+    /// What budgets get back of what model calls have drawn.
+    pub settled: Vec<Settlement>,
     /// Who must be told of the last of these events.
     pub delivery: Option<Box<NewDelivery>>,
 }

@@ -8,6 +8,7 @@ use engine::WaitingStatus;
 use serde_json::Value;
 
 use super::RunsError;
+use super::budgets::Settlement;
 use super::frame;
 use super::journal::Change;
 use super::journal::Entry;
@@ -85,6 +86,11 @@ impl Log {
     /// With the next entry, whoever is still asked to decide is asked no more.
     pub fn close_approvals(&mut self) {
         self.entry.closed = Some((self.tenant.clone(), self.live.run_id));
+    }
+
+    /// What the next entry gives back to budgets.
+    pub fn settle(&mut self, settlements: Vec<Settlement>) {
+        self.entry.settled.extend(settlements);
     }
 
     /// Who must be told of the next entry.

@@ -8,6 +8,7 @@
 
 mod approvals;
 pub mod asked;
+mod budgets;
 mod cancel;
 mod cursor;
 mod driver;
@@ -19,6 +20,7 @@ mod journal;
 mod live;
 mod log;
 mod mirror;
+mod permits;
 mod prepare;
 pub mod recover;
 pub mod relay;
@@ -54,6 +56,7 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+pub use self::budgets::Budgets;
 pub use self::service::Runs;
 pub use self::service::Services;
 use crate::agents::AgentError;

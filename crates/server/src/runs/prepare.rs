@@ -136,13 +136,14 @@ fn description(agent: &Agent) -> String {
 /// What `agent` asks for and this release cannot do. It is not executed without it.
 pub fn unsupported(agent: &Agent) -> Vec<Invalid> {
     let content = &agent.content;
-    let asked = [
-        ("/output_schema", content.output_schema.is_some()),
-        ("/limits/max_cost_usd", content.limits.max_cost_usd.is_some()),
-    ];
     let detail = "this release cannot do it; an agent that needs it is not executed";
-    let asked = asked.into_iter().filter(|(_, asked)| *asked);
-    asked.map(|(pointer, _)| Invalid::new(pointer, "not_supported", detail)).collect()
+    let asked = content.output_schema.iter();
+    asked.map(|_| Invalid::new("/output_schema", "not_supported", detail)).collect()
+}
+
+/// One of the agent's models whose price nobody knows.
+pub fn unpriced(runs: &Runs, agent: &Agent) -> Option<String> {
+    models(runs, agent).into_iter().find(|model| runs.models.price(model).is_none())
 }
 
 /// The agent's models by their full names; by the agent's, if that means none.

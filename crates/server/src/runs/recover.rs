@@ -16,9 +16,11 @@ use tracing::error;
 use tracing::warn;
 
 use super::RunsError;
+use super::budgets;
 use super::service::Runs;
 use super::store;
 use super::store::owners;
+use super::store::owners::Queued;
 use super::store::signals;
 use super::take_up::Found;
 use super::take_up::Permit;
@@ -41,6 +43,8 @@ const STRAYS: Duration = Duration::from_secs(5);
 const TIDY: Duration = Duration::from_mins(10);
 /// How long an idempotency key is remembered.
 const KEYS_KEPT: Duration = Duration::from_hours(24);
+/// How long it is remembered what was used of budgets.
+const USAGE_KEPT: Duration = Duration::from_hours(24 * 90);
 
 /// Enters this process and keeps taking up runs until the server stops.
 ///
@@ -153,12 +157,34 @@ async fn work(runs: &Runs) -> Result<(), RunsError> {
     }
     let due = runs.db.read(async |conn| owners::due(conn, now).await).await?;
     take_up_all(runs, unowned(due), ResumeReason::Timer).await;
-    let free = u32::try_from(runs.free()).unwrap_or(u32::MAX).clamp(1, 50);
-    let queued = runs.db.read(async |conn| owners::queued(conn, free).await).await?;
-    let waiting = queued.len();
-    let begun = take_up_all(runs, unowned(queued), ResumeReason::Recovery).await;
+    begin_queued(runs).await
+}
+
+/// Begins runs of the queue, as many as there is room for.
+async fn begin_queued(runs: &Runs) -> Result<(), RunsError> {
+    let permits = runs.permits();
+    let saturated = permits.saturated();
+    let most = u32::try_from(permits.free()).unwrap_or(u32::MAX).clamp(1, 50);
+    let queued = runs.db.read(async |conn| owners::queued(conn, &saturated, most).await);
+    let mut is_full = false;
+    for (start, run) in permits.in_turn(queued.await?) {
+        let Queued { tenant_id, id, client_id, definition_id, .. } = run;
+        // Those before it may have taken the last place.
+        if !permits.has_place(&client_id, definition_id) {
+            continue;
+        }
+        let run = unowned(vec![(tenant_id, id)]);
+        is_full = take_up_all(runs, run, ResumeReason::Recovery).await == 0;
+        if is_full {
+            break;
+        }
+        permits.note_turn(client_id, start);
+    }
     // New ones go behind those that wait.
-    runs.note_backlog(waiting - begun);
+    runs.note_backlog(usize::from(is_full));
+    if !is_full {
+        permits.note_waiting(&saturated);
+    }
     Ok(())
 }
 
@@ -216,6 +242,11 @@ async fn keep_tidy(runs: Runs) {
 async fn tidy(runs: &Runs) -> Result<(), sqlx::Error> {
     let age = At::new(runs.clock.now().time() - KEYS_KEPT);
     while runs.db.write_behind(async |tx| store::delete_old_keys(tx, age).await).await? > 0 {}
+    let old = budgets::day_of(At::new(runs.clock.now().time() - USAGE_KEPT));
+    let forget = async || {
+        runs.db.write_behind(async |tx| store::budgets::delete_old_usage(tx, &old).await).await
+    };
+    while forget().await? > 0 {}
     runs.db.write_behind(async |tx| signals::delete_late(tx).await).await
 }
 

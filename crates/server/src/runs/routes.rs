@@ -28,6 +28,7 @@ use super::RunSummary;
 use super::RunsError;
 use super::Status;
 use super::approvals;
+use super::budgets;
 use super::cancel;
 use super::journal::JournalError;
 use super::live::End;
@@ -70,6 +71,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(wait_for_run))
         .routes(routes!(cancel_run))
         .merge(approvals::routes::router())
+        .merge(budgets::routes::router())
 }
 
 /// List runs

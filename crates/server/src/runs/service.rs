@@ -11,14 +11,16 @@ use std::sync::atomic::Ordering;
 
 use tokio::sync::Notify;
 use tokio::sync::OwnedSemaphorePermit;
-use tokio::sync::Semaphore;
 use tokio_util::sync::CancellationToken;
 
+use super::budgets::Budgets;
 use super::driver::Driver;
 use super::journal::Journal;
 use super::live::End;
 use super::live::Live;
 use super::mirror::Mirrors;
+use super::permits::Permits;
+use super::permits::Share;
 use super::relay::Relay;
 use super::take_up;
 use super::webhook::Webhooks;
@@ -52,6 +54,7 @@ pub struct Services {
     /// Where traces go, if anywhere.
     pub telemetry: Option<Telemetry>,
     pub webhooks: Webhooks,
+    pub budgets: Budgets,
 }
 
 /// The one [`Runs`] of a process.
@@ -65,7 +68,7 @@ struct Inner {
     hand_over: CancellationToken,
     /// Stops what must go on as long as this process has runs.
     heart: CancellationToken,
-    permits: Arc<Semaphore>,
+    permits: Permits,
     /// Tells that a run of the queue may begin.
     work: Notify,
     /// So many runs may wait in the queue.
@@ -95,7 +98,7 @@ impl Runs {
             worker: services.ids.next(),
             hand_over: CancellationToken::new(),
             heart: CancellationToken::new(),
-            permits: Arc::new(Semaphore::new(limits.runs)),
+            permits: Permits::new(limits),
             queue_limit: limits.queued_runs,
             work: Notify::new(),
             backlog: AtomicUsize::new(0),
@@ -138,7 +141,12 @@ impl Runs {
 
     /// The right to execute one more run now.
     pub fn permit(&self) -> Option<OwnedSemaphorePermit> {
-        Arc::clone(&self.0.permits).try_acquire_owned().ok()
+        self.0.permits.one()
+    }
+
+    /// Who executes how much.
+    pub fn permits(&self) -> &Permits {
+        &self.0.permits
     }
 
     /// The same for a run that is new, and goes behind those that wait.
@@ -168,11 +176,6 @@ impl Runs {
         self.live(run_id).is_none().then_some(reserved)
     }
 
-    /// How many more runs may be executed now.
-    pub fn free(&self) -> usize {
-        self.0.permits.available_permits()
-    }
-
     /// Lets readers find the run here, before anybody can know of it from the database.
     pub fn enter(&self, run_id: Id, last_seq: u64) -> Arc<Live> {
         let live = Arc::new(Live::new(run_id, last_seq));
@@ -198,7 +201,7 @@ impl Runs {
 
     /// Executes a run to its end, beside everything else. `permit` is `None` for a run that must not
     /// wait, such as one that is only begun to be canceled.
-    pub fn spawn(&self, driver: Driver, permit: Option<OwnedSemaphorePermit>) {
+    pub fn spawn(&self, driver: Driver, permit: Option<OwnedSemaphorePermit>, share: Share) {
         let left = Left { runs: self.clone(), live: Arc::clone(driver.live()) };
         let runs = self.clone();
         self.tasks.spawn(async move {
@@ -207,7 +210,7 @@ impl Runs {
                 matches!(&end, End::Finished(run) if run.summary.thread_id.is_some());
             let live = Arc::clone(&left.live);
             live.end(end);
-            drop((left, permit));
+            drop((left, permit, share));
             if frees_thread {
                 runs.work().notify_one();
             }

@@ -2,6 +2,7 @@
 
 mod append;
 pub mod approvals;
+pub mod budgets;
 pub mod deliveries;
 pub mod owners;
 pub mod retention;

@@ -135,6 +135,7 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
     };
     let Some((record, signals)) = claimed else { return Ok(()) };
     info!(run.id = %run_id, run.attempt = record.run.summary.attempt, "run taken up");
+    let share = runs.permits().share_of_begun(&record);
     let driver = driver(runs, record, *reason).await?;
     for signal in signals {
         driver.live().deliver(signal);
@@ -143,7 +144,7 @@ pub async fn take_up(runs: &Runs, found: &Found, permit: Permit) -> Result<(), R
         Permit::Held(permit) => Some(permit),
         Permit::NotNeeded => None,
     };
-    runs.spawn(driver, permit);
+    runs.spawn(driver, permit, share);
     Ok(())
 }
 

@@ -19,6 +19,7 @@ use llm::ModelError;
 use super::Driver;
 use super::Interruption;
 use super::Stop;
+use crate::runs::budgets;
 use crate::runs::journal::JournalError;
 use crate::runs::live::Shown;
 use crate::runs::text::CallText;
@@ -32,13 +33,17 @@ enum Heard {
 }
 
 impl Driver {
-    pub(super) async fn call_model(&mut self, call: ModelCall) -> Result<(), Stop> {
+    pub(super) async fn call_model(&mut self, mut call: ModelCall) -> Result<(), Stop> {
         if !call.wait.is_zero() {
             self.store().await?;
             if let Err(interruption) = self.uninterrupted(tokio::time::sleep(call.wait)).await {
                 return self.interrupt(interruption);
             }
         }
+        let mut allowance = match self.afford(&mut call).await? {
+            Ok(allowance) => allowance,
+            Err(reached) => return self.record(reached),
+        };
         let ModelCall { started, request, .. } = call;
         self.record(started.clone())?;
         let stored = self.log.store();
@@ -48,14 +53,24 @@ impl Driver {
         let text = self.live.state().open.clone().unwrap_or_default();
         match heard {
             Heard::Answer(answer) => {
-                let event = self.agent.answered(&started, *answer, None, began.elapsed());
-                self.record(event)
+                let (cost, cut) = (allowance.cost(&answer), allowance.cut(&answer));
+                self.log.settle(allowance.after_answer(&answer));
+                let event = self.agent.answered(&started, *answer, cost, began.elapsed());
+                self.record(event)?;
+                cut.map_or(Ok(()), |reached| self.record(reached))
             }
             Heard::Error(error) => {
+                self.log.settle(allowance.after_error(&error, text.bytes()));
                 let event = self.agent.failed(&started, &error, text.partial(), self.chance());
                 self.record(event)
             }
             Heard::Interrupted(interruption) => {
+                let settled = allowance.after_cut(text.bytes());
+                if let Interruption::HandOver = interruption {
+                    budgets::reserve::give_back(&self.runs, &settled).await?;
+                } else {
+                    self.log.settle(settled);
+                }
                 self.break_off(&started, &text, &interruption)?;
                 self.interrupt(interruption)
             }

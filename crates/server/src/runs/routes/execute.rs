@@ -195,6 +195,13 @@ fn run_failed(run: &Run) -> Problem {
     Problem::new(status, "run-failed", detail).with("run", run)
 }
 
+fn queue_full(name: &str, limit: i64, error: &ExecuteError) -> Problem {
+    let reached = json!({"name": name, "value": limit, "used": limit, "resets_at": null});
+    Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", error)
+        .with("limit", reached)
+        .header(header::RETRY_AFTER, QUEUE_FULL.as_secs())
+}
+
 impl From<IdempotencyKey> for NewKey {
     fn from(key: IdempotencyKey) -> Self {
         Self { key: key.key, path: key.path, body_sha256: key.body_sha256 }
@@ -206,13 +213,20 @@ impl From<ExecuteError> for Problem {
         match error {
             ExecuteError::Invalid(wrong) => Self::invalid(wrong),
             ExecuteError::KeyReused => once::reused(),
-            ExecuteError::QueueFull(limit) => {
-                let reached = json!({
-                    "name": "queued_runs", "value": limit, "used": limit, "resets_at": null,
+            ExecuteError::QueueFull(limit) => queue_full("queued_runs", limit.into(), &error),
+            ExecuteError::ShareFull(own) => queue_full("queued_runs_of_client", own, &error),
+            ExecuteError::Budget { ref reached, resets_at, wait } => {
+                let limit = json!({
+                    "name": reached.limit, "value": reached.value, "used": reached.used,
+                    "resets_at": resets_at, "owner": reached.owner,
                 });
-                Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", error)
-                    .with("limit", reached)
-                    .header(header::RETRY_AFTER, QUEUE_FULL.as_secs())
+                Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", &error)
+                    .with("limit", limit)
+                    .header(header::RETRY_AFTER, wait.as_secs() + 1)
+            }
+            ExecuteError::UnknownPrice(ref wrong) => {
+                let wrong = wrong.clone();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", error).errors(wrong)
             }
             ExecuteError::ThreadBusy(run_id) => {
                 Self::conflict("thread-busy", error).with("run_id", run_id)

@@ -6,6 +6,7 @@
 use sqlx::QueryBuilder;
 
 use super::approvals;
+use super::budgets;
 use super::deliveries;
 use super::row;
 use super::signals;
@@ -57,6 +58,8 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for entry in entries {
         append_dealings(conn, entry).await?;
     }
+    // Last, because other processes wait for these rows.
+    budgets::settle(conn, entries.iter().flat_map(|it| &it.settled)).await?;
     Ok(())
 }
 

@@ -1,5 +1,8 @@
 //! SQL of who executes what: processes, and the runs that belong to them or to nobody.
 
+use sqlx::FromRow;
+use sqlx::QueryBuilder;
+
 use super::row::RunRow;
 use super::row::run_columns;
 use super::row::summary_columns;
@@ -12,6 +15,7 @@ use crate::db::Unique;
 use crate::on;
 use crate::runs::Record;
 use crate::runs::RunsError;
+use crate::runs::permits::Saturated;
 
 /// One run of a thread is at work.
 pub const THREAD: Unique =
@@ -46,22 +50,23 @@ const DUE: &str = concat!(
 const OWNED: &str =
     concat!("SELECT tenant_id, id", from_open_runs!(), "status = 'running' AND worker_id = $1");
 
-/// No time is asked for: a clock that was set back would make them wait for it. Of a thread only the
-/// first, and only while no other is at work: those behind keep nobody waiting.
+/// The queue, in which each run has the number of its turn among those of its client. No time is asked
+/// for: a clock that was set back would make them wait for it. Of a thread only the first, and only while
+/// no other is at work: those behind keep nobody waiting.
 const QUEUED: &str = concat!(
-    "SELECT tenant_id, id",
+    "SELECT tenant_id, id, client_id, definition_id, run_after,
+     row_number() OVER (PARTITION BY client_id ORDER BY priority DESC, run_after, id) AS turn",
     from_open_runs!(),
-    "status = 'queued' AND engine <= $1 AND NOT EXISTS (SELECT 1 FROM runs AS busy
+    "status = 'queued' AND NOT EXISTS (SELECT 1 FROM runs AS busy
      WHERE busy.tenant_id = runs.tenant_id AND busy.thread_id = runs.thread_id
      AND busy.thread_id IS NOT NULL AND busy.status IN ('running', 'waiting', 'suspended'))
      AND NOT EXISTS (SELECT 1 FROM runs AS earlier
      WHERE earlier.tenant_id = runs.tenant_id AND earlier.thread_id = runs.thread_id
-     AND earlier.id < runs.id AND earlier.thread_id IS NOT NULL AND earlier.status = 'queued')
-     ORDER BY run_after LIMIT $2"
+     AND earlier.id < runs.id AND earlier.thread_id IS NOT NULL AND earlier.status = 'queued')"
 );
 
 const COUNT_QUEUED: &str = concat!(
-    "SELECT count(*) FROM (SELECT 1 AS one",
+    "SELECT count(*), count(CASE WHEN client_id = $2 THEN 1 END) FROM (SELECT client_id",
     from_open_runs!(),
     "status = 'queued' LIMIT $1) AS queued"
 );
@@ -100,19 +105,49 @@ pub async fn owned(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<(String, Id)>,
     on!(conn, c => sqlx::query_as(OWNED).bind(worker).fetch_all(c).await)
 }
 
-/// At most `limit` runs of the queue, the oldest first: `(tenant, run)`.
-pub async fn queued(conn: &mut Conn<'_>, limit: u32) -> Result<Vec<(String, Id)>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(QUEUED)
-        .bind(engine::ENGINE)
-        .bind(i64::from(limit))
-        .fetch_all(c)
-        .await)
+/// A run of the queue.
+#[derive(Debug, FromRow)]
+pub struct Queued {
+    pub tenant_id: String,
+    pub id: Id,
+    pub client_id: String,
+    pub definition_id: Id,
+    /// Its place among those of its client, from 1.
+    pub turn: i64,
 }
 
-/// How many runs wait in the queue; more than `most` are not counted.
-pub async fn count_queued(conn: &mut Conn<'_>, most: u32) -> Result<i64, sqlx::Error> {
-    on!(conn, c => sqlx::query_scalar::<_, i64>(COUNT_QUEUED)
+/// The first runs of the queue of each client, at most `most`, the oldest first; who is `saturated` is passed over.
+pub async fn queued(
+    conn: &mut Conn<'_>,
+    saturated: &Saturated,
+    most: u32,
+) -> Result<Vec<Queued>, sqlx::Error> {
+    on!(conn, c => {
+        let mut query =
+            QueryBuilder::new("SELECT tenant_id, id, client_id, definition_id, turn FROM (");
+        query.push(QUEUED);
+        query.push(" AND engine <= ").push_bind(engine::ENGINE);
+        for client in &saturated.clients {
+            query.push(" AND client_id <> ").push_bind(client);
+        }
+        for agent in &saturated.agents {
+            query.push(" AND definition_id <> ").push_bind(*agent);
+        }
+        query.push(") AS queued WHERE turn <= ").push_bind(i64::from(most));
+        query.push(" ORDER BY turn, run_after, id LIMIT 1000");
+        query.build_query_as().fetch_all(c).await
+    })
+}
+
+/// How many runs wait in the queue, of all and of one client; more than `most` are not counted.
+pub async fn count_queued(
+    conn: &mut Conn<'_>,
+    most: u32,
+    client: &str,
+) -> Result<(i64, i64), sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (i64, i64)>(COUNT_QUEUED)
         .bind(i64::from(most))
+        .bind(client)
         .fetch_one(c)
         .await)
 }

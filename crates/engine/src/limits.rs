@@ -1,0 +1,69 @@
+//! How far a run may go, and what is said when it may go no further.
+
+use llm::Usd;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+/// How far a run may go. `null` is no limit.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Limits {
+    /// Turns of the model.
+    #[schema(minimum = 1, maximum = 1000)]
+    pub max_steps: u32,
+    /// Tokens of all model calls together, in and out.
+    #[schema(minimum = 1)]
+    pub max_tokens: Option<u64>,
+    #[schema(value_type = Option<f64>, minimum = 0)]
+    pub max_cost_usd: Option<Usd>,
+    /// From the first event to the last.
+    #[schema(minimum = 1, maximum = 86_400_000)]
+    pub timeout_ms: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self { max_steps: 20, max_tokens: None, max_cost_usd: None, timeout_ms: 600_000 }
+    }
+}
+
+/// A limit ended the run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct LimitReached {
+    /// The member of `limits`, such as `max_steps`.
+    pub limit: String,
+    pub value: Value,
+    pub used: Value,
+    /// What the next model call may need; `null` if that is not known. Absent if the limit is used up.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub needs: Option<Value>,
+    /// Whose limit it is.
+    pub owner: LimitOwner,
+}
+
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum LimitOwner {
+    Run,
+    Agent,
+    Client,
+    User,
+    Tenant,
+}
+
+impl LimitOwner {
+    /// The name on the wire and in the database.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Run => "run",
+            Self::Agent => "agent",
+            Self::Client => "client",
+            Self::User => "user",
+            Self::Tenant => "tenant",
+        }
+    }
+}

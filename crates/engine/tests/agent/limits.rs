@@ -1,0 +1,166 @@
+//! What the limits of a run leave of a model call, to the token and the last digit.
+
+use std::time::Duration;
+
+use chrono::DateTime;
+use chrono::Utc;
+use engine::Agent;
+use engine::DefinitionRef;
+use engine::Event;
+use engine::Input;
+use engine::ModelCall;
+use engine::RunKind;
+use engine::RunStarted;
+use engine::Step;
+use llm::Answer;
+use llm::FinishReason;
+use llm::Message;
+use llm::Part;
+use llm::Role;
+use llm::Usd;
+use llm::price::Price;
+use serde_json::Value;
+use serde_json::json;
+
+use crate::script::Script;
+
+/// A run with these limits that is about to ask its model.
+fn run(max_tokens: Option<u64>, max_cost_usd: Option<&str>) -> Agent {
+    let mut script = Script::new(Vec::new());
+    script.limits.max_tokens = max_tokens;
+    script.limits.max_cost_usd = max_cost_usd.map(|text| text.parse().unwrap());
+    let limits = script.limits;
+    let mut agent = script.agent();
+    let definition = DefinitionRef { id: "a".to_owned(), name: "adder".to_owned(), version: 1 };
+    let started = RunStarted {
+        kind: RunKind::Agent,
+        definition,
+        input: Input::Text("One and two?".to_owned()),
+        thread_id: None,
+        parent_run_id: None,
+        limits,
+    };
+    apply(&mut agent, started);
+    due(&mut agent);
+    agent
+}
+
+fn apply(agent: &mut Agent, event: impl Into<Event>) {
+    agent.apply(&event.into(), DateTime::<Utc>::UNIX_EPOCH);
+}
+
+/// The next model call, after what is only to be recorded before it.
+fn due(agent: &mut Agent) -> ModelCall {
+    loop {
+        match agent.next(DateTime::UNIX_EPOCH) {
+            Step::Record(event) => apply(agent, event),
+            Step::CallTools(calls) => {
+                for call in calls {
+                    apply(agent, call.started.clone());
+                    let call_id = call.started.call_id;
+                    let status = llm::ToolStatus::Done;
+                    let (result, error, duration_ms) = (json!(3), None, 0);
+                    apply(
+                        agent,
+                        engine::ToolFinished { call_id, status, result, error, duration_ms },
+                    );
+                }
+            }
+            Step::CallModel(call) => return call,
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+/// Lets the model call the tool, and use this for it.
+fn answer(agent: &mut Agent, usage: llm::Usage, cost: Option<Usd>) {
+    let call = due(agent);
+    apply(agent, call.started.clone());
+    let arguments: Value = json!({"a": 1, "b": 2});
+    let (call_id, tool) = ("a".to_owned(), "add".to_owned());
+    let part = Part::ToolCall { call_id, tool, arguments, malformed: None };
+    let message = Message { role: Role::Assistant, content: vec![part] };
+    let answer = Answer { message, finish_reason: FinishReason::ToolCalls, usage };
+    let finished = agent.answered(&call.started, answer, cost, Duration::ZERO);
+    apply(agent, finished);
+}
+
+fn used(input_tokens: u64, output_tokens: u64) -> llm::Usage {
+    llm::Usage { input_tokens, output_tokens, ..llm::Usage::default() }
+}
+
+#[test]
+fn a_call_may_use_all_that_is_left_and_no_token_more() {
+    let mut agent = run(Some(1_000), None);
+    let call = due(&mut agent);
+
+    let bound = agent.bound(&call, None).unwrap();
+
+    assert_eq!(bound.input_tokens + bound.output_tokens, 1_000);
+    assert_eq!(bound.lowered_by.as_ref().unwrap().limit, "max_tokens");
+    let exactly = run(Some(bound.input_tokens + 1), None);
+    assert_eq!(exactly.bound(&call, None).unwrap().output_tokens, 1);
+    let reached = run(Some(bound.input_tokens), None).bound(&call, None).unwrap_err();
+    assert_eq!((reached.used, reached.needs), (json!(0), Some(json!(bound.input_tokens + 1))));
+}
+
+#[test]
+fn what_a_model_has_counted_is_not_guessed_again() {
+    let mut agent = run(Some(1_000), None);
+    answer(&mut agent, used(100, 20), None);
+    let call = due(&mut agent);
+
+    let bound = agent.bound(&call, None).unwrap();
+
+    let new = llm::most_tokens(&call.request.messages[2..]);
+    assert_eq!(bound.input_tokens, 120 + new);
+    assert_eq!(bound.output_tokens, 1_000 - 120 - 120 - new);
+}
+
+#[test]
+fn money_is_counted_to_the_last_digit() {
+    let price: Price = "in:0.1,out:0.3".parse().unwrap();
+    let mut agent = run(None, Some("0.000100000001"));
+    let first = due(&mut agent);
+    let input = agent.bound(&first, Some(&price)).unwrap().input_tokens;
+    answer(&mut agent, used(100, 20), Some(price.cost(&used(100, 20))));
+    let call = due(&mut agent);
+
+    let bound = agent.bound(&call, Some(&price)).unwrap();
+
+    // 16 millionths are spent; the tenth of a millionth that a token of input costs is left out.
+    let left = "0.000084000001".parse::<Usd>().unwrap();
+    assert_eq!(Some(bound.output_tokens), price.output_for(left, bound.input_tokens));
+    assert!(price.most(bound.input_tokens, bound.output_tokens) <= left);
+    assert!(price.most(bound.input_tokens, bound.output_tokens + 1) > left);
+    assert!(input > 0);
+}
+
+#[test]
+fn what_nobody_knows_the_price_of_is_not_paid_for() {
+    let mut agent = run(None, Some("1"));
+    let call = due(&mut agent);
+
+    assert_eq!(agent.bound(&call, None).unwrap_err().limit, "max_cost_usd");
+
+    answer(&mut agent, used(100, 20), None);
+    while !matches!(agent.next(DateTime::UNIX_EPOCH), Step::Finish(_)) {
+        match agent.next(DateTime::UNIX_EPOCH) {
+            Step::CallModel(_) => panic!("the model is asked again"),
+            Step::Record(event) => apply(&mut agent, event),
+            _ => drop(due_tools(&mut agent)),
+        }
+    }
+}
+
+/// Lets the tools finish.
+fn due_tools(agent: &mut Agent) -> usize {
+    let Step::CallTools(calls) = agent.next(DateTime::UNIX_EPOCH) else { return 0 };
+    for call in &calls {
+        apply(agent, call.started.clone());
+        let call_id = call.started.call_id.clone();
+        let (status, result) = (llm::ToolStatus::Done, json!(3));
+        apply(agent, engine::ToolFinished { call_id, status, result, error: None, duration_ms: 0 });
+    }
+    calls.len()
+}

@@ -1,0 +1,113 @@
+//! What a model call may use: limits of the run and budgets, before and after it is made.
+
+use engine::LimitReached;
+use engine::ModelCall;
+use llm::Answer;
+use llm::FinishReason;
+use llm::ModelError;
+use llm::Usage;
+use llm::Usd;
+use llm::price::Price;
+
+use super::Driver;
+use super::Stop;
+use crate::runs::budgets::Settlement;
+use crate::runs::budgets::reserve;
+use crate::runs::budgets::reserve::Draw;
+
+/// The most output of a call that draws from a budget and is told no other number: so much is held back
+/// from others while it is under way.
+const OUTPUT: u64 = 8_192;
+
+/// What a call may use, and what it costs.
+#[derive(Debug, Default)]
+pub(super) struct Allowance {
+    price: Option<Price>,
+    draw: Option<Draw>,
+    input_tokens: u64,
+    lowered_by: Option<LimitReached>,
+}
+
+impl Driver {
+    /// Bounds a call by what the limits of the run and its budgets leave, and draws that from the budgets;
+    /// or the limit for which it must not be made.
+    pub(super) async fn afford(
+        &self,
+        call: &mut ModelCall,
+    ) -> Result<Result<Allowance, LimitReached>, Stop> {
+        let price = self.runs.models.price(&call.started.model);
+        let budgets = self.runs.budgets.of(&self.record);
+        if budgets.is_empty() && !self.agent.is_bounded() {
+            return Ok(Ok(Allowance { price, ..Allowance::default() }));
+        }
+        let mut bound = match self.agent.bound(call, price.as_ref()) {
+            Ok(bound) => bound,
+            Err(reached) => return Ok(Err(reached)),
+        };
+        let mut draw = None;
+        if !budgets.is_empty() {
+            if call.request.options.max_output_tokens.is_none() {
+                bound.output_tokens = bound.output_tokens.min(OUTPUT);
+            }
+            match reserve::reserve(&self.runs, &budgets, &mut bound, price.as_ref()).await? {
+                Ok(drawn) => draw = Some(drawn),
+                Err(reached) => return Ok(Err(reached)),
+            }
+        }
+        bound.bind(&mut call.request);
+        let (input_tokens, lowered_by) = (bound.input_tokens, bound.lowered_by);
+        Ok(Ok(Allowance { price, draw, input_tokens, lowered_by }))
+    }
+}
+
+impl Allowance {
+    /// What an answer has cost; `None` if the price is unknown, or what was used.
+    pub fn cost(&self, answer: &Answer) -> Option<Usd> {
+        self.price.filter(|_| is_told(&answer.usage)).map(|price| price.cost(&answer.usage))
+    }
+
+    /// The limit that cut an answer short.
+    pub fn cut(&self, answer: &Answer) -> Option<LimitReached> {
+        self.lowered_by.clone().filter(|_| answer.finish_reason == FinishReason::Length)
+    }
+
+    /// What the budgets get back after an answer. One that does not tell what it used has used all.
+    pub fn after_answer(&mut self, answer: &Answer) -> Vec<Settlement> {
+        let (usage, cost) = (answer.usage, self.cost(answer));
+        let settle = |draw: Draw| {
+            let tokens = usage.input_tokens + usage.output_tokens;
+            let tokens = if is_told(&usage) { tokens } else { draw.all().0 };
+            draw.settle(tokens, cost)
+        };
+        self.draw.take().map(settle).unwrap_or_default()
+    }
+
+    /// What the budgets get back after a failure. A provider that refused has used nothing.
+    pub fn after_error(&mut self, error: &ModelError, seen: usize) -> Vec<Settlement> {
+        let is_refused = error.status.is_some()
+            || matches!(error.kind, llm::ErrorKind::NotConfigured | llm::ErrorKind::Connect);
+        if is_refused && seen == 0 {
+            let draw = self.draw.take();
+            return draw.map(|draw| draw.settle(0, Some(Usd::ZERO))).unwrap_or_default();
+        }
+        self.after_cut(seen)
+    }
+
+    /// What the budgets get back of a call that broke off after so many bytes of text: of its input and of what
+    /// was seen nothing.
+    pub fn after_cut(&mut self, seen: usize) -> Vec<Settlement> {
+        let (input, output) = (self.input_tokens, seen as u64);
+        let price = self.price;
+        let settle = |draw: Draw| {
+            let (tokens, cost) = draw.all();
+            let most = price.map(|price| price.most(input, output).min(cost));
+            draw.settle((input + output).min(tokens), most)
+        };
+        self.draw.take().map(settle).unwrap_or_default()
+    }
+}
+
+/// Whether a provider told what it used.
+fn is_told(usage: &Usage) -> bool {
+    usage.input_tokens + usage.output_tokens > 0
+}
