@@ -41,9 +41,13 @@ impl Bound {
     }
 
     /// Leaves no more than `output_tokens` of output, because of `limit`; fails with it if that is none.
-    pub fn lower(&mut self, output_tokens: u64, limit: LimitReached) -> Result<(), LimitReached> {
+    pub fn lower(
+        &mut self,
+        output_tokens: u64,
+        limit: LimitReached,
+    ) -> Result<(), Box<LimitReached>> {
         if output_tokens == 0 {
-            return Err(limit);
+            return Err(Box::new(limit));
         }
         if output_tokens < self.output_tokens {
             self.output_tokens = output_tokens;
@@ -74,7 +78,11 @@ impl Agent {
     ///
     /// Until a model has counted the conversation, each of its bytes is taken for a token, so that no more
     /// is ever used than a limit allows, but for what a provider does not keep to.
-    pub fn bound(&self, call: &ModelCall, price: Option<&Price>) -> Result<Bound, LimitReached> {
+    pub fn bound(
+        &self,
+        call: &ModelCall,
+        price: Option<&Price>,
+    ) -> Result<Bound, Box<LimitReached>> {
         let request = &call.request;
         let own = request.options.max_output_tokens;
         let usual = own.unwrap_or_else(|| llm::usual_output_tokens(&request.model));

@@ -38,6 +38,7 @@ fn run(max_tokens: Option<u64>, max_cost_usd: Option<&str>) -> Agent {
         input: Input::Text("One and two?".to_owned()),
         thread_id: None,
         parent_run_id: None,
+        forked_from: None,
         limits,
     };
     apply(&mut agent, started);
@@ -67,7 +68,7 @@ fn due(agent: &mut Agent) -> ModelCall {
                 }
             }
             Step::CallModel(call) => return call,
-            other => panic!("{other:?}"),
+            other => unreachable!("{other:?}"),
         }
     }
 }

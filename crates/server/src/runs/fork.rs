@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 use super::Record;
 use super::RunSummary;
 use super::Status;
+use super::affordable;
 use super::asked;
 use super::execute;
 use super::execute::Begun;
@@ -139,7 +140,7 @@ async fn begin(
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
         .await?
         .map_err(ExecuteError::Invalid)?;
-    execute::ensure_affordable(runs, agent, &spec, &record).await?;
+    affordable::ensure(runs, agent, &spec, &record).await?;
     let entry = entry(&mut record, taken_over)?;
     let permit = runs.permit_for_new();
     if permit.is_none() {

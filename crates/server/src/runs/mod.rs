@@ -6,6 +6,7 @@
 //! reads them, here and ([`mirror`], [`relay`]) on other processes, [`recover`] goes on with the runs of
 //! processes that are gone.
 
+mod affordable;
 mod approvals;
 pub mod asked;
 mod budgets;

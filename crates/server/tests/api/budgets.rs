@@ -53,7 +53,7 @@ on_both! {
         let run = server.admin().await.post("/agents/support/execute", go(json!({}))).await.json();
 
         // 800 × 1.25 + 200 × 0.125 + 100 × 10, in millionths.
-        assert_eq!(run["usage"]["cost_usd"], 0.002025, "{run:#}");
+        assert_eq!(run["usage"]["cost_usd"], 0.002_025, "{run:#}");
     }
 
     async fn a_run_of_unknown_price_with_a_limit_of_cost_is_refused(server: TestServer) {

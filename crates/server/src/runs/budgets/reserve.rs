@@ -54,7 +54,7 @@ pub async fn reserve(
             Ok(draw) => return Ok(Ok(draw)),
             Err(DrawError::Short { output_tokens, reached }) => {
                 if let Err(reached) = bound.lower(output_tokens, (*reached).clone()) {
-                    return Ok(Err(reached));
+                    return Ok(Err(*reached));
                 }
                 attempts -= 1;
                 // Others were faster each time.

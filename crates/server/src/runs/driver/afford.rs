@@ -42,7 +42,7 @@ impl Driver {
         }
         let mut bound = match self.agent.bound(call, price.as_ref()) {
             Ok(bound) => bound,
-            Err(reached) => return Ok(Err(reached)),
+            Err(reached) => return Ok(Err(*reached)),
         };
         let mut draw = None;
         if !budgets.is_empty() {
