@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use sqlx::ConnectOptions;
 use sqlx::Connection;
+use sqlx::Executor;
 use sqlx::PgConnection;
 use sqlx::PgPool;
 use sqlx::Postgres as Driver;
@@ -18,6 +19,9 @@ use crate::db::Stats;
 
 /// A connection that was idle for longer is asked whether it still lives before it is used.
 const FRESH: Duration = Duration::from_secs(1);
+
+/// A process that was stopped in a transaction keeps its rows from others no longer than this.
+const GIVE_UP: &str = "SET idle_in_transaction_session_timeout = '5s'";
 
 /// A pool of connections.
 pub(in crate::db) struct Postgres {
@@ -37,6 +41,9 @@ impl Postgres {
             .max_connections(settings.pool.max(1))
             .acquire_timeout(Duration::from_secs(10))
             .test_before_acquire(false)
+            .after_connect(|connection, _| {
+                Box::pin(async move { connection.execute(GIVE_UP).await.map(drop) })
+            })
             .before_acquire(|connection, meta| {
                 Box::pin(async move {
                     if meta.idle_for > FRESH {
