@@ -142,9 +142,11 @@ async fn begin(
         .map_err(ExecuteError::Invalid)?;
     affordable::ensure(runs, agent, &spec, &record).await?;
     let entry = entry(&mut record, taken_over)?;
-    let permit = runs.permit_for_new();
+    let client = &record.run.summary.client_id;
+    let has_place = runs.permits().has_place(client, record.definition);
+    let permit = runs.permit_for_new().filter(|_| has_place);
     if permit.is_none() {
-        execute::ensure_room(runs, &record.run.summary.client_id).await?;
+        execute::ensure_room(runs, client).await?;
     }
     let run = record.run.clone();
     let (tenant, run_id) = (record.tenant.clone(), run.summary.id);
@@ -155,7 +157,8 @@ async fn begin(
             let found = Found { tenant, run_id, owner: None, reason: ResumeReason::Fork };
             take_up::soon_with(runs, found, permit);
         }
-        None => runs.note_backlog(1),
+        None if has_place => runs.note_backlog(1),
+        None => {}
     }
     Ok(Begun { run, live: None, replayed: false })
 }
