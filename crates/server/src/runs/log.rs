@@ -88,6 +88,11 @@ impl Log {
         self.entry.closed = Some((self.tenant.clone(), self.live.run_id));
     }
 
+    /// Whether the next entry gives something back to budgets.
+    pub fn gives_back(&self) -> bool {
+        !self.entry.settled.is_empty()
+    }
+
     /// What the next entry gives back to budgets.
     pub fn settle(&mut self, settlements: Vec<Settlement>) {
         self.entry.settled.extend(settlements);

@@ -37,7 +37,9 @@ pub fn call(
         abandoned: CancellationToken::new(),
     };
     async move {
-        tokio::time::sleep(call.wait).await;
+        if !call.wait.is_zero() {
+            tokio::time::sleep(call.wait).await;
+        }
         let began = Instant::now();
         let started = call.started;
         let outcome = match (call.refused, tool) {

@@ -347,7 +347,7 @@ on_both! {
         expect![[r#"
             first: 2 commits, 4 statements
             plain: 2 commits, 4 statements
-            one tool: 5 commits, 7 statements"#]].assert_eq(&costs.join("\n"));
+            one tool: 3 commits, 6 statements"#]].assert_eq(&costs.join("\n"));
     }
 
     async fn what_is_not_valid_is_refused_and_begins_nothing(server: TestServer) {

@@ -32,7 +32,7 @@ impl Driver {
     /// Bounds a call by what the limits of the run and its budgets leave, and draws that from the budgets;
     /// or the limit for which it must not be made.
     pub(super) async fn afford(
-        &self,
+        &mut self,
         call: &mut ModelCall,
     ) -> Result<Result<Allowance, LimitReached>, Stop> {
         let price = self.runs.models.price(&call.started.model);
@@ -46,6 +46,10 @@ impl Driver {
         };
         let mut draw = None;
         if !budgets.is_empty() {
+            if self.log.gives_back() {
+                // What the call before did not use is there for this one.
+                self.store().await?;
+            }
             if call.request.options.max_output_tokens.is_none() {
                 bound.output_tokens = bound.output_tokens.min(OUTPUT);
             }
