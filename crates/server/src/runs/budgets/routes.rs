@@ -36,8 +36,6 @@ use crate::runs::store::budgets as store;
 
 /// The longest id of an owner, in bytes.
 const ID_LENGTH: usize = 1_000;
-/// As many tokens as SQL can hold and still add to.
-const MAX_TOKENS: u64 = 1_000_000_000_000_000;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(list_budgets)).routes(routes!(
@@ -106,16 +104,13 @@ async fn list_budgets(
 ) -> Result<Page<Shown>, Problem> {
     let (after, rows) = (paging.after()?.unwrap_or_default(), paging.rows());
     let now = app.clock.now();
-    let shown = app.db.read(async |conn| {
-        let mut shown = Vec::new();
-        for budget in store::list(conn, &caller.tenant, &after, rows).await? {
-            let (used, _) = store::used(conn, &budget.owner, &day_of(now)).await?;
-            shown.push(Shown::of(budget, used, now));
-        }
-        Ok::<_, RunsError>(shown)
-    });
+    let shown = app
+        .db
+        .read(async |conn| store::list(conn, &caller.tenant, &after, &day_of(now), rows).await);
+    let shown = shown.await.map_err(RunsError::from)?;
+    let shown = shown.into_iter().map(|(budget, used)| Shown::of(budget, used, now)).collect();
     let position = |it: &Shown| (it.owner.kind.as_str().to_owned(), it.owner.id.clone());
-    Ok(paging.page(shown.await?, position))
+    Ok(paging.page(shown, position))
 }
 
 /// Get a budget
@@ -157,7 +152,6 @@ async fn put_budget(
 ) -> Result<Json<Shown>, Problem> {
     let owner = owner(&app, &caller, &kind, id).await?;
     let NewBudget { max_tokens, max_cost_usd, .. } = new;
-    let max_tokens = max_tokens.map(|max| max.min(MAX_TOKENS));
     if max_tokens.is_none() && max_cost_usd.is_none() {
         let detail = "at least one of `max_tokens` and `max_cost_usd` is needed";
         return Err(Problem::invalid(vec![Invalid::new("/max_tokens", "missing_member", detail)]));

@@ -25,6 +25,30 @@ struct Row {
     max_cost_usd: Option<String>,
 }
 
+#[derive(Debug, Default, FromRow)]
+struct UsedRow {
+    tokens: i64,
+    cost: i64,
+    unpriced: i64,
+}
+
+#[derive(Debug, FromRow)]
+struct ListedRow {
+    #[sqlx(flatten)]
+    budget: Row,
+    #[sqlx(flatten)]
+    used: UsedRow,
+}
+
+impl UsedRow {
+    /// What was used, and the known part of what that has cost.
+    fn read(self) -> (Used, Usd) {
+        let cost = Usd::of_trillionths(self.cost.try_into().unwrap_or(0));
+        let tokens = self.tokens.try_into().unwrap_or(0);
+        (Used { tokens, cost_usd: (self.unpriced == 0).then_some(cost) }, cost)
+    }
+}
+
 impl Row {
     /// A limit that was written in SQL and that nobody can read allows nothing.
     fn read(self) -> Option<Budget> {
@@ -51,25 +75,33 @@ pub async fn list_all(conn: &mut Conn<'_>) -> Result<Vec<Budget>, sqlx::Error> {
     Ok(rows.into_iter().filter_map(Row::read).collect())
 }
 
-/// At most `limit` budgets of a tenant, by the kinds and ids of their owners, behind the one at `after`.
+/// At most `limit` budgets of a tenant with what was used of them on `day`, by the kinds and ids of their
+/// owners, behind the one at `after`.
 pub async fn list(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     after: &(String, String),
+    day: &str,
     limit: i64,
-) -> Result<Vec<Budget>, sqlx::Error> {
-    let rows: Vec<Row> = on!(conn, c => sqlx::query_as(
-            "SELECT tenant_id, owner_kind, owner_id, max_tokens, max_cost_usd FROM budgets
-             WHERE tenant_id = $1 AND (owner_kind, owner_id) > ($2, $3)
-             ORDER BY owner_kind, owner_id LIMIT $4",
+) -> Result<Vec<(Budget, Used)>, sqlx::Error> {
+    let rows: Vec<ListedRow> = on!(conn, c => sqlx::query_as(
+            "SELECT budgets.tenant_id, budgets.owner_kind, budgets.owner_id, max_tokens, max_cost_usd,
+             coalesce(tokens, 0) AS tokens, coalesce(cost, 0) AS cost, coalesce(unpriced, 0) AS unpriced
+             FROM budgets LEFT JOIN budget_usage ON budget_usage.tenant_id = budgets.tenant_id
+             AND budget_usage.owner_kind = budgets.owner_kind
+             AND budget_usage.owner_id = budgets.owner_id AND budget_usage.day = $4
+             WHERE budgets.tenant_id = $1 AND (budgets.owner_kind, budgets.owner_id) > ($2, $3)
+             ORDER BY budgets.owner_kind, budgets.owner_id LIMIT $5",
         )
         .bind(tenant)
         .bind(&after.0)
         .bind(&after.1)
+        .bind(day)
         .bind(limit)
         .fetch_all(c)
         .await)?;
-    Ok(rows.into_iter().filter_map(Row::read).collect())
+    let read = |row: ListedRow| Some((row.budget.read()?, row.used.read().0));
+    Ok(rows.into_iter().filter_map(read).collect())
 }
 
 pub async fn find(conn: &mut Conn<'_>, owner: &Owner) -> Result<Option<Budget>, sqlx::Error> {
@@ -126,7 +158,7 @@ pub async fn used(
     owner: &Owner,
     day: &str,
 ) -> Result<(Used, Usd), sqlx::Error> {
-    let row: Option<(i64, i64, i64)> = on!(conn, c => sqlx::query_as(
+    let row: Option<UsedRow> = on!(conn, c => sqlx::query_as(
             "SELECT tokens, cost, unpriced FROM budget_usage
              WHERE tenant_id = $1 AND owner_kind = $2 AND owner_id = $3 AND day = $4",
         )
@@ -136,10 +168,7 @@ pub async fn used(
         .bind(day)
         .fetch_optional(c)
         .await)?;
-    let (tokens, cost, unpriced) = row.unwrap_or_default();
-    let cost = Usd::of_trillionths(cost.try_into().unwrap_or(0));
-    let tokens = tokens.try_into().unwrap_or(0);
-    Ok((Used { tokens, cost_usd: (unpriced == 0).then_some(cost) }, cost))
+    Ok(row.unwrap_or_default().read())
 }
 
 /// Adds to what an owner has used in a day, if his budget has so much left, and says whether it had. It is
