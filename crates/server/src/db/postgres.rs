@@ -21,7 +21,7 @@ use crate::db::Stats;
 const FRESH: Duration = Duration::from_secs(1);
 
 /// A process that was stopped in a transaction keeps its rows from others no longer than this.
-const GIVE_UP: &str = "SET idle_in_transaction_session_timeout = '5s'";
+const GIVE_UP: &str = "SET idle_in_transaction_session_timeout = '10s'";
 
 /// A pool of connections.
 pub(in crate::db) struct Postgres {

@@ -3,6 +3,7 @@
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use agent_server::app::Clock;
 use agent_server::db::At;
@@ -21,6 +22,8 @@ use agent_server::on;
 use testkit::database::DatabaseKind;
 use testkit::database::TestDatabase;
 use testkit::on_both;
+use tokio::sync::Notify;
+use tokio::time::timeout;
 
 use crate::Place;
 use crate::settings;
@@ -244,6 +247,29 @@ async fn a_restart_of_postgres_fails_no_transaction_that_begins_after_it() {
 
     assert_eq!(things.insert(3, "c").await, Ok(()));
     other.close().await;
+}
+
+#[tokio::test]
+async fn who_is_stopped_in_a_transaction_keeps_its_rows_from_nobody_for_long() {
+    let things = Things::on(DatabaseKind::Postgres).await;
+    let (has_it, other_is_done) = (Notify::new(), Notify::new());
+    let stopped = things.db.write(async |tx| {
+        insert(tx, 1, "a").await?;
+        has_it.notify_one();
+        other_is_done.notified().await;
+        Ok(())
+    });
+    let other = async {
+        has_it.notified().await;
+        let inserted = timeout(Duration::from_mins(1), things.insert(2, "a")).await;
+        other_is_done.notify_one();
+        inserted
+    };
+
+    let (stopped, other) = futures::join!(stopped, other);
+
+    assert_eq!(other.expect("it waits for who is stopped"), Ok(()));
+    assert!(matches!(stopped, Err(ThingError::Database(_))), "{stopped:?}");
 }
 
 #[tokio::test]
