@@ -14,11 +14,15 @@ use secrecy::SecretString;
 use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Mutex;
+use tokio::time::Instant;
 
+use crate::app::Ids;
 use crate::commands::Failure;
 
-/// How long a server may take to answer anything but a stream.
+/// How long a server may take to answer anything but a stream, and may be gone.
 const PATIENCE: Duration = Duration::from_mins(1);
+/// After how long a server that is gone is asked again.
+pub const PAUSE: Duration = Duration::from_secs(1);
 
 /// The way to a server.
 #[derive(Debug)]
@@ -69,21 +73,20 @@ impl Api {
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        let request = |http: &Client, url: &str| http.get(url).timeout(PATIENCE);
-        Ok(checked(self.send(path, request).await?).await?.json().await?)
+        self.patiently(path, |http, url| http.get(url)).await
     }
 
+    /// Sends what may be heard once at most.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.post_once(path, body, "").await
+        self.answer(path, |http, url| http.post(url).json(body)).await
     }
 
-    /// The same under an idempotency key, if it is not empty.
-    pub async fn post_once(&self, path: &str, body: &Value, key: &str) -> Result<Value, Failure> {
-        let request = |http: &Client, url: &str| {
-            let request = http.post(url).json(body).timeout(PATIENCE);
-            if key.is_empty() { request } else { request.header("idempotency-key", key) }
-        };
-        Ok(checked(self.send(path, request).await?).await?.json().await?)
+    /// Sends what counts once, however often it is heard: under an idempotency key of its own.
+    pub async fn post_once(&self, path: &str, body: &Value) -> Result<Value, Failure> {
+        let key = Ids::Random.next().to_string();
+        let request =
+            |http: &Client, url: &str| http.post(url).json(body).header("idempotency-key", &key);
+        self.patiently(path, request).await
     }
 
     /// The events of `path` after `last_event_id`.
@@ -96,6 +99,33 @@ impl Api {
             request.header("last-event-id", last_event_id)
         };
         checked(self.send(path, request).await?).await
+    }
+
+    /// The answer to a request that may be heard twice: a server that is gone, or is about to go,
+    /// may be there again soon.
+    async fn patiently(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, &str) -> RequestBuilder,
+    ) -> Result<Value, Failure> {
+        let began = Instant::now();
+        loop {
+            match self.answer(path, &request).await {
+                Err(failure) if !is_final(&failure) && began.elapsed() < PATIENCE => {
+                    tokio::time::sleep(PAUSE).await;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn answer(
+        &self,
+        path: &str,
+        request: impl Fn(&Client, &str) -> RequestBuilder,
+    ) -> Result<Value, Failure> {
+        let request = |http: &Client, url: &str| request(http, url).timeout(PATIENCE);
+        Ok(checked(self.send(path, request).await?).await?.json().await?)
     }
 
     /// Sends a request; once more with a new token, if the old one has expired.
@@ -121,6 +151,11 @@ impl Api {
             format!("the server at {} cannot be reached: {cause}", self.base).into()
         })
     }
+}
+
+/// Whether the same request would be refused again.
+pub fn is_final(failure: &Failure) -> bool {
+    failure.downcast_ref::<Refusal>().is_some_and(|it| it.status.is_client_error())
 }
 
 async fn checked(response: Response) -> Result<Response, Failure> {

@@ -14,7 +14,6 @@ use super::show::Show;
 use super::show::harmless;
 use super::watch::Watch;
 use super::why;
-use crate::app::Ids;
 use crate::commands::Failure;
 use crate::commands::terminal;
 
@@ -134,8 +133,7 @@ impl<'a> Talk<'a> {
                     json!({"messages": messages, "background": true})
                 }
             };
-            let key = Ids::Random.next().to_string();
-            let refused = match self.api.post_once(&path, &body, &key).await {
+            let refused = match self.api.post_once(&path, &body).await {
                 Ok(run) => return Ok(run["id"].as_str().unwrap_or_default().to_owned()),
                 Err(refused) => refused,
             };
@@ -195,7 +193,7 @@ impl<'a> Talk<'a> {
         if let Some(show) = &mut self.show {
             show.aside("! canceled; once more leaves it");
         }
-        self.api.post(&format!("/runs/{run_id}/cancel"), &json!({})).await.map(drop)
+        self.api.post_once(&format!("/runs/{run_id}/cancel"), &json!({})).await.map(drop)
     }
 
     /// Asks for a decision on each of `approvals` that nobody has decided yet.

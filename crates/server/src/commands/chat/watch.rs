@@ -9,14 +9,14 @@ use reqwest::Response;
 use serde_json::Value;
 
 use super::api::Api;
-use super::api::Refusal;
+use super::api::PAUSE;
+use super::api::is_final;
 use crate::commands::Failure;
 
 /// A server says something every 15 s; one that does not is gone.
 const SILENCE: Duration = Duration::from_secs(45);
-/// How often a connection is tried again, and after how long.
+/// How often a connection is tried again.
 const ATTEMPTS: u32 = 60;
-const PAUSE: Duration = Duration::from_secs(1);
 
 /// A reader of one run.
 #[derive(Debug)]
@@ -101,9 +101,4 @@ impl<'a> Watch<'a> {
         self.failures = 0;
         Ok(())
     }
-}
-
-/// Whether the same request would be refused again.
-fn is_final(failure: &Failure) -> bool {
-    failure.downcast_ref::<Refusal>().is_some_and(|it| it.status.is_client_error())
 }
