@@ -52,6 +52,10 @@ api: ## Rewrite openapi.json and docs/CONFIGURATION.md from the code
 bench: ## Measure the release server on each database, beside a fake model called directly
 	scripts/bench
 
+.PHONY: soak
+soak: ## Load the release server for ten minutes on each database; fails if memory grows
+	scripts/bench soak
+
 .PHONY: db
 db: ## Open a shell beside a PostgreSQL of its own, with DATABASE_URL set
 	scripts/postgres run sh -c 'DATABASE_URL=$$TEST_DATABASE_URL exec $${SHELL:-sh}'

@@ -1,7 +1,8 @@
 //! Measures the release server under load, beside the floor: the fake model called directly.
 //!
-//! `bench` prints tables as Markdown; `README.md` says what they mean. `bench model [PORT]` is the
-//! fake model alone, which `bench` also starts for itself.
+//! `bench` prints tables as Markdown; `README.md` says what they mean. `bench soak` goes on for
+//! minutes and looks whether memory grows. `bench model [PORT]` is the fake model alone, which `bench`
+//! also starts for itself.
 #![expect(clippy::print_stdout, reason = "what a command-line tool is for")]
 #![expect(clippy::print_stderr, reason = "what a command-line tool is for")]
 
@@ -15,6 +16,7 @@ mod process;
 mod report;
 mod server;
 mod settings;
+mod soak;
 mod stats;
 
 use std::error::Error;
@@ -33,12 +35,16 @@ async fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let done = match *arguments {
         [] => run().await,
+        ["soak"] => soak().await,
         ["model"] => model::serve(0).await,
         ["model", port] => match port.parse() {
             Ok(port) => model::serve(port).await,
             Err(_) => Err("usage: bench model [PORT]".into()),
         },
-        _ => Err("usage: bench, or bench model [PORT]; settings are in bench/README.md".into()),
+        _ => {
+            Err("usage: bench, bench soak, or bench model [PORT]; settings are in bench/README.md"
+                .into())
+        }
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -58,6 +64,15 @@ async fn run() -> Result<()> {
         bench.server(*database).await?;
     }
     say(report::tables(&settings, &bench.rows));
+    Ok(())
+}
+
+async fn soak() -> Result<()> {
+    let settings = Settings::read()?;
+    let model = Child::model()?;
+    for database in &settings.databases {
+        soak::run(&settings, *database, &model, settings.soak_minutes).await?;
+    }
     Ok(())
 }
 

@@ -21,14 +21,14 @@ use crate::server::Server;
 use crate::settings::Database;
 use crate::settings::Settings;
 
-const HELLO: &str = "Say hello to the benchmark.";
-const USE_TOOL: &str = "use tool current_time with {}";
+pub const HELLO: &str = "Say hello to the benchmark.";
+pub const USE_TOOL: &str = "use tool current_time with {}";
 
 /// Who is measured, as the tables call the fake model.
 pub const FLOOR: &str = "fake model alone";
 
 /// Rest before memory is read, so that what a phase leaves behind is gone.
-const REST: Duration = Duration::from_secs(2);
+pub const REST: Duration = Duration::from_secs(2);
 
 /// Longest time over which the first requests of streams are spread: a millisecond each.
 const APART: Duration = Duration::from_millis(1);
@@ -127,7 +127,7 @@ impl<'a> Bench<'a> {
     pub async fn server(&mut self, database: Database) -> Result<()> {
         let who = database.title();
         note(format_args!("== {who}"));
-        self.pace(20, 0).await?;
+        pace(self.model, 20, 0).await?;
         let server = Server::start(self.settings, database, self.model.port).await?;
         let (port, process) = (server.port(), server.process());
         let candidate = Candidate { who, port, process, server: Some(&server) };
@@ -149,7 +149,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn plain(&mut self, candidate: &Candidate<'_>, call: &Call) -> Result<()> {
-        self.pace(20, 0).await?;
+        pace(self.model, 20, 0).await?;
         for (turn, workers) in self.settings.concurrency.iter().enumerate() {
             let load = self.load(candidate, call, *workers);
             if turn == 0 {
@@ -171,7 +171,7 @@ impl<'a> Bench<'a> {
     }
 
     async fn streams(&mut self, candidate: &Candidate<'_>, call: &Call) -> Result<()> {
-        self.pace(self.settings.tokens.into(), self.settings.interval_ms).await?;
+        pace(self.model, self.settings.tokens.into(), self.settings.interval_ms).await?;
         for workers in &self.settings.streams {
             time::sleep(REST).await;
             let length = Length::OnceEach { within: APART * *workers };
@@ -190,13 +190,13 @@ impl<'a> Bench<'a> {
     fn push(&mut self, candidate: &Candidate<'_>, phase: Phase) {
         self.rows.push(Row { who: candidate.who, phase });
     }
+}
 
-    /// Tells the fake model how to write.
-    async fn pace(&self, tokens: u64, interval_ms: u64) -> Result<()> {
-        let pace = serde_json::to_value(SetPace { tokens, interval_ms })?;
-        Connection::to(self.model.port).fetch_json(&Call::post("/pace", &pace)).await?;
-        Ok(())
-    }
+/// Tells the fake model how to write.
+pub async fn pace(model: &Child, tokens: u64, interval_ms: u64) -> Result<()> {
+    let pace = serde_json::to_value(SetPace { tokens, interval_ms })?;
+    Connection::to(model.port).fetch_json(&Call::post("/pace", &pace)).await?;
+    Ok(())
 }
 
 async fn measure(candidate: &Candidate<'_>, model: Process, load: Load) -> Result<Measured> {

@@ -9,6 +9,7 @@ use crate::measure::Measured;
 use crate::measure::Phase;
 use crate::measure::Row;
 use crate::settings::Settings;
+use crate::soak::Round;
 use crate::stats::Percentiles;
 
 /// A heading, and what a row shows below it.
@@ -99,6 +100,13 @@ pub fn tables(settings: &Settings, rows: &[Row]) -> String {
     let streams = format!("Streams: {tokens} tokens, one each {interval} ms");
     table(&mut out, &streams, STREAMS, &shown(Phase::stream));
     out
+}
+
+/// A round of a soak, in a line.
+pub fn round(round: &Round) -> String {
+    let Round { runs, errors, memory, peak } = round;
+    let (memory, peak) = (mebibytes(*memory), mebibytes(*peak));
+    format!("{runs} runs, {errors} failed, {memory} MiB after them, at most {peak} MiB")
 }
 
 fn shown<'a>(

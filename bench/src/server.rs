@@ -73,7 +73,8 @@ impl Server {
             return Err(failed("the server", folder.path()));
         }
         let (start, start_cpu) = (begun.elapsed(), child.process().cpu());
-        let token = prepare(port).await?;
+        let token = sign_in(port).await?;
+        make_agent(port, &token).await?;
         Ok(Self { child, postgres, start, start_cpu, token, _folder: folder })
     }
 
@@ -83,6 +84,12 @@ impl Server {
 
     pub fn process(&self) -> Process {
         self.child.process()
+    }
+
+    /// Asks for a new token: one of them lives for ten minutes.
+    pub async fn renew_token(&mut self) -> Result<()> {
+        self.token = sign_in(self.port()).await?;
+        Ok(())
     }
 
     /// What to send for an answer to `input`.
@@ -142,20 +149,23 @@ async fn is_ready(child: &mut Child, begun: Instant) -> Result<bool> {
     Ok(false)
 }
 
-/// Gets a token and makes the agent that all phases execute.
-async fn prepare(port: u16) -> Result<String> {
-    let mut connection = Connection::to(port);
+async fn sign_in(port: u16) -> Result<String> {
     let request =
         json!({"grant_type": "client_credentials", "client_id": CLIENT, "client_secret": SECRET});
-    let answer = connection.fetch_json(&Call::post("/oauth/token", &request)).await?;
-    let token = answer["access_token"].as_str().ok_or("the server gave no token")?.to_owned();
+    let call = Call::post("/oauth/token", &request);
+    let answer = Connection::to(port).fetch_json(&call).await?;
+    Ok(answer["access_token"].as_str().ok_or("the server gave no token")?.to_owned())
+}
+
+/// Makes the agent that all phases execute.
+async fn make_agent(port: u16, token: &str) -> Result<()> {
     let agent = json!({
         "name": AGENT, "display_name": "Assistant", "instructions": "You are a helpful assistant.",
         "model": "openai/fake", "tools": ["current_time"],
     });
-    let create = Call::post("/agents/definitions", &agent).with_token(&token);
-    connection.fetch_json(&create).await?;
-    Ok(token)
+    let create = Call::post("/agents/definitions", &agent).with_token(token);
+    Connection::to(port).fetch_json(&create).await?;
+    Ok(())
 }
 
 /// What did not work, with the end of the server's log.

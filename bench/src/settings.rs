@@ -16,6 +16,7 @@ pub struct Settings {
     pub streams: Vec<u32>,
     pub tokens: u32,
     pub interval_ms: u64,
+    pub soak_minutes: usize,
 }
 
 /// Where the measured server keeps its data.
@@ -41,6 +42,7 @@ impl Settings {
             streams: list("BENCH_STREAMS", or("200 1000", "200"))?,
             tokens: one("BENCH_TOKENS", or("60", "20"))?,
             interval_ms: one("BENCH_INTERVAL_MS", "50")?,
+            soak_minutes: one("BENCH_SOAK_MINUTES", or("10", "3"))?,
         })
     }
 }
