@@ -16,6 +16,7 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Answer;
 use llm::ModelError;
+use llm::ToolChoice;
 use llm::Usd;
 use state::Phase;
 use state::State;
@@ -49,7 +50,6 @@ use crate::event::WaitingFor;
 use crate::event::WaitingStatus;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
-use crate::outcome::Output;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::outcome::Usage;
@@ -130,6 +130,7 @@ impl Agent {
         let time = self.deadline().map_or(TimeDelta::zero(), |deadline| deadline - now);
         Limits {
             max_steps: limits.max_steps,
+            max_parallel_tool_calls: limits.max_parallel_tool_calls,
             max_tokens: limits.max_tokens.map(|max| max.saturating_sub(tokens) / sharers),
             max_cost_usd: limits.max_cost_usd.map(|max| Usd::of_trillionths(money(max) / sharers)),
             timeout_ms: u64::try_from(time.num_milliseconds()).unwrap_or(0),
@@ -290,6 +291,8 @@ impl Agent {
             return Step::StartChildren(children);
         }
         if !calls.is_empty() {
+            let most = self.spec.limits.max_parallel_tool_calls.max(1);
+            calls.truncate(usize::try_from(most).unwrap_or(usize::MAX));
             return Step::CallTools(calls);
         }
         if waits.is_empty() {
@@ -333,22 +336,27 @@ impl Agent {
                 model: model.clone(),
                 attempt: self.state.attempt + 1,
             },
-            request: self.spec.request(model, self.state.messages.clone()),
+            request: self.request(model),
             wait,
         }
     }
 
-    fn finish(&self, outcome: Outcome, error: Option<RunError>) -> RunFinished {
-        RunFinished {
-            status: outcome,
-            output: self
-                .state
-                .answer
-                .as_ref()
-                .map(|text| Output { text: text.clone(), ..Output::default() }),
-            error,
-            usage: self.state.usage,
+    fn request(&self, model: String) -> llm::Request {
+        let mut request = self.spec.request(model, self.state.messages.clone());
+        if self.state.step > 1
+            && matches!(
+                request.options.tool_choice,
+                ToolChoice::Required | ToolChoice::Named { .. }
+            )
+        {
+            // It has been done; a model that must call again would never answer.
+            request.options.tool_choice = ToolChoice::Auto;
         }
+        request
+    }
+
+    fn finish(&self, outcome: Outcome, error: Option<RunError>) -> RunFinished {
+        RunFinished { status: outcome, output: self.state.output(), error, usage: self.state.usage }
     }
 }
 

@@ -12,6 +12,7 @@ mod memory;
 mod outcome;
 mod predicate;
 mod retry;
+mod structured;
 mod tool;
 
 pub use agent::Agent;
@@ -52,6 +53,7 @@ pub use predicate::Operand;
 pub use predicate::Predicate;
 pub use predicate::PredicateFault;
 pub use retry::RetryPolicy;
+pub use structured::OutputSpec;
 pub use tool::Effect;
 pub use tool::ToolSpec;
 pub use tool::arguments_hash;
@@ -61,4 +63,4 @@ pub use tool::effect_id;
 ///
 /// It rises when the same log would lead to another next step. A worker takes up a run only if its
 /// own version is at least the run's.
-pub const ENGINE: i32 = 2;
+pub const ENGINE: i32 = 3;

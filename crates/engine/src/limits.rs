@@ -18,6 +18,9 @@ pub struct Limits {
     pub max_tokens: Option<u64>,
     #[schema(value_type = Option<f64>, minimum = 0)]
     pub max_cost_usd: Option<Usd>,
+    /// Tool calls that are made at once; what a turn has beyond them follows when these are done.
+    #[schema(minimum = 1, maximum = 64)]
+    pub max_parallel_tool_calls: u32,
     /// From the first event to the last.
     #[schema(minimum = 1, maximum = 86_400_000)]
     pub timeout_ms: u64,
@@ -25,7 +28,13 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { max_steps: 20, max_tokens: None, max_cost_usd: None, timeout_ms: 600_000 }
+        Self {
+            max_steps: 20,
+            max_tokens: None,
+            max_cost_usd: None,
+            max_parallel_tool_calls: 8,
+            timeout_ms: 600_000,
+        }
     }
 }
 

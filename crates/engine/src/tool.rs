@@ -46,13 +46,18 @@ impl ToolSpec {
 
     /// Says in words for the model what is wrong with `arguments`; at most five things.
     pub fn check(&self, arguments: &Value) -> Result<(), String> {
-        let mut wrong = String::new();
-        for error in self.validator.iter_errors(arguments).take(5) {
-            let separator = if wrong.is_empty() { "" } else { "; " };
-            let _ = write!(wrong, "{separator}{error} (at `{}`)", error.instance_path());
-        }
-        if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+        faults(&self.validator, arguments)
     }
+}
+
+/// Says in words for the model what is wrong with `value`; at most five things.
+pub(crate) fn faults(validator: &jsonschema::Validator, value: &Value) -> Result<(), String> {
+    let mut wrong = String::new();
+    for error in validator.iter_errors(value).take(5) {
+        let separator = if wrong.is_empty() { "" } else { "; " };
+        let _ = write!(wrong, "{separator}{error} (at `{}`)", error.instance_path());
+    }
+    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
 }
 
 /// What identifies an effect to the far side, the same for all attempts: a hash of run and call.

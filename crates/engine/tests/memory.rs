@@ -123,6 +123,7 @@ impl Run {
             options: ModelOptions::default(),
             limits: Limits::default(),
             retry: RetryPolicy::default(),
+            output: None,
         };
         let mut run = Self { agent: Agent::new("r1", Arc::new(spec)) };
         run.apply(RunStarted {

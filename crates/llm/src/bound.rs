@@ -12,6 +12,8 @@ const PER_MESSAGE: u64 = 8;
 const PER_REQUEST: u64 = 16;
 /// What providers tell a model of tools in general.
 const OF_TOOLS: u64 = 350;
+/// What a model is told of a schema of its answer.
+const OF_OUTPUT: u64 = 200;
 /// What an image or a file is taken for. Nobody can know before the provider has looked at it.
 const OF_MEDIA: u64 = 5_000;
 
@@ -20,7 +22,8 @@ pub fn most_frame_tokens(request: &Request) -> u64 {
     let tools: u64 = request.tools.iter().map(|tool| json_bytes(tool) + PER_MESSAGE).sum();
     let about_tools = if request.tools.is_empty() { 0 } else { OF_TOOLS };
     let instructions = request.instructions.as_ref().map_or(0, |text| bytes(text));
-    PER_REQUEST + instructions + tools + about_tools
+    let output = request.output_schema.as_ref().map_or(0, |schema| json_bytes(schema) + OF_OUTPUT);
+    PER_REQUEST + instructions + tools + about_tools + output
 }
 
 /// The most tokens that `messages` are: no tokenizer makes more than one of a byte. Images and files are the

@@ -111,6 +111,9 @@ pub struct Request {
     /// In a stable order, so that providers can cache the prompt.
     pub tools: Vec<Tool>,
     pub options: ModelOptions,
+    /// JSON Schema of the answer, if it must be a JSON value. A provider that can be bound to it is; every
+    /// other model is told. Whoever asks checks the answer.
+    pub output_schema: Option<Value>,
 }
 
 /// A tool as a model sees it.

@@ -124,6 +124,7 @@ mod tests {
             messages: Vec::new(),
             tools: tools.collect(),
             options: ModelOptions::default(),
+            output_schema: None,
         })
     }
 

@@ -27,9 +27,12 @@ use crate::limits::LimitReached;
 use crate::limits::Limits;
 use crate::memory::MemoryRead;
 use crate::outcome::Outcome;
+use crate::outcome::Output;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::outcome::Usage;
+use crate::structured::OutputSpec;
+use crate::structured::REPAIRS;
 
 #[derive(Debug, Default)]
 pub(super) struct State {
@@ -54,6 +57,10 @@ pub(super) struct State {
     seen_calls: HashSet<String>,
     /// The text of the last whole answer without calls.
     pub answer: Option<String>,
+    /// The value that the answer is, where it must be one.
+    pub object: Option<Value>,
+    /// Where in the messages an answer stands that was no such value, and after it what is wrong with it.
+    misfits: Vec<usize>,
     pub usage: Usage,
     /// How long the conversation was when a model last told.
     pub counted: Option<Counted>,
@@ -124,7 +131,7 @@ impl State {
                 self.model_calls += 1;
                 self.phase = Phase::ModelOpen;
             }
-            Event::ModelFinished(finished) => self.answered(finished),
+            Event::ModelFinished(finished) => self.answered(finished, spec),
             Event::ModelFailed(failed) => self.model_failed(failed, spec),
             Event::ToolStarted(started) => self.on_call(&started.call_id, |it| it.start(started)),
             Event::ToolFinished(end) => self.on_call(&end.call_id, |it| it.finish(end)),
@@ -145,6 +152,12 @@ impl State {
             Event::MemoryWritten(_) => {}
             Event::RunFinished(_) => self.phase = Phase::Ended,
         }
+    }
+
+    /// What the run has answered so far.
+    pub fn output(&self) -> Option<Output> {
+        let text = self.answer.clone()?;
+        Some(Output { text, object: self.object.clone(), ..Output::default() })
     }
 
     /// The calls that have no result yet, in the model's order.
@@ -169,7 +182,9 @@ impl State {
 
     /// What this run added to the conversation, without calls that have no result.
     pub fn said(&self) -> Vec<Message> {
-        let mut said = self.messages[self.remembered.unwrap_or(0)..].to_vec();
+        let is_misfit = |at: &usize| self.misfits.iter().any(|it| (*it..it + 2).contains(at));
+        let own = (self.remembered.unwrap_or(0)..self.messages.len()).filter(|at| !is_misfit(at));
+        let mut said: Vec<_> = own.map(|at| self.messages[at].clone()).collect();
         if !self.calls.is_empty() {
             let results: Option<_> = self.calls.iter().cloned().map(Call::into_result).collect();
             match results {
@@ -189,7 +204,7 @@ impl State {
         self.messages.splice(0..0, read.messages.iter().cloned());
     }
 
-    fn answered(&mut self, finished: &ModelFinished) {
+    fn answered(&mut self, finished: &ModelFinished, spec: &AgentSpec) {
         if !self.is_taking_over {
             self.usage += finished.usage;
         }
@@ -206,13 +221,31 @@ impl State {
             self.phase = Phase::ToolsDue;
             return;
         }
-        self.answer = Some(finished.message.text());
-        let unfinished = unfinished(finished.finish_reason);
-        if unfinished.is_none() {
+        let text = finished.message.text();
+        self.answer = Some(text.clone());
+        if let Some(unfinished) = unfinished(finished.finish_reason) {
             // Half an answer is no part of the conversation.
-            self.messages.push(finished.message.clone());
+            self.phase = Phase::StepFailed(unfinished);
+            return;
         }
-        self.phase = unfinished.map_or(Phase::StepEnding, Phase::StepFailed);
+        self.messages.push(finished.message.clone());
+        self.phase = Phase::StepEnding;
+        match spec.output.as_ref().map(|output| (output, output.read(&text))) {
+            Some((output, Err(why))) => self.misfit(output, &why),
+            Some((_, Ok(object))) => self.object = Some(object),
+            None => {}
+        }
+    }
+
+    /// What the model has answered is not what it must be: it is told so, unless that is in vain.
+    fn misfit(&mut self, output: &OutputSpec, why: &str) {
+        if self.misfits.len() == REPAIRS {
+            let message = format!("the model's answer is not what `output_schema` says: {why}");
+            self.phase = Phase::StepFailed(RunError::new(RunErrorKind::Output, message));
+            return;
+        }
+        self.misfits.push(self.messages.len() - 1);
+        self.messages.push(Message::user(output.repair(why)));
     }
 
     fn model_failed(&mut self, failed: &ModelFailed, spec: &AgentSpec) {
@@ -250,12 +283,15 @@ impl State {
             self.phase = Phase::Ending(Outcome::Failed, Some(error.clone()));
             return;
         }
-        if self.calls.is_empty() {
+        let is_wrong = self.misfits.last().is_some_and(|at| at + 2 == self.messages.len());
+        if self.calls.is_empty() && !is_wrong {
             self.phase = Phase::Ending(Outcome::Succeeded, None);
             return;
         }
-        let results = self.calls.drain(..).filter_map(Call::into_result).collect();
-        self.messages.push(Message { role: Role::Tool, content: results });
+        if !self.calls.is_empty() {
+            let results = self.calls.drain(..).filter_map(Call::into_result).collect();
+            self.messages.push(Message { role: Role::Tool, content: results });
+        }
         self.phase = match self.limit(&spec.limits) {
             Some(limit) => Phase::LimitReached(limit),
             None => Phase::StepDue,

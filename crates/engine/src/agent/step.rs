@@ -18,6 +18,7 @@ use crate::event::ToolError;
 use crate::event::ToolStarted;
 use crate::limits::Limits;
 use crate::retry::RetryPolicy;
+use crate::structured::OutputSpec;
 use crate::tool::ToolSpec;
 
 /// What an agent is, as its pinned version and the request of the run say it.
@@ -33,6 +34,8 @@ pub struct AgentSpec {
     pub options: ModelOptions,
     pub limits: Limits,
     pub retry: RetryPolicy,
+    /// What the answer must be, if not any text.
+    pub output: Option<OutputSpec>,
 }
 
 impl AgentSpec {
@@ -45,6 +48,7 @@ impl AgentSpec {
             messages,
             tools: self.tools.iter().map(|it| it.spec.tool.clone()).collect(),
             options: self.options.clone(),
+            output_schema: self.output.as_ref().map(|output| output.schema().clone()),
         }
     }
 }

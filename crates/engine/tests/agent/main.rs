@@ -8,6 +8,7 @@ mod forks;
 mod limits;
 mod logs;
 mod script;
+mod structured;
 
 use engine::Event;
 use engine::Step;

@@ -25,6 +25,7 @@ use engine::Limits;
 use engine::ModelFailed;
 use engine::OfferedTool;
 use engine::Outcome;
+use engine::OutputSpec;
 use engine::ResumeReason;
 use engine::RetryPolicy;
 use engine::RunKind;
@@ -48,6 +49,7 @@ use llm::ModelError;
 use llm::ModelOptions;
 use llm::Part;
 use llm::Role;
+use llm::ToolChoice;
 use llm::ToolStatus;
 use serde_json::Value;
 use serde_json::json;
@@ -66,6 +68,8 @@ pub struct Script {
     pub decisions: Vec<ApprovalDecided>,
     /// So many answers of the tool get lost.
     pub lose: usize,
+    pub output: Option<OutputSpec>,
+    pub tool_choice: ToolChoice,
     /// The version of the tool when the run goes on after a wait.
     pub later_version: Option<i64>,
 }
@@ -83,6 +87,8 @@ impl Script {
             callee: Callee::Tool,
             decisions: Vec::new(),
             lose: 0,
+            output: None,
+            tool_choice: ToolChoice::Auto,
             later_version: None,
         }
     }
@@ -109,9 +115,13 @@ impl Script {
                 callee: self.callee.clone(),
                 unavailable: None,
             }],
-            options: ModelOptions::default(),
+            options: ModelOptions {
+                tool_choice: self.tool_choice.clone(),
+                ..ModelOptions::default()
+            },
             limits: self.limits,
             retry: RetryPolicy::default(),
+            output: self.output.clone(),
         };
         Agent::new("r1", Arc::new(spec))
     }

@@ -45,7 +45,7 @@ pub(super) fn body(request: &Request, names: &ToolNames) -> Result<Vec<u8>, Mode
     let body = wire::Body {
         model: &request.model,
         max_tokens,
-        system: request.instructions.as_deref().filter(|text| !text.is_empty()),
+        system: schema::instructions_with_output(request),
         messages: messages(request, names)?,
         tools: tools(request, names),
         tool_choice: tool_choice(options, names).filter(|_| has_tools),

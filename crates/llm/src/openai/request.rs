@@ -41,9 +41,14 @@ pub(super) fn body(
         Dialect::OpenAi | Dialect::Azure => (None, options.max_output_tokens),
     };
     let has_tools = !request.tools.is_empty();
+    let response_format = response_format(request, dialect);
+    let instructions = match response_format {
+        Some(_) => request.instructions.as_deref().map(Cow::Borrowed),
+        None => schema::instructions_with_output(request),
+    };
     let body = wire::Body {
         model: &request.model,
-        messages: messages(request, names, dialect)?,
+        messages: messages(instructions, request, names, dialect)?,
         tools: tools(request, names),
         tool_choice: tool_choice(&options.tool_choice, names).filter(|_| has_tools),
         parallel_tool_calls: (has_tools && !options.parallel_tool_calls).then_some(false),
@@ -52,18 +57,29 @@ pub(super) fn body(
         max_tokens,
         max_completion_tokens,
         reasoning_effort: options.reasoning_effort.map(effort),
+        response_format,
         stream: true,
         stream_options: wire::StreamOptions { include_usage: true },
     };
     body_with(&body, &options.provider)
 }
 
+/// How the provider is bound to the output schema; not at all if it may know no such schema.
+fn response_format(request: &Request, dialect: Dialect) -> Option<wire::ResponseFormat<'_>> {
+    let schema = request.output_schema.as_ref().filter(|_| dialect != Dialect::Compatible)?;
+    schema.as_object().filter(|members| schema::is_object(members))?;
+    let strict = schema::is_strict(schema);
+    let json_schema = wire::JsonSchema { name: "answer", schema, strict };
+    Some(wire::ResponseFormat { r#type: "json_schema", json_schema })
+}
+
 fn messages<'a>(
+    instructions: Option<Cow<'a, str>>,
     request: &'a Request,
     names: &'a ToolNames,
     dialect: Dialect,
 ) -> Result<Vec<wire::Message<'a>>, ModelError> {
-    let instructions = request.instructions.as_deref().filter(|text| !text.is_empty());
+    let instructions = instructions.filter(|text| !text.is_empty());
     let mut messages: Vec<_> =
         instructions.map(|content| wire::Message::System { content }).into_iter().collect();
     for turn in turns(&request.messages) {
@@ -216,5 +232,35 @@ fn effort(effort: ReasoningEffort) -> &'static str {
         ReasoningEffort::Low => "low",
         ReasoningEffort::Medium => "medium",
         ReasoningEffort::High => "high",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn openai_is_bound_to_a_schema_as_strictly_as_the_schema_allows() {
+        let strict = json!({"type": "object", "properties": {}, "additionalProperties": false});
+        for (dialect, schema, expected) in [
+            (Dialect::OpenAi, strict.clone(), Some(true)),
+            (Dialect::Azure, json!({"type": "object"}), Some(false)),
+            // Only objects are taken, and other servers may know no schemas at all.
+            (Dialect::OpenAi, json!({"type": "array"}), None),
+            (Dialect::Compatible, strict, None),
+        ] {
+            let request = Request {
+                model: "m".to_owned(),
+                instructions: None,
+                messages: Vec::new(),
+                tools: Vec::new(),
+                options: crate::ModelOptions::default(),
+                output_schema: Some(schema.clone()),
+            };
+            let format = response_format(&request, dialect).map(|it| it.json_schema.strict);
+            assert_eq!(format, expected, "{schema}");
+        }
     }
 }

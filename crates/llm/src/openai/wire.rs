@@ -28,8 +28,24 @@ pub(super) struct Body<'a> {
     pub max_completion_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning_effort: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub response_format: Option<ResponseFormat<'a>>,
     pub stream: bool,
     pub stream_options: StreamOptions,
+}
+
+/// That the answer is a JSON value, and which.
+#[derive(Serialize)]
+pub(super) struct ResponseFormat<'a> {
+    pub r#type: &'static str,
+    pub json_schema: JsonSchema<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct JsonSchema<'a> {
+    pub name: &'static str,
+    pub schema: &'a Value,
+    pub strict: bool,
 }
 
 #[derive(Serialize)]
@@ -41,7 +57,7 @@ pub(super) struct StreamOptions {
 #[serde(tag = "role", rename_all = "snake_case")]
 pub(super) enum Message<'a> {
     System {
-        content: &'a str,
+        content: Cow<'a, str>,
     },
     User {
         content: Content<'a>,

@@ -85,6 +85,21 @@ async fn efforts_are_said_as_each_generation_of_claude_understands_them() {
 }
 
 #[tokio::test]
+async fn a_model_that_is_not_bound_to_a_schema_is_told_it() {
+    for format in FORMATS {
+        let mut request = request("Hello");
+        request.instructions = Some("Be brief.".to_owned());
+        request.output_schema = Some(json!({"type": "object", "title": "Weather"}));
+        let body = sent(format, request).await.body;
+        let told =
+            body.get("system").unwrap_or_else(|| &body["messages"][0]["content"]).to_string();
+        assert!(told.starts_with("\"Be brief.\\n\\n"), "{told}");
+        assert!(told.contains("Weather"), "{told}");
+        assert_eq!(body.get("response_format"), None);
+    }
+}
+
+#[tokio::test]
 async fn every_call_has_exactly_one_result() {
     let mut request = request("What is new?");
     request.messages.push(assistant(vec![

@@ -134,6 +134,7 @@ pub fn request(text: &str) -> Request {
         messages: vec![Message::user(text)],
         tools: Vec::new(),
         options: ModelOptions::default(),
+        output_schema: None,
     }
 }
 

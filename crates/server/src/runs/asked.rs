@@ -22,6 +22,7 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::json;
+use crate::http::schema::Schema;
 
 /// The longest `user`, in characters.
 const USER_LENGTH: usize = 128;
@@ -58,7 +59,7 @@ pub struct Execute {
     #[serde(default)]
     #[schema(value_type = Object)]
     model_options: Map<String, Value>,
-    /// Not available in this release.
+    /// JSON Schema of the answer, instead of the agent's own.
     #[schema(value_type = Option<Object>)]
     output_schema: Option<Value>,
     /// Limits of the agent that this run has smaller.
@@ -111,6 +112,8 @@ struct SmallerLimits {
     #[schema(value_type = Option<f64>, minimum = 0)]
     max_cost_usd: Option<Usd>,
     #[schema(minimum = 1)]
+    max_parallel_tool_calls: Option<u32>,
+    #[schema(minimum = 1)]
     timeout_ms: Option<u64>,
 }
 
@@ -145,6 +148,9 @@ pub struct Asked {
     /// How much of its thread the run is shown.
     #[serde(default)]
     pub memory: Memory,
+    /// What the answer must be, if the agent does not say that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub output_schema: Option<Value>,
 }
 
 impl Execute {
@@ -157,7 +163,9 @@ impl Execute {
         webhooks: &Webhooks,
     ) -> Result<(Asked, Limits), Vec<Invalid>> {
         let mut wrong = Vec::new();
-        self.refuse_what_comes_later(&mut wrong);
+        if let Some(Err(fault)) = self.output_schema.clone().map(Schema::compile) {
+            wrong.push(fault.under("/output_schema"));
+        }
         if self.stream && self.background {
             let detail = "`stream` and `background` exclude each other";
             wrong.push(Invalid::new("/stream", "conflict", detail));
@@ -189,18 +197,11 @@ impl Execute {
                     top_run: None,
                     webhook,
                     memory: agent.memory,
+                    output_schema: self.output_schema,
                 };
                 Ok((asked, limits))
             }
             _ => Err(wrong),
-        }
-    }
-
-    fn refuse_what_comes_later(&self, wrong: &mut Vec<Invalid>) {
-        let given = [("/output_schema", self.output_schema.is_some())];
-        for (pointer, _) in given.into_iter().filter(|(_, given)| *given) {
-            let detail = "this release cannot do it; leave it out";
-            wrong.push(Invalid::new(pointer, "not_supported", detail));
         }
     }
 }
@@ -215,6 +216,9 @@ impl SmallerLimits {
         };
         let steps = self.max_steps.unwrap_or(limits.max_steps);
         check("max_steps", steps > limits.max_steps, limits.max_steps.to_string());
+        let calls = self.max_parallel_tool_calls.unwrap_or(limits.max_parallel_tool_calls);
+        let most = limits.max_parallel_tool_calls;
+        check("max_parallel_tool_calls", calls > most, most.to_string());
         let timeout = self.timeout_ms.unwrap_or(limits.timeout_ms);
         check("timeout_ms", timeout > limits.timeout_ms, limits.timeout_ms.to_string());
         if let Some((asked, most)) = self.max_tokens.zip(limits.max_tokens) {
@@ -227,6 +231,7 @@ impl SmallerLimits {
             max_steps: steps,
             max_tokens: self.max_tokens.or(limits.max_tokens),
             max_cost_usd: self.max_cost_usd.or(limits.max_cost_usd),
+            max_parallel_tool_calls: calls,
             timeout_ms: timeout,
         }
     }

@@ -232,6 +232,7 @@ pub async fn child(
     };
     let limits = Limits {
         max_steps: own.max_steps,
+        max_parallel_tool_calls: own.max_parallel_tool_calls,
         max_tokens: at_most(own.max_tokens, left.max_tokens),
         max_cost_usd: own.max_cost_usd.map_or(left.max_cost_usd, |own| {
             Some(left.max_cost_usd.map_or(own, |left| left.min(own)))
@@ -256,6 +257,7 @@ pub async fn child(
         top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
         webhook: None,
         memory: agent.content.memory,
+        output_schema: None,
     };
     let mut child =
         new_record(runs, &agent, asked, limits, parent.tenant.clone(), parent.scopes.clone());

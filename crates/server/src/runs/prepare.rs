@@ -12,6 +12,7 @@ use engine::DefinitionRef;
 use engine::Effect;
 use engine::Limits;
 use engine::OfferedTool;
+use engine::OutputSpec;
 use engine::RetryPolicy;
 use engine::ToolSpec;
 use serde_json::Value;
@@ -66,6 +67,11 @@ pub async fn spec(
     for name in &content.agents {
         tools.extend(agent_as_tool(runs, tenant, agent, name, asked, scopes).await?);
     }
+    let schema = asked.output_schema.as_ref().or(content.output_schema.as_ref());
+    let output = match schema.cloned().map(OutputSpec::new).transpose() {
+        Ok(output) => output,
+        Err(why) => return Ok(Err(vec![Invalid::new("/output_schema", "bad_schema", why)])),
+    };
     Ok(Ok(AgentSpec {
         name: content.name.clone(),
         models: models(runs, agent),
@@ -74,6 +80,7 @@ pub async fn spec(
         options: asked.model_options.clone(),
         limits,
         retry: RetryPolicy::default(),
+        output,
     }))
 }
 
@@ -131,14 +138,6 @@ fn description(agent: &Agent) -> String {
         return format!("Asks the agent {}.", content.display_name);
     }
     format!("Asks the agent {}: {}", content.display_name, content.description)
-}
-
-/// What `agent` asks for and this release cannot do. It is not executed without it.
-pub fn unsupported(agent: &Agent) -> Vec<Invalid> {
-    let content = &agent.content;
-    let detail = "this release cannot do it; an agent that needs it is not executed";
-    let asked = content.output_schema.iter();
-    asked.map(|_| Invalid::new("/output_schema", "not_supported", detail)).collect()
 }
 
 /// One of the agent's models whose price nobody knows.
@@ -217,6 +216,7 @@ pub fn nothing(record: &Record) -> Execution {
         options: record.asked.model_options.clone(),
         limits: summary.limits,
         retry: RetryPolicy::default(),
+        output: None,
     };
     Execution::new(summary.id.to_string(), Arc::new(spec))
 }

@@ -248,6 +248,7 @@ on_both! {
               "is_active": true,
               "limits": {
                 "max_cost_usd": null,
+                "max_parallel_tool_calls": 8,
                 "max_steps": 20,
                 "max_tokens": null,
                 "timeout_ms": 600000

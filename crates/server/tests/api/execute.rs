@@ -43,6 +43,7 @@ on_both! {
               "last_seq": 6,
               "limits": {
                 "max_cost_usd": null,
+                "max_parallel_tool_calls": 8,
                 "max_steps": 20,
                 "max_tokens": null,
                 "timeout_ms": 600000
@@ -508,18 +509,45 @@ on_both! {
         assert_eq!((again.status, again.json()), (200, first.json()));
     }
 
-    async fn an_agent_that_needs_what_we_cannot_do_is_not_executed_without_it(server: TestServer) {
+    async fn an_answer_is_a_value_of_the_schema_that_it_must_have(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;
-        let change = json!({"output_schema": {"type": "object"}});
+        let schema = json!({"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]});
+        let change = json!({"output_schema": schema});
         assert_eq!(admin.put("/agents/definitions/support", change).await.status, 200);
+        server.model.reply(Reply::text("In three days."));
+        server.model.reply(Reply::text("```json\n{\"days\": 3}\n```"));
+        server.model.reply(Reply::text("[3]"));
 
-        let reply = admin.post("/agents/support/execute", json!({"input": "Go"})).await;
+        let run = admin.post("/agents/support/execute", json!({"input": "When?"})).await;
+        let other = json!({"input": "When?", "output_schema": {"type": "array"}});
+        let by_request = admin.post("/agents/support/execute", other).await.json();
 
-        assert_eq!((reply.status, &reply.json()["type"]), (422, &json!("/problems/agent-invalid")));
-        let pointers = reply.json()["errors"].as_array().unwrap().iter().map(|it| it["pointer"].clone()).collect::<Vec<_>>();
-        assert_eq!(pointers, ["/output_schema"]);
-        assert!(server.model.requests().is_empty());
+        assert_eq!((run.status, &run.json()["output"]["object"]), (200, &json!({"days": 3})), "{:#}", run.json());
+        assert_eq!(run.json()["steps"], 2);
+        assert_eq!(by_request["output"]["object"], json!([3]));
+        let asked = server.model.requests();
+        let told = |n: usize, message: usize| asked[n].body["messages"][message]["content"].to_string();
+        assert!(told(0, 0).contains(r#"\"days\""#), "{}", told(0, 0));
+        assert!(told(1, 3).contains("it is no JSON"), "{}", told(1, 3));
+        assert!(told(2, 0).contains(r#"{\"type\":\"array\"}"#), "{}", told(2, 0));
+    }
+
+    async fn an_answer_that_never_fits_is_none(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        for _ in 0..3 {
+            server.model.reply(Reply::text("No."));
+        }
+
+        let body = json!({"input": "When?", "output_schema": {"type": "object"}});
+        let failed = admin.post("/agents/support/execute", body).await;
+        let body = json!({"input": "When?", "output_schema": {"type": "objekt"}});
+        let refused = admin.post("/agents/support/execute", body).await;
+
+        assert_eq!((failed.status, &failed.json()["run"]["error"]["kind"]), (422, &json!("output")));
+        assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/output_schema/type")));
+        assert_eq!(server.model.requests().len(), 3);
     }
 
     async fn a_failed_run_has_an_address_too(server: TestServer) {

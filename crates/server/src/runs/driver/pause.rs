@@ -12,6 +12,7 @@ use engine::ChildFinished;
 use engine::ChildStarted;
 use engine::Decision;
 use engine::Outcome;
+use engine::Output;
 use engine::ResumeReason;
 use engine::RunWaiting;
 use engine::ToolError;
@@ -159,16 +160,16 @@ impl Driver {
         let run = found.map(|record| record.run).filter(|run| run.summary.status.is_final());
         let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
         self.record(ChildFinished { run_id: child.to_string(), status, usage })?;
-        let text = run.as_ref().and_then(|run| run.output.as_ref()).map(|it| it.text.clone());
-        let finished = match (status, text) {
-            (Outcome::Succeeded, text) => ToolFinished {
+        let output = run.as_ref().and_then(|run| run.output.as_ref());
+        let finished = match status {
+            Outcome::Succeeded => ToolFinished {
                 call_id,
                 status: ToolStatus::Done,
-                result: json!({ "text": text.unwrap_or_default() }),
+                result: output.map_or_else(|| json!({ "text": "" }), said),
                 error: None,
                 duration_ms: 0,
             },
-            (outcome, _) => {
+            outcome => {
                 let error = run.and_then(|run| run.summary.error);
                 let why = error.map_or_else(|| "it is gone".to_owned(), |error| error.message);
                 let kind = match outcome {
@@ -228,6 +229,14 @@ fn outcome(status: Status) -> Outcome {
         Status::Canceled => Outcome::Canceled,
         Status::TimedOut => Outcome::TimedOut,
         _ => Outcome::Failed,
+    }
+}
+
+/// What an agent that was asked has said.
+fn said(output: &Output) -> Value {
+    match &output.object {
+        Some(object) => json!({ "text": output.text, "object": object }),
+        None => json!({ "text": output.text }),
     }
 }
 

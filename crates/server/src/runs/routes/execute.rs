@@ -37,7 +37,6 @@ use crate::runs::execute::Begun;
 use crate::runs::execute::ExecuteError;
 use crate::runs::journal::JournalError;
 use crate::runs::journal::NewKey;
-use crate::runs::prepare;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
@@ -146,12 +145,12 @@ fn may_execute(caller: &Principal, agent: &Agent) -> Result<(), Problem> {
 }
 
 fn is_usable(agent: &Agent) -> Result<(), Problem> {
-    let problems = [agent.problems.clone(), prepare::unsupported(agent)].concat();
-    if problems.is_empty() {
+    if agent.problems.is_empty() {
         return Ok(());
     }
     let detail = format!("the agent `{}` cannot be executed as it is defined", agent.content.name);
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", detail).errors(problems))
+    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", detail)
+        .errors(agent.problems.clone()))
 }
 
 /// A repeated request is answered with the run as it is; a new one waits for it.
