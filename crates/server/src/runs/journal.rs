@@ -110,7 +110,7 @@ pub struct Change {
 /// Why an entry was not stored. None of it was.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalError {
-    #[error("somebody else has written this event")]
+    #[error("somebody else has written this event, or deleted the run")]
     Fenced,
     #[error("this idempotency key is in use")]
     KeyTaken,

@@ -10,6 +10,7 @@ use agent_server::Tool;
 use agent_server::ToolContext;
 use agent_server::app::Clock;
 use agent_server::db::Dialect;
+use agent_server::runs::recover;
 use chrono::TimeDelta;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -23,6 +24,7 @@ use tokio::sync::Semaphore;
 use crate::harness::Client;
 use crate::harness::TestServer;
 use crate::harness::in_sql;
+use crate::harness::number;
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
@@ -208,5 +210,37 @@ on_both! {
 
         assert!(ends.iter().all(|it| it["data"]["status"] == "done"), "{ends:#?}");
         assert_eq!(desk.made.lock().unwrap().len(), 2, "a call was made again");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_wakes_up_after_his_run_was_deleted_writes_and_does_nothing() {
+    let desk = Desk::open(Dialect::Postgres).await;
+    desk.answers.add_permits(1_000);
+    let (server, admin) = (&desk.server, desk.server.admin().await);
+    let gate = Gate::new();
+    let pay = Reply::text("At last.").raw_call("late", "pay", "{}").hold("At last.", &gate);
+    server.model.reply(pay);
+    let go = json!({"input": "Go", "user": "ann", "background": true});
+    let begun = admin.post("/agents/desk/execute", go).await;
+    let (run, path) = (begun.json(), begun.header("location").unwrap().to_owned());
+    gate.wait_reached().await;
+    let (_replica, elsewhere) = server.replica().await;
+    // It sleeps, and another process goes on with its run to the end.
+    recover::stop(&server.app.runs).await.unwrap();
+    assert_eq!(elsewhere.get(&format!("{path}/wait")).await.json()["status"], "succeeded");
+    let subject = run["subject"].as_str().unwrap();
+    let erase = format!("/threads?user=ann&subject={subject}");
+    assert_eq!(elsewhere.delete(&erase).await.status, 204);
+    let id = run["id"].as_str().unwrap();
+    let asleep = server.app.runs.live(id.parse().unwrap()).unwrap();
+
+    gate.open();
+    asleep.ended().await;
+
+    assert_eq!(*desk.made.lock().unwrap(), ["a", "b", "c"]);
+    for (table, key) in [("runs", "id"), ("run_events", "run_id")] {
+        let left = format!("SELECT count(*) FROM {table} WHERE {key} = '{id}'");
+        assert_eq!(number(server, &left).await, 0, "{table}");
     }
 }

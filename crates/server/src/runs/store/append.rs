@@ -11,6 +11,8 @@ use super::deliveries;
 use super::row;
 use super::signals;
 use crate::db::Conn;
+use crate::db::Dialect;
+use crate::db::Done;
 use crate::db::OnUnique;
 use crate::db::Unique;
 use crate::on;
@@ -213,10 +215,18 @@ async fn insert_key(conn: &mut Conn<'_>, new: &NewRun) -> Result<(), JournalErro
     Ok(())
 }
 
+/// Only a run that is there gets events: one that was deleted has no key that would fence its old owner.
+/// On PostgreSQL whoever deletes it meanwhile waits for this transaction, or this one for him.
 async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), JournalError> {
-    on!(conn, c => {
-        let mut query =
-            QueryBuilder::new("INSERT INTO run_events (tenant_id, run_id, seq, type, at, data) ");
+    let lock = match conn.dialect() {
+        Dialect::Sqlite => ")",
+        Dialect::Postgres => " FOR KEY SHARE)",
+    };
+    let done = on!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "INSERT INTO run_events (tenant_id, run_id, seq, type, at, data)
+             SELECT column1, column2, column3, column4, column5, column6 FROM (",
+        );
         query.push_values(events, |mut row, event| {
             row.push_bind(event.tenant.as_str())
                 .push_bind(event.run_id)
@@ -225,10 +235,21 @@ async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), 
                 .push_bind(event.at)
                 .push_bind(&event.data);
         });
+        query.push(
+            ") AS new WHERE EXISTS (SELECT 1 FROM runs
+             WHERE runs.tenant_id = new.column1 AND runs.id = new.column2",
+        );
+        query.push(lock);
         query.build().execute(c).await
     })
     .on_unique(EVENT, || JournalError::Fenced)?;
-    Ok(())
+    all_or_fenced(done, events.len())
+}
+
+/// Somebody deleted the run of a row that is missing: nobody is its owner any more.
+fn all_or_fenced(done: Done, rows: usize) -> Result<(), JournalError> {
+    let all = usize::try_from(done.rows_affected()) == Ok(rows);
+    all.then_some(()).ok_or(JournalError::Fenced)
 }
 
 async fn insert_values(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
@@ -260,7 +281,7 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
         })
         .collect();
     let rows = changes.iter().zip(texts?);
-    on!(conn, c => {
+    let done = on!(conn, c => {
         let mut query = QueryBuilder::new(
             "UPDATE runs SET status = new.column3, output = new.column4, error = new.column5,
              usage = new.column6, steps = new.column7, attempt = new.column8,
@@ -287,7 +308,7 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
         query.push(") AS new WHERE runs.tenant_id = new.column1 AND runs.id = new.column2");
         query.build().execute(c).await
     })?;
-    Ok(())
+    all_or_fenced(done, changes.len())
 }
 
 #[cfg(test)]

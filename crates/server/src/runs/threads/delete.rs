@@ -121,6 +121,9 @@ async fn erase_run(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<(), sql
                 return Ok(false);
             }
             retention::delete_run(tx, tenant, run_id).await?;
+            // What came between the two, before the row was ours.
+            retention::delete_events(tx, tenant, run_id, rows, EVENTS).await?;
+            retention::delete_values(tx, tenant, run_id, rows, VALUES).await?;
             Ok::<_, sqlx::Error>(true)
         });
         if gone.await? {
