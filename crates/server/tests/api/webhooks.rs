@@ -1,7 +1,9 @@
 //! Webhooks: the end of a run, told to a server of the caller's.
 
 use std::collections::BTreeSet;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
+use std::time::Instant;
 
 use agent_server::db::Dialect;
 use aws_lc_rs::digest;
@@ -18,6 +20,7 @@ use testkit::receiver::Webhook;
 use crate::harness::Client;
 use crate::harness::Reply;
 use crate::harness::TestServer;
+use crate::harness::in_sql;
 
 const KEY: &[u8] = b"a key of more than 24 bytes";
 const HOUR: Duration = Duration::from_hours(1);
@@ -372,4 +375,29 @@ async fn an_attempt_that_got_stuck_is_made_elsewhere_and_not_spoilt_later() {
     gate.open();
     assert_eq!(server.app.tasks.shut_down(Duration::from_secs(30)).await, 0);
     assert_eq!(settled(&elsewhere, &path, "delivered", 2, 204).await, delivered);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_database_that_can_only_be_read_is_asked_for_webhooks_now_and_then() {
+    let receiver = Receiver::start().await;
+    let server = server(Dialect::Sqlite, &[&receiver], &[]).await;
+    in_sql(
+        &server,
+        "CREATE TRIGGER no_writing BEFORE UPDATE ON webhook_deliveries
+         BEGIN SELECT RAISE(ABORT, 'this cannot be written'); END",
+    )
+    .await;
+    begin(&server.admin().await, &receiver).await;
+    let statements = || server.app.db.stats().statements.load(Ordering::Relaxed);
+    let before = statements();
+
+    // However long this takes on a busy machine, it is more rounds then, and never fewer.
+    let began = Instant::now();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+
+    // Two a round for webhooks, and less than ten for runs, four times a second.
+    let (asked, took) = (statements() - before, began.elapsed());
+    assert!(asked < 40 * (took.as_secs() + 1), "{asked} statements in {took:?}");
+    in_sql(&server, "DROP TRIGGER no_writing").await;
+    receiver.wait_received(1).await;
 }

@@ -85,6 +85,9 @@ async fn keep_delivering(runs: Runs) {
             Ok(_) => {}
             Err(cause) => {
                 error!(error = &cause as &dyn std::error::Error, "webhooks must wait");
+                // Not for a place: the one that was taken in vain has woken us already.
+                let _ = stopping.run_until_cancelled(tokio::time::sleep(ROUND)).await;
+                continue;
             }
         }
         let pause = tokio::time::timeout(ROUND, runs.webhooks.wake.notified());
