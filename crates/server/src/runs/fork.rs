@@ -29,6 +29,7 @@ use super::prepare;
 use super::service::Runs;
 use super::take_up;
 use super::take_up::Found;
+use super::take_up::Permit;
 use super::values;
 use crate::agents::Agent;
 use crate::http::Invalid;
@@ -155,7 +156,7 @@ async fn begin(
     match permit {
         Some(permit) => {
             let found = Found { tenant, run_id, owner: None, reason: ResumeReason::Fork };
-            take_up::soon_with(runs, found, permit);
+            take_up::soon_with(runs, found, Permit::Held(permit));
         }
         None if has_place => runs.note_backlog(1),
         None => {}

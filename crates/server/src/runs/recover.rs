@@ -217,12 +217,12 @@ async fn take_up_all(
 ) -> usize {
     let mut tried = 0;
     for (tenant, run_id, owner) in found {
-        let Some(permit) = runs.permit() else { break };
+        let Some(permit) = Permit::to_go_on(runs, reason) else { break };
         tried += 1;
         let taken = match TenantId::try_from(tenant) {
             Ok(tenant) => {
                 let found = Found { tenant, run_id, owner, reason };
-                take_up(runs, &found, Permit::Held(permit)).await
+                take_up(runs, &found, permit).await
             }
             Err(error) => Err(serde_json::Error::custom(error).into()),
         };

@@ -51,6 +51,16 @@ pub enum Permit {
     NotNeeded,
 }
 
+impl Permit {
+    /// The right to go on with a run for `reason`, if there is room.
+    pub fn to_go_on(runs: &Runs, reason: ResumeReason) -> Option<Self> {
+        match reason {
+            ResumeReason::Cancel => Some(Self::NotNeeded),
+            _ => runs.permit().map(Self::Held),
+        }
+    }
+}
+
 /// The log of a run as far as it goes.
 #[derive(Debug, Default)]
 pub struct Past {
@@ -79,7 +89,7 @@ pub async fn bring(runs: &Runs, signal: Signal) {
     }
     let Signal { tenant, run_id, order, .. } = signal;
     let found = Found { tenant, run_id, owner: None, reason: order.reason() };
-    if let Some(permit) = runs.permit() {
+    if let Some(permit) = Permit::to_go_on(runs, found.reason) {
         take_up_or_leave(runs, found, permit).await;
     }
 }
@@ -92,20 +102,20 @@ pub fn bring_soon(runs: &Runs, signal: Signal) {
 
 /// Takes up a run beside everything else, if there is room.
 pub fn soon(runs: &Runs, found: Found) {
-    if let Some(permit) = runs.permit() {
+    if let Some(permit) = Permit::to_go_on(runs, found.reason) {
         soon_with(runs, found, permit);
     }
 }
 
 /// The same, with the room that there is for it.
-pub fn soon_with(runs: &Runs, found: Found, permit: OwnedSemaphorePermit) {
+pub fn soon_with(runs: &Runs, found: Found, permit: Permit) {
     let owned = runs.clone();
     runs.tasks.spawn(async move { take_up_or_leave(&owned, found, permit).await });
 }
 
 /// Leaves a run that cannot be taken up to whoever looks for work.
-async fn take_up_or_leave(runs: &Runs, found: Found, permit: OwnedSemaphorePermit) {
-    if let Err(cause) = take_up(runs, &found, Permit::Held(permit)).await {
+async fn take_up_or_leave(runs: &Runs, found: Found, permit: Permit) {
+    if let Err(cause) = take_up(runs, &found, permit).await {
         let cause: &dyn std::error::Error = &cause;
         error!(run.id = %found.run_id, error = cause, "a run cannot be taken up now");
     }

@@ -6,6 +6,8 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 
 use crate::harness::Client;
+use crate::harness::TestServer;
+use crate::harness::in_sql;
 
 async fn agent(client: &Client, name: &str, agents: &[&str]) -> Value {
     let body = json!({
@@ -68,7 +70,47 @@ on_both! {
         assert_eq!(admin.get(&format!("/runs/{child}/wait")).await.json()["status"], "canceled");
     }
 
-    async fn a_child_that_fails_is_told_to_the_model(server: TestServer) {
+    async fn what_is_canceled_ends_whether_there_is_room_or_not(server: TestServer) {
+        let server = TestServer::start_with(server.app.db.dialect(), &[("RUN_CONCURRENCY", "1")]).await;
+        let admin = server.admin().await;
+        agent(&admin, "clerk", &[]).await;
+        agent(&admin, "boss", &["clerk"]).await;
+        let (asking, working) = (Gate::new(), Gate::new());
+        let ask = Reply::text("So.").call("ask_clerk", json!({"input": "How many?"}));
+        server.model.reply(ask.hold("So.", &asking));
+        server.model.reply(Reply::text("Busy.").hold("Busy.", &working));
+        let begin = async |agent: &str| {
+            let go = json!({"input": "Go", "background": true});
+            admin.post(&format!("/agents/{agent}/execute"), go).await.json()
+        };
+        let ended = async |id: &str| admin.get(&format!("/runs/{id}/wait")).await.json()["status"].clone();
+        let boss = begin("boss").await;
+        asking.wait_reached().await;
+        let busy = begin("clerk").await;
+        // The run that waits for its child leaves the one place to the other, which keeps it.
+        asking.open();
+        working.wait_reached().await;
+        let child = children(&admin, &boss).await[0].clone();
+        assert_eq!(child["status"], "queued");
+
+        let boss = boss["id"].as_str().unwrap();
+        admin.post(&format!("/runs/{boss}/cancel"), json!({})).await;
+
+        assert_eq!(ended(boss).await, "canceled");
+        assert_eq!(ended(child["id"].as_str().unwrap()).await, "canceled");
+        // Nor does it need whoever left the order.
+        let queued = begin("clerk").await["id"].as_str().unwrap().to_owned();
+        in_sql(&server, &format!(
+            r#"INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
+            SELECT tenant_id, id, id, 'cancel', '{{"cancel":{{"by":"client:admin","reason":null}}}}', created_at
+            FROM runs WHERE id = '{queued}'"#,
+        )).await;
+        assert_eq!(ended(&queued).await, "canceled");
+        working.open();
+        assert_eq!(ended(busy["id"].as_str().unwrap()).await, "succeeded");
+    }
+
+        async fn a_child_that_fails_is_told_to_the_model(server: TestServer) {
         let admin = server.admin().await;
         agent(&admin, "clerk", &[]).await;
         agent(&admin, "boss", &["clerk"]).await;

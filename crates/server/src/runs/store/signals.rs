@@ -95,12 +95,13 @@ pub async fn for_run(
     Ok(rows.into_iter().filter_map(SignalRow::read).collect())
 }
 
-/// Runs that wait and have signals: `(tenant, run, kind of signal)`.
+/// Runs that wait and have signals, and those of the queue that are to end: `(tenant, run, kind of signal)`.
 pub async fn awaited(conn: &mut Conn<'_>) -> Result<Vec<(String, Id, String)>, sqlx::Error> {
     on!(conn, c => sqlx::query_as(
             "SELECT s.tenant_id, s.run_id, s.kind FROM run_signals s JOIN runs
              ON runs.tenant_id = s.tenant_id AND runs.id = s.run_id
-             WHERE runs.status IN ('waiting', 'suspended') AND runs.engine <= $1 LIMIT 200",
+             WHERE (runs.status IN ('waiting', 'suspended') OR runs.status = 'queued' AND s.kind = 'cancel')
+             AND runs.engine <= $1 LIMIT 200",
         )
         .bind(engine::ENGINE)
         .fetch_all(c)
