@@ -1,5 +1,7 @@
 //! The author's side of a run's log: numbers its events and brings them to the journal.
 
+use std::collections::BTreeSet;
+use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 
@@ -152,23 +154,46 @@ fn ended_text(event: &Event) -> Option<CallText> {
     }
 }
 
-/// Reads an event back, whole.
-pub async fn read_back(
-    runs: &Runs,
-    tenant: &TenantId,
-    run_id: Id,
-    stored: &StoredEvent,
-) -> Result<Event, RunsError> {
-    if !values::may_have_notes(&stored.data) {
-        return Ok(Event::parse(&stored.name, &stored.data)?);
+/// What the notes in events stand for, by their hashes.
+#[derive(Debug, Default)]
+pub struct Kept(HashMap<String, String>);
+
+impl Kept {
+    /// All that these events of one run need, in one query; most need none.
+    pub async fn of(
+        runs: &Runs,
+        tenant: &TenantId,
+        run_id: Id,
+        events: impl Iterator<Item = &StoredEvent>,
+    ) -> Result<Self, RunsError> {
+        let mut noted = BTreeSet::new();
+        for event in events.filter(|it| values::may_have_notes(&it.data)) {
+            values::note(&serde_json::from_str(&event.data)?, &mut noted);
+        }
+        if noted.is_empty() {
+            return Ok(Self::default());
+        }
+        let kept = runs.db.read(async |conn| store::values(conn, tenant, run_id, &noted).await);
+        Ok(Self(kept.await?.into_iter().collect()))
     }
-    let kept = runs.db.read(async |conn| store::values(conn, tenant, run_id).await).await?;
-    let mut data: Value = serde_json::from_str(&stored.data)?;
-    values::put_together(&mut data, &|sha256| {
-        let (_, text) = kept.iter().find(|(it, _)| it == sha256)?;
-        serde_json::from_str(text).ok()
-    });
-    Ok(Event::parse(&stored.name, &data.to_string())?)
+
+    /// Reads an event back, whole.
+    pub fn read_back(&self, stored: &StoredEvent) -> Result<Event, RunsError> {
+        if !values::may_have_notes(&stored.data) {
+            return Ok(Event::parse(&stored.name, &stored.data)?);
+        }
+        let mut data: Value = serde_json::from_str(&stored.data)?;
+        values::put_together(&mut data, &|sha256| serde_json::from_str(self.0.get(sha256)?).ok());
+        Ok(Event::parse(&stored.name, &data.to_string())?)
+    }
+}
+
+/// How much large text is read at once.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Texts {
+    All,
+    /// No event comes after the first that ends a large one: a reader is given no more at once.
+    One,
 }
 
 /// The next events after `seq` as readers see them, up to [`PAGE`] of them.
@@ -177,31 +202,31 @@ pub async fn page(
     tenant: &TenantId,
     run_id: Id,
     seq: u64,
+    texts: Texts,
 ) -> Result<Vec<Shown>, RunsError> {
     let page = runs.db.read(async |conn| store::events(conn, tenant, run_id, seq, PAGE).await);
-    let mut events = Vec::new();
-    for stored in page.await? {
-        events.push(shown(runs, tenant, run_id, &stored).await?);
+    let mut page = page.await?;
+    let is_large = |it: &StoredEvent| ends_text(it) && values::may_have_notes(&it.data);
+    if texts == Texts::One
+        && let Some(first) = page.iter().position(is_large)
+    {
+        page.truncate(first + 1);
     }
-    Ok(events)
+    let kept = Kept::of(runs, tenant, run_id, page.iter().filter(|it| ends_text(it))).await?;
+    page.iter().map(|stored| shown(run_id, stored, &kept)).collect()
+}
+
+/// Whether an event ends the text of a model call.
+fn ends_text(stored: &StoredEvent) -> bool {
+    matches!(stored.name.as_str(), "model.finished" | "model.failed")
 }
 
 /// What readers see of a stored event; one whose meaning is not known is shown as it is.
-async fn shown(
-    runs: &Runs,
-    tenant: &TenantId,
-    run_id: Id,
-    stored: &StoredEvent,
-) -> Result<Shown, RunsError> {
+fn shown(run_id: Id, stored: &StoredEvent, kept: &Kept) -> Result<Shown, RunsError> {
     let StoredEvent { seq, name, at, data } = stored;
     let seq = seq.cast_unsigned();
     let frame = frame::stored(run_id, seq, name, *at, data);
-    let text = match name.as_str() {
-        "model.finished" | "model.failed" => {
-            ended_text(&read_back(runs, tenant, run_id, stored).await?)
-        }
-        _ => None,
-    };
+    let text = if ends_text(stored) { ended_text(&kept.read_back(stored)?) } else { None };
     let after = match name.as_str() {
         "run.finished" => After::Over,
         "run.waiting" => Event::parse(name, data).map_or(After::GoesOn, |event| after(&event)),

@@ -24,6 +24,7 @@ use super::live::End;
 use super::live::Live;
 use super::live::Shown;
 use super::log;
+use super::log::Texts;
 use super::service::Runs;
 use super::store;
 use super::text::CallText;
@@ -212,7 +213,7 @@ async fn read_on(runs: &Runs, followed: &Followed) -> Result<bool, RunsError> {
     let Followed { tenant, live, .. } = followed;
     loop {
         let seq = live.state().last_seq;
-        let events = log::page(runs, tenant, live.run_id, seq).await?;
+        let events = log::page(runs, tenant, live.run_id, seq, Texts::All).await?;
         let count = events.len();
         let Some(after) = events.last().map(|event| event.after) else { break };
         followed.show(events);

@@ -10,6 +10,8 @@ mod row;
 pub mod signals;
 pub mod tree;
 
+use std::collections::BTreeSet;
+
 pub use append::append;
 pub use append::chunks;
 pub use append::is_stored;
@@ -176,19 +178,25 @@ pub async fn value(
         .await)
 }
 
-/// All values of a run that are kept apart: `(sha256, JSON text)`.
+/// These values of a run that are kept apart: `(sha256, JSON text)`.
 pub async fn values(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     run_id: Id,
+    hashes: &BTreeSet<String>,
 ) -> Result<Vec<(String, String)>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(
-            "SELECT sha256, value FROM run_values WHERE tenant_id = $1 AND run_id = $2",
-        )
-        .bind(tenant.as_str())
-        .bind(run_id)
-        .fetch_all(c)
-        .await)
+    on!(conn, c => {
+        let mut query =
+            sqlx::QueryBuilder::new("SELECT sha256, value FROM run_values WHERE tenant_id = ");
+        query.push_bind(tenant.as_str()).push(" AND run_id = ").push_bind(run_id);
+        query.push(" AND sha256 IN (");
+        let mut list = query.separated(", ");
+        for sha256 in hashes {
+            list.push_bind(sha256);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })
 }
 
 /// How far a run has come: the number of its last event, and of its turns.

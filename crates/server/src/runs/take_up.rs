@@ -16,7 +16,7 @@ use super::RunsError;
 use super::Status;
 use super::driver::Driver;
 use super::execute;
-use super::log;
+use super::log::Kept;
 use super::log::Log;
 use super::prepare;
 use super::service::Runs;
@@ -237,9 +237,10 @@ pub async fn read_log(runs: &Runs, tenant: &TenantId, run_id: Id) -> Result<Past
             .read(async |conn| store::events(conn, tenant, run_id, after, PAGE).await)
             .await?;
         let last = page.len() < PAGE as usize;
+        let kept = Kept::of(runs, tenant, run_id, page.iter()).await?;
         for row in page {
             past.last_seq = row.seq.cast_unsigned();
-            past.events.push((row.at, log::read_back(runs, tenant, run_id, &row).await?));
+            past.events.push((row.at, kept.read_back(&row)?));
         }
         if last {
             return Ok(past);

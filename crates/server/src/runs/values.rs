@@ -3,6 +3,7 @@
 //! Such a value is kept by its hash in `run_values`, and a note stands in its place, with its size
 //! and the address where it can be read. Only what reads a log to go on with it puts the value back.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use aws_lc_rs::digest;
@@ -48,6 +49,18 @@ pub fn put_together(value: &mut Value, find: &impl Fn(&str) -> Option<Value>) {
     match value {
         Value::Array(items) => items.iter_mut().for_each(|item| put_together(item, find)),
         Value::Object(members) => members.values_mut().for_each(|it| put_together(it, find)),
+        _ => {}
+    }
+}
+
+/// Adds the hashes of all notes in `value`.
+pub fn note(value: &Value, hashes: &mut BTreeSet<String>) {
+    if let Some(sha256) = noted(value) {
+        hashes.insert(sha256.to_owned());
+    }
+    match value {
+        Value::Array(items) => items.iter().for_each(|item| note(item, hashes)),
+        Value::Object(members) => members.values().for_each(|member| note(member, hashes)),
         _ => {}
     }
 }

@@ -19,6 +19,7 @@ use super::live::Live;
 use super::live::Shown;
 use super::live::State;
 use super::log;
+use super::log::Texts;
 use super::mirror;
 use super::mirror::Mirror;
 use super::service::Runs;
@@ -215,7 +216,7 @@ impl Watcher {
     }
 
     async fn page(&self) -> Result<Vec<Shown>, RunsError> {
-        log::page(&self.runs, &self.tenant, self.run_id, self.place.seq).await
+        log::page(&self.runs, &self.tenant, self.run_id, self.place.seq, Texts::One).await
     }
 
     fn read_stored(&mut self, page: &[Shown]) -> Result<Look, RunsError> {

@@ -1,8 +1,10 @@
 //! `GET /runs/{id}/events`: one log, any place, any reader.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::Ordering;
 
 use expect_test::expect;
+use serde_json::Value;
 use serde_json::json;
 use testkit::model::Gate;
 use testkit::model::Reply;
@@ -112,6 +114,40 @@ on_both! {
         let frames = admin.frames(admin.request("GET", &path)).await;
 
         assert_eq!(frames.len() as u64, run["last_seq"].as_u64().unwrap());
+    }
+
+    async fn large_values_of_many_events_are_read_at_once(server: TestServer) {
+        server.agent("support").await;
+        let text = |turn: usize, length| format!("{turn}{}", "a".repeat(length));
+        let mut runs = Vec::new();
+        // The first has one large value, the other one in each turn.
+        for lengths in [[70_000, 1, 1, 1], [70_000; 4]] {
+            for (turn, length) in lengths.into_iter().enumerate() {
+                server.model.reply(Reply::text(&text(turn, length)).call("current_time", json!({})));
+            }
+            server.model.reply(Reply::text("Done."));
+            let run = server.admin().await.post("/agents/support/execute", json!({"input": "Go"})).await;
+            assert_eq!(run.status, 200, "{}", run.text);
+            runs.push(run.json());
+        }
+        let path = |run: &Value| format!("/runs/{}", run["id"].as_str().unwrap());
+        // A fork reads the log, and with such a budget that is all.
+        server.admin().await.put("/budgets/tenant/default", json!({"max_tokens": 0})).await;
+        let alone = server.alone().await;
+        let statements = || server.app.db.stats().statements.load(Ordering::Relaxed);
+        let mut costs = Vec::new();
+        for run in &runs {
+            let before = statements();
+            let refused = alone.post(&format!("{}/fork", path(run)), json!({"from_seq": run["last_seq"]})).await;
+            assert_eq!(refused.status, 429, "{}", refused.text);
+            costs.push(statements() - before);
+        }
+
+        assert_eq!(costs[0], costs[1]);
+        let frames = alone.frames(alone.request("GET", &format!("{}/events", path(&runs[1])))).await;
+        let read: String = frames.iter().map(Frame::delta).collect();
+        let whole: String = (0..4).map(|turn| text(turn, 70_000)).collect();
+        assert_eq!(read, whole + "Done.");
     }
 
     async fn a_large_value_is_noted_and_read_by_its_address(server: TestServer) {
