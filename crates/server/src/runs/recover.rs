@@ -22,6 +22,7 @@ use super::store;
 use super::store::owners;
 use super::store::owners::Queued;
 use super::store::signals;
+use super::take_up;
 use super::take_up::Found;
 use super::take_up::Permit;
 use super::take_up::take_up;
@@ -143,20 +144,21 @@ async fn keep_working(runs: Runs) {
 /// Takes up runs whose owner is gone, then those that what they waited for has come to, and then
 /// those of the queue.
 async fn work(runs: &Runs) -> Result<(), RunsError> {
-    let orphans = runs.db.read(async |conn| owners::orphans(conn).await).await?;
-    take_up_all(runs, orphans.into_iter(), ResumeReason::Recovery).await;
+    for (tenant, id, owner) in runs.db.read(async |conn| owners::orphans(conn).await).await? {
+        take_up_soon(runs, tenant, id, owner, ResumeReason::Recovery);
+    }
     let now = runs.clock.now();
-    let awaited = runs.db.read(async |conn| signals::awaited(conn).await).await?;
-    for (tenant, id, kind) in awaited {
+    for (tenant, id, kind) in runs.db.read(async |conn| signals::awaited(conn).await).await? {
         let reason = match kind.as_str() {
             "cancel" => ResumeReason::Cancel,
             "child" => ResumeReason::Child,
             _ => ResumeReason::Decision,
         };
-        take_up_all(runs, [(tenant, id, None)].into_iter(), reason).await;
+        take_up_soon(runs, tenant, id, None, reason);
     }
-    let due = runs.db.read(async |conn| owners::due(conn, now).await).await?;
-    take_up_all(runs, unowned(due), ResumeReason::Timer).await;
+    for (tenant, id) in runs.db.read(async |conn| owners::due(conn, now).await).await? {
+        take_up_soon(runs, tenant, id, None, ResumeReason::Timer);
+    }
     begin_queued(runs).await
 }
 
@@ -173,10 +175,14 @@ async fn begin_queued(runs: &Runs) -> Result<(), RunsError> {
         if !permits.has_place(&client_id, definition_id) {
             continue;
         }
-        let run = unowned(vec![(tenant_id, id)]);
-        is_full = take_up_all(runs, run, ResumeReason::Recovery).await == 0;
-        if is_full {
+        let Some(permit) = runs.permit() else {
+            is_full = true;
             break;
+        };
+        let found = found(tenant_id, id, None, ResumeReason::Recovery);
+        let begun = async { take_up(runs, &found?, Permit::Held(permit)).await };
+        if let Err(cause) = begun.await {
+            failed(id, &cause);
         }
         permits.note_turn(client_id, start);
     }
@@ -186,10 +192,6 @@ async fn begin_queued(runs: &Runs) -> Result<(), RunsError> {
         permits.note_waiting(&saturated);
     }
     Ok(())
-}
-
-fn unowned(found: Vec<(String, Id)>) -> impl Iterator<Item = (String, Id, Option<Id>)> + Send {
-    found.into_iter().map(|(tenant, id)| (tenant, id, None))
 }
 
 async fn keep_looking_after(runs: Runs) {
@@ -202,35 +204,35 @@ async fn keep_looking_after(runs: Runs) {
 async fn look_after(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
     let owned = runs.db.read(async |conn| owners::owned(conn, worker).await).await?;
-    let strays = owned.into_iter().filter(|(_, id)| runs.live(*id).is_none());
-    let strays = strays.map(|(tenant, id)| (tenant, id, Some(worker)));
-    take_up_all(runs, strays, ResumeReason::Recovery).await;
+    for (tenant, id) in owned.into_iter().filter(|(_, id)| runs.live(*id).is_none()) {
+        take_up_soon(runs, tenant, id, Some(worker), ResumeReason::Recovery);
+    }
     Ok(())
 }
 
-/// Takes up as many as there is room for, and says how many were tried. A run that cannot be taken
-/// up keeps nobody else waiting.
-async fn take_up_all(
+/// Takes up a run beside all others, if there is room: none of them keeps another waiting.
+fn take_up_soon(
     runs: &Runs,
-    found: impl Iterator<Item = (String, Id, Option<Id>)> + Send,
+    tenant: String,
+    run_id: Id,
+    owner: Option<Id>,
     reason: ResumeReason,
-) -> usize {
-    let mut tried = 0;
-    for (tenant, run_id, owner) in found {
-        let Some(permit) = Permit::to_go_on(runs, reason) else { break };
-        tried += 1;
-        let taken = match TenantId::try_from(tenant) {
-            Ok(tenant) => {
-                let found = Found { tenant, run_id, owner, reason };
-                take_up(runs, &found, permit).await
-            }
-            Err(error) => Err(serde_json::Error::custom(error).into()),
-        };
-        if let Err(cause) = taken {
-            failed(run_id, &cause);
-        }
+) {
+    let Some(permit) = Permit::to_go_on(runs, reason) else { return };
+    match found(tenant, run_id, owner, reason) {
+        Ok(found) => take_up::soon_with(runs, found, permit),
+        Err(cause) => failed(run_id, &cause),
     }
-    tried
+}
+
+fn found(
+    tenant: String,
+    run_id: Id,
+    owner: Option<Id>,
+    reason: ResumeReason,
+) -> Result<Found, RunsError> {
+    let tenant = TenantId::try_from(tenant).map_err(serde_json::Error::custom)?;
+    Ok(Found { tenant, run_id, owner, reason })
 }
 
 async fn keep_tidy(runs: Runs) {

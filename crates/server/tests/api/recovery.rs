@@ -16,6 +16,9 @@ use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
+use sqlx::Connection;
+use sqlx::PgConnection;
 use testkit::model::Gate;
 use testkit::model::Reply;
 use tokio::sync::Notify;
@@ -243,4 +246,39 @@ async fn who_wakes_up_after_his_run_was_deleted_writes_and_does_nothing() {
         let left = format!("SELECT count(*) FROM {table} WHERE {key} = '{id}'");
         assert_eq!(number(server, &left).await, 0, "{table}");
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_runs_of_a_process_that_is_gone_go_on_beside_each_other() {
+    const RUNS: usize = 300;
+    let server = TestServer::start(Dialect::Postgres).await;
+    server.agent("support").await;
+    let admin = server.admin().await;
+    let gate = Gate::new();
+    for _ in 0..RUNS {
+        server.model.reply(Reply::tokens(["Old", " answer"]).hold("Old", &gate));
+    }
+    let go = json!({"input": "Go", "background": true});
+    let begun = (0..RUNS).map(|_| admin.post("/agents/support/execute", go.clone()));
+    let begun = futures::future::join_all(begun).await;
+    let paths: Vec<_> = begun.iter().map(|it| it.header("location").unwrap()).collect();
+    server.model.wait_received(RUNS).await;
+    server.model.answer_with(|_| Reply::text("New answer"));
+    let (_replica, elsewhere) = server.replica().await;
+    // Somebody holds the row of the first of them for as long as the others take.
+    let first = begun[0].json()["id"].as_str().unwrap().to_owned();
+    let mut shell = PgConnection::connect(server.database.url()).await.unwrap();
+    let lock = format!("BEGIN; SELECT 1 FROM runs WHERE id = '{first}' FOR UPDATE");
+    sqlx::raw_sql(AssertSqlSafe(lock)).execute(&mut shell).await.unwrap();
+
+    recover::stop(&server.app.runs).await.unwrap();
+
+    let ends = paths[1..].iter().map(|path| elsewhere.get(&format!("{path}/wait")));
+    for end in futures::future::join_all(ends).await {
+        assert_eq!(end.json()["output"]["text"], "New answer");
+    }
+    sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
+    let end = elsewhere.get(&format!("{}/wait", paths[0])).await.json();
+    assert_eq!((&end["output"]["text"], &end["attempt"]), (&json!("New answer"), &json!(2)));
+    gate.open();
 }
