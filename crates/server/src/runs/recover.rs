@@ -6,6 +6,7 @@
 //! next event has been written by somebody else, and lets go.
 
 use std::collections::HashMap;
+use std::collections::HashSet;
 use std::error::Error;
 use std::time::Duration;
 
@@ -18,10 +19,13 @@ use tracing::warn;
 use super::RunsError;
 use super::budgets;
 use super::service::Runs;
+use super::signal::Signal;
 use super::store;
 use super::store::owners;
 use super::store::owners::Queued;
 use super::store::signals;
+use super::store::signals::Place;
+use super::store::signals::Unreadable;
 use super::take_up;
 use super::take_up::Found;
 use super::take_up::Permit;
@@ -108,54 +112,95 @@ async fn beat(runs: &Runs, seen: &mut HashMap<Id, (i64, u32)>) -> Result<(), sql
 }
 
 async fn keep_obeying(runs: Runs) {
+    let mut unreadable = HashSet::new();
     loop {
         tokio::select! {
             () = runs.heart().cancelled() => return,
             () = runs.relay().signaled() => {}
             () = tokio::time::sleep(ROUND) => {}
         }
-        report(obey(&runs).await);
+        report(obey(&runs, &mut unreadable).await);
     }
 }
 
 /// Brings orders that others left to the runs of this process.
-async fn obey(runs: &Runs) -> Result<(), RunsError> {
+async fn obey(runs: &Runs, unreadable: &mut HashSet<Id>) -> Result<(), RunsError> {
     let worker = runs.worker();
-    let signals = runs.db.read(async |conn| signals::for_worker(conn, worker).await).await?;
-    for signal in signals {
-        if let Some(live) = runs.live(signal.run_id) {
-            live.deliver(signal);
+    let (mut sieve, mut place) = (Sieve::new(unreadable), Some(Place::start()));
+    while let Some(from) = place {
+        let page =
+            runs.db.read(async |conn| signals::for_worker(conn, worker, &from).await).await?;
+        for signal in page.signals.into_iter().filter_map(|it| sieve.pass(it)) {
+            if let Some(live) = runs.live(signal.run_id) {
+                live.deliver(signal);
+            }
         }
+        place = page.next;
     }
+    sieve.end();
     Ok(())
 }
 
+/// Lets signals pass that can be read, and tells of the others, of each once.
+struct Sieve<'u> {
+    /// Those of the last look.
+    known: &'u mut HashSet<Id>,
+    /// Those of this one.
+    seen: HashSet<Id>,
+}
+
+impl<'u> Sieve<'u> {
+    fn new(known: &'u mut HashSet<Id>) -> Self {
+        Self { known, seen: HashSet::new() }
+    }
+
+    fn pass(&mut self, signal: Result<Signal, Unreadable>) -> Option<Signal> {
+        let Unreadable { run_id, id } = match signal {
+            Ok(signal) => return Some(signal),
+            Err(unreadable) => unreadable,
+        };
+        self.seen.insert(id);
+        if self.known.insert(id) {
+            error!(run.id = %run_id, signal.id = %id, "a signal cannot be read");
+        }
+        None
+    }
+
+    /// Forgets those that are not there any more.
+    fn end(self) {
+        *self.known = self.seen;
+    }
+}
+
 async fn keep_working(runs: Runs) {
+    let mut unreadable = HashSet::new();
     loop {
         tokio::select! {
             () = runs.tasks.stopping().cancelled() => return,
             () = runs.work().notified() => {}
             () = tokio::time::sleep(ROUND) => {}
         }
-        report(work(&runs).await);
+        report(work(&runs, &mut unreadable).await);
     }
 }
 
 /// Takes up runs whose owner is gone, then those that what they waited for has come to, and then
 /// those of the queue.
-async fn work(runs: &Runs) -> Result<(), RunsError> {
+async fn work(runs: &Runs, unreadable: &mut HashSet<Id>) -> Result<(), RunsError> {
     for (tenant, id, owner) in runs.db.read(async |conn| owners::orphans(conn).await).await? {
         take_up_soon(runs, tenant, id, owner, ResumeReason::Recovery);
     }
-    let now = runs.clock.now();
-    for (tenant, id, kind) in runs.db.read(async |conn| signals::awaited(conn).await).await? {
-        let reason = match kind.as_str() {
-            "cancel" => ResumeReason::Cancel,
-            "child" => ResumeReason::Child,
-            _ => ResumeReason::Decision,
-        };
-        take_up_soon(runs, tenant, id, None, reason);
+    let (mut sieve, mut place) = (Sieve::new(unreadable), Some(Place::start()));
+    while let Some(from) = place {
+        let page = runs.db.read(async |conn| signals::awaited(conn, &from).await).await?;
+        for signal in page.signals.into_iter().filter_map(|it| sieve.pass(it)) {
+            let Signal { tenant, run_id, order, .. } = signal;
+            take_up::soon(runs, Found { tenant, run_id, owner: None, reason: order.reason() });
+        }
+        place = page.next;
     }
+    sieve.end();
+    let now = runs.clock.now();
     for (tenant, id) in runs.db.read(async |conn| owners::due(conn, now).await).await? {
         take_up_soon(runs, tenant, id, None, ResumeReason::Timer);
     }
@@ -211,13 +256,7 @@ async fn look_after(runs: &Runs) -> Result<(), RunsError> {
 }
 
 /// Takes up a run beside all others, if there is room: none of them keeps another waiting.
-fn take_up_soon(
-    runs: &Runs,
-    tenant: String,
-    run_id: Id,
-    owner: Option<Id>,
-    reason: ResumeReason,
-) {
+fn take_up_soon(runs: &Runs, tenant: String, run_id: Id, owner: Option<Id>, reason: ResumeReason) {
     let Some(permit) = Permit::to_go_on(runs, reason) else { return };
     match found(tenant, run_id, owner, reason) {
         Ok(found) => take_up::soon_with(runs, found, permit),

@@ -24,6 +24,7 @@ use testkit::model::Reply;
 use crate::harness::Client;
 use crate::harness::Frame;
 use crate::harness::TestServer;
+use crate::harness::in_sql;
 
 #[derive(Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
@@ -296,7 +297,47 @@ on_both! {
         assert_eq!(shop.paid(), Vec::<u32>::new());
     }
 
-    async fn somebody_decides_what_came_of_an_unknown_effect(server: TestServer) {
+    async fn a_signal_that_nobody_can_read_wakes_nobody(server: TestServer) {
+        let shop = Shop::open(server.app.db.dialect(), json!({"approval": "always"})).await;
+        let admin = shop.server.admin().await;
+        let leave = async |run: &Value, data: &str| {
+            let (id, signal) = (run["id"].as_str().unwrap(), agent_server::app::Ids::Random.next());
+            in_sql(&shop.server, &format!(
+                "INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
+                 SELECT tenant_id, id, '{signal}', 'cancel', '{data}', created_at FROM runs WHERE id = '{id}'",
+            )).await;
+        };
+        shop.server.model.answer_with(|request| {
+            let messages = request.body["messages"].as_array().unwrap();
+            match messages.iter().any(|it| it["role"] == "tool") {
+                true => Reply::text("It is done."),
+                false => Reply::text("").call("pay", json!({"amount": 40})),
+            }
+        });
+        let suspended = async || {
+            let run = admin.post("/agents/support/execute", json!({"input": "Pay!"})).await;
+            assert_eq!(run.status, 202, "{}", run.text);
+            run.json()
+        };
+        let run = suspended().await;
+
+        leave(&run, r#"{"of_another_release":{}}"#).await;
+
+        // Who looks at what was left later has looked at this before.
+        for _ in 0..3 {
+            let other = suspended().await;
+            leave(&other, r#"{"cancel":{"by":"client:admin","reason":null}}"#).await;
+            while end(&admin, &other).await["status"] != "canceled" {}
+        }
+        let path = format!("/runs/{}", run["id"].as_str().unwrap());
+        assert_eq!(admin.get(&path).await.json(), run);
+        let approval = run["waiting_for"][0]["approval_id"].as_str().unwrap();
+        let approval = admin.get(&format!("/approvals/{approval}")).await.json();
+        assert_eq!(decide(&admin, &approval, decision(&approval, "approve")).await.status, 200);
+        assert_eq!(end(&admin, &run).await["status"], "succeeded");
+    }
+
+        async fn somebody_decides_what_came_of_an_unknown_effect(server: TestServer) {
         let shop = Shop::open(server.app.db.dialect(), json!({"approval": "never"})).await;
         let admin = shop.server.admin().await;
         let (run, approval) = shop.ask(json!({"amount": 40, "lost": 1})).await;

@@ -1,7 +1,7 @@
 //! SQL of what others leave for the owner of a run.
 
 use sqlx::FromRow;
-use tracing::error;
+use uuid::Uuid;
 
 use crate::db::At;
 use crate::db::Conn;
@@ -12,6 +12,9 @@ use crate::runs::journal::JournalError;
 use crate::runs::signal::Signal;
 use crate::runs::signal::Taken;
 
+/// Signals that are read at once.
+const PAGE: i64 = 200;
+
 #[derive(Debug, FromRow)]
 struct SignalRow {
     tenant_id: String,
@@ -21,16 +24,49 @@ struct SignalRow {
     created_at: At,
 }
 
+/// A signal that nobody can read: who wrote it knows more than this release, or it is broken.
+#[derive(Debug)]
+pub struct Unreadable {
+    pub run_id: Id,
+    pub id: Id,
+}
+
 impl SignalRow {
-    /// The signal; none if nobody can read it, which must not hold up the others.
-    fn read(self) -> Option<Signal> {
-        let (run_id, id, created_at) = (self.run_id, self.id, self.created_at);
-        let order = serde_json::from_str(&self.data);
-        let (Ok(tenant), Ok(order)) = (TenantId::try_from(self.tenant_id), order) else {
-            error!(run.id = %run_id, signal.id = %id, "a signal cannot be read");
-            return None;
-        };
-        Some(Signal { tenant, run_id, id, order, created_at })
+    fn read(self) -> Result<Signal, Unreadable> {
+        let Self { tenant_id, run_id, id, data, created_at } = self;
+        let (tenant, order) = (TenantId::try_from(tenant_id), serde_json::from_str(&data));
+        match (tenant, order) {
+            (Ok(tenant), Ok(order)) => Ok(Signal { tenant, run_id, id, order, created_at }),
+            _ => Err(Unreadable { run_id, id }),
+        }
+    }
+}
+
+/// How far signals have been looked at: their key.
+#[derive(Debug, Clone)]
+pub struct Place(String, Id, Id);
+
+impl Place {
+    /// Before all signals.
+    pub fn start() -> Self {
+        Self(String::new(), Id::new(Uuid::nil()), Id::new(Uuid::nil()))
+    }
+}
+
+/// Signals that are looked at together.
+#[derive(Debug)]
+pub struct Page {
+    pub signals: Vec<Result<Signal, Unreadable>>,
+    /// Where the next page begins, if there may be one.
+    pub next: Option<Place>,
+}
+
+impl Page {
+    fn of(rows: Vec<SignalRow>) -> Self {
+        let is_full = i64::try_from(rows.len()) == Ok(PAGE);
+        let last = rows.last().filter(|_| is_full);
+        let next = last.map(|row| Place(row.tenant_id.clone(), row.run_id, row.id));
+        Self { signals: rows.into_iter().map(SignalRow::read).collect(), next }
     }
 }
 
@@ -65,17 +101,27 @@ pub async fn delete(conn: &mut Conn<'_>, taken: &Taken) -> Result<(), sqlx::Erro
     Ok(())
 }
 
-/// Signals to runs that `worker` executes.
-pub async fn for_worker(conn: &mut Conn<'_>, worker: Id) -> Result<Vec<Signal>, sqlx::Error> {
-    let rows: Vec<SignalRow> = on!(conn, c => sqlx::query_as(
+/// Signals to runs that `worker` executes, after `place`.
+pub async fn for_worker(
+    conn: &mut Conn<'_>,
+    worker: Id,
+    place: &Place,
+) -> Result<Page, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as(
             "SELECT s.tenant_id, s.run_id, s.id, s.data, s.created_at FROM run_signals s JOIN runs
              ON runs.tenant_id = s.tenant_id AND runs.id = s.run_id
-             WHERE runs.worker_id = $1 AND runs.status = 'running' LIMIT 200",
+             WHERE runs.worker_id = $1 AND runs.status = 'running'
+             AND (s.tenant_id, s.run_id, s.id) > ($2, $3, $4)
+             ORDER BY s.tenant_id, s.run_id, s.id LIMIT $5",
         )
         .bind(worker)
+        .bind(&place.0)
+        .bind(place.1)
+        .bind(place.2)
+        .bind(PAGE)
         .fetch_all(c)
         .await)?;
-    Ok(rows.into_iter().filter_map(SignalRow::read).collect())
+    Ok(Page::of(rows))
 }
 
 /// Signals to one run, the oldest first.
@@ -92,20 +138,28 @@ pub async fn for_run(
         .bind(run_id)
         .fetch_all(c)
         .await)?;
-    Ok(rows.into_iter().filter_map(SignalRow::read).collect())
+    let read = rows.into_iter().map(SignalRow::read);
+    // One that nobody can read does not hold up the others.
+    Ok(read.filter_map(Result::ok).collect())
 }
 
-/// Runs that wait and have signals, and those of the queue that are to end: `(tenant, run, kind of signal)`.
-pub async fn awaited(conn: &mut Conn<'_>) -> Result<Vec<(String, Id, String)>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(
-            "SELECT s.tenant_id, s.run_id, s.kind FROM run_signals s JOIN runs
+/// Signals to runs that wait, and orders to end to those of the queue, after `place`.
+pub async fn awaited(conn: &mut Conn<'_>, place: &Place) -> Result<Page, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as(
+            "SELECT s.tenant_id, s.run_id, s.id, s.data, s.created_at FROM run_signals s JOIN runs
              ON runs.tenant_id = s.tenant_id AND runs.id = s.run_id
              WHERE (runs.status IN ('waiting', 'suspended') OR runs.status = 'queued' AND s.kind = 'cancel')
-             AND runs.engine <= $1 LIMIT 200",
+             AND runs.engine <= $1 AND (s.tenant_id, s.run_id, s.id) > ($2, $3, $4)
+             ORDER BY s.tenant_id, s.run_id, s.id LIMIT $5",
         )
         .bind(engine::ENGINE)
+        .bind(&place.0)
+        .bind(place.1)
+        .bind(place.2)
+        .bind(PAGE)
         .fetch_all(c)
-        .await)
+        .await)?;
+    Ok(Page::of(rows))
 }
 
 /// Forgets signals to runs that are over.
