@@ -23,6 +23,7 @@ use super::Trigger;
 use super::affordable;
 use super::asked::Asked;
 use super::asked::Execute;
+use super::asked::OnBusy;
 use super::driver::Driver;
 use super::journal::Entry;
 use super::journal::JournalError;
@@ -32,6 +33,7 @@ use super::live::Live;
 use super::log::Log;
 use super::prepare;
 use super::service::Runs;
+use super::signal::Signal;
 use super::store;
 use super::store::owners;
 use super::threads;
@@ -87,6 +89,7 @@ pub struct Prepared {
     pub record: Record,
     pub spec: Arc<AgentSpec>,
     pub key: Option<NewKey>,
+    pub on_busy: OnBusy,
 }
 
 /// Begins a run of `agent` for `caller`; [`replay`] has found none with the same `key`.
@@ -121,10 +124,10 @@ pub async fn execute(
         .await?
         .map_err(ExecuteError::Invalid)?;
     affordable::ensure(runs, agent, &spec, &record).await?;
-    let run = Prepared { record, spec: Arc::new(spec), key: key.clone() };
+    let run = Prepared { record, spec: Arc::new(spec), key: key.clone(), on_busy };
     let begun = match thread {
         None => begin(runs, run).await,
-        Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run, on_busy)).await,
+        Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run)).await,
     };
     or_replay(runs, caller, key, begun).await
 }
@@ -144,32 +147,33 @@ pub async fn or_replay(
     }
 }
 
-/// Stores a run that begins later, unless too many do.
+/// Stores a run that begins later, unless too many do, and leaves `signals` with it.
 pub async fn enqueue(
     runs: &Runs,
-    record: Record,
-    key: Option<NewKey>,
+    run: Prepared,
+    signals: Vec<Signal>,
 ) -> Result<Begun, ExecuteError> {
+    let Prepared { record, key, on_busy, .. } = run;
     ensure_room(runs, &record.run.summary.client_id).await?;
     let run = record.run.clone();
-    let begin = vec![NewRun { record: Arc::new(record), worker: None, key }];
-    let entry = Entry { begin, ..Entry::default() };
+    let begin = vec![NewRun { record: Arc::new(record), worker: None, key, on_busy }];
+    let entry = Entry { begin, left: signals, ..Entry::default() };
     runs.journal().commit(entry).await?;
     Ok(Begun { run, live: None, replayed: false })
 }
 
 /// Begins a run, if there is room, else stores it for later.
 pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
-    let Prepared { mut record, spec, key } = run;
     let permit = runs.permit_for_new();
     let is_full = permit.is_none();
-    let Some((permit, share)) = permit.zip(runs.permits().share(&record)) else {
-        let begun = enqueue(runs, record, key).await?;
+    let Some((permit, share)) = permit.zip(runs.permits().share(&run.record)) else {
+        let begun = enqueue(runs, run, Vec::new()).await?;
         if is_full {
             runs.note_backlog(1);
         }
         return Ok(begun);
     };
+    let Prepared { mut record, spec, key, on_busy } = run;
     let execution = Execution::new(record.run.summary.id.to_string(), spec);
     let summary = &mut record.run.summary;
     summary.status = Status::Running;
@@ -180,7 +184,7 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
     let run = record.run.clone();
     let first = started(&record);
     let record = Arc::new(record);
-    let new = NewRun { record: Arc::clone(&record), worker: Some(runs.worker()), key };
+    let new = NewRun { record: Arc::clone(&record), worker: Some(runs.worker()), key, on_busy };
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
     let failure = driver.begin_new(new, first.into());
     // From here on the run goes its way, whether somebody waits for it or not.
@@ -271,7 +275,7 @@ pub async fn child(
 
 /// A run that waits in the queue.
 pub fn queued(record: Record) -> NewRun {
-    NewRun { record: Arc::new(record), worker: None, key: None }
+    NewRun { record: Arc::new(record), worker: None, key: None, on_busy: OnBusy::Enqueue }
 }
 
 /// The first event of a run.

@@ -151,7 +151,7 @@ async fn begin(
     }
     let run = record.run.clone();
     let (tenant, run_id) = (record.tenant.clone(), run.summary.id);
-    let new = NewRun { record: Arc::new(record), worker: None, key };
+    let new = NewRun { key, ..execute::queued(record) };
     runs.journal().commit(Entry { begin: vec![new], ..entry }).await?;
     match permit {
         Some(permit) => {

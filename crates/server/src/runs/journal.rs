@@ -19,6 +19,7 @@ use tracing::error;
 
 use super::Record;
 use super::Run;
+use super::asked::OnBusy;
 use super::budgets::Settlement;
 use super::signal::Signal;
 use super::signal::Taken;
@@ -77,6 +78,14 @@ pub struct NewRun {
     /// The process that executes it; `None` leaves it in the queue.
     pub worker: Option<Id>,
     pub key: Option<NewKey>,
+    pub on_busy: OnBusy,
+}
+
+impl NewRun {
+    /// Whether it begins only if no other run of its thread is at work or waits.
+    pub fn wants_free_thread(&self) -> bool {
+        self.on_busy == OnBusy::Reject && self.record.run.summary.thread_id.is_some()
+    }
 }
 
 /// An idempotency key that this run answers.

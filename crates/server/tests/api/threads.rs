@@ -11,6 +11,7 @@ use testkit::model::Reply;
 
 use crate::harness::Client;
 use crate::harness::TestServer;
+use crate::harness::in_sql;
 
 /// Makes a thread and returns its path.
 async fn thread(client: &Client, body: Value) -> String {
@@ -525,6 +526,28 @@ on_both! {
         assert_eq!(server.model.requests().len(), 1);
     }
 
+    async fn of_many_that_want_a_free_thread_one_waits_where_there_is_no_room(server: TestServer) {
+        let server = TestServer::start_with(server.app.db.dialect(), &[("RUN_CONCURRENCY", "1")]).await;
+        server.agent("support").await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("Busy.").hold("Busy", &gate));
+        let admin = server.admin().await;
+        let go = json!({"input": "Go", "background": true});
+        admin.post("/agents/support/execute", go).await;
+        gate.wait_reached().await;
+        let path = thread(&admin, json!({})).await;
+        let body = json!({"input": "Go", "thread_id": id(&path), "on_busy": "reject", "background": true});
+
+        let executes = (0..10).map(|_| admin.post("/agents/support/execute", body.clone()));
+        let replies = futures::future::join_all(executes).await;
+
+        let (won, lost): (Vec<_>, Vec<_>) = replies.iter().partition(|it| it.status == 202);
+        assert_eq!((won.len(), lost.len()), (1, 9));
+        assert!(lost.iter().all(|it| it.status == 409 && it.json()["run_id"] == won[0].json()["id"]));
+        gate.open();
+        assert_eq!(end(&admin, &won[0].json()).await["status"], "succeeded");
+    }
+
     async fn a_run_may_be_interrupted_by_the_next(server: TestServer) {
         server.agent("support").await;
         server.model.reply(Reply::tokens(["Half", " an answer"]).hang("Half"));
@@ -797,4 +820,30 @@ async fn a_thread_has_one_run_over_all_processes() {
     let second = begin(&there, &path, "b", "interrupt").await;
     assert_eq!(end(&there, &first).await["status"], "canceled");
     assert_eq!(end(&here, &second).await["status"], "succeeded");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_cannot_interrupt_begins_nothing() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    server.agent("support").await;
+    let gate = Gate::new();
+    server.model.reply(Reply::text("First.").hold("First", &gate));
+    let admin = server.admin().await;
+    let path = thread(&admin, json!({})).await;
+    let first = begin(&admin, &path, "a", "enqueue").await;
+    gate.wait_reached().await;
+    in_sql(
+        &server,
+        "CREATE TRIGGER no_orders BEFORE INSERT ON run_signals
+         BEGIN SELECT RAISE(ABORT, 'this cannot be written'); END",
+    )
+    .await;
+
+    let body = json!({"input": "b", "thread_id": id(&path), "on_busy": "interrupt"});
+    let refused = admin.post("/agents/support/execute", body).await;
+
+    assert_eq!(refused.status, 500, "{}", refused.text);
+    gate.open();
+    assert_eq!(end(&admin, &first).await["status"], "succeeded");
+    assert_eq!(admin.get("/runs").await.json()["data"].as_array().unwrap().len(), 1);
 }

@@ -16,6 +16,7 @@ use crate::db::Done;
 use crate::db::OnUnique;
 use crate::db::Unique;
 use crate::on;
+use crate::runs::Record;
 use crate::runs::journal::Change;
 use crate::runs::journal::Entry;
 use crate::runs::journal::EventRow;
@@ -40,8 +41,14 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     let mut begun: Vec<&NewRun> = entries.iter().flat_map(|it| &it.begin).collect();
     // Two processes that want the same threads wait for each other in one order.
     begun.sort_by_key(|it| it.record.run.summary.thread_id);
-    for chunk in chunks(&begun) {
-        insert_runs(conn, chunk).await?;
+    // Those that want a thread for themselves go one by one: each must see those before it.
+    for together in begun.chunk_by(|a, b| !a.wants_free_thread() && !b.wants_free_thread()) {
+        for run in together.iter().filter(|run| run.wants_free_thread()) {
+            ensure_free_thread(conn, &run.record).await?;
+        }
+        for chunk in chunks(together) {
+            insert_runs(conn, chunk).await?;
+        }
     }
     for run in begun.iter().filter(|run| run.key.is_some()) {
         insert_key(conn, run).await?;
@@ -192,6 +199,16 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
     })
     .on_unique(THREAD, || JournalError::ThreadBusy)?;
     Ok(())
+}
+
+/// Refuses if a run is at work on the thread of `record`, or waits for it. Until the commit nobody else who
+/// asks for this gets an answer.
+async fn ensure_free_thread(conn: &mut Conn<'_>, record: &Record) -> Result<(), JournalError> {
+    let Some(thread) = record.run.summary.thread_id else { return Ok(()) };
+    if threads::store::lock_is_free(conn, &record.tenant, thread).await? {
+        return Ok(());
+    }
+    Err(JournalError::ThreadBusy)
 }
 
 async fn insert_key(conn: &mut Conn<'_>, new: &NewRun) -> Result<(), JournalError> {

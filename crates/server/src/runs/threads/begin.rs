@@ -6,7 +6,6 @@ use crate::db::Id;
 use crate::oauth::caller::Principal;
 use crate::runs::RunsError;
 use crate::runs::asked::OnBusy;
-use crate::runs::cancel;
 use crate::runs::execute;
 use crate::runs::execute::Begun;
 use crate::runs::execute::ExecuteError;
@@ -14,7 +13,8 @@ use crate::runs::execute::Prepared;
 use crate::runs::journal::JournalError;
 use crate::runs::service::Runs;
 use crate::runs::signal::Cancel;
-use crate::runs::store as all_runs;
+use crate::runs::signal::Signal;
+use crate::runs::take_up;
 
 /// The caller's own thread. One of his end users' is there for that user only.
 pub async fn find_own(
@@ -42,19 +42,15 @@ pub async fn begin(
     caller: &Principal,
     mut thread: Thread,
     run: Prepared,
-    on_busy: OnBusy,
 ) -> Result<Begun, ExecuteError> {
     loop {
         let active = thread.active_run_id;
         if let Some(busy) = active.or(thread.next_run_id) {
-            if on_busy == OnBusy::Reject {
-                return Err(ExecuteError::ThreadBusy(busy));
-            }
-            let begun = execute::enqueue(runs, run.record, run.key).await?;
-            if let (OnBusy::Interrupt, Some(active)) = (on_busy, active) {
-                interrupt(runs, caller, active, begun.run.summary.id).await?;
-            }
-            return Ok(begun);
+            return match run.on_busy {
+                OnBusy::Reject => Err(ExecuteError::ThreadBusy(busy)),
+                OnBusy::Enqueue => execute::enqueue(runs, run, Vec::new()).await,
+                OnBusy::Interrupt => interrupt(runs, caller, active, run).await,
+            };
         }
         match execute::begin(runs, run.clone()).await {
             Err(ExecuteError::Journal(JournalError::ThreadBusy)) => {}
@@ -64,12 +60,21 @@ pub async fn begin(
     }
 }
 
-/// Asks the run at work to end, so that the new one can begin.
-async fn interrupt(runs: &Runs, caller: &Principal, active: Id, new: Id) -> Result<(), RunsError> {
-    let (tenant, by) = (&caller.tenant, caller.subject.to_string());
-    let found = runs.db.read(async |conn| all_runs::find(conn, tenant, active).await).await?;
-    let Some(record) = found else { return Ok(()) };
-    let reason = Some(format!("interrupted by the run {new}"));
-    cancel::cancel(runs, record, Cancel { by, reason }).await?;
-    Ok(())
+/// Begins the run later, and asks the one at work to end, so that it can: both or neither.
+async fn interrupt(
+    runs: &Runs,
+    caller: &Principal,
+    active: Option<Id>,
+    run: Prepared,
+) -> Result<Begun, ExecuteError> {
+    let by = caller.subject.to_string();
+    let reason = Some(format!("interrupted by the run {}", run.record.run.summary.id));
+    let (cancel, now) = (Cancel { by, reason }, runs.clock.now());
+    let order = active.map(|active| Signal::cancel(caller.tenant.clone(), active, cancel, now));
+    let begun = execute::enqueue(runs, run, order.iter().cloned().collect()).await?;
+    if let Some(order) = order {
+        runs.relay().signal(order.run_id);
+        take_up::bring(runs, order).await;
+    }
+    Ok(begun)
 }

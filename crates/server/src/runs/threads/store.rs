@@ -14,6 +14,7 @@ use super::ThreadMessage;
 use super::window::Said;
 use crate::db::At;
 use crate::db::Conn;
+use crate::db::Dialect;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::on;
@@ -108,6 +109,33 @@ pub async fn find(
         .fetch_optional(c)
         .await)?;
     row.map(ThreadRow::read).transpose()
+}
+
+/// Whether no run of the thread is at work or waits for it. Nobody else can ask this until the commit, or
+/// add a message.
+pub async fn lock_is_free(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    id: Id,
+) -> Result<bool, sqlx::Error> {
+    if conn.dialect() == Dialect::Postgres {
+        on!(conn, c => sqlx::query(
+                "SELECT 1 FROM threads WHERE tenant_id = $1 AND id = $2 FOR NO KEY UPDATE",
+            )
+            .bind(tenant.as_str())
+            .bind(id)
+            .execute(c)
+            .await)?;
+    }
+    let busy = on!(conn, c => sqlx::query_as::<_, (Option<Id>, Option<Id>)>(concat!(
+            "SELECT active_run_id, next_run_id FROM (SELECT ", thread_columns!(),
+            " FROM threads WHERE tenant_id = $1 AND id = $2) AS thread",
+        ))
+        .bind(tenant.as_str())
+        .bind(id)
+        .fetch_optional(c)
+        .await)?;
+    Ok(busy.is_none_or(|(active, next)| active.is_none() && next.is_none()))
 }
 
 /// At most `limit` threads, the newest first.
