@@ -1,7 +1,6 @@
 //! Begins a run where another has been, with what that one recorded.
 
 use std::iter;
-use std::sync::Arc;
 
 use engine::Event;
 use engine::Input;

@@ -266,6 +266,40 @@ on_both! {
         assert_eq!(shop.paid(), Vec::<u32>::new());
     }
 
+    async fn a_decision_may_name_all_members_and_no_payload_yet(server: TestServer) {
+        let shop = Shop::open(server.app.db.dialect(), json!({"approval": "always"})).await;
+        let admin = shop.server.admin().await;
+        let (run, approval) = shop.ask(json!({"amount": 40})).await;
+        let mut body = decision(&approval, "approve");
+        let rest = json!({"arguments": null, "payload": {"a": 1}, "result": null, "reason": null});
+        body.as_object_mut().unwrap().extend(rest.as_object().unwrap().clone());
+
+        let refused = decide(&admin, &approval, body.clone()).await;
+        body["payload"] = Value::Null;
+        let decided = decide(&admin, &approval, body).await;
+
+        assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/payload")));
+        assert_eq!(decided.status, 200, "{}", decided.text);
+        assert_eq!(end(&admin, &run).await["status"], "succeeded");
+    }
+
+    async fn what_nobody_decides_in_time_may_be_made_or_end_the_run(server: TestServer) {
+        for (then, status, paid) in [("approve", "succeeded", vec![40]), ("fail", "failed", vec![])] {
+            let approval = json!({"approval": "always", "approval_timeout_ms": 1_000, "on_timeout": then});
+            let shop = Shop::open(server.app.db.dialect(), approval).await;
+            let (run, approval) = shop.ask(json!({"amount": 40})).await;
+
+            shop.server.app.clock.advance(Duration::from_secs(2));
+
+            let admin = shop.server.admin().await;
+            while end(&admin, &run).await["status"] == "suspended" {}
+            assert_eq!(end(&admin, &run).await["status"], status, "{then}");
+            assert_eq!(shop.paid(), paid, "{then}");
+            let id = approval["id"].as_str().unwrap();
+            assert_eq!(admin.get(&format!("/approvals/{id}")).await.json()["status"], "expired");
+        }
+    }
+
     async fn what_nobody_decides_in_time_is_rejected(server: TestServer) {
         let terms = json!({"approval": "always", "approval_timeout_ms": 60_000});
         let shop = Shop::open(server.app.db.dialect(), terms).await;
@@ -337,7 +371,7 @@ on_both! {
         assert_eq!(end(&admin, &run).await["status"], "succeeded");
     }
 
-        async fn somebody_decides_what_came_of_an_unknown_effect(server: TestServer) {
+    async fn somebody_decides_what_came_of_an_unknown_effect(server: TestServer) {
         let shop = Shop::open(server.app.db.dialect(), json!({"approval": "never"})).await;
         let admin = shop.server.admin().await;
         let (run, approval) = shop.ask(json!({"amount": 40, "lost": 1})).await;

@@ -110,7 +110,7 @@ on_both! {
         assert_eq!(ended(busy["id"].as_str().unwrap()).await, "succeeded");
     }
 
-        async fn a_child_that_fails_is_told_to_the_model(server: TestServer) {
+    async fn a_child_that_fails_is_told_to_the_model(server: TestServer) {
         let admin = server.admin().await;
         agent(&admin, "clerk", &[]).await;
         agent(&admin, "boss", &["clerk"]).await;

@@ -273,12 +273,12 @@ async fn many_runs_of_a_process_that_is_gone_go_on_beside_each_other() {
 
     recover::stop(&server.app.runs).await.unwrap();
 
-    let ends = paths[1..].iter().map(|path| elsewhere.get(&format!("{path}/wait")));
-    for end in futures::future::join_all(ends).await {
-        assert_eq!(end.json()["output"]["text"], "New answer");
+    let ended = async |path: &&str| elsewhere.get(&format!("{path}/wait")).await.json();
+    for end in futures::future::join_all(paths[1..].iter().map(&ended)).await {
+        assert_eq!(end["output"]["text"], "New answer");
     }
     sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
-    let end = elsewhere.get(&format!("{}/wait", paths[0])).await.json();
+    let end = ended(&paths[0]).await;
     assert_eq!((&end["output"]["text"], &end["attempt"]), (&json!("New answer"), &json!(2)));
     gate.open();
 }

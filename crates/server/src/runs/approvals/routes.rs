@@ -18,6 +18,7 @@ use super::decide::Wish;
 use crate::app::App;
 use crate::db::Id;
 use crate::http::Body;
+use crate::http::Invalid;
 use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
@@ -96,6 +97,10 @@ async fn decide_approval(
     Path(id): Path<String>,
     Body(asked): Body<DecisionAsked>,
 ) -> Result<Json<Approval>, Problem> {
+    if asked.payload.is_some() {
+        let detail = "belongs to a step of a workflow, and this is none";
+        return Err(Problem::invalid(vec![Invalid::new("/payload", "not_supported", detail)]));
+    }
     let wish = Wish {
         decision: asked.decision.into(),
         arguments_hash: asked.arguments_hash,
@@ -120,6 +125,9 @@ struct DecisionAsked {
     /// Of `done`: what came of the call, as the model is to see it.
     #[schema(value_type = Option<Object>)]
     result: Option<Value>,
+    /// Of a step of a workflow, which there is none of yet: `null`.
+    #[schema(value_type = Option<Object>)]
+    payload: Option<Value>,
     /// Why, for the record and, of a rejection, for the model.
     #[schema(max_length = 1000)]
     reason: Option<String>,
