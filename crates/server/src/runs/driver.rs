@@ -60,6 +60,8 @@ pub struct Driver {
     unusable: Option<RunError>,
     /// Whether the first event must be stored before anything is done.
     first_alone: bool,
+    /// Whether the first event must be stored before anything is asked of others.
+    first_before_asking: bool,
     /// Learns why the run could not be begun.
     beginner: Option<oneshot::Sender<JournalError>>,
 }
@@ -100,6 +102,7 @@ impl Driver {
             first: None,
             unusable: None,
             first_alone: false,
+            first_before_asking: false,
             beginner: None,
         }
     }
@@ -124,8 +127,10 @@ impl Driver {
     /// The same for a run that is new: its row goes in with its first event. What is returned tells
     /// why it could not, if the run is let go before that.
     pub fn begin_new(&mut self, run: NewRun, first: Event) -> oneshot::Receiver<JournalError> {
-        // The model may only be asked once it is sure that the key was free, and the thread.
-        self.first_alone = run.key.is_some() || run.record.run.summary.thread_id.is_some();
+        // What was said on the thread may only be read once it is sure that it was free, and the model
+        // only be asked once it is sure that the key was.
+        self.first_alone = run.record.run.summary.thread_id.is_some();
+        self.first_before_asking = run.key.is_some();
         self.log.begin(run);
         self.first = Some(first);
         let (beginner, failure) = oneshot::channel();
@@ -186,6 +191,7 @@ impl Driver {
 
     /// Stores what was recorded, and lets readers see it.
     async fn store(&mut self) -> Result<(), Stop> {
+        self.first_before_asking = false;
         let shown = self.log.store().await?;
         if !shown.is_empty() {
             self.live.show(shown, None);

@@ -334,12 +334,17 @@ on_both! {
             ("first", vec![Reply::text("Warm.")]),
             ("plain", vec![Reply::text("Hello.")]),
             ("one tool", vec![Reply::text("").call("current_time", json!({})), Reply::text("Ten.")]),
+            ("with a key", vec![Reply::text("Hello.")]),
         ] {
             for reply in replies {
                 server.model.reply(reply);
             }
             let before = counted();
-            let reply = alone.post("/agents/support/execute", json!({"input": "Go"})).await;
+            let mut request = alone.request("POST", "/agents/support/execute").json(&json!({"input": "Go"}));
+            if what == "with a key" {
+                request = request.header("idempotency-key", what);
+            }
+            let reply = alone.send(request).await;
             let after = counted();
             assert_eq!(reply.status, 200, "{}", reply.text);
             costs.push(format!("{what}: {} commits, {} statements", after.0 - before.0, after.1 - before.1));
@@ -348,7 +353,8 @@ on_both! {
         expect![[r#"
             first: 2 commits, 4 statements
             plain: 2 commits, 4 statements
-            one tool: 3 commits, 6 statements"#]].assert_eq(&costs.join("\n"));
+            one tool: 3 commits, 6 statements
+            with a key: 2 commits, 6 statements"#]].assert_eq(&costs.join("\n"));
     }
 
     async fn what_is_not_valid_is_refused_and_begins_nothing(server: TestServer) {

@@ -46,8 +46,9 @@ impl Driver {
         };
         let mut draw = None;
         if !budgets.is_empty() {
-            if self.log.gives_back() {
-                // What the call before did not use is there for this one.
+            if self.log.gives_back() || self.first_before_asking {
+                // What the call before did not use is there for this one. A run that does not begin
+                // draws nothing.
                 self.store().await?;
             }
             if call.request.options.max_output_tokens.is_none() {

@@ -46,6 +46,9 @@ impl Driver {
         };
         let ModelCall { started, request, .. } = call;
         self.record(started.clone())?;
+        if self.first_before_asking {
+            self.store().await?;
+        }
         let stored = self.log.store();
         let began = Instant::now();
         // The request and the commit are under way together; no text is shown before the commit.
