@@ -20,6 +20,7 @@ use crate::tools;
 pub fn router(app: &App) -> Result<Router, DocsError> {
     let limits = &app.config.limits;
     let (routes, _) = api().split_for_parts();
+    let routes = layers::carry_through(routes, app.tasks.clone());
     let routes = layers::limit_time(routes, limits.request_time);
     let (patient, _) = patient().split_for_parts();
     let routes = routes.merge(patient);

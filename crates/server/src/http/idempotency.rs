@@ -14,7 +14,7 @@ use crate::app::App;
 use crate::http::Problem;
 use crate::http::body;
 
-const HEADER: &str = "Idempotency-Key";
+pub const HEADER: &str = "Idempotency-Key";
 const MAX_LENGTH: usize = 255;
 
 /// A JSON body as in [`Body`](crate::http::Body), with the key under which it was sent.

@@ -19,11 +19,13 @@ use tower_http::compression::predicate::Predicate;
 use tower_http::compression::predicate::SizeAbove;
 
 use crate::app::Ids;
+use crate::app::Tasks;
 use crate::http::Problem;
 use crate::http::cors;
 use crate::http::guard;
 use crate::http::headers;
 use crate::http::observe;
+use crate::http::once;
 use crate::http::request_id;
 
 /// Answers are compressed from this size.
@@ -35,6 +37,14 @@ pub fn limit_time<S: Clone + Send + Sync + 'static>(
     limit: Duration,
 ) -> Router<S> {
     routes.layer(from_fn_with_state(limit, guard::limit_time))
+}
+
+/// Lets requests with an idempotency key go their way to the end, whoever hangs up.
+pub fn carry_through<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    tasks: Tasks,
+) -> Router<S> {
+    routes.layer(from_fn_with_state(tasks, once::carry_through))
 }
 
 /// Bounds how many requests `routes` work on at once.

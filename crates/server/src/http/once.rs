@@ -9,6 +9,9 @@ use std::time::Duration;
 
 use axum::body;
 use axum::body::Body;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use http::HeaderMap;
@@ -18,12 +21,15 @@ use http::StatusCode;
 use http::header;
 use serde::Deserialize;
 use serde::Serialize;
+use tracing::Instrument;
 
 use crate::app::App;
+use crate::app::Tasks;
 use crate::db::At;
 use crate::db::TenantId;
 use crate::http::IdempotencyKey;
 use crate::http::Problem;
+use crate::http::idempotency;
 
 /// Says that an answer is a repeated one.
 pub const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
@@ -91,6 +97,21 @@ pub async fn once<A: IntoResponse, E: IntoResponse>(
         return response;
     }
     keep(app, owner, &key, answers, response).await
+}
+
+/// Lets a request with a key go its way to the end, also if whoever sent it hangs up or its time is over: what
+/// it has done and the answer that is kept belong together.
+pub async fn carry_through(State(tasks): State<Tasks>, request: Request, next: Next) -> Response {
+    if !request.headers().contains_key(idempotency::HEADER) {
+        return next.run(request).await;
+    }
+    match tasks.spawn(next.run(request).in_current_span()).await {
+        Ok(response) => response,
+        Err(error) => match error.try_into_panic() {
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => Problem::fault().into_response(),
+        },
+    }
 }
 
 async fn claim(app: &App, owner: Owner<'_>, key: &IdempotencyKey) -> Result<Claim, sqlx::Error> {

@@ -11,6 +11,7 @@ use testkit::model::Reply;
 use crate::harness::Client;
 use crate::harness::TestServer;
 use crate::harness::in_sql;
+use crate::harness::number;
 
 /// Instructions, message and their form are at most 35 tokens: 9 + 2 bytes, 16 + 8.
 const INPUT: u64 = 35;
@@ -284,6 +285,24 @@ on_both! {
         admin.get(&format!("{path}/wait")).await;
         let used = admin.get("/budgets/client/admin").await.json()["used"]["tokens"].as_u64().unwrap();
         assert!((INPUT..=INPUT + 4).contains(&used), "{used}");
+    }
+
+    async fn what_a_deleted_end_user_has_used_is_forgotten_but_for_today(server: TestServer) {
+        let admin = server.admin().await;
+        for (owner, day) in [("ann", "2026-11-24"), ("ann", "2026-11-25"), ("bob", "2026-11-24")] {
+            in_sql(&server, &format!(
+                "INSERT INTO budget_usage (tenant_id, owner_kind, owner_id, day, tokens, cost, unpriced)
+                 VALUES ('default', 'user', 'client:shop/{owner}', '{day}', 1, 1, 0)",
+            )).await;
+        }
+
+        assert_eq!(admin.delete("/threads?user=ann&subject=client:shop").await.status, 204);
+
+        let left = |owner: &str| format!("SELECT count(*) FROM budget_usage WHERE owner_id = 'client:shop/{owner}'");
+        assert_eq!(number(&server, &left("ann")).await, 1);
+        assert_eq!(number(&server, &left("bob")).await, 1);
+        // Else whoever has used all of it would begin anew.
+        assert_eq!(number(&server, &(left("ann") + " AND day = '2026-11-25'")).await, 1);
     }
 
     async fn a_budget_written_in_sql_works(server: TestServer) {

@@ -1,17 +1,22 @@
 //! `/threads`, and runs that go on with one.
 
+use std::time::Duration;
+
 use agent_server::db::Dialect;
 use agent_server::on;
 use agent_server::runs::recover;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
+use sqlx::Connection;
+use sqlx::PgConnection;
 use testkit::model::Gate;
 use testkit::model::Reply;
 
 use crate::harness::Client;
 use crate::harness::TestServer;
 use crate::harness::in_sql;
+use crate::harness::number;
 
 /// Makes a thread and returns its path.
 async fn thread(client: &Client, body: Value) -> String {
@@ -846,4 +851,40 @@ async fn who_cannot_interrupt_begins_nothing() {
     gate.open();
     assert_eq!(end(&admin, &first).await["status"], "succeeded");
     assert_eq!(admin.get("/runs").await.json()["data"].as_array().unwrap().len(), 1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_somebody_asked_for_with_a_key_is_done_once_though_he_hangs_up() {
+    let server = TestServer::start(Dialect::Postgres).await;
+    let admin = server.admin().await;
+    let path = thread(&admin, json!({})).await;
+    let add = async || {
+        let body = json!({"role": "user", "content": "Hello"});
+        let request = admin.request("POST", &format!("{path}/messages")).json(&body);
+        admin.send(request.header("idempotency-key", "one")).await
+    };
+    let mut shell = PgConnection::connect(server.database.url()).await.unwrap();
+    sqlx::raw_sql("BEGIN; SELECT 1 FROM threads FOR UPDATE").execute(&mut shell).await.unwrap();
+    let waiting = "SELECT count(*) FROM pg_stat_activity
+         WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    tokio::select! {
+        reply = add() => panic!("{}", reply.text),
+        () = async { while number(&server, waiting).await == 0 {} } => {}
+    }
+    // It is at work still, for whoever asks meanwhile.
+    assert_eq!(add().await.status, 409);
+    sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
+
+    let kept = async {
+        loop {
+            let reply = add().await;
+            if reply.status != 409 {
+                return reply;
+            }
+        }
+    };
+    let reply = tokio::time::timeout(Duration::from_secs(30), kept).await.unwrap();
+
+    assert_eq!((reply.status, reply.header("idempotency-replayed")), (201, Some("true")));
+    assert_eq!(said(&admin, &path).await, ["1 user Hello"]);
 }

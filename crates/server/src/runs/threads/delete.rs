@@ -15,6 +15,7 @@ use super::store::end_user::EndUser;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::runs::RunsError;
+use crate::runs::budgets;
 use crate::runs::cancel;
 use crate::runs::service::Runs;
 use crate::runs::signal::Cancel;
@@ -68,6 +69,9 @@ pub async fn all_of(runs: &Runs, of: &EndUser, by: &str) -> Result<Erased, RunsE
         // Threads go last: a run that ended just now may have left something there.
         erase_threads(runs, of).await?;
         if ended {
+            // What was used today still bounds him today.
+            let today = budgets::day_of(runs.clock.now());
+            runs.db.write(async |tx| end_user::delete_usage(tx, of, &today).await).await?;
             return Ok(Erased::All);
         }
         if Instant::now() >= deadline {

@@ -16,6 +16,13 @@ pub struct EndUser {
     pub user: String,
 }
 
+impl EndUser {
+    /// As the owner of a budget.
+    fn budget(&self) -> String {
+        format!("{}/{}", self.subject, self.user)
+    }
+}
+
 /// Some of the threads of an end user.
 pub async fn threads_of(conn: &mut Conn<'_>, of: &EndUser) -> Result<Vec<Id>, sqlx::Error> {
     on!(conn, c => sqlx::query_scalar(
@@ -50,4 +57,18 @@ pub async fn runs_of(
         query.push(" ORDER BY id LIMIT ").push_bind(BATCH);
         query.build_query_as().fetch_all(c).await
     })
+}
+
+/// Forgets what the end user has used of budgets before `day`.
+pub async fn delete_usage(conn: &mut Conn<'_>, of: &EndUser, day: &str) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "DELETE FROM budget_usage
+             WHERE tenant_id = $1 AND owner_kind = 'user' AND owner_id = $2 AND day < $3",
+        )
+        .bind(of.tenant.as_str())
+        .bind(of.budget())
+        .bind(day)
+        .execute(c)
+        .await)?;
+    Ok(())
 }
