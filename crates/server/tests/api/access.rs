@@ -6,6 +6,7 @@ use agent_server::db::Dialect;
 use agent_server::on;
 use serde_json::Value;
 use serde_json::json;
+use testkit::model::Reply;
 
 use crate::harness::Client;
 use crate::harness::TestServer;
@@ -81,6 +82,16 @@ on_both! {
         let run = admin.post("/agents/support/execute", json!({"input": "Hi"})).await.json();
         let client = admin.post("/oauth/register", json!({})).await.json();
         let thread = admin.post("/threads", json!({"user": "ann"})).await.json();
+        let careful = json!({
+            "name": "careful", "display_name": "Careful", "instructions": "", "model": "openai/fake",
+            "tools": [{"name": "current_time", "approval": "always"}],
+        });
+        admin.post("/agents/definitions", careful).await;
+        server.model.reply(Reply::text("").call("current_time", json!({})));
+        let waiting = admin.post("/agents/careful/execute", json!({"input": "Hi"})).await.json();
+        let approval_path = format!("/approvals/{}", waiting["waiting_for"][0]["approval_id"].as_str().unwrap());
+        let approval = admin.get(&approval_path).await.json();
+        let budget = admin.put("/budgets/client/shop", json!({"max_tokens": 5})).await.json();
         let theirs = another_tenant(&server).await;
 
         let agent_id = agent["id"].as_str().unwrap();
@@ -126,13 +137,22 @@ on_both! {
             gone(&theirs, method, &client_path).await;
         }
 
-        for list in ["/agents", "/agents/definitions", "/runs", "/threads"] {
+        gone(&theirs, "GET", &approval_path).await;
+        let decision = json!({"decision": "approve", "arguments_hash": approval["arguments_hash"]});
+        assert_eq!(theirs.post(&approval_path, decision).await.status, 404);
+        for method in ["GET", "DELETE"] {
+            gone(&theirs, method, "/budgets/client/shop").await;
+        }
+
+        for list in ["/agents", "/agents/definitions", "/runs", "/threads", "/approvals", "/budgets"] {
             assert_eq!(theirs.get(list).await.json()["data"], json!([]), "{list}");
         }
         assert_eq!(admin.get(&format!("/agents/definitions/{agent_id}")).await.json(), agent);
         assert_eq!(admin.get(&run_path).await.json()["status"], run["status"]);
         assert_eq!(admin.get(&client_path).await.status, 200);
         assert_eq!(admin.get(&thread_path).await.json(), thread);
+        assert_eq!(admin.get(&approval_path).await.json(), approval);
+        assert_eq!(admin.get("/budgets/client/shop").await.json(), budget);
     }
 
     async fn two_tenants_may_use_one_name_for_two_agents(server: TestServer) {
@@ -196,7 +216,8 @@ pub async fn another_tenant(server: &TestServer) -> Client {
         on!(tx, c => sqlx::query(
                 r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
                 VALUES ('other', 'theirs', $1,
-                    '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*"]')"#,
+                    '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*",
+                    "approval.*"]')"#,
             )
             .bind(&digest)
             .execute(c)

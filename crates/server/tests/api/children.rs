@@ -24,6 +24,12 @@ async fn children(client: &Client, run: &Value) -> Value {
     client.get(&format!("/runs?parent_run_id={id}")).await.json()["data"].clone()
 }
 
+/// What the model was told last in its request number `n`.
+fn told(server: &TestServer, n: usize) -> String {
+    let messages = server.model.requests()[n].body["messages"].clone();
+    messages.as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned()
+}
+
 on_both! {
     async fn an_agent_asks_another_and_waits_for_its_answer(server: TestServer) {
         let admin = server.admin().await;
@@ -125,6 +131,62 @@ on_both! {
         let told = messages.as_array().unwrap().last().unwrap()["content"].as_str().unwrap().to_owned();
         assert!(told.starts_with(r#"{"error":"the agent did not answer: "#), "{told}");
         assert_eq!(children(&admin, &run).await[0]["status"], "failed");
+    }
+
+    async fn agents_that_came_to_wait_for_each_other_are_told_so(server: TestServer) {
+        let admin = server.admin().await;
+        agent(&admin, "a", &[]).await;
+        agent(&admin, "b", &["a"]).await;
+        // What cannot be saved may be there all the same.
+        in_sql(&server, r#"UPDATE agent_definitions SET agents = '["b"]' WHERE name = 'a'"#).await;
+        while admin.get("/agents/definitions/a").await.json()["agents"] != json!(["b"]) {}
+        server.model.reply(Reply::text("").call("ask_b", json!({"input": "Well?"})));
+        server.model.reply(Reply::text("").call("ask_a", json!({"input": "Well?"})));
+        server.model.reply(Reply::text("He asks himself."));
+        server.model.reply(Reply::text("So it is."));
+
+        let run = admin.post("/agents/a/execute", json!({"input": "Ask!"})).await.json();
+
+        assert_eq!(run["output"]["text"], "So it is.", "{run:#}");
+        assert!(told(&server, 2).contains("waits for this answer itself"), "{}", told(&server, 2));
+        assert_eq!(children(&admin, &run).await.as_array().unwrap().len(), 1);
+    }
+
+    async fn agents_ask_each_other_so_deep_and_no_deeper(server: TestServer) {
+        const DEPTH: usize = 5;
+        let admin = server.admin().await;
+        let names: Vec<_> = (0..=DEPTH).map(|level| format!("level{level}")).collect();
+        agent(&admin, &names[DEPTH], &[]).await;
+        for level in (0..DEPTH).rev() {
+            agent(&admin, &names[level], &[&names[level + 1]]).await;
+            let ask = format!("ask_{}", names[DEPTH - level]);
+            server.model.reply(Reply::text("").call(&ask, json!({"input": "Well?"})));
+        }
+
+        let run = admin.post("/agents/level0/execute", json!({"input": "Ask!"})).await.json();
+
+        assert_eq!(run["status"], "succeeded", "{run:#}");
+        assert!(told(&server, DEPTH).contains("at most 5 deep"), "{}", told(&server, DEPTH));
+        let runs = admin.get("/runs").await.json();
+        assert_eq!(runs["data"].as_array().unwrap().len(), DEPTH);
+    }
+
+    async fn a_child_has_what_is_left_of_the_limits_above_it(server: TestServer) {
+        let admin = server.admin().await;
+        agent(&admin, "clerk", &[]).await;
+        agent(&admin, "boss", &["clerk"]).await;
+        let ask = Reply::text("").call("ask_clerk", json!({"input": "How many?"}));
+        server.model.reply(ask.usage(400, 100));
+        server.model.reply(Reply::text("Three.").usage(50, 10));
+        server.model.reply(Reply::text("He says three.").usage(50, 10));
+        let body = json!({"input": "Ask!", "limits": {"max_tokens": 20_000, "timeout_ms": 5_000}});
+
+        let run = admin.post("/agents/boss/execute", body).await.json();
+
+        assert_eq!(run["status"], "succeeded", "{run:#}");
+        let child = children(&admin, &run).await[0].clone();
+        assert_eq!(child["limits"]["max_tokens"], 19_500);
+        assert_eq!(child["limits"]["timeout_ms"], 5_000);
     }
 
     async fn an_agent_that_would_wait_for_itself_is_not_asked(server: TestServer) {

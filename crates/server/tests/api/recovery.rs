@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use agent_server::Agent;
 use agent_server::App;
@@ -280,5 +281,27 @@ async fn many_runs_of_a_process_that_is_gone_go_on_beside_each_other() {
     sqlx::raw_sql("ROLLBACK").execute(&mut shell).await.unwrap();
     let end = ended(&paths[0]).await;
     assert_eq!((&end["output"]["text"], &end["attempt"]), (&json!("New answer"), &json!(2)));
+    gate.open();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_run_keeps_its_deadline_whoever_goes_on_with_it() {
+    let server = TestServer::start(Dialect::Postgres).await;
+    server.agent("support").await;
+    let gate = Gate::new();
+    server.model.reply(Reply::tokens(["Old", " answer"]).hold("Old", &gate));
+    let go = json!({"input": "Go", "background": true});
+    server.admin().await.post("/agents/support/execute", go).await;
+    gate.wait_reached().await;
+    let (replica, _) = server.replica().await;
+    // Its ten minutes are over when the other process takes it up.
+    turn_clock(&replica.clock, TimeDelta::minutes(11));
+
+    recover::stop(&server.app.runs).await.unwrap();
+
+    let over = "SELECT count(*) FROM runs WHERE status = 'timed_out' AND attempt = 2";
+    let ended = async { while number(&server, over).await == 0 {} };
+    tokio::time::timeout(Duration::from_secs(30), ended).await.unwrap();
+    assert_eq!(server.model.received(), 1, "the model was asked again");
     gate.open();
 }

@@ -150,16 +150,22 @@ async fn a_cancel_on_another_process_closes_the_request_to_the_provider_soon() {
     let till = Till::open(DatabaseKind::Postgres).await;
     let (one, other) = (till.server().await, till.server().await);
     till.model.answer_with(|_| Reply::tokens(["Half", " an answer"]).hang("Half"));
-    let run = one.begin("Go").await;
-    till.model.wait_received(1).await;
+    let mut took = Vec::new();
+    for cancels in 1..=5 {
+        let run = one.begin("Go").await;
+        till.model.wait_received(cancels).await;
 
-    let asked = Instant::now();
-    assert_eq!(other.post(&format!("{run}/cancel"), json!({})).await.status(), 202);
-    till.model.wait_cancelled(1).await;
+        let asked = Instant::now();
+        assert_eq!(other.post(&format!("{run}/cancel"), json!({})).await.status(), 202);
+        till.model.wait_cancelled(cancels).await;
 
-    // A second is promised, and a machine that does much beside may take another one.
-    assert!(asked.elapsed() < Duration::from_secs(2), "it took {:?}", asked.elapsed());
-    assert_eq!(other.wait(&run).await["status"], "canceled");
+        took.push(asked.elapsed());
+        assert_eq!(other.wait(&run).await["status"], "canceled");
+    }
+
+    // A second is promised; what a machine that does much beside needs is not looked at.
+    took.sort_unstable();
+    assert!(took[2] < Duration::from_secs(1), "it took {took:?}");
     for server in [one, other] {
         server.stop().await;
     }
