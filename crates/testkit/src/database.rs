@@ -37,6 +37,8 @@ enum Place {
     Folder(#[expect(dead_code, reason = "it is there to be dropped")] TempDir),
     /// The name of the database.
     Server(String),
+    /// A server that goes with its database.
+    OwnServer,
 }
 
 impl TestDatabase {
@@ -69,6 +71,11 @@ impl TestDatabase {
                 Self::on_server(template).await
             }
         }
+    }
+
+    /// A database that is deleted by whoever made its server.
+    pub fn on_a_server_of_its_own(url: &str) -> Self {
+        Self { url: url.to_owned(), place: Place::OwnServer }
     }
 
     /// What to put into `DATABASE_URL`.

@@ -4,8 +4,8 @@
 //! entries that arrive during a commit share the next, so the number of commits a second stays what
 //! the disk can do and the work of each grows.
 //!
-//! A database that is away for a moment, as when it is restarted, is waited for: what a tool has
-//! answered must not get lost for that.
+//! A database that is away, as when it is restarted, is waited for: what a tool has answered must not
+//! get lost for that. A run that only begins is not: who wants it is told, and may ask again.
 
 use std::time::Duration;
 use std::time::Instant;
@@ -15,6 +15,7 @@ use std::sync::Arc;
 use engine::Approval;
 use tokio::sync::mpsc;
 use tokio::sync::oneshot;
+use tokio::sync::watch;
 use tracing::error;
 
 use super::Record;
@@ -41,7 +42,9 @@ const ENTRIES_PER_COMMIT: usize = 50;
 const ENTRIES_WAITING: usize = 1024;
 
 /// For so long a database that is away is asked again, and how long it is left alone at first and at most.
-const PATIENCE: Duration = Duration::from_secs(10);
+const PATIENCE: Duration = Duration::from_mins(5);
+/// For so long runs that begin wait for it.
+const PATIENCE_OF_NEW: Duration = Duration::from_secs(2);
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LAST_PAUSE: Duration = Duration::from_secs(1);
 
@@ -144,7 +147,11 @@ impl JournalError {
 
 /// The way to the journal writer of this process.
 #[derive(Debug, Clone)]
-pub struct Journal(mpsc::Sender<Waiting>);
+pub struct Journal {
+    writer: mpsc::Sender<Waiting>,
+    /// Whether the database is away for longer than runs that begin wait for it.
+    away: watch::Receiver<bool>,
+}
 
 #[derive(Debug)]
 struct Waiting {
@@ -155,24 +162,47 @@ struct Waiting {
 impl Journal {
     /// Starts the writer. It ends when the last of those who can reach it is gone.
     pub fn start(db: Db, tasks: &Tasks) -> Self {
-        let (sender, receiver) = mpsc::channel(ENTRIES_WAITING);
-        tasks.spawn_for_all(write(db, receiver));
-        Self(sender)
+        let (writer, entries) = mpsc::channel(ENTRIES_WAITING);
+        let (tells, away) = watch::channel(false);
+        tasks.spawn_for_all(write(db, entries, tells));
+        Self { writer, away }
     }
 
     /// Stores `entry`; when this returns `Ok`, it is on the disk.
     pub async fn commit(&self, entry: Entry) -> Result<(), JournalError> {
         let (done, committed) = oneshot::channel();
-        self.0.send(Waiting { entry, done }).await.map_err(|_| JournalError::Stopping)?;
-        committed.await.unwrap_or(Err(JournalError::Stopping))
+        let (is_new, mut away) = (entry.is_new(), self.away.clone());
+        let stored = async {
+            let waiting = Waiting { entry, done };
+            self.writer.send(waiting).await.map_err(|_| JournalError::Stopping)?;
+            committed.await.unwrap_or(Err(JournalError::Stopping))
+        };
+        tokio::select! {
+            biased;
+            stored = stored => stored,
+            Ok(_) = away.wait_for(|away| *away), if is_new => Err(JournalError::Away),
+        }
     }
 }
 
-async fn write(db: Db, mut entries: mpsc::Receiver<Waiting>) {
+impl Entry {
+    /// Whether it is the beginning of a run that nobody has begun for another.
+    fn is_new(&self) -> bool {
+        !self.begin.is_empty() && self.events.first().is_none_or(|event| event.seq == 1)
+    }
+}
+
+impl Waiting {
+    /// Whether somebody wanted a run, and was told that there is none.
+    fn is_given_up(&self) -> bool {
+        self.done.is_closed() && self.entry.is_new()
+    }
+}
+
+async fn write(db: Db, mut entries: mpsc::Receiver<Waiting>, away: watch::Sender<bool>) {
     let mut batch = Vec::with_capacity(ENTRIES_PER_COMMIT);
     while entries.recv_many(&mut batch, ENTRIES_PER_COMMIT).await > 0 {
-        let waiting: Vec<&Entry> = batch.iter().map(|it| &it.entry).collect();
-        match append(&db, &waiting).await {
+        match append(&db, &mut batch, &away).await {
             Ok(()) => batch.drain(..).for_each(|it| drop(it.done.send(Ok(())))),
             Err(cause) if cause.is_away() => {
                 error!(error = &cause as &dyn std::error::Error, "the journal cannot be written");
@@ -181,30 +211,48 @@ async fn write(db: Db, mut entries: mpsc::Receiver<Waiting>) {
             Err(cause) => {
                 let mut cause = Some(cause).filter(|_| batch.len() == 1);
                 // One of them cannot be stored: each for itself, so that only that one fails.
-                for Waiting { entry, done } in batch.drain(..) {
+                for waiting in std::mem::take(&mut batch) {
+                    let mut alone = vec![waiting];
                     let own = match cause.take() {
                         Some(cause) => Err(cause),
-                        None => append(&db, &[&entry]).await,
+                        None => append(&db, &mut alone, &away).await,
                     };
-                    let _ = done.send(own);
+                    if let Some(Waiting { done, .. }) = alone.pop() {
+                        let _ = done.send(own);
+                    }
                 }
             }
         }
     }
 }
 
-/// Stores `entries` in one transaction, and waits for a database that is away.
-async fn append(db: &Db, entries: &[&Entry]) -> Result<(), JournalError> {
-    let end = Instant::now() + PATIENCE;
+/// Stores `batch` in one transaction, and waits for a database that is away. What was given up
+/// meanwhile is taken out.
+async fn append(
+    db: &Db,
+    batch: &mut Vec<Waiting>,
+    away: &watch::Sender<bool>,
+) -> Result<(), JournalError> {
+    let began = Instant::now();
     let (mut pause, mut is_doubtful) = (FIRST_PAUSE, false);
     loop {
-        let done = db.write(async |tx| store::append(tx, entries).await).await;
-        let Err(cause) = done else { return Ok(()) };
-        if cause.is_away() && Instant::now() < end {
+        batch.retain(|it| !it.is_given_up());
+        if batch.is_empty() {
+            // The next one finds out whether it is back.
+            tell(away, false);
+            return Ok(());
+        }
+        let entries: Vec<&Entry> = batch.iter().map(|it| &it.entry).collect();
+        let done = db.write(async |tx| store::append(tx, &entries).await).await;
+        let is_away = done.as_ref().is_err_and(JournalError::is_away);
+        if is_away && began.elapsed() < PATIENCE {
+            tell(away, began.elapsed() >= PATIENCE_OF_NEW);
             tokio::time::sleep(pause).await;
             (pause, is_doubtful) = ((pause * 2).min(LAST_PAUSE), true);
             continue;
         }
+        tell(away, is_away);
+        let Err(cause) = done else { return Ok(()) };
         // A commit whose answer was lost may have been made: then it stands in its own way.
         let is_stored = match entries.first().filter(|_| is_doubtful) {
             Some(first) => db.read(async |conn| store::is_stored(conn, first).await).await?,
@@ -212,4 +260,9 @@ async fn append(db: &Db, entries: &[&Entry]) -> Result<(), JournalError> {
         };
         return if is_stored { Ok(()) } else { Err(cause) };
     }
+}
+
+/// Lets those know who wait for it.
+fn tell(away: &watch::Sender<bool>, is_away: bool) {
+    away.send_if_modified(|away| std::mem::replace(away, is_away) != is_away);
 }

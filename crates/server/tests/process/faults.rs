@@ -14,6 +14,9 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 use testkit::receiver::Answer;
 
+use crate::postgres::Postgres;
+use crate::server;
+use crate::server::Server;
 use crate::till::Till;
 use crate::till::turn;
 
@@ -98,10 +101,7 @@ async fn a_database_that_breaks_all_connections_loses_nothing() {
     let mut shell = PgConnection::connect(till.database.url()).await.unwrap();
     let mut runs = Vec::new();
     for round in 0..8 {
-        let replies = join_all((0..6).map(|run| {
-            let go = json!({"input": "Go", "background": true});
-            servers[run % 2].post("/agents/slow/execute", go)
-        }));
+        let begun = join_all((0..6).map(|run| try_begin(&servers[run % 2])));
         let wanted = till.far_side.received() + 1 + 3 * round % 7;
         let break_all = async {
             let _ = tokio::time::timeout(Duration::from_secs(1), async {
@@ -116,26 +116,16 @@ async fn a_database_that_breaks_all_connections_loses_nothing() {
             .await
             .unwrap();
         };
-        let (replies, ()) = tokio::join!(replies, break_all);
-        for reply in replies {
-            match reply.status().as_u16() {
-                202 => runs.push(reply.headers()["location"].to_str().unwrap().to_owned()),
-                503 => assert!(reply.headers().contains_key("retry-after")),
-                status => panic!("{status}: {}", reply.text().await.unwrap()),
-            }
-        }
+        let (begun, ()) = tokio::join!(begun, break_all);
+        runs.extend(begun.into_iter().flatten());
     }
 
     let ends = till.settle(&servers[0], &runs).await;
 
     // Also those of which no client knows.
-    let listed: Value = servers[1].get("/runs?limit=200").await.json().await.unwrap();
-    let listed: Vec<String> = listed["data"]
-        .as_array()
-        .unwrap()
-        .iter()
-        .map(|run| format!("/runs/{}", run["id"].as_str().unwrap()))
-        .collect();
+    let listed = servers[1].list("/runs?limit=200").await;
+    let listed: Vec<String> =
+        listed.iter().map(|run| format!("/runs/{}", run["id"].as_str().unwrap())).collect();
     assert!(runs.iter().all(|run| listed.contains(run)));
     till.settle(&servers[1], &listed).await;
     // The database was away for moments only: what the far side answered was kept.
@@ -143,6 +133,92 @@ async fn a_database_that_breaks_all_connections_loses_nothing() {
     for server in servers {
         server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_postgres_that_is_restarted_under_load_loses_nothing() {
+    let mut postgres = Postgres::start().await;
+    let till = Till::on(server::migrated(postgres.database()).await).await;
+    till.model.answer_with(|request| turn(&request.body).every(Duration::from_millis(20)));
+    let servers = [till.server().await, till.server().await];
+    let mut runs = Vec::new();
+    for round in 1..=3 {
+        let received = till.far_side.received();
+        runs.extend(join_all((0..20).map(|run| begin_in_time(&servers[run % 2]))).await);
+        // In the middle of many calls.
+        till.far_side.wait_received(received + 20 * round).await;
+        postgres.stop().await;
+        let meanwhile = join_all((0..6).map(|run| begin_in_time(&servers[run % 2])));
+        let ((), meanwhile) = tokio::join!(postgres.start_again(), meanwhile);
+        runs.extend(meanwhile);
+    }
+
+    let ends = till.settle(&servers[0], &runs).await;
+
+    // It was away for seconds only: what the far side answered was kept.
+    assert_eq!(ends.decided, 0, "the answer of an effect was lost");
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_postgres_is_away_callers_are_told_and_runs_go_on_when_it_is_back() {
+    let mut postgres = Postgres::start().await;
+    let till = Till::on(server::migrated(postgres.database()).await).await;
+    till.model.answer_with(|request| turn(&request.body).every(Duration::from_millis(20)));
+    let servers = [till.server().await, till.server().await];
+    let runs = join_all((0..20).map(|run| servers[run % 2].begin("Go"))).await;
+    till.far_side.wait_received(10).await;
+
+    postgres.stop().await;
+    let asked = Instant::now();
+    for server in &servers {
+        assert_eq!(try_begin(server).await, None);
+        assert_eq!(server.get(&runs[0]).await.status(), 503);
+        let ready = server.get("/ready").await;
+        assert_eq!(ready.status(), 503);
+        let ready: Value = ready.json().await.unwrap();
+        assert_eq!(ready["checks"]["database"], "unreachable");
+        assert_eq!(server.get("/health").await.status(), 200);
+    }
+    // Nobody waits for a pool that cannot fill, which would take ten seconds each.
+    assert!(asked.elapsed() < Duration::from_secs(30), "it took {:?}", asked.elapsed());
+    postgres.start_again().await;
+    for server in &servers {
+        while server.get("/ready").await.status() != 200 {}
+    }
+
+    let ends = till.settle(&servers[0], &runs).await;
+
+    // However long it takes: what the far side answered waits until it can be stored.
+    assert_eq!(ends.decided, 0, "the answer of an effect was lost");
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+/// Begins a run, and asks again as often as the server says that it cannot just now.
+async fn begin_in_time(server: &Server) -> String {
+    loop {
+        if let Some(run) = try_begin(server).await {
+            return run;
+        }
+    }
+}
+
+/// Begins a run, unless the server says that it cannot just now.
+async fn try_begin(server: &Server) -> Option<String> {
+    let go = json!({"input": "Go", "background": true});
+    let reply = server.post("/agents/slow/execute", go).await;
+    if reply.status() == 202 {
+        return Some(reply.headers()["location"].to_str().unwrap().to_owned());
+    }
+    assert_eq!(reply.status(), 503);
+    assert!(reply.headers().contains_key("retry-after"));
+    let problem: Value = reply.json().await.unwrap();
+    assert_eq!(problem["type"], "/problems/unavailable");
+    None
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -5,6 +5,7 @@ mod chat;
 mod crash;
 mod dev;
 mod faults;
+mod postgres;
 mod readme;
 mod server;
 mod till;

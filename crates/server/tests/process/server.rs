@@ -3,6 +3,7 @@
 use std::process::ExitStatus;
 use std::process::Stdio;
 
+use rustix::process::Pid;
 use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
@@ -28,7 +29,11 @@ pub struct Server {
 
 /// A new database, migrated with the command that everybody uses.
 pub async fn database(kind: DatabaseKind) -> TestDatabase {
-    let database = TestDatabase::empty(kind).await;
+    migrated(TestDatabase::empty(kind).await).await
+}
+
+/// The same with one that is there.
+pub async fn migrated(database: TestDatabase) -> TestDatabase {
     let mut command = Command::new(PROGRAM);
     let status =
         command.args(["migrate", "up"]).env("DATABASE_URL", database.url()).stdout(Stdio::null());
@@ -130,9 +135,18 @@ impl Server {
     }
 
     pub async fn events(&self, path: &str) -> Vec<Value> {
-        let reply: Value =
-            self.get(&format!("{path}/events?limit=200")).await.json().await.unwrap();
-        reply["data"].as_array().unwrap().clone()
+        self.list(&format!("{path}/events?limit=200")).await
+    }
+
+    /// A list, asked for again as often as the server says that it cannot just now.
+    pub async fn list(&self, path: &str) -> Vec<Value> {
+        loop {
+            let reply = self.get(path).await;
+            if reply.status() != 503 {
+                let reply: Value = reply.json().await.unwrap();
+                return reply["data"].as_array().unwrap().clone();
+            }
+        }
     }
 
     /// `kill -9`.
@@ -146,9 +160,12 @@ impl Server {
     }
 
     pub fn signal(&self, signal: Signal) {
+        rustix::process::kill_process(self.id(), signal).unwrap();
+    }
+
+    fn id(&self) -> Pid {
         let id = i32::try_from(self.process.id().unwrap()).unwrap();
-        let process = rustix::process::Pid::from_raw(id).unwrap();
-        rustix::process::kill_process(process, signal).unwrap();
+        Pid::from_raw(id).unwrap()
     }
 
     /// How the process ended, once it has.

@@ -95,7 +95,10 @@ pub struct Till {
 
 impl Till {
     pub async fn open(kind: DatabaseKind) -> Self {
-        let database = server::database(kind).await;
+        Self::on(server::database(kind).await).await
+    }
+
+    pub async fn on(database: TestDatabase) -> Self {
         let (model, far_side) = (FakeModel::start().await, Receiver::start().await);
         model.answer_with(|request| turn(&request.body).every(Duration::from_millis(3)));
         Self { database, model, far_side }
@@ -106,7 +109,11 @@ impl Till {
     }
 
     pub async fn server_with(&self, own: &[(&str, &str)]) -> Server {
-        let mut program = Command::new(std::env::current_exe().unwrap());
+        // A file that must not grow is an error for it, and not its end.
+        let mut program = Command::new("sh");
+        program
+            .args(["-c", r#"trap "" XFSZ; exec "$0" "$@""#])
+            .arg(std::env::current_exe().unwrap());
         program.args(["till::the_server_of_these_tests", "--exact", "--nocapture"]);
         let origin = self.far_side.origin();
         // All know themselves by one name, so that a token of one is good for the others.
@@ -156,10 +163,8 @@ pub struct Ends {
 
 /// Decides on all that nobody knows what came of it, each in another way; says on how many.
 pub async fn decide_all(server: &Server) -> usize {
-    let listed = server.get("/approvals?status=pending&limit=200").await;
-    let listed: Value = listed.json().await.unwrap();
-    let approvals = listed["data"].as_array().unwrap();
-    for approval in approvals {
+    let approvals = server.list("/approvals?status=pending&limit=200").await;
+    for approval in &approvals {
         assert_eq!(approval["kind"], "unknown_effect", "{approval:#}");
         let id = approval["id"].as_str().unwrap();
         let way = usize::from(*id.as_bytes().last().unwrap()) % 3;
