@@ -107,12 +107,23 @@ async fn database(settings: &db::DatabaseSettings) -> Vec<(&'static str, Finding
         Ok(facts) => Good(facts.version),
         Err(error) => Bad(with_causes(&error)),
     };
-    let migrations = match check_head(&db).await {
-        Ok(()) => Good("all are applied".into()),
-        Err(error) => Bad(with_causes(&error)),
-    };
+    let mut findings = vec![("database", facts)];
+    match check_head(&db).await {
+        Ok(()) => {
+            findings.push(("migrations", Good("all are applied".into())));
+            findings.push(("disk", disk(&db).await));
+        }
+        Err(error) => findings.push(("migrations", Bad(with_causes(&error)))),
+    }
     db.close().await;
-    vec![("database", facts), ("migrations", migrations)]
+    findings
+}
+
+async fn disk(db: &Db) -> Finding {
+    match db.check_writable().await {
+        Ok(()) => Good("the database can be written".into()),
+        Err(error) => Bad(format!("the database cannot be written: {}", with_causes(&error))),
+    }
 }
 
 async fn providers(config: &Config) -> Result<Vec<(String, Finding)>, Failure> {

@@ -181,6 +181,20 @@ impl Db {
         .await
     }
 
+    /// Asks the database whether it can be written, by writing what is there already.
+    pub async fn check_writable(&self) -> Result<(), sqlx::Error> {
+        self.write(async |tx| {
+            crate::on!(tx, c => sqlx::query(
+                    "UPDATE schema_migrations SET id = id
+                     WHERE id = (SELECT max(id) FROM schema_migrations)",
+                )
+                .execute(c)
+                .await)
+            .map(drop)
+        })
+        .await
+    }
+
     /// Waits for open transactions and closes every connection. What comes later fails.
     pub async fn close(&self) {
         match &self.0.engine {

@@ -13,6 +13,7 @@ use crate::db::Db;
 use crate::db::OnUnique;
 use crate::db::Sync;
 use crate::db::Unique;
+use crate::db::is_away;
 use crate::db::sqlite;
 use crate::on;
 
@@ -114,8 +115,22 @@ async fn a_connection_for_reading_cannot_write() {
 
     let refused = test.db.read(async |conn| insert(conn, "a", &[]).await).await;
 
-    assert!(refused.unwrap_err().to_string().contains("refused"));
+    let ThingError::Database(refused) = refused.unwrap_err() else { panic!("it is another") };
+    assert!(is_away(&refused), "what can only be read is no fault of what is written");
     assert_eq!(test.db.read(names).await.unwrap(), [""; 0]);
+}
+
+#[tokio::test]
+async fn a_full_disk_is_no_fault_of_what_is_written() {
+    let test = test_db().await;
+
+    let full = test.db.write(async |tx| {
+        on!(tx, c => sqlx::raw_sql("PRAGMA max_page_count = 3").execute(c).await)?;
+        insert(tx, &"x".repeat(100_000), &[]).await
+    });
+
+    let ThingError::Database(full) = full.await.unwrap_err() else { panic!("it is another") };
+    assert!(is_away(&full), "{full}");
 }
 
 #[tokio::test]

@@ -15,6 +15,7 @@ use metrics::counter;
 use metrics_exporter_prometheus::PrometheusHandle;
 use serde::Serialize;
 use tokio::sync::Mutex;
+use tracing::warn;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -66,7 +67,8 @@ struct Readiness {
     checks: Checks,
 }
 
-/// Each is `ok`, or says in a word what is wrong.
+/// Each is `ok`, or says in a word what is wrong. A database that is `unwritable` can only be read: its
+/// disk is full, for instance.
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
 struct Checks {
     database: &'static str,
@@ -107,11 +109,19 @@ impl Probe {
 }
 
 async fn database(db: &Db) -> &'static str {
-    match tokio::time::timeout(PATIENCE, db.ping()).await {
-        Ok(Ok(())) => "ok",
-        Ok(Err(_)) => "unreachable",
-        Err(_) => "slow",
-    }
+    let asked = async {
+        if db.ping().await.is_err() {
+            return "unreachable";
+        }
+        match db.check_writable().await {
+            Ok(()) => "ok",
+            Err(cause) => {
+                warn!(error = &cause as &dyn std::error::Error, "the database cannot be written");
+                "unwritable"
+            }
+        }
+    };
+    tokio::time::timeout(PATIENCE, asked).await.unwrap_or("slow")
 }
 
 async fn migrations(db: &Db) -> &'static str {

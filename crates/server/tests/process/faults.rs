@@ -13,9 +13,11 @@ use testkit::database::DatabaseKind;
 use testkit::model::Gate;
 use testkit::model::Reply;
 use testkit::receiver::Answer;
+use tokio::process::Command;
 
 use crate::postgres::Postgres;
 use crate::server;
+use crate::server::PROGRAM;
 use crate::server::Server;
 use crate::till::Till;
 use crate::till::turn;
@@ -196,6 +198,38 @@ async fn while_postgres_is_away_callers_are_told_and_runs_go_on_when_it_is_back(
     for server in servers {
         server.stop().await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_disk_that_takes_nothing_more_loses_nothing_and_needs_no_restart() {
+    let till = Till::open(DatabaseKind::Sqlite).await;
+    till.model.answer_with(|request| turn(&request.body).every(Duration::from_millis(20)));
+    let server = till.server().await;
+    let runs = join_all((0..20).map(|_| server.begin("Go"))).await;
+    till.far_side.wait_received(10).await;
+
+    server.fill_disk();
+    assert_eq!(try_begin(&server).await, None);
+    // What is there can be read.
+    assert_eq!(server.get(&runs[0]).await.status(), 200);
+    let ready = server.get("/ready").await;
+    assert_eq!(ready.status(), 503);
+    let ready: Value = ready.json().await.unwrap();
+    assert_eq!(ready["checks"]["database"], "unwritable");
+    let doctor = Command::new("sh")
+        .args(["-c", r#"trap "" XFSZ; ulimit -f 0; exec "$0" doctor"#, PROGRAM])
+        .env_clear()
+        .env("DATABASE_URL", till.database.url())
+        .output();
+    let doctor = String::from_utf8(doctor.await.unwrap().stdout).unwrap();
+    assert!(doctor.contains("the database cannot be written"), "{doctor}");
+
+    server.empty_disk();
+    while server.get("/ready").await.status() != 200 {}
+    let ends = till.settle(&server, &runs).await;
+
+    assert_eq!(ends.decided, 0, "the answer of an effect was lost");
+    server.stop().await;
 }
 
 /// Begins a run, and asks again as often as the server says that it cannot just now.

@@ -4,6 +4,8 @@ use std::process::ExitStatus;
 use std::process::Stdio;
 
 use rustix::process::Pid;
+use rustix::process::Resource;
+use rustix::process::Rlimit;
 use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
@@ -161,6 +163,22 @@ impl Server {
 
     pub fn signal(&self, signal: Signal) {
         rustix::process::kill_process(self.id(), signal).unwrap();
+    }
+
+    /// Lets no file grow, as if the disk took nothing any more.
+    pub fn fill_disk(&self) {
+        self.limit_files(Some(0));
+    }
+
+    /// The end of that.
+    pub fn empty_disk(&self) {
+        self.limit_files(rustix::process::getrlimit(Resource::Fsize).current);
+    }
+
+    fn limit_files(&self, current: Option<u64>) {
+        let Rlimit { maximum, .. } = rustix::process::getrlimit(Resource::Fsize);
+        let limit = Rlimit { current, maximum };
+        rustix::process::prlimit(Some(self.id()), Resource::Fsize, limit).unwrap();
     }
 
     fn id(&self) -> Pid {
