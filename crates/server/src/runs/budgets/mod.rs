@@ -83,7 +83,7 @@ impl Budget {
 /// All whose budgets a run draws from.
 fn owners(record: &Record) -> impl Iterator<Item = Owner> {
     let summary = &record.run.summary;
-    let end_user = summary.user.as_ref().map(|user| format!("{}/{user}", summary.subject));
+    let end_user = summary.user.as_ref().map(|user| end_user_id(&summary.subject, user));
     let own = |kind, id| Owner { tenant: record.tenant.clone(), kind, id };
     let always = [
         own(LimitOwner::Agent, record.definition.to_string()),
@@ -92,6 +92,12 @@ fn owners(record: &Record) -> impl Iterator<Item = Owner> {
     let end_user = end_user.map(|id| own(LimitOwner::User, id));
     let tenant = own(LimitOwner::Tenant, record.tenant.to_string());
     always.into_iter().chain(end_user).chain([tenant])
+}
+
+/// `subject/user`. A client that was registered by the original's rules has any id: a `/` in a subject is
+/// written as in a URL, so that no two end users have one id.
+fn end_user_id(subject: &str, user: &str) -> String {
+    format!("{}/{user}", subject.replace('%', "%25").replace('/', "%2F"))
 }
 
 /// The day of UTC that a time is in, as `2026-11-29`.
@@ -103,4 +109,20 @@ pub fn day_of(at: At) -> String {
 pub fn resets_at(at: At) -> At {
     let tomorrow = at.time().date_naive().checked_add_days(Days::new(1));
     tomorrow.map_or(At::NEVER, |day| At::new(day.and_time(chrono::NaiveTime::MIN).and_utc()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_end_users_have_one_id() {
+        assert_eq!(end_user_id("client:shop", "ann"), "client:shop/ann");
+        let ids = [
+            end_user_id("client:a", "b/c"),
+            end_user_id("client:a/b", "c"),
+            end_user_id("client:a%2Fb", "c"),
+        ];
+        assert_eq!(ids, ["client:a/b/c", "client:a%2Fb/c", "client:a%252Fb/c"]);
+    }
 }
