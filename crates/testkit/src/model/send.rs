@@ -154,11 +154,14 @@ fn offset(body: &[u8], place: &Place) -> usize {
 
 /// Where the event at `from` ends.
 fn event_end(body: &[u8], from: usize) -> usize {
-    let ends = [b"\n\n".as_slice(), b"\r\n\r\n"].into_iter().filter_map(|end| {
-        let at = body[from..].windows(end.len()).position(|window| window == end)?;
-        Some(from + at + end.len())
-    });
-    ends.min().unwrap_or(body.len())
+    // One pass for both line ends: the one that is not there would be looked for in the whole body.
+    let end_at = |at: usize| {
+        let rest = &body[at..];
+        let end =
+            [b"\n\n".as_slice(), b"\r\n\r\n"].into_iter().find(|end| rest.starts_with(end))?;
+        Some(at + end.len())
+    };
+    (from..body.len()).find_map(end_at).unwrap_or(body.len())
 }
 
 /// Notices when the client goes away before everything was sent.
