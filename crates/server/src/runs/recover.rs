@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use engine::ResumeReason;
 use serde::de::Error as _;
+use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tracing::error;
 use tracing::warn;
@@ -174,13 +175,17 @@ impl<'u> Sieve<'u> {
 
 async fn keep_working(runs: Runs) {
     let mut unreadable = HashSet::new();
-    loop {
-        tokio::select! {
-            () = runs.tasks.stopping().cancelled() => return,
-            () = runs.work().notified() => {}
-            () = tokio::time::sleep(ROUND) => {}
-        }
+    while is_called(runs.work(), runs.tasks.stopping()).await {
         report(work(&runs, &mut unreadable).await);
+    }
+}
+
+/// Waits until somebody calls for work, or the next round; `false` when there is an end to it.
+async fn is_called(work: &Notify, end: &CancellationToken) -> bool {
+    tokio::select! {
+        () = end.cancelled() => false,
+        () = work.notified() => true,
+        () = tokio::time::sleep(ROUND) => true,
     }
 }
 
@@ -305,4 +310,28 @@ fn report<E: Error + 'static>(round: Result<(), E>) {
 
 fn failed(run_id: Id, cause: &(dyn Error + 'static)) {
     error!(run.id = %run_id, error = cause, "a run cannot be taken up");
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::time::Instant;
+
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn who_is_called_to_work_comes_at_once_and_otherwise_soon() {
+        let (work, end) = (Notify::new(), CancellationToken::new());
+        let began = Instant::now();
+
+        work.notify_one();
+        assert!(is_called(&work, &end).await);
+        assert_eq!(began.elapsed(), Duration::ZERO);
+
+        assert!(is_called(&work, &end).await);
+        // What docs/API.md promises for runs of a thread that ended on another process.
+        assert!(began.elapsed() < Duration::from_millis(300));
+
+        end.cancel();
+        assert!(!is_called(&work, &end).await);
+    }
 }

@@ -417,6 +417,27 @@ on_both! {
         assert_eq!(asked(&server, 2), ["user Two", "assistant You said: Two", "user Three"]);
     }
 
+    async fn the_end_of_a_run_of_a_thread_calls_for_the_next(server: TestServer) {
+        server.agent("support").await;
+        let thread = thread(&server.admin().await, json!({})).await;
+        // Nobody looks for work any more, by whatever clock.
+        let admin = server.alone().await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("First.").hold("First", &gate));
+        let first = begin(&admin, &thread, "One", "enqueue").await;
+        gate.wait_reached().await;
+        let second = begin(&admin, &thread, "Two", "enqueue").await;
+        assert_eq!(second["status"], "queued");
+        let call = server.app.runs.work().notified();
+        let early = tokio::time::timeout(Duration::from_millis(1), server.app.runs.work().notified());
+        assert!(early.await.is_err(), "somebody called for work before its time");
+
+        gate.open();
+
+        assert_eq!(end(&admin, &first).await["status"], "succeeded");
+        tokio::time::timeout(Duration::from_secs(20), call).await.unwrap();
+    }
+
     async fn runs_of_one_thread_follow_each_other(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;
