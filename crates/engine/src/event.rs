@@ -71,6 +71,7 @@ events! {
     ModelFinished = "model.finished",
     ModelFailed = "model.failed",
     ToolStarted = "tool.started",
+    ToolProgress = "tool.progress",
     ToolFinished = "tool.finished",
     ApprovalRequested = "approval.requested",
     ApprovalDecided = "approval.decided",
@@ -287,6 +288,16 @@ pub struct ToolStarted {
     pub effect_id: String,
     pub effect: Effect,
     pub attempt: u32,
+}
+
+/// How far a tool call has come, in its own words. Nothing follows from it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolProgress {
+    pub call_id: String,
+    pub progress: f64,
+    /// What `progress` will be in the end, if that is known.
+    pub total: Option<f64>,
+    pub message: Option<String>,
 }
 
 /// A tool call is over.

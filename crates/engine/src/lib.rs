@@ -61,6 +61,6 @@ pub use tool::effect_id;
 
 /// The version of the interpreter that a run pins when it begins.
 ///
-/// It rises when the same log would lead to another next step. A worker takes up a run only if its
+/// It rises when the same log would lead to another next step, or may have events that are new. A worker takes up a run only if its
 /// own version is at least the run's.
 pub const ENGINE: i32 = 3;

@@ -55,5 +55,6 @@ pub use code::Agent;
 pub use code::Builder;
 pub use code::Tool;
 pub use llm;
+pub use tools::Progress;
 pub use tools::ToolContext;
 pub use tools::ToolFailure;

@@ -171,6 +171,7 @@ fn is_of_the_run(event: &Event) -> bool {
             | Event::CancelRequested(_)
             | Event::LimitReached(_)
             | Event::MemoryWritten(_)
+            | Event::ToolProgress(_)
             | Event::RunFinished(_)
     )
 }

@@ -149,7 +149,7 @@ impl State {
                 self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
             }
             Event::MemoryRead(read) => self.remember(read),
-            Event::MemoryWritten(_) => {}
+            Event::MemoryWritten(_) | Event::ToolProgress(_) => {}
             Event::RunFinished(_) => self.phase = Phase::Ended,
         }
     }

@@ -370,7 +370,8 @@ fn line(event: &Event, asked: &str) -> String {
         | Event::RunResumed(_)
         | Event::CancelRequested(_)
         | Event::MemoryRead(_)
-        | Event::MemoryWritten(_) => name.to_owned(),
+        | Event::MemoryWritten(_)
+        | Event::ToolProgress(_) => name.to_owned(),
     }
 }
 

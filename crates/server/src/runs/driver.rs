@@ -18,6 +18,8 @@ use engine::RunError;
 use engine::RunFinished;
 use engine::Step;
 use engine::ToolCall;
+use engine::ToolFinished;
+use engine::ToolProgress;
 use futures::FutureExt;
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
@@ -41,6 +43,7 @@ use super::take_up;
 use super::tool;
 use super::trace::Trace;
 use super::webhook::NewDelivery;
+use crate::tools::Reports;
 
 /// The owner of one run.
 #[derive(Debug)]
@@ -85,6 +88,13 @@ enum Interruption {
     Canceled,
     DeadlinePassed,
     HandOver,
+}
+
+/// What comes of calls that are under way.
+#[derive(Debug)]
+enum Heard {
+    Ended(Option<ToolFinished>),
+    Progress(Vec<ToolProgress>),
 }
 
 impl Driver {
@@ -241,18 +251,32 @@ impl Driver {
         if has_effects {
             self.store().await?;
         }
-        let mut running: FuturesUnordered<_> =
-            calls.into_iter().map(|call| tool::call(&self.runs, &self.record, call)).collect();
+        let reports = Arc::new(Reports::default());
+        let call = |call| tool::call(&self.runs, &self.record, call, &reports);
+        let mut running: FuturesUnordered<_> = calls.into_iter().map(call).collect();
         // What is there at once goes into one entry with what follows.
         while let Some(finished) = running.next().now_or_never() {
             let Some(finished) = finished else { return Ok(()) };
+            reports.end(&finished.call_id);
             self.record(finished)?;
         }
         loop {
             self.store().await?;
-            match self.uninterrupted(running.next()).await {
-                Ok(Some(finished)) => self.record(finished)?,
-                Ok(None) => return Ok(()),
+            let heard = async {
+                tokio::select! {
+                    finished = running.next() => Heard::Ended(finished),
+                    progress = reports.next() => Heard::Progress(progress),
+                }
+            };
+            match self.uninterrupted(heard).await {
+                Ok(Heard::Ended(Some(finished))) => {
+                    reports.end(&finished.call_id);
+                    self.record(finished)?;
+                }
+                Ok(Heard::Ended(None)) => return Ok(()),
+                Ok(Heard::Progress(said)) => {
+                    said.into_iter().try_for_each(|progress| self.record(progress))?;
+                }
                 Err(Interruption::HandOver) if has_effects => break,
                 Err(interruption) => return self.interrupt(interruption),
             }

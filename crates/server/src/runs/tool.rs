@@ -1,6 +1,7 @@
 //! One tool call of a run.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Instant;
 
 use engine::Effect;
@@ -16,6 +17,7 @@ use tracing::error;
 
 use super::Record;
 use super::service::Runs;
+use crate::tools::Reports;
 use crate::tools::Tool;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
@@ -25,6 +27,7 @@ pub fn call(
     runs: &Runs,
     record: &Record,
     call: ToolCall,
+    reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
     let tool = runs.tools.find(&record.tenant, &call.started.tool);
     let context = ToolContext {
@@ -35,6 +38,7 @@ pub fn call(
         effect_id: call.started.effect_id.clone(),
         now: runs.clock.now(),
         abandoned: CancellationToken::new(),
+        reports: Arc::clone(reports),
     };
     async move {
         if !call.wait.is_zero() {

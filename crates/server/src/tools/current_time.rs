@@ -101,6 +101,7 @@ mod tests {
             effect_id: "e".to_owned(),
             now: "2026-11-25T10:00:00Z".parse().unwrap(),
             abandoned: CancellationToken::new(),
+            reports: std::sync::Arc::default(),
         };
         let answer = CurrentTime::new().unwrap().call(&context, arguments).await;
         let expected = expected.map(|now| json!({ "now": now })).map_err(ToolFailure::failed);

@@ -3,6 +3,7 @@
 //! Those that are here are built in. Offering, checking and recording calls is not done here.
 
 mod current_time;
+mod progress;
 pub mod routes;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,8 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::tools::current_time::CurrentTime;
+pub use crate::tools::progress::Progress;
+pub use crate::tools::progress::Reports;
 
 /// How ids call tools.
 const KIND: &str = "tool";
@@ -91,6 +94,15 @@ pub struct ToolContext {
     /// Fires when nobody waits for the result any more: the run was canceled, or the time is up. The
     /// call itself is dropped then; this is for what it has started beside itself.
     pub abandoned: CancellationToken,
+    pub(crate) reports: Arc<Reports>,
+}
+
+impl ToolContext {
+    /// Lets those who watch the run know how far the call is: it becomes an event `tool.progress`. Of
+    /// what is said within half a second the last word counts, and of one call a thousand.
+    pub fn report(&self, progress: Progress) {
+        self.reports.put(&self.call_id, progress);
+    }
 }
 
 /// All tools there are, by their names in lower case.

@@ -19,6 +19,7 @@ mod execute;
 mod forks;
 mod house;
 mod oauth;
+mod progress;
 mod recovery;
 mod retention;
 mod runs;

@@ -48,6 +48,7 @@ impl Show {
             "tool.started" => {
                 self.aside(&format!("→ {} {}", text("tool"), short(&data["arguments"])));
             }
+            "tool.progress" => self.aside(&format!("  {}", progress(data))),
             "tool.finished" => {
                 let error = &data["error"]["message"];
                 let result = if error.is_null() { &data["result"] } else { error };
@@ -58,6 +59,16 @@ impl Show {
             _ => {}
         }
     }
+}
+
+/// How far a call is.
+fn progress(data: &Value) -> String {
+    let of = if data["total"].is_null() { "" } else { " of " };
+    let total = data["total"].as_f64().map_or_else(String::new, |total| total.to_string());
+    let progress = data["progress"].as_f64().unwrap_or_default();
+    let message =
+        data["message"].as_str().map_or_else(String::new, |it| format!(" {}", short(&it.into())));
+    format!("{progress}{of}{total}{message}")
 }
 
 /// A value in one line.
@@ -84,6 +95,13 @@ mod tests {
     #[test]
     fn no_text_gives_orders_to_the_terminal() {
         assert_eq!(harmless("a\x1b[2Jb\r\u{9b}1mc\n\td"), "a[2Jb1mc\n\td");
+    }
+
+    #[test]
+    fn progress_is_what_is_known_of_it() {
+        let all = json!({"progress": 3.0, "total": 10.5, "message": "three\nfiles"});
+        assert_eq!(progress(&all), "3 of 10.5 three files");
+        assert_eq!(progress(&json!({"progress": 0.5, "total": null, "message": null})), "0.5");
     }
 
     #[test]
