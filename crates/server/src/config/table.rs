@@ -208,7 +208,8 @@ const OUTGOING: &[Setting] = &[
     secret(
         "WEBHOOK_SECRETS",
         "Keys that sign webhooks, with commas between: `default=whsec_…,shop=whsec_…`, 24 to 64 bytes in base64 each. \
-         `default` signs where a request names none. They belong to the tenant `default`.",
+         `default` signs where a request names none. With a name twice both keys sign, so that receivers \
+         can change from one to the other. They belong to the tenant `default`.",
     ),
     plain(
         "WEBHOOK_TIMEOUT_MS",

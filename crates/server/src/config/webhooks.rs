@@ -5,20 +5,24 @@ use std::fmt;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use secrecy::ExposeSecret;
 use secrecy::SecretSlice;
 
 /// How long a key may be, by the specification of Standard Webhooks.
 const BYTES: std::ops::RangeInclusive<usize> = 24..=64;
 const PREFIX: &str = "whsec_";
 
+/// Keys of one name at most: the one that is, and the one that is to be.
+const OF_ONE_NAME: usize = 2;
+
 /// The keys by their names.
 #[derive(Clone, Default)]
-pub struct SigningKeys(BTreeMap<String, SecretSlice<u8>>);
+pub struct SigningKeys(BTreeMap<String, Vec<SecretSlice<u8>>>);
 
 impl SigningKeys {
-    /// Reads `name=whsec_…,other=whsec_…`. What comes back as a fault names no key's value.
+    /// Reads `name=whsec_…,other=whsec_…`, with a name twice while its key changes. What comes back as a fault names no key's value.
     pub fn parse(text: &str) -> Result<Self, String> {
-        let mut keys = BTreeMap::new();
+        let mut keys: BTreeMap<String, Vec<SecretSlice<u8>>> = BTreeMap::new();
         for (index, entry) in text.split(',').map(str::trim).enumerate() {
             let fault = |detail: &str| format!("entry {}: {detail}", index + 1);
             let (name, key) = entry
@@ -31,15 +35,21 @@ impl SigningKeys {
             let key = key.filter(|key| BYTES.contains(&key.len())).ok_or_else(|| {
                 fault("a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them")
             })?;
-            if keys.insert(name.to_owned(), SecretSlice::from(key)).is_some() {
-                return Err(fault("its name is there twice"));
+            let of_name = keys.entry(name.to_owned()).or_default();
+            if of_name.iter().any(|known| known.expose_secret() == key) {
+                return Err(fault("its key is there twice"));
             }
+            if of_name.len() == OF_ONE_NAME {
+                return Err(fault("its name is there more than twice"));
+            }
+            of_name.push(SecretSlice::from(key));
         }
         Ok(Self(keys))
     }
 
-    pub fn get(&self, name: &str) -> Option<&SecretSlice<u8>> {
-        self.0.get(name)
+    /// The keys of this name, each of which signs; none if it is not there.
+    pub fn get(&self, name: &str) -> &[SecretSlice<u8>] {
+        self.0.get(name).map_or(&[], Vec::as_slice)
     }
 }
 
@@ -56,8 +66,6 @@ fn is_name(name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use secrecy::ExposeSecret;
-
     use super::*;
 
     #[test]
@@ -66,10 +74,19 @@ mod tests {
 
         let keys = SigningKeys::parse(text).unwrap();
 
-        assert_eq!(keys.get("default").unwrap().expose_secret().len(), 24);
-        assert_eq!(keys.get("shop-2").unwrap().expose_secret()[..3], [0, 1, 2]);
-        assert!(keys.get("other").is_none());
+        assert_eq!(keys.get("default")[0].expose_secret().len(), 24);
+        assert_eq!(keys.get("shop-2")[0].expose_secret()[..3], [0, 1, 2]);
+        assert!(keys.get("other").is_empty());
         assert_eq!(format!("{keys:?}"), r#"{"default", "shop-2"}"#);
+    }
+
+    #[test]
+    fn a_name_has_two_keys_while_they_change_and_no_more() {
+        let key = |byte| format!("a=whsec_{}", STANDARD.encode([byte; 32]));
+        let two = format!("{},{}", key(1), key(2));
+
+        assert_eq!(SigningKeys::parse(&two).unwrap().get("a").len(), 2);
+        assert!(SigningKeys::parse(&format!("{two},{}", key(3))).is_err());
     }
 
     #[test]

@@ -65,6 +65,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(events::list_events))
         .routes(routes!(events::get_value))
         .routes(routes!(deliveries::list_deliveries))
+        .routes(routes!(deliveries::retry_delivery))
         .routes(routes!(fork::fork_run))
         .routes(routes!(fork::retry_run))
         .routes(routes!(tree::get_tree))
@@ -211,6 +212,7 @@ async fn find(app: &App, caller: &Principal, id: &str) -> Result<Record, Problem
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Purpose {
     Reading,
+    /// Also sending its webhooks again.
     Cancelling,
 }
 

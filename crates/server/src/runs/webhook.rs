@@ -141,7 +141,7 @@ impl Webhooks {
         let url = self.egress.check(&asked.url);
         let url = url.map_err(|why| Invalid::new("/webhook/url", "url_not_allowed", why))?;
         let secret = asked.secret.unwrap_or_else(|| DEFAULT_KEY.to_owned());
-        if self.key(tenant, &secret).is_none() {
+        if self.keys(tenant, &secret).is_empty() {
             let name: String = secret.chars().take(56).collect();
             let detail = format!(
                 "no key is named `{name}`; an operator adds one to WEBHOOK_SECRETS as `{name}=whsec_…`"
@@ -151,9 +151,9 @@ impl Webhooks {
         Ok(Webhook { url, secret })
     }
 
-    /// The key of this name. Those from the settings belong to the tenant `default`.
-    fn key(&self, tenant: &TenantId, name: &str) -> Option<&SecretSlice<u8>> {
-        if *tenant == TenantId::default() { self.keys.get(name) } else { None }
+    /// The keys of this name. Those from the settings belong to the tenant `default`.
+    fn keys(&self, tenant: &TenantId, name: &str) -> &[SecretSlice<u8>] {
+        if *tenant == TenantId::default() { self.keys.get(name) } else { &[] }
     }
 
     /// Somebody has left something to deliver.

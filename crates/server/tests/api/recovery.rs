@@ -109,7 +109,7 @@ async fn end(client: &Client, path: &str) -> Value {
 }
 
 /// Sets a clock that stands still to another time.
-fn turn_clock(clock: &Clock, by: TimeDelta) {
+pub fn turn_clock(clock: &Clock, by: TimeDelta) {
     let Clock::Frozen(at) = clock else { panic!("this clock cannot be set") };
     *at.lock().unwrap() += by;
 }

@@ -10,6 +10,7 @@ use aws_lc_rs::digest;
 use aws_lc_rs::digest::SHA256;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use chrono::TimeDelta;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
@@ -21,6 +22,7 @@ use crate::harness::Client;
 use crate::harness::Reply;
 use crate::harness::TestServer;
 use crate::harness::in_sql;
+use crate::recovery::turn_clock;
 
 const KEY: &[u8] = b"a key of more than 24 bytes";
 const HOUR: Duration = Duration::from_hours(1);
@@ -86,9 +88,13 @@ async fn settled(
 
 /// The signature that a webhook must have, by RFC 2104 and the specification of Standard Webhooks.
 fn signature(webhook: &Webhook) -> String {
+    signature_by(KEY, webhook)
+}
+
+fn signature_by(key: &[u8], webhook: &Webhook) -> String {
     let block = |pad: u8| {
         let mut block = vec![pad; 64];
-        block.iter_mut().zip(KEY).for_each(|(byte, key)| *byte ^= key);
+        block.iter_mut().zip(key).for_each(|(byte, key)| *byte ^= key);
         block
     };
     let signed = [
@@ -174,6 +180,70 @@ on_both! {
             assert_eq!(webhook.body, webhooks[0].body);
         }
         assert_eq!(webhooks[2].header("webhook-timestamp"), "1795608006");
+    }
+
+    async fn while_a_key_changes_both_sign(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let new = [7; 32];
+        let keys = [&new[..], KEY].map(|key| format!("default=whsec_{}", STANDARD.encode(key))).join(",");
+        let dialect = server.app.db.dialect();
+        let server = crate::webhooks::server(dialect, &[&receiver], &[("WEBHOOK_SECRETS", &keys)]).await;
+
+        begin(&server.admin().await, &receiver).await;
+        receiver.wait_received(1).await;
+
+        let webhook = &receiver.webhooks()[0];
+        let signatures: Vec<_> = webhook.header("webhook-signature").split(' ').collect();
+        assert_eq!(signatures, [signature_by(&new, webhook), signature(webhook)]);
+    }
+
+    async fn a_webhook_is_sent_again_by_hand_whatever_came_of_it(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+        receiver.answer(Answer::Status(410));
+        let path = begin(&admin, &receiver).await;
+        let given_up = settled(&admin, &path, "failed", 1, 410).await;
+        let retry = format!("{path}/deliveries/{}/retry", given_up["id"].as_str().unwrap());
+        let again = async |client: &Client| client.send(client.request("POST", &retry)).await;
+        server.app.clock.advance(HOUR * 48);
+
+        let reply = again(&server.admin().await).await;
+        assert_eq!((reply.status, &reply.json()["state"]), (202, &json!("pending")), "{}", reply.text);
+        settled(&server.admin().await, &path, "delivered", 2, 204).await;
+        again(&server.admin().await).await;
+        settled(&server.admin().await, &path, "delivered", 3, 204).await;
+
+        let webhooks = receiver.webhooks();
+        assert_eq!(webhooks.len(), 3);
+        for webhook in &webhooks {
+            assert_eq!(webhook.header("webhook-id"), given_up["id"]);
+            assert_eq!(webhook.header("webhook-signature"), signature(webhook));
+            assert_eq!(webhook.body, webhooks[0].body);
+        }
+        let other = again(&server.client("run.write").await).await;
+        assert_eq!(other.json()["type"], "/problems/run-not-found");
+        let reader = again(&server.client("run.read").await).await;
+        assert_eq!(reader.json()["type"], "/problems/insufficient-scope");
+        let admin = server.admin().await;
+        for id in ["x", "0199c000-0000-7000-8000-000000000001"] {
+            let unknown = admin.request("POST", &format!("{path}/deliveries/{id}/retry"));
+            let unknown = admin.send(unknown).await.json();
+            assert_eq!(unknown["type"], "/problems/delivery-not-found", "{unknown:#}");
+        }
+    }
+
+    async fn a_clock_that_is_set_back_delays_no_webhook(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+        receiver.answer(Answer::Status(503));
+        let path = begin(&admin, &receiver).await;
+        settled(&admin, &path, "pending", 1, 503).await;
+
+        turn_clock(&server.app.clock, -TimeDelta::hours(2));
+
+        settled(&server.admin().await, &path, "delivered", 2, 204).await;
     }
 
     async fn a_webhook_is_given_up_after_a_day_or_when_it_is_gone(server: TestServer) {

@@ -23,8 +23,9 @@ const DUE: &str = "SELECT tenant_id, id, host FROM webhook_deliveries
 pub async fn insert(conn: &mut Conn<'_>, new: &NewDelivery) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
             "INSERT INTO webhook_deliveries
-             (tenant_id, id, run_id, url, host, secret, state, attempts, next_attempt_at, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7)",
+             (tenant_id, id, run_id, url, host, secret, state, attempts, next_attempt_at, planned_at,
+              created_at)
+             VALUES ($1, $2, $3, $4, $5, $6, 'pending', 0, $7, $7, $7)",
         )
         .bind(new.tenant.as_str())
         .bind(new.id)
@@ -75,7 +76,7 @@ pub async fn claim(
     until: At,
 ) -> Result<Option<Attempt>, sqlx::Error> {
     let row: Option<AttemptRow> = on!(conn, c => sqlx::query_as(
-            "UPDATE webhook_deliveries SET attempts = attempts + 1, next_attempt_at = $1
+            "UPDATE webhook_deliveries SET attempts = attempts + 1, next_attempt_at = $1, planned_at = $4
              WHERE tenant_id = $2 AND id = $3 AND state = 'pending' AND next_attempt_at <= $4
              RETURNING run_id, url, secret, attempts, created_at",
         )
@@ -101,10 +102,11 @@ pub async fn settle(
     conn: &mut Conn<'_>,
     attempt: &Attempt,
     settled: &Settled,
+    now: At,
 ) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
             "UPDATE webhook_deliveries SET state = $1, next_attempt_at = $2, last_status = $3,
-             last_error = $4, delivered_at = $5
+             last_error = $4, delivered_at = $5, planned_at = $9
              WHERE tenant_id = $6 AND id = $7 AND attempts = $8 AND state = 'pending'",
         )
         .bind(settled.state.as_str())
@@ -115,6 +117,55 @@ pub async fn settle(
         .bind(attempt.tenant.as_str())
         .bind(attempt.id)
         .bind(attempt.number)
+        .bind(now)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+/// Makes an attempt due, whatever came of those before; `None` if there is no such delivery.
+pub async fn retry(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    id: Id,
+    now: At,
+) -> Result<Option<Delivery>, RunsError> {
+    let row: Option<DeliveryRow> = on!(conn, c => sqlx::query_as(
+            "UPDATE webhook_deliveries SET state = 'pending', next_attempt_at = $1, planned_at = $1,
+             delivered_at = NULL
+             WHERE tenant_id = $2 AND run_id = $3 AND id = $4
+             RETURNING id, url, secret, state, attempts, last_status, last_error, next_attempt_at,
+             created_at, delivered_at",
+        )
+        .bind(now)
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(id)
+        .fetch_optional(c)
+        .await)?;
+    row.map(DeliveryRow::read).transpose()
+}
+
+/// Whether an attempt was planned at a time that is still to come.
+pub async fn planned_after(conn: &mut Conn<'_>, future: At) -> Result<bool, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, bool>(
+            "SELECT count(*) > 0 FROM webhook_deliveries
+             WHERE state = 'pending' AND next_attempt_at > $1 AND planned_at > $1",
+        )
+        .bind(future)
+        .fetch_one(c)
+        .await)
+}
+
+/// Makes all of these due.
+pub async fn hurry(conn: &mut Conn<'_>, future: At, now: At) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "UPDATE webhook_deliveries SET next_attempt_at = $1, planned_at = $1
+             WHERE state = 'pending' AND next_attempt_at > $2 AND planned_at > $2",
+        )
+        .bind(now)
+        .bind(future)
         .execute(c)
         .await)?;
     Ok(())

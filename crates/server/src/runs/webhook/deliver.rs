@@ -38,6 +38,10 @@ use crate::runs::store::deliveries;
 const ROUND: Duration = Duration::from_millis(500);
 /// Deliveries that are looked at in one round.
 const LOOKED_AT: u32 = 100;
+/// How often a process looks whether the clock was set back.
+const CLOCK_ROUND: Duration = Duration::from_secs(5);
+/// Clocks of several processes may differ by so much.
+const SKEW: Duration = Duration::from_mins(1);
 /// How much longer than its time an attempt belongs to who makes it.
 const SPARE: Duration = Duration::from_mins(1);
 
@@ -74,6 +78,31 @@ struct Failure {
 /// Keeps delivering until the server stops. What is under way then may end.
 pub fn start(runs: &Runs) {
     runs.tasks.spawn(keep_delivering(runs.clone()));
+    runs.tasks.spawn(keep_to_the_clock(runs.clone()));
+}
+
+/// What was planned before the clock was set back would wait as much longer: it is due now.
+async fn keep_to_the_clock(runs: Runs) {
+    let stopping = runs.tasks.stopping();
+    while tokio::time::timeout(CLOCK_ROUND, stopping.cancelled()).await.is_err() {
+        let now = runs.clock.now();
+        let future = At::new(now.time() + SKEW);
+        let hurried =
+            runs.db.read(async |conn| deliveries::planned_after(conn, future).await).await;
+        let hurried = match hurried {
+            Ok(false) => continue,
+            Ok(true) => {
+                runs.db.write_behind(async |tx| deliveries::hurry(tx, future, now).await).await
+            }
+            Err(cause) => Err(cause),
+        };
+        match hurried {
+            Ok(()) => runs.webhooks.wake(),
+            Err(cause) => {
+                error!(error = &cause as &dyn std::error::Error, "webhooks must wait");
+            }
+        }
+    }
 }
 
 async fn keep_delivering(runs: Runs) {
@@ -182,20 +211,22 @@ async fn make(runs: &Runs, attempt: Attempt) -> Result<(), RunsError> {
         }
         DeliveryState::Pending => {}
     }
-    runs.db.write_behind(async |tx| deliveries::settle(tx, &attempt, &settled).await).await?;
+    let now = runs.clock.now();
+    runs.db.write_behind(async |tx| deliveries::settle(tx, &attempt, &settled, now).await).await?;
     Ok(())
 }
 
 /// Sends the run, signed, and gives the status of a receiver that has it now.
 async fn send(runs: &Runs, attempt: &Attempt, run: &Run) -> Result<StatusCode, Failure> {
     let webhooks = &runs.webhooks;
-    let Some(key) = webhooks.key(&attempt.tenant, &attempt.secret) else {
+    let keys = webhooks.keys(&attempt.tenant, &attempt.secret);
+    if keys.is_empty() {
         return Err(Failure::before("the key that signs it is not configured any more"));
-    };
+    }
     let body = serde_json::to_vec(&Message { kind: "run.finished", run });
     let body = body.map_err(|_| Failure::before("the run cannot be written"))?;
     let timestamp = runs.clock.now().time().timestamp();
-    let signature = sign::signature(key, attempt.id, timestamp, &body);
+    let signature = sign::signatures(keys, attempt.id, timestamp, &body);
     let headers = headers(&attempt.id.to_string(), &timestamp.to_string(), &signature);
     let request = Request {
         method: Method::POST,

@@ -8,10 +8,16 @@ use secrecy::SecretSlice;
 
 use crate::db::Id;
 
-/// The value of `webhook-signature`: who knows `key` knows that `body` is ours and how old it is.
+/// The value of `webhook-signature`, with a signature of each key: who knows one of `keys` knows that
+/// `body` is ours and how old it is.
 ///
 /// `timestamp` counts the seconds since 1970.
-pub fn signature(key: &SecretSlice<u8>, id: Id, timestamp: i64, body: &[u8]) -> String {
+pub fn signatures(keys: &[SecretSlice<u8>], id: Id, timestamp: i64, body: &[u8]) -> String {
+    let signatures = keys.iter().map(|key| signature(key, id, timestamp, body));
+    signatures.collect::<Vec<_>>().join(" ")
+}
+
+fn signature(key: &SecretSlice<u8>, id: Id, timestamp: i64, body: &[u8]) -> String {
     let key = hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret());
     let mut signed = hmac::Context::with_key(&key);
     signed.update(format!("{id}.{timestamp}.").as_bytes());
