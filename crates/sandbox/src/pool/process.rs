@@ -1,0 +1,153 @@
+//! One worker, seen from outside.
+
+use std::ffi::OsString;
+use std::io;
+use std::path::Path;
+use std::process::Stdio;
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytes::BytesMut;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::process::Child;
+use tokio::process::ChildStdin;
+use tokio::process::ChildStdout;
+use tokio::process::Command;
+use tokio::time::Instant;
+use tracing::warn;
+
+use super::Host;
+use super::Job;
+use crate::frame;
+use crate::frame::Frame;
+use crate::frame::Kind;
+use crate::frame::Malformed;
+
+/// Questions of a job that may be open at once; workers keep to fewer.
+const QUESTIONS: usize = 64;
+/// Bytes that a worker may say in passing during a job; workers keep to less.
+const NOTES: usize = 1024 * 1024;
+
+/// A worker. It is killed when it is dropped.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    stdin: ChildStdin,
+    stdout: ChildStdout,
+    read: BytesMut,
+    unsent: BytesMut,
+    /// Whether it has said that it has confined itself.
+    pub greeted: bool,
+    /// Whether it has said that it began with the job it was given last.
+    pub begun: bool,
+    pub jobs: u32,
+    pub busy: Duration,
+    pub idle_since: Instant,
+}
+
+/// Why a worker can be used no more.
+#[derive(Debug, thiserror::Error)]
+pub enum Broken {
+    #[error("the worker is gone")]
+    Gone(#[source] Option<io::Error>),
+    #[error("the worker does not keep to what was agreed")]
+    Protocol(#[from] Malformed),
+}
+
+impl Process {
+    /// Starts one. It has no environment, stands in no folder of ours, and is in a group of its own,
+    /// so that Ctrl-C at a terminal is for us alone: we may still need it.
+    ///
+    /// It dies with the thread that started it: that must be one that lives as long as the runtime.
+    pub fn start(program: &Path, arguments: &[OsString]) -> io::Result<Self> {
+        let mut child = Command::new(program)
+            .args(arguments)
+            .env_clear()
+            .current_dir("/")
+            .process_group(0)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn()?;
+        let streams = child.stdin.take().zip(child.stdout.take());
+        let (stdin, stdout) = streams.ok_or(io::ErrorKind::BrokenPipe)?;
+        Ok(Self {
+            child,
+            stdin,
+            stdout,
+            read: BytesMut::new(),
+            unsent: BytesMut::new(),
+            greeted: false,
+            begun: false,
+            jobs: 0,
+            busy: Duration::ZERO,
+            idle_since: Instant::now(),
+        })
+    }
+
+    /// The worker, unless it has ended meanwhile.
+    pub fn alive(mut self) -> Option<Self> {
+        matches!(self.child.try_wait(), Ok(None)).then_some(self)
+    }
+
+    /// Has a job done. Dropped before its end, the worker is in the middle of it, and of no more use.
+    pub async fn work(&mut self, job: Job<'_>, host: &impl Host) -> Result<Bytes, Broken> {
+        let began = Instant::now();
+        self.begun = false;
+        self.jobs += 1;
+        frame::put(&mut self.unsent, Kind::Job, &[&[job.task], job.body])?;
+        let mut answers = FuturesUnordered::new();
+        let mut notes = 0;
+        loop {
+            while let Some(Frame { kind, mut body }) = frame::take(&mut self.read)? {
+                match kind {
+                    Kind::Hello => self.greet(&body),
+                    _ if !self.greeted => return Err(Malformed.into()),
+                    Kind::Begun => self.begun = true,
+                    Kind::Ask if answers.len() < QUESTIONS => {
+                        let number = frame::number(&mut body)?;
+                        let answer = host.answer(body);
+                        answers.push(async move { (number, answer.await) });
+                    }
+                    Kind::Note if notes + body.len() <= NOTES => {
+                        notes += body.len();
+                        host.hear(body);
+                    }
+                    Kind::Done => {
+                        self.busy += began.elapsed();
+                        return Ok(body);
+                    }
+                    _ => return Err(Malformed.into()),
+                }
+            }
+            tokio::select! {
+                read = self.stdout.read_buf(&mut self.read) => heard(read)?,
+                sent = self.stdin.write_buf(&mut self.unsent), if !self.unsent.is_empty() => {
+                    sent.map_err(|cause| Broken::Gone(Some(cause)))?;
+                }
+                Some((number, answer)) = answers.next(), if !answers.is_empty() => {
+                    frame::put(&mut self.unsent, Kind::Reply, &[&number.to_le_bytes(), &answer])?;
+                }
+            }
+        }
+    }
+
+    fn greet(&mut self, hello: &[u8]) {
+        self.greeted = true;
+        if hello != [1] {
+            warn!("workers run without a filter of system calls: this kernel has none");
+        }
+    }
+}
+
+fn heard(read: io::Result<usize>) -> Result<(), Broken> {
+    match read {
+        Ok(0) => Err(Broken::Gone(None)),
+        Ok(_) => Ok(()),
+        Err(cause) => Err(Broken::Gone(Some(cause))),
+    }
+}
