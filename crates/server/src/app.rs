@@ -2,6 +2,7 @@
 
 mod clock;
 mod ids;
+mod processes;
 mod tasks;
 
 use std::fmt::Write;
@@ -9,6 +10,7 @@ use std::ops::Deref;
 use std::sync::Arc;
 
 use auth::secret::MasterKeyError;
+use sandbox::Pool;
 
 use crate::agents::Agents;
 use crate::code::Builder;
@@ -26,6 +28,8 @@ use crate::tools::Tools;
 
 pub use clock::Clock;
 pub use ids::Ids;
+pub(crate) use processes::pool;
+pub use processes::worker;
 pub use tasks::Tasks;
 
 /// The server's state: a cheap handle on all that outlives a request.
@@ -47,6 +51,8 @@ pub struct Parts {
     pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,
+    /// Runs what is not trusted.
+    pub sandbox: Pool,
 }
 
 /// Why the server cannot start with its settings.

@@ -19,6 +19,7 @@ mod webhooks;
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::net::SocketAddr;
+use std::num::NonZeroUsize;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -67,6 +68,8 @@ pub struct Config {
     pub models: Models,
     pub outgoing: Outgoing,
     pub limits: Limits,
+    /// Processes that run JavaScript at once.
+    pub tool_workers: NonZeroUsize,
     /// How long a run is kept after its end; `None`: for ever.
     pub run_retention: Option<Duration>,
     pub log: Log,
@@ -186,6 +189,9 @@ impl Config {
             models: models::models(&mut from),
             outgoing: outgoing(&mut from),
             limits: limits(&mut from),
+            tool_workers: from
+                .optional("TOOL_WORKERS_MAX", tool_workers)
+                .unwrap_or_else(processors),
             run_retention: run_retention(&mut from),
             log: log(&mut from),
             telemetry: telemetry::telemetry(&mut from),
@@ -301,6 +307,15 @@ fn limits<E: Env>(from: &mut Reader<E>) -> Limits {
     }
 }
 
+fn tool_workers(text: &str) -> Result<NonZeroUsize, String> {
+    let number = text.parse().ok().filter(|it: &NonZeroUsize| it.get() <= 1024);
+    number.ok_or_else(|| "it must be a whole number from 1 to 1024".into())
+}
+
+fn processors() -> NonZeroUsize {
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+}
+
 fn run_retention<E: Env>(from: &mut Reader<E>) -> Option<Duration> {
     let days: u64 = from.number("RUN_RETENTION_DAYS", 0..=36_500);
     (days > 0).then(|| Duration::from_hours(24 * days))
@@ -391,6 +406,7 @@ mod tests {
             ("WEBHOOK_SECRETS", "default=hunter2"),
             ("WEBHOOK_TIMEOUT_MS", "60001"),
             ("RUN_RETENTION_DAYS", "-1"),
+            ("TOOL_WORKERS_MAX", "0"),
             ("REQUEST_TIMEOUT_MS", "-1"),
             ("LOG_LEVEL", "hunter2=x=y"),
             ("LOG_FORMAT", "hunter2"),
@@ -424,6 +440,7 @@ mod tests {
               WEBHOOK_SECRETS: entry 1: a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them
               WEBHOOK_TIMEOUT_MS: it must be a whole number from 1 to 60000
               REQUEST_TIMEOUT_MS: it must be a whole number from 1 to 3600000
+              TOOL_WORKERS_MAX: it must be a whole number from 1 to 1024
               RUN_RETENTION_DAYS: it must be a whole number from 0 to 36500
               LOG_LEVEL: it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`
               LOG_FORMAT: it must be `json` or `pretty`"#]].assert_eq(&errors);

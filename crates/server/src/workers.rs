@@ -26,6 +26,8 @@ pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     }
     deliver::start(&app.runs);
     retention::start(&app.runs, app.config.run_retention);
+    let (sandbox, stopping) = (app.sandbox.clone(), app.tasks.stopping().clone());
+    app.tasks.spawn(async move { stopping.run_until_cancelled(sandbox.tend()).await });
     Ok(())
 }
 

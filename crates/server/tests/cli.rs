@@ -44,6 +44,18 @@ fn the_version_is_that_of_the_package() {
 }
 
 #[test]
+fn the_program_is_its_own_worker() {
+    let folder = folder();
+    assert!(!out(&run(folder.path(), &["--help"], &[])).contains("worker"));
+
+    // With nobody to work for, it greets and ends. It needs no setting, and has not read any.
+    let wrong = [("PORT", "hunter2")];
+    let worker = run(folder.path(), &["worker"], &wrong);
+    assert_eq!(worker.status.code(), Some(0), "{}", err(&worker));
+    assert!(!worker.stdout.is_empty());
+}
+
+#[test]
 fn a_misspelt_command_ends_with_2() {
     let folder = folder();
     for arguments in [&["srve"][..], &["serve", "--prot"], &[]] {

@@ -1,6 +1,7 @@
 //! Puts the server together with what is defined in Rust.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use auth::secret::MasterKey;
@@ -18,6 +19,7 @@ use crate::app::Ids;
 use crate::app::Parts;
 use crate::app::StartError;
 use crate::app::Tasks;
+use crate::app::pool;
 use crate::config::Config;
 use crate::db::Db;
 use crate::egress;
@@ -42,6 +44,7 @@ pub struct Builder {
     tools: Vec<Tool>,
     agents: Vec<Agent>,
     models: Vec<(String, Arc<dyn ChatModel>)>,
+    worker_program: Option<PathBuf>,
 }
 
 impl Builder {
@@ -64,6 +67,13 @@ impl Builder {
         self
     }
 
+    /// The program that is started, with the argument `worker`, to run JavaScript of tools. Without it
+    /// that is the program itself, which [`worker`](crate::app::worker) makes able to.
+    pub fn worker_program(mut self, program: impl Into<PathBuf>) -> Self {
+        self.worker_program = Some(program.into());
+        self
+    }
+
     /// Opens what the settings name, and checks all that was added: whatever is wrong with it is said
     /// at once. Nothing is under way yet: [`App::serve`] begins it.
     pub async fn start(self, config: Config) -> Result<App, StartError> {
@@ -73,7 +83,7 @@ impl Builder {
 
     /// The same with a database, a clock and ids of one's own.
     pub fn assemble(
-        self,
+        mut self,
         config: Config,
         db: Db,
         clock: Clock,
@@ -83,6 +93,7 @@ impl Builder {
         let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
         let models = Models::new(&config.models, &client, Timeouts::default());
         let tools = Tools::built_in().map_err(StartError::Tools)?;
+        let sandbox = pool(self.worker_program.take(), config.tool_workers);
         let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
@@ -122,6 +133,7 @@ impl Builder {
             tools,
             agents,
             runs,
+            sandbox,
         }))
     }
 

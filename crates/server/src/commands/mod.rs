@@ -16,6 +16,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use clap::Subcommand;
 
+use crate::app::worker;
 use crate::code::Builder;
 use crate::config::Environment;
 
@@ -70,6 +71,9 @@ impl Builder {
     /// Runs the command that the process was started with; `serve` and `dev` start this server. 0: done;
     /// 1: it failed; 2: it was misspelt; `chat --once` says more.
     pub fn main(self) -> ExitCode {
+        if let Some(ended) = worker() {
+            return ended;
+        }
         let cli = Cli::parse();
         match run(cli.command, self) {
             Ok(code) => code,

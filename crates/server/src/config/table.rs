@@ -249,6 +249,12 @@ const LIMITS: &[Setting] = &[
         "90",
         "Days after its end when a run is deleted with its events; `0` keeps all for ever.",
     ),
+    plain(
+        "TOOL_WORKERS_MAX",
+        "as many as there are processors",
+        "Processes that run JavaScript at once, 1 to 1024. Each is for one tenant, takes about 5 MB and what its script may \
+         take, and ends when it has had nothing to do for a minute. One more is kept ready.",
+    ),
     plain("SHUTDOWN_GRACE_MS", "25000", "How long a stopping server waits for what it has begun."),
 ];
 

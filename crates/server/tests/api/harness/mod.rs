@@ -255,6 +255,7 @@ async fn serve(code: Builder, settings: &HashMap<String, String>, ids: Ids) -> (
     let config = Config::load(|name| settings.get(name).cloned()).unwrap();
     let db = Db::open(&config.database).await.unwrap();
     let clock = Clock::frozen("2026-11-25T10:00:00Z".parse().unwrap());
+    let code = code.worker_program(env!("CARGO_BIN_EXE_agent-server"));
     let app = code.assemble(config, db, clock, ids).unwrap();
     workers::start(&app).await.unwrap();
     let (address, door) = open_door(&app, app.tasks.clone()).await;
