@@ -15,6 +15,7 @@ use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Answer;
+use llm::ErrorKind;
 use llm::ModelError;
 use llm::ToolChoice;
 use llm::Usd;
@@ -240,10 +241,15 @@ impl Agent {
         if visible {
             return (None, None);
         }
-        if let Some(delay) = self.spec.retry.delay(self.state.failures + 1, error) {
+        let next = self.spec.models.get(self.state.model + 1);
+        // Who let us wait for nothing is not waited for again while there is another.
+        let is_left = error.kind == ErrorKind::Timeout && next.is_some();
+        if let Some(delay) = self.spec.retry.delay(self.state.failures + 1, error)
+            && !is_left
+        {
             return (Some(delay), Some(call.model.clone()));
         }
-        match self.spec.models.get(self.state.model + 1) {
+        match next {
             Some(next) => (Some(Duration::ZERO), Some(next.clone())),
             None => (None, None),
         }
@@ -335,6 +341,7 @@ impl Agent {
                 step: self.state.step.to_string(),
                 model: model.clone(),
                 attempt: self.state.attempt + 1,
+                left_out: Vec::new(),
             },
             request: self.request(model),
             wait,

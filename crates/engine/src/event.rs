@@ -247,6 +247,17 @@ pub struct ModelStarted {
     /// `provider/name`.
     pub model: String,
     pub attempt: u32,
+    /// Tools that cannot be offered to this model; the call is made without them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub left_out: Vec<LeftOut>,
+}
+
+/// A tool that is not offered to a model.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeftOut {
+    pub tool: String,
+    /// Why, in words for the tool's author.
+    pub reason: String,
 }
 
 /// A model gave a whole answer.

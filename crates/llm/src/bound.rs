@@ -6,6 +6,7 @@ use crate::Message;
 use crate::Part;
 use crate::Request;
 use crate::anthropic;
+use crate::google;
 
 /// What the form of a conversation takes beside its texts: of each message, and of a request.
 const PER_MESSAGE: u64 = 8;
@@ -57,13 +58,13 @@ pub fn usual_output_tokens(model: &str) -> u32 {
         ("o3", 32_768),
         ("o4", 32_768),
     ];
-    match model.split_once('/') {
-        Some(("anthropic", name)) => anthropic::usual_output_tokens(name),
-        Some(("openai", name)) => {
+    match model.split_once('/').map_or(model, |(_, name)| name) {
+        name if name.starts_with("claude-") => anthropic::usual_output_tokens(name),
+        name if name.starts_with("gemini-") => google::usual_output_tokens(name),
+        name => {
             let known = OPENAI.into_iter().find(|(prefix, _)| name.starts_with(prefix));
             known.map_or(4_096, |(_, most)| most)
         }
-        _ => 4_096,
     }
 }
 
@@ -92,5 +93,7 @@ mod tests {
         assert_eq!(usual_output_tokens("openai/gpt-4-turbo"), 4_096);
         assert_eq!(usual_output_tokens("anthropic/claude-3-haiku-20240307"), 4_096);
         assert_eq!(usual_output_tokens("openai/qwen3"), 4_096);
+        assert_eq!(usual_output_tokens("work/gemini-2.0-flash"), 8_192);
+        assert_eq!(usual_output_tokens("google/gemini-3-pro"), 65_536);
     }
 }

@@ -104,6 +104,11 @@ impl Draft {
         Message { role: Role::Assistant, content: parts.collect() }
     }
 
+    /// The last part, if it is reasoning.
+    pub fn last_reasoning(&self) -> Option<usize> {
+        (self.last_kind() == Some(DeltaKind::Reasoning)).then(|| self.pieces.len() - 1)
+    }
+
     fn push(&mut self, piece: Piece) -> usize {
         self.pieces.push(piece);
         self.pieces.len() - 1

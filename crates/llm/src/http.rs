@@ -10,9 +10,11 @@ use bytes::Bytes;
 use reqwest::Client;
 use reqwest::Response;
 use reqwest::header::ACCEPT;
+use reqwest::header::AUTHORIZATION;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderValue;
+use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
@@ -20,6 +22,7 @@ use url::Url;
 
 use crate::ErrorKind;
 use crate::ModelError;
+use crate::reader::Framing;
 use crate::redact::Redactor;
 use crate::refusal::Refusal;
 
@@ -57,13 +60,14 @@ impl Default for Timeouts {
     }
 }
 
-/// Where a provider is.
+/// An account with a provider: where that is, and who we are there.
 #[derive(Debug, Clone)]
-pub(crate) struct Endpoint {
-    /// As in `provider/model`.
-    pub provider: &'static str,
+pub struct Account {
+    /// What it is called here, as in `provider/model`. What a provider gives us for itself goes back
+    /// to the account that got it, and to no other.
+    pub name: Arc<str>,
     pub client: Client,
-    pub url: Url,
+    pub base_url: Url,
     pub key: Option<SecretString>,
     pub timeouts: Timeouts,
 }
@@ -71,12 +75,13 @@ pub(crate) struct Endpoint {
 /// A request that is ready to be sent.
 #[derive(Debug)]
 pub(crate) struct Call {
-    pub endpoint: Arc<Endpoint>,
+    pub account: Arc<Account>,
+    pub url: Url,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
 
-/// An answer whose body is an event stream, and what is needed to read it.
+/// An answer whose body is a stream, and what is needed to read it.
 #[derive(Debug)]
 pub(crate) struct Opened {
     pub response: Response,
@@ -88,18 +93,18 @@ pub(crate) struct Opened {
 type Piece = reqwest::Result<Option<Bytes>>;
 
 /// When to give up.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(crate) struct Deadlines {
-    provider: &'static str,
+    provider: Arc<str>,
     timeouts: Timeouts,
     first_token: Instant,
     total: Instant,
 }
 
-impl Endpoint {
-    /// `base` with `path` behind its own; a query of the base stays.
-    pub fn url(base: &Url, path: &[&str]) -> Url {
-        let mut url = base.clone();
+impl Account {
+    /// The base URL with `path` behind its own; a query of the base stays.
+    pub(crate) fn url(&self, path: &[&str]) -> Url {
+        let mut url = self.base_url.clone();
         if let Ok(mut segments) = url.path_segments_mut() {
             segments.pop_if_empty().extend(path);
         }
@@ -107,40 +112,61 @@ impl Endpoint {
     }
 
     /// A header that holds the key, never shown in logs.
-    pub fn secret_header(&self, text: &str) -> Result<HeaderValue, ModelError> {
+    pub(crate) fn secret_header(&self, text: &str) -> Result<HeaderValue, ModelError> {
         let mut value = HeaderValue::from_str(text).map_err(|_| {
             let message =
-                format!("the key for `{}` has characters that no header can hold", self.provider);
+                format!("the key for `{}` has characters that no header can hold", self.name);
             ModelError::lasting(ErrorKind::NotConfigured, message)
         })?;
         value.set_sensitive(true);
         Ok(value)
     }
 
+    /// The key as `Authorization: Bearer`, if there is one.
+    pub(crate) fn bearer(&self) -> Result<HeaderMap, ModelError> {
+        let mut headers = HeaderMap::new();
+        if let Some(key) = &self.key {
+            let value = self.secret_header(&format!("Bearer {}", key.expose_secret()))?;
+            headers.insert(AUTHORIZATION, value);
+        }
+        Ok(headers)
+    }
+
+    pub(crate) fn lacks_key(&self) -> ModelError {
+        let message = format!("there is no key for `{}`", self.name);
+        ModelError::lasting(ErrorKind::NotConfigured, message)
+    }
+
+    /// A part of a message that the provider has no form for.
+    pub(crate) fn takes_no_file(&self, media_type: &str, why: &str) -> ModelError {
+        let message = format!("`{}` takes no file of type `{media_type}` {why}", self.name);
+        ModelError::lasting(ErrorKind::Refused, message)
+    }
+
     fn error(&self, kind: ErrorKind, what: &str) -> ModelError {
-        ModelError::lasting(kind, format!("`{}` {what}", self.provider))
+        ModelError::lasting(kind, format!("`{}` {what}", self.name))
     }
 }
 
 impl Call {
-    /// Sends the request and waits for the head of an event stream.
-    pub async fn send(self) -> Result<Opened, ModelError> {
-        let Self { endpoint, mut headers, body } = self;
-        let deadlines = Deadlines::from_now(&endpoint);
-        let mut redactor = Redactor::new(endpoint.key.clone(), body.clone());
+    /// Sends the request and waits for the head of a stream.
+    pub async fn send(self, framing: Framing) -> Result<Opened, ModelError> {
+        let Self { account, url, mut headers, body } = self;
+        let deadlines = Deadlines::from_now(&account);
+        let mut redactor = Redactor::new(account.key.clone(), body.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static("text/event-stream"));
+        headers.insert(ACCEPT, HeaderValue::from_static(framing.media_type()));
 
-        let request = endpoint.client.post(endpoint.url.clone()).headers(headers).body(body);
+        let request = account.client.post(url).headers(headers).body(body);
         let response = timeout_at(deadlines.head(), request.send())
             .await
             .map_err(|_| deadlines.missed_head())?
-            .map_err(|error| unsent(&endpoint, &error))?;
+            .map_err(|error| unsent(&account, &error))?;
         if !response.status().is_success() {
-            return Err(refused(&endpoint, response, &redactor).await);
+            return Err(refused(&account, response, &redactor).await);
         }
-        if !is_event_stream(response.headers()) {
-            return Err(no_event_stream(&endpoint, response, &redactor).await);
+        if !is_of(framing, response.headers()) {
+            return Err(no_event_stream(&account, response, &redactor).await);
         }
         redactor.shrink();
         Ok(Opened { response, deadlines, redactor })
@@ -150,13 +176,13 @@ impl Call {
 /// Why `error` kept us from getting any answer. The error itself stays here: it names the URL.
 ///
 /// A client that guards its addresses says no with [`io::ErrorKind::PermissionDenied`].
-fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
+fn unsent(account: &Account, error: &reqwest::Error) -> ModelError {
     if error.is_builder() {
-        return endpoint
+        return account
             .error(ErrorKind::NotConfigured, "cannot be called at its configured address");
     }
     if is_forbidden(error) {
-        return endpoint
+        return account
             .error(ErrorKind::NotConfigured, "is at an address that this server may not call");
     }
     let (kind, what) = match (error.is_timeout(), error.is_connect()) {
@@ -165,7 +191,7 @@ fn unsent(endpoint: &Endpoint, error: &reqwest::Error) -> ModelError {
         (false, true) => (ErrorKind::Connect, "cannot be reached"),
         (false, false) => (ErrorKind::Connect, "broke off the connection before it answered"),
     };
-    ModelError { retryable: true, ..endpoint.error(kind, what) }
+    ModelError { retryable: true, ..account.error(kind, what) }
 }
 
 fn is_forbidden(error: &reqwest::Error) -> bool {
@@ -174,29 +200,26 @@ fn is_forbidden(error: &reqwest::Error) -> bool {
     denials.any(|cause| cause.kind() == io::ErrorKind::PermissionDenied)
 }
 
-async fn refused(endpoint: &Endpoint, response: Response, redactor: &Redactor) -> ModelError {
+async fn refused(account: &Account, response: Response, redactor: &Redactor) -> ModelError {
     let status = response.status().as_u16();
     let headers = response.headers().clone();
     let body = beginning(response).await;
-    Refusal::of_response(status, &headers, &body).into_error(endpoint.provider, redactor)
+    Refusal::of_response(status, &headers, &body).into_error(&account.name, redactor)
 }
 
 /// Answered 200, but not with a stream: a page of some proxy, or an error in JSON.
-async fn no_event_stream(
-    endpoint: &Endpoint,
-    response: Response,
-    redactor: &Redactor,
-) -> ModelError {
+async fn no_event_stream(account: &Account, response: Response, redactor: &Redactor) -> ModelError {
     let status = response.status().as_u16();
     let body = beginning(response).await;
     match Refusal::of_text(&String::from_utf8_lossy(&body)) {
         Some(refusal) => {
-            let error = refusal.into_error(endpoint.provider, redactor);
+            let error = refusal.into_error(&account.name, redactor);
             ModelError { kind: ErrorKind::Protocol, status: Some(status), ..error }
         }
         None => ModelError {
             status: Some(status),
-            ..endpoint.error(ErrorKind::Protocol, "answered with something that is no event stream")
+            ..account
+                .error(ErrorKind::Protocol, "answered with something that is no stream of answers")
         },
     }
 }
@@ -216,26 +239,26 @@ async fn beginning(mut response: Response) -> Vec<u8> {
 }
 
 /// A missing content type is forgiven: several small servers send none.
-fn is_event_stream(headers: &HeaderMap) -> bool {
+fn is_of(framing: Framing, headers: &HeaderMap) -> bool {
     let Some(value) = headers.get(CONTENT_TYPE) else { return true };
     let value = value.to_str().unwrap_or_default();
     let essence = value.split(';').next().unwrap_or_default();
-    essence.trim().eq_ignore_ascii_case("text/event-stream")
+    essence.trim().eq_ignore_ascii_case(framing.media_type())
 }
 
 impl Deadlines {
-    fn from_now(endpoint: &Endpoint) -> Self {
+    fn from_now(account: &Account) -> Self {
         let now = Instant::now();
         Self {
-            provider: endpoint.provider,
-            timeouts: endpoint.timeouts,
-            first_token: now + endpoint.timeouts.first_token,
-            total: now + endpoint.timeouts.total,
+            provider: Arc::clone(&account.name),
+            timeouts: account.timeouts,
+            first_token: now + account.timeouts.first_token,
+            total: now + account.timeouts.total,
         }
     }
 
-    pub fn provider(&self) -> &'static str {
-        self.provider
+    pub fn provider(&self) -> &str {
+        &self.provider
     }
 
     fn head(&self) -> Instant {
@@ -272,7 +295,7 @@ impl Deadlines {
     }
 
     fn missed(&self, limit: Instant, what: &str, allowed: Duration) -> ModelError {
-        let provider = self.provider;
+        let provider = &self.provider;
         if self.total < limit {
             let seconds = self.timeouts.total.as_secs_f64();
             let message = format!("`{provider}` did not end its answer within {seconds} s");

@@ -11,17 +11,23 @@ mod clean;
 pub mod demo;
 mod draft;
 mod error;
+pub mod google;
 mod http;
+mod known;
+mod lines;
 mod media;
 mod message;
 mod names;
+pub mod ollama;
 pub mod openai;
 pub mod price;
+mod private;
 mod reader;
 mod redact;
 mod refusal;
 #[cfg(test)]
 mod replay;
+pub mod responses;
 mod schema;
 pub mod sse;
 mod stream;
@@ -33,7 +39,10 @@ pub use bound::usual_output_tokens;
 pub use error::ErrorKind;
 pub use error::ModelError;
 use futures::stream::BoxStream;
+pub use http::Account;
 pub use http::Timeouts;
+pub use known::is_for_chat;
+pub use known::takes_images;
 pub use message::*;
 pub use price::Usd;
 
@@ -46,4 +55,11 @@ pub trait ChatModel: Send + Sync + 'static {
     /// The stream gives [`Chunk::Delta`]s and ends with one [`Chunk::Finished`] or one error.
     /// Dropping it closes the request to the provider.
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, ModelError>>;
+
+    /// Why `tool` cannot be offered to this model, in words for its author. Such a tool is left out
+    /// of requests; nothing else is wrong with them.
+    fn refusal(&self, tool: &Tool) -> Option<String> {
+        let _ = tool;
+        None
+    }
 }

@@ -86,6 +86,9 @@ pub struct MalformedArguments {
 pub struct Private {
     /// The provider that made it, as in `provider/model`.
     pub provider: String,
+    /// The provider's model that made it; empty in what releases up to 0.1 stored.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
     /// The provider's JSON text, byte for byte.
     pub data: String,
 }

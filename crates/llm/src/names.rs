@@ -11,7 +11,7 @@ const MAX_NAME: usize = 64;
 
 /// The names under which a provider knows the tools of one request, and the way back.
 ///
-/// Every name a provider sees matches `^[a-zA-Z0-9_-]{1,64}$`, and no two tools share one. A name
+/// Every name a provider sees matches `^[a-zA-Z_][a-zA-Z0-9_-]{0,63}$`, and no two tools share one. A name
 /// that matches already stays as it is. The same tools get the same names on every machine.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ToolNames {
@@ -31,7 +31,7 @@ impl ToolNames {
         let all: Vec<&str> = offered.chain(called).collect();
 
         let mut names = Self::default();
-        for name in all.iter().filter(|name| !is_valid(name)) {
+        for name in all.iter().filter(|name| !is_valid_name(name)) {
             names.add(name, &all);
         }
         names
@@ -70,6 +70,11 @@ pub(crate) fn foreign_id(id: &str, max: usize) -> Cow<'_, str> {
     Cow::Owned(format!("call_{:016x}", hash(id, 0)))
 }
 
+/// `Google`'s names begin with a letter or `_`.
+fn is_valid_name(name: &str) -> bool {
+    is_valid(name) && name.starts_with(|char: char| char.is_ascii_alphabetic() || char == '_')
+}
+
 fn is_valid(name: &str) -> bool {
     (1..=MAX_NAME).contains(&name.len()) && name.bytes().all(is_valid_byte)
 }
@@ -81,13 +86,15 @@ fn is_valid_byte(byte: u8) -> bool {
 /// As much of `name` as is valid, and a hash of all of it.
 fn foreign_name(name: &str, attempt: u32) -> String {
     let hash = hash(name, attempt) >> 32;
-    let room = MAX_NAME - "_01234567".len();
+    let begin =
+        if name.starts_with(|char: char| char.is_ascii_digit() || char == '-') { "_" } else { "" };
+    let room = MAX_NAME - "_01234567".len() - begin.len();
     let readable: String = name
         .chars()
         .take(room)
         .map(|char| if u8::try_from(char).is_ok_and(is_valid_byte) { char } else { '_' })
         .collect();
-    format!("{readable}_{hash:08x}")
+    format!("{begin}{readable}_{hash:08x}")
 }
 
 /// FNV-1a: the same on every machine and in every release, unlike the standard library's.

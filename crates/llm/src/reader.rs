@@ -1,9 +1,12 @@
-//! Bytes to events, events to a message that grows; no network here.
+//! Bytes to pieces of JSON, these to a message that grows; no network here.
 
 use crate::Answer;
 use crate::Delta;
 use crate::Message;
+use crate::lines;
+use crate::lines::Lines;
 use crate::refusal::Refusal;
+use crate::sse;
 use crate::sse::Decoder;
 use crate::sse::Event;
 use crate::sse::TooLong;
@@ -11,8 +14,19 @@ use crate::sse::TooLong;
 /// The most bytes of one answer that we take in.
 const MAX_BODY: usize = 64 << 20;
 
+/// How the body of an answer is cut into pieces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// Server-sent events.
+    Events,
+    /// A line each.
+    Lines,
+}
+
 /// Understands the events of one wire format.
 pub(crate) trait Assembler: Send + 'static {
+    const FRAMING: Framing = Framing::Events;
+
     /// Takes in one event. What it adds to the text comes out of [`Assembler::deltas`].
     fn take(&mut self, event: Event<'_>) -> Result<Progress, Fault>;
 
@@ -53,15 +67,63 @@ pub(crate) enum Fault {
 #[derive(Debug)]
 pub(crate) struct Reader<A> {
     assembler: A,
-    decoder: Decoder,
+    frames: Frames,
     progress: Progress,
     /// Bytes so far.
     size: usize,
 }
 
+#[derive(Debug)]
+enum Frames {
+    Events(Decoder),
+    Lines(Lines),
+}
+
+impl Framing {
+    /// The media type of such a body.
+    pub fn media_type(self) -> &'static str {
+        match self {
+            Self::Events => "text/event-stream",
+            Self::Lines => "application/x-ndjson",
+        }
+    }
+
+    fn frames(self) -> Frames {
+        match self {
+            Self::Events => Frames::Events(Decoder::default()),
+            Self::Lines => Frames::Lines(Lines::default()),
+        }
+    }
+}
+
+impl Frames {
+    /// What the end of the body cut off; it may be incomplete.
+    fn rest(&mut self) -> Option<Event<'_>> {
+        match self {
+            Self::Events(decoder) => decoder.rest(),
+            Self::Lines(lines) => lines.rest(),
+        }
+    }
+}
+
+/// The events in one piece of a body.
+enum Pieces<'d, 'b> {
+    Events(sse::Events<'d, 'b>),
+    Lines(lines::Rest<'d, 'b>),
+}
+
+impl Pieces<'_, '_> {
+    fn next(&mut self) -> Result<Option<Event<'_>>, TooLong> {
+        match self {
+            Self::Events(events) => events.next(),
+            Self::Lines(lines) => lines.next(),
+        }
+    }
+}
+
 impl<A: Assembler> Reader<A> {
     pub fn new(assembler: A) -> Self {
-        Self { assembler, decoder: Decoder::default(), progress: Progress::Alive, size: 0 }
+        Self { assembler, frames: A::FRAMING.frames(), progress: Progress::Alive, size: 0 }
     }
 
     /// Takes in the next piece. What comes behind the end of the answer is not looked at.
@@ -70,8 +132,11 @@ impl<A: Assembler> Reader<A> {
         if self.size > MAX_BODY {
             return Err(Fault::TooLong);
         }
-        let Self { assembler, decoder, progress, .. } = self;
-        let mut events = decoder.events(bytes);
+        let Self { assembler, frames, progress, .. } = self;
+        let mut events = match frames {
+            Frames::Events(decoder) => Pieces::Events(decoder.events(bytes)),
+            Frames::Lines(lines) => Pieces::Lines(lines.lines(bytes)),
+        };
         while *progress < Progress::Ended {
             match events.next() {
                 Ok(Some(event)) => *progress = assembler.take(event)?.max(*progress),
@@ -86,7 +151,7 @@ impl<A: Assembler> Reader<A> {
     /// then, the answer has ended.
     pub fn end(&mut self) -> Result<(), Fault> {
         if self.progress < Progress::Ended
-            && let Some(event) = self.decoder.rest()
+            && let Some(event) = self.frames.rest()
         {
             match self.assembler.take(event) {
                 Ok(progress) => self.progress = progress.max(self.progress),

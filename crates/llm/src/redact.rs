@@ -20,6 +20,10 @@ const ECHO_WINDOW: usize = 24;
 /// … at every so many bytes.
 const ECHO_STEP: usize = 8;
 
+/// The members of requests, in any provider's words, in which something was said.
+const SAID: [&str; 6] =
+    ["system", "messages", "instructions", "input", "systemInstruction", "contents"];
+
 /// Knows what must not leave: the key, and what was said in the request.
 #[derive(Debug, Clone)]
 pub(crate) struct Redactor {
@@ -73,8 +77,8 @@ fn without_query(word: &str) -> &str {
 /// arguments, results. Names of models and tools, and schemas, are no secret.
 fn echoes(message: &str, request: &[u8]) -> bool {
     let Ok(request) = serde_json::from_slice::<Value>(request) else { return true };
-    let said = ["system", "messages"].map(|member| request.get(member).unwrap_or(&Value::Null));
-    said.into_iter().any(|value| echoes_value(message, value))
+    let mut said = SAID.iter().filter_map(|member| request.get(member));
+    said.any(|value| echoes_value(message, value))
 }
 
 fn echoes_value(message: &str, value: &Value) -> bool {

@@ -23,7 +23,7 @@ const SPENT: [&str; 4] = [
 
 /// Words in the body of a stream for "this request will never do".
 const LASTING: [&str; 7] = [
-    "invalid_request_error",
+    "context_length_exceeded",
     "authentication_error",
     "permission_error",
     "billing_error",
@@ -121,7 +121,7 @@ impl Refusal {
         }
         match self.status {
             Some(status) => matches!(status, 408 | 409 | 425 | 429 | 500..=599),
-            None => !says(&LASTING),
+            None => !says(&LASTING) && !self.words.iter().any(|word| word.starts_with("invalid_")),
         }
     }
 }

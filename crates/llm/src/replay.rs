@@ -18,15 +18,31 @@ use crate::Message;
 use crate::Part;
 use crate::anthropic;
 use crate::calls::Calls;
+use crate::google;
 use crate::names::ToolNames;
+use crate::ollama;
 use crate::openai;
+use crate::private::Origin;
 use crate::reader::Assembler;
 use crate::reader::Progress;
 use crate::reader::Reader;
+use crate::responses;
 
 const OPENAI: [&str; 4] =
     ["openai_text", "openai_parallel_tools", "openai_reasoning", "openai_azure"];
 const ANTHROPIC: [&str; 3] = ["anthropic_text", "anthropic_tools", "anthropic_thinking"];
+const OTHERS: [&str; 6] = [
+    "responses_text",
+    "responses_tools",
+    "google_text",
+    "google_tools",
+    "ollama_text",
+    "ollama_tools",
+];
+
+fn recordings() -> impl Iterator<Item = &'static str> {
+    OPENAI.into_iter().chain(ANTHROPIC).chain(OTHERS)
+}
 
 /// What comes of a body.
 #[derive(Debug, PartialEq)]
@@ -38,15 +54,20 @@ struct Read {
 }
 
 fn recording(name: &str) -> Vec<u8> {
-    fs::read(format!("tests/streams/{name}.sse")).unwrap()
+    let kind = if name.starts_with("ollama") { "ndjson" } else { "sse" };
+    fs::read(format!("tests/streams/{name}.{kind}")).unwrap()
 }
 
 fn read_as(name: &str, pieces: &[&[u8]]) -> Read {
     let calls = Calls::new(ToolNames::default(), &[]);
-    if name.starts_with("openai") {
-        read(openai::assembler(calls), pieces)
-    } else {
-        read(anthropic::assembler(calls), pieces)
+    let provider = name.split('_').next().unwrap();
+    let origin = Origin::of(provider, "model-1");
+    match provider {
+        "openai" => read(openai::assembler(calls, origin), pieces),
+        "responses" => read(responses::assembler(calls, origin), pieces),
+        "google" => read(google::assembler(calls, origin), pieces),
+        "ollama" => read(ollama::assembler(calls, origin), pieces),
+        _ => read(anthropic::assembler(calls, origin), pieces),
     }
 }
 
@@ -118,10 +139,10 @@ fn openai_reasoning() {
     check(
         "openai_reasoning",
         expect![[r#"
-        {"type":"reasoning","text":"They ask for the time 🕙.\n","private":{"provider":"openai","data":"{\"reasoning_content\":\"They ask for the time 🕙.\\n\"}"}}
-        {"type":"text","text":"One moment.","citations":[]}
-        {"type":"tool_call","call_id":"call_0_5f3c","tool":"current_time","arguments":{"zone":"Europe/Zurich"}}
-        ToolCalls {"input_tokens":90,"cached_tokens":64,"cache_write_tokens":0,"output_tokens":61,"reasoning_tokens":40}"#]],
+            {"type":"reasoning","text":"They ask for the time 🕙.\n","private":{"provider":"openai","model":"model-1","data":"{\"reasoning_content\":\"They ask for the time 🕙.\\n\"}"}}
+            {"type":"text","text":"One moment.","citations":[]}
+            {"type":"tool_call","call_id":"call_0_5f3c","tool":"current_time","arguments":{"zone":"Europe/Zurich"}}
+            ToolCalls {"input_tokens":90,"cached_tokens":64,"cache_write_tokens":0,"output_tokens":61,"reasoning_tokens":40}"#]],
     );
 }
 
@@ -162,17 +183,87 @@ fn anthropic_thinking() {
     check(
         "anthropic_thinking",
         expect![[r#"
-        {"type":"reasoning","text":"The user asks for 27 × 453.\nLet me compute…","private":{"provider":"anthropic","data":"{\"type\":\"thinking\",\"thinking\":\"The user asks for 27 × 453.\\nLet me compute…\",\"signature\":\"EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds/ZJ+w==\"}"}}
-        {"type":"reasoning","text":"","private":{"provider":"anthropic","data":"{\"type\":\"redacted_thinking\",\"data\":\"EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpPkNRj2YfWXGmKDxH4mPnZ5sQ7vB==\"}"}}
-        {"type":"text","text":"27 × 453 = 12231","citations":[]}
-        {"type":"tool_call","call_id":"toolu_01Check","tool":"check","arguments":{"value":12231}}
-        ToolCalls {"input_tokens":31,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":122,"reasoning_tokens":0}"#]],
+            {"type":"reasoning","text":"The user asks for 27 × 453.\nLet me compute…","private":{"provider":"anthropic","model":"model-1","data":"{\"type\":\"thinking\",\"thinking\":\"The user asks for 27 × 453.\\nLet me compute…\",\"signature\":\"EqQBCgIYAhIM1gbcDa9GJwZA2b3hGgxBdjrkzLoky3dl1pkiMOYds/ZJ+w==\"}"}}
+            {"type":"reasoning","text":"","private":{"provider":"anthropic","model":"model-1","data":"{\"type\":\"redacted_thinking\",\"data\":\"EmwKAhgBEgy3va3pzix/LafPsn4aDFIT2Xlxh0L5L8rLVyIwxtE3rAFBa8cr3qpPkNRj2YfWXGmKDxH4mPnZ5sQ7vB==\"}"}}
+            {"type":"text","text":"27 × 453 = 12231","citations":[]}
+            {"type":"tool_call","call_id":"toolu_01Check","tool":"check","arguments":{"value":12231}}
+            ToolCalls {"input_tokens":31,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":122,"reasoning_tokens":0}"#]],
+    );
+}
+
+#[test]
+fn responses_text() {
+    check(
+        "responses_text",
+        expect![[r#"
+        {"type":"text","text":"那个 🌍 is “Zürich”.","citations":[{"end_index":3,"start_index":0,"type":"url_citation","url":"https://example.com"}]}
+        Stop {"input_tokens":1312,"cached_tokens":1280,"cache_write_tokens":0,"output_tokens":24,"reasoning_tokens":0}"#]],
+    );
+}
+
+#[test]
+fn responses_tools() {
+    check(
+        "responses_tools",
+        expect![[r#"
+        {"type":"reasoning","text":"**Looking** for the time 🕙\n\nAnd the weather.","private":{"provider":"responses","model":"model-1","data":"{\"id\":\"rs_68d1f1\",\"type\":\"reasoning\",\"summary\":[{\"type\":\"summary_text\",\"text\":\"**Looking** for the time 🕙\"},{\"type\":\"summary_text\",\"text\":\"And the weather.\"}],\"encrypted_content\" : \"gAAAAABo0fD/+x9Kd2mQ==\"}"}}
+        {"type":"tool_call","call_id":"call_Gx2v9QxZ1o","tool":"get_weather","arguments":{"city":"Zürich","id":2512292042121000001}}
+        {"type":"tool_call","call_id":"call_pL40aBcD3e","tool":"current_time","arguments":{}}
+        ToolCalls {"input_tokens":412,"cached_tokens":64,"cache_write_tokens":0,"output_tokens":177,"reasoning_tokens":128}"#]],
+    );
+}
+
+#[test]
+fn google_text() {
+    check(
+        "google_text",
+        expect![[r#"
+        {"type":"text","text":"那个 🌍 is “Zürich”.\n","citations":[]}
+        {"type":"reasoning","text":"","private":{"provider":"google","model":"model-1","data":"{\"parts\":[{\"text\":\"\",\"thoughtSignature\":\"EpwBCpkBAdHtim+/x9Kd2mQ==\"}]}"}}
+        Stop {"input_tokens":1312,"cached_tokens":1280,"cache_write_tokens":0,"output_tokens":224,"reasoning_tokens":210}"#]],
+    );
+}
+
+#[test]
+fn google_tools() {
+    check(
+        "google_tools",
+        expect![[r#"
+        {"type":"reasoning","text":"**Looking** for the time 🕙\n"}
+        {"type":"text","text":"Let me look.","citations":[]}
+        {"type":"tool_call","call_id":"call_1","tool":"get_weather","arguments":{"city":"Zürich","id":2512292042121000001}}
+        {"type":"tool_call","call_id":"fc-9","tool":"current_time","arguments":{}}
+        {"type":"reasoning","text":"","private":{"provider":"google","model":"model-1","data":"{\"calls\":{\"call_1\":{\"thoughtSignature\":\"CiQB0e2Kb3/x9Kd2mQ==\"},\"fc-9\":{\"id\":\"fc-9\"}}}"}}
+        ToolCalls {"input_tokens":90,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":85,"reasoning_tokens":61}"#]],
+    );
+}
+
+#[test]
+fn ollama_text() {
+    check(
+        "ollama_text",
+        expect![[r#"
+        {"type":"text","text":"那个 🌍 is “Zürich”.\n","citations":[]}
+        Stop {"input_tokens":26,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":282,"reasoning_tokens":0}"#]],
+    );
+}
+
+#[test]
+fn ollama_tools() {
+    check(
+        "ollama_tools",
+        expect![[r#"
+        {"type":"reasoning","text":"They ask for the time 🕙.","private":{"provider":"ollama","model":"model-1","data":"{\"thinking\":\"They ask for the time 🕙.\"}"}}
+        {"type":"text","text":"One moment.","citations":[]}
+        {"type":"tool_call","call_id":"call_1","tool":"get_weather","arguments":{"city":"Zürich","id":2512292042121000001}}
+        {"type":"tool_call","call_id":"call_9f2c","tool":"current_time","arguments":{}}
+        ToolCalls {"input_tokens":26,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":282,"reasoning_tokens":0}"#]],
     );
 }
 
 #[test]
 fn a_cut_at_any_byte_changes_nothing() {
-    for name in OPENAI.into_iter().chain(ANTHROPIC) {
+    for name in recordings() {
         let body = recording(name);
         let whole = read_as(name, &[&body]);
         for at in 0..=body.len() {
@@ -186,10 +277,11 @@ fn a_cut_at_any_byte_changes_nothing() {
 
 #[test]
 fn line_ends_change_nothing() {
-    for name in OPENAI.into_iter().chain(ANTHROPIC) {
+    for name in recordings() {
         let body = String::from_utf8(recording(name)).unwrap().replace("\r\n", "\n");
         let whole = read_as(name, &[body.as_bytes()]);
-        for end in ["\r\n", "\r"] {
+        let is_lines = name.starts_with("ollama");
+        for end in ["\r\n", "\r"].into_iter().take(if is_lines { 1 } else { 2 }) {
             let body = body.replace('\n', end);
             let bytes: Vec<&[u8]> = body.as_bytes().chunks(1).collect();
             assert_eq!(read_as(name, &bytes), whole, "{name} with {end:?}");
@@ -200,7 +292,7 @@ fn line_ends_change_nothing() {
 /// A body that ends early is the whole answer or none at all.
 #[test]
 fn a_body_that_ends_at_any_byte_is_never_half_an_answer() {
-    for name in OPENAI.into_iter().chain(ANTHROPIC) {
+    for name in recordings() {
         let body = recording(name);
         let whole = read_as(name, &[&body]).end.unwrap();
         let mut answered = 0;
@@ -219,7 +311,7 @@ fn a_body_that_ends_at_any_byte_is_never_half_an_answer() {
         }
         // The blank line behind the terminal event may be missing, and with `OpenAI` all that
         // comes behind the reason to stop.
-        let most = if name.starts_with("openai") { body.len() / 4 } else { 4 };
+        let most = if name.starts_with("openai") { body.len() / 4 } else { 6 };
         assert!((1..=most).contains(&answered), "{name}: {answered}");
     }
 }
@@ -246,7 +338,7 @@ proptest! {
     /// Whatever happened to a body on its way, it is read the same however it is cut.
     #[test]
     fn damaged_bodies_are_read_alike(
-        name in select(OPENAI.into_iter().chain(ANTHROPIC).collect::<Vec<_>>()),
+        name in select(recordings().collect::<Vec<_>>()),
         damages in vec((any::<Index>(), 0..4, any::<u8>()), 1..6),
         cut in any::<Index>(),
     ) {

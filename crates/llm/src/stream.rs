@@ -30,11 +30,11 @@ pub(crate) fn answer(
     call: Result<Call, ModelError>,
     assembler: impl Assembler,
 ) -> BoxStream<'static, Result<Chunk, ModelError>> {
-    stream::unfold(State::Begin(call, assembler), State::next).boxed()
+    stream::unfold(State::Begin(Box::new(call), assembler), State::next).boxed()
 }
 
 enum State<A> {
-    Begin(Result<Call, ModelError>, A),
+    Begin(Box<Result<Call, ModelError>>, A),
     Reading(Box<Reading<A>>),
     Done,
 }
@@ -42,7 +42,7 @@ enum State<A> {
 impl<A: Assembler> State<A> {
     async fn next(self) -> Option<(Result<Chunk, ModelError>, Self)> {
         let mut reading = match self {
-            Self::Begin(call, assembler) => match begin(call, assembler).await {
+            Self::Begin(call, assembler) => match begin(*call, assembler).await {
                 Ok(reading) => reading,
                 Err(error) => return Some((Err(error), Self::Done)),
             },
@@ -62,7 +62,7 @@ async fn begin<A: Assembler>(
     call: Result<Call, ModelError>,
     assembler: A,
 ) -> Result<Box<Reading<A>>, ModelError> {
-    let opened = Box::pin(call?.send()).await?;
+    let opened = Box::pin(call?.send(A::FRAMING)).await?;
     let reader = Reader::new(assembler);
     Ok(Box::new(Reading { opened, reader, ready: VecDeque::new(), end: None }))
 }

@@ -1,5 +1,6 @@
 //! A conversation as providers insist on having it.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use serde_json::Value;
@@ -23,10 +24,12 @@ pub(crate) enum Turn<'a> {
 }
 
 /// The result of a call, in a form that every provider takes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub(crate) struct CallResult<'a> {
     pub call_id: &'a str,
-    pub text: String,
+    pub tool: &'a str,
+    /// Of a call that failed, an object with `error`: not every provider has a flag for it.
+    pub value: Cow<'a, Value>,
     pub failed: bool,
 }
 
@@ -70,41 +73,40 @@ fn results<'a>(content: &'a [Part], later: &'a [Message]) -> Vec<CallResult<'a>>
         }
     }
     let calls = content.iter().filter_map(|part| match part {
-        Part::ToolCall { call_id, .. } => Some(call_id.as_str()),
+        Part::ToolCall { call_id, tool, .. } => Some((call_id.as_str(), tool.as_str())),
         _ => None,
     });
-    calls.map(|call_id| CallResult::new(call_id, given.get(call_id).copied())).collect()
+    calls
+        .map(|(call_id, tool)| CallResult::new(call_id, tool, given.get(call_id).copied()))
+        .collect()
 }
 
 impl<'a> CallResult<'a> {
-    fn new(call_id: &'a str, given: Option<(ToolStatus, &Value)>) -> Self {
-        match given {
-            Some((ToolStatus::Done, result)) => {
-                Self { call_id, text: text_of(result), failed: false }
-            }
-            Some((_, result)) => Self { call_id, text: error_text(result), failed: true },
+    fn new(call_id: &'a str, tool: &'a str, given: Option<(ToolStatus, &'a Value)>) -> Self {
+        let (value, failed) = match given {
+            Some((ToolStatus::Done, result)) => (Cow::Borrowed(result), false),
+            Some((_, result)) => (error(result), true),
             None => {
-                let nothing =
-                    json!("the call was broken off; nobody knows whether it had an effect");
-                Self { call_id, text: error_text(&nothing), failed: true }
+                let nothing = "the call was broken off; nobody knows whether it had an effect";
+                (Cow::Owned(json!({"error": nothing})), true)
             }
+        };
+        Self { call_id, tool, value, failed }
+    }
+
+    /// A string as it is, anything else as JSON.
+    pub fn text(&self) -> String {
+        match &*self.value {
+            Value::String(text) => text.clone(),
+            other => other.to_string(),
         }
     }
 }
 
-/// A string as it is, anything else as JSON.
-fn text_of(result: &Value) -> String {
-    match result {
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
-/// `{"error": …}`, since not every provider has a flag for it.
-fn error_text(result: &Value) -> String {
+fn error(result: &Value) -> Cow<'_, Value> {
     if result.get("error").is_some() {
-        result.to_string()
+        Cow::Borrowed(result)
     } else {
-        json!({"error": result}).to_string()
+        Cow::Owned(json!({"error": result}))
     }
 }

@@ -9,6 +9,7 @@ mod documents;
 pub mod dotenv;
 mod environment;
 mod models;
+mod providers;
 mod reader;
 mod registration;
 pub mod table;
@@ -25,6 +26,7 @@ use std::time::Duration;
 
 use auth::secret::MasterKey;
 use ipnet::IpNet;
+use llm::Timeouts;
 use llm::price::Price;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
@@ -33,6 +35,7 @@ use crate::db::DatabaseSettings;
 use crate::egress;
 
 pub use environment::Environment;
+pub use providers::ProviderKind;
 pub use reader::ConfigErrors;
 use reader::Reader;
 pub use registration::Registration;
@@ -40,8 +43,6 @@ pub use registration::RegistrationPolicy;
 pub use telemetry::Telemetry;
 pub use webhooks::SigningKeys;
 
-/// Model providers that have a `<PROVIDER>_API_KEY` and a `<PROVIDER>_BASE_URL`.
-const PROVIDERS: [&str; 2] = ["openai", "anthropic"];
 /// Secrets that stand in examples, ours and the original's.
 const SAMPLES: [&str; 4] = ["your-admin-secret", "your-jwt-secret", "changeme", "change-me"];
 const MIN_SECRET: usize = 24;
@@ -112,15 +113,23 @@ pub struct Models {
     pub aliases: BTreeMap<String, String>,
     /// What models cost, by full names, where the operator knows better.
     pub prices: BTreeMap<String, Price>,
-    /// By name: `openai`, `anthropic`.
-    pub providers: BTreeMap<&'static str, Provider>,
+    /// By name: `openai`, `google`, and what the operator calls further accounts.
+    pub providers: BTreeMap<String, Provider>,
+    /// How long a call may take.
+    pub timeouts: Timeouts,
 }
 
 #[derive(Debug, Clone)]
 pub struct Provider {
+    /// What it speaks.
+    pub kind: ProviderKind,
     pub api_key: Option<SecretString>,
     /// Without a slash at its end.
     pub base_url: String,
+    /// The setting of the key.
+    pub key_setting: String,
+    /// The setting of the base URL.
+    pub url_setting: String,
 }
 
 /// What leaves the server for places that callers name.
@@ -375,6 +384,7 @@ mod tests {
         assert_eq!(config.database.url.expose_secret(), "sqlite://./data/agent-server.db");
         assert_eq!(config.identity.access_token_ttl, Duration::from_mins(10));
         assert_eq!(config.models.providers["openai"].base_url, "https://api.openai.com/v1");
+        assert_eq!(config.models.timeouts, Timeouts::default());
         assert_eq!(config.limits.body_bytes, 1024 * 1024);
         assert_eq!(config.mode, Mode::Development);
     }

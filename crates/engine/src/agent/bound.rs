@@ -63,6 +63,13 @@ impl Bound {
         for member in ["max_tokens", "max_completion_tokens", "max_output_tokens", "n"] {
             options.provider.remove(member);
         }
+        // Google's and Ollama's are within these.
+        for object in ["generationConfig", "options"] {
+            let Some(Value::Object(members)) = options.provider.get_mut(object) else { continue };
+            for member in ["maxOutputTokens", "candidateCount", "num_predict"] {
+                members.remove(member);
+            }
+        }
     }
 }
 

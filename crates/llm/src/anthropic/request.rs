@@ -4,12 +4,12 @@ use std::borrow::Cow;
 
 use serde_json::value::RawValue;
 
-use super::PROVIDER;
 use super::wire;
 use super::wire::Block;
+use super::wire::CacheControl;
 use super::wire::OurBlock;
 use super::wire::Source;
-use crate::ErrorKind;
+use crate::Account;
 use crate::ModelError;
 use crate::ModelOptions;
 use crate::Part;
@@ -21,10 +21,14 @@ use crate::media;
 use crate::media::Data;
 use crate::names::ToolNames;
 use crate::names::foreign_id;
+use crate::private::Origin;
 use crate::schema;
 use crate::turns::CallResult;
 use crate::turns::Turn;
 use crate::turns::turns;
+
+/// Who says for himself what is kept, with this member, gets no marks of ours.
+const CACHE_CONTROL: &str = "cache_control";
 
 /// The longest id of a call.
 const MAX_ID: usize = 64;
@@ -36,17 +40,23 @@ const MIN_BUDGET: u32 = 1024;
 ///
 /// # Errors
 /// A part of a message that the messages API has no form for.
-pub(super) fn body(request: &Request, names: &ToolNames) -> Result<Vec<u8>, ModelError> {
+pub(super) fn body(
+    request: &Request,
+    names: &ToolNames,
+    account: &Account,
+) -> Result<Vec<u8>, ModelError> {
     let options = &request.options;
     let max_tokens =
         options.max_output_tokens.unwrap_or_else(|| usual_output_tokens(&request.model));
     let (thinking, output_config) = thinking(&request.model, options.reasoning_effort, max_tokens);
     let has_tools = !request.tools.is_empty();
-    let body = wire::Body {
+    let instructions = schema::instructions_with_output(request);
+    let system = |text| wire::System { r#type: "text", text, cache_control: None };
+    let mut body = wire::Body {
         model: &request.model,
         max_tokens,
-        system: schema::instructions_with_output(request),
-        messages: messages(request, names)?,
+        system: instructions.map(|text| [system(text)]),
+        messages: messages(request, names, account)?,
         tools: tools(request, names),
         tool_choice: tool_choice(options, names).filter(|_| has_tools),
         temperature: options.temperature,
@@ -55,7 +65,26 @@ pub(super) fn body(request: &Request, names: &ToolNames) -> Result<Vec<u8>, Mode
         output_config,
         stream: true,
     };
-    body_with(&body, &options.provider)
+    if !options.provider.contains_key(CACHE_CONTROL) {
+        mark(&mut body);
+    }
+    body_with(&body, &options.provider, &[])
+}
+
+/// Marks what the next request will begin with too: the tools, the instructions, and the conversation if it goes
+/// on, which one with tools does. A mark costs a quarter of what it keeps.
+fn mark(body: &mut wire::Body<'_>) {
+    let goes_on = !body.tools.is_empty() || body.messages.len() > 1;
+    if let Some(tool) = body.tools.last_mut() {
+        tool.cache_control = Some(CacheControl::USUAL);
+    }
+    if let Some([system]) = &mut body.system {
+        system.cache_control = Some(CacheControl::USUAL);
+    }
+    let last = body.messages.last_mut().filter(|_| goes_on);
+    if let Some(Block::Ours { cache_control, .. }) = last.and_then(|it| it.content.last_mut()) {
+        *cache_control = Some(CacheControl::USUAL);
+    }
 }
 
 /// The limit of output when nobody set one: this API insists on one, and a model's own is the
@@ -107,16 +136,19 @@ fn thinks_by_budget(model: &str) -> bool {
 fn messages<'a>(
     request: &'a Request,
     names: &'a ToolNames,
+    account: &Account,
 ) -> Result<Vec<wire::Message<'a>>, ModelError> {
+    let origin = Origin::new(account, &request.model);
     let mut messages = Vec::new();
     for turn in turns(&request.messages) {
         match turn {
             Turn::User(parts) => {
-                let blocks = parts.iter().filter_map(|part| user_block(part).transpose());
+                let blocks = parts.iter().filter_map(|part| user_block(part, account).transpose());
                 push(&mut messages, "user", blocks.collect::<Result<_, _>>()?);
             }
             Turn::Assistant { content, results } => {
-                let blocks = content.iter().filter_map(|part| assistant_block(part, names));
+                let blocks =
+                    content.iter().filter_map(|part| assistant_block(part, names, &origin));
                 push(&mut messages, "assistant", blocks.collect());
                 push(&mut messages, "user", results.into_iter().map(result_block).collect());
             }
@@ -136,12 +168,14 @@ fn push<'a>(messages: &mut Vec<wire::Message<'a>>, role: &'static str, content: 
 }
 
 /// The block on the wire; `None` for what is never a user's, and for empty text, which is refused.
-fn user_block(part: &Part) -> Result<Option<Block<'_>>, ModelError> {
-    Ok(Some(Block::Ours(match part {
+fn user_block<'a>(part: &'a Part, account: &Account) -> Result<Option<Block<'a>>, ModelError> {
+    Ok(Some(Block::from(match part {
         Part::Text { text, .. } if text.trim().is_empty() => return Ok(None),
         Part::Text { text, .. } => OurBlock::Text { text: Cow::Borrowed(text) },
         Part::Image { url } => OurBlock::Image { source: source(url) },
-        Part::File { url, media_type, filename } => file(url, media_type, filename.as_deref())?,
+        Part::File { url, media_type, filename } => {
+            file(url, media_type, filename.as_deref(), account)?
+        }
         Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => {
             return Ok(None);
         }
@@ -152,11 +186,9 @@ fn file<'a>(
     url: &'a str,
     media_type: &'a str,
     title: Option<&'a str>,
+    account: &Account,
 ) -> Result<OurBlock<'a>, ModelError> {
-    let refused = || {
-        let message = format!("`{PROVIDER}` takes no file of type `{media_type}` in this form");
-        ModelError::lasting(ErrorKind::Refused, message)
-    };
+    let refused = || account.takes_no_file(media_type, "in this form");
     Ok(match media_type {
         _ if media_type.starts_with("image/") => OurBlock::Image { source: source(url) },
         "application/pdf" => OurBlock::Document { source: source(url), title },
@@ -176,14 +208,14 @@ fn source(url: &str) -> Source<'_> {
 }
 
 /// The block on the wire; `None` for another provider's reasoning, and for empty text.
-fn assistant_block<'a>(part: &'a Part, names: &'a ToolNames) -> Option<Block<'a>> {
+fn assistant_block<'a>(part: &'a Part, names: &'a ToolNames, origin: &Origin) -> Option<Block<'a>> {
     match part {
         Part::Text { text, .. } if text.trim().is_empty() => None,
-        Part::Text { text, .. } => Some(Block::Ours(OurBlock::Text { text: Cow::Borrowed(text) })),
-        Part::Reasoning { private: Some(private), .. } if private.provider == PROVIDER => {
-            RawValue::from_string(private.data.clone()).ok().map(Block::Theirs)
+        Part::Text { text, .. } => Some(OurBlock::Text { text: Cow::Borrowed(text) }.into()),
+        Part::Reasoning { .. } => {
+            RawValue::from_string(origin.own(part)?.to_owned()).ok().map(Block::Theirs)
         }
-        Part::ToolCall { call_id, tool, arguments, .. } => Some(Block::Ours(OurBlock::ToolUse {
+        Part::ToolCall { call_id, tool, arguments, .. } => Some(Block::from(OurBlock::ToolUse {
             id: foreign_id(call_id, MAX_ID),
             name: names.foreign(tool),
             input: arguments,
@@ -193,9 +225,9 @@ fn assistant_block<'a>(part: &'a Part, names: &'a ToolNames) -> Option<Block<'a>
 }
 
 fn result_block(result: CallResult<'_>) -> Block<'_> {
-    Block::Ours(OurBlock::ToolResult {
+    Block::from(OurBlock::ToolResult {
         tool_use_id: foreign_id(result.call_id, MAX_ID),
-        content: result.text,
+        content: result.text(),
         is_error: result.failed,
     })
 }
@@ -204,7 +236,8 @@ fn tools<'a>(request: &'a Request, names: &'a ToolNames) -> Vec<wire::Tool<'a>> 
     let tools = request.tools.iter().map(|tool| wire::Tool {
         name: names.foreign(&tool.name),
         description: &tool.description,
-        input_schema: schema::for_provider(&tool.input_schema),
+        input_schema: &tool.input_schema,
+        cache_control: None,
     });
     tools.collect()
 }

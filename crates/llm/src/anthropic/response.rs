@@ -3,19 +3,18 @@
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use super::PROVIDER;
 use super::wire;
 use crate::Answer;
 use crate::DeltaKind;
 use crate::FinishReason;
 use crate::Message;
 use crate::Part;
-use crate::Private;
 use crate::Usage;
 use crate::calls::Calls;
 use crate::calls::RawCall;
 use crate::clean::tolerant;
 use crate::draft::Draft;
+use crate::private::Origin;
 use crate::reader;
 use crate::reader::Fault;
 use crate::reader::Progress;
@@ -26,6 +25,7 @@ use crate::sse::Event;
 #[derive(Debug)]
 pub(super) struct Assembler {
     calls: Calls,
+    origin: Origin,
     draft: Draft,
     blocks: Vec<Block>,
     begun: bool,
@@ -57,9 +57,10 @@ enum BlockKind {
 }
 
 impl Assembler {
-    pub fn new(calls: Calls) -> Self {
+    pub fn new(calls: Calls, origin: Origin) -> Self {
         Self {
             calls,
+            origin,
             draft: Draft::default(),
             blocks: Vec::new(),
             begun: false,
@@ -166,7 +167,7 @@ impl Assembler {
 
     fn keep(&mut self, part: usize, json: String) {
         if let Some(Part::Reasoning { private, .. }) = self.draft.said(part) {
-            *private = Some(Private { provider: PROVIDER.to_owned(), data: json });
+            *private = Some(self.origin.keep(json));
         }
     }
 

@@ -12,7 +12,7 @@ pub(super) struct Body<'a> {
     pub model: &'a str,
     pub max_tokens: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub system: Option<Cow<'a, str>>,
+    pub system: Option<[System<'a>; 1]>,
     pub messages: Vec<Message<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub tools: Vec<Tool<'a>>,
@@ -29,6 +29,26 @@ pub(super) struct Body<'a> {
     pub stream: bool,
 }
 
+/// What the model is to be.
+#[derive(Serialize)]
+pub(super) struct System<'a> {
+    pub r#type: &'static str,
+    pub text: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<CacheControl>,
+}
+
+/// Asks that all up to here be kept for the next request that begins alike.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(super) struct CacheControl {
+    r#type: &'static str,
+}
+
+impl CacheControl {
+    /// For five minutes, from each use on.
+    pub const USUAL: Self = Self { r#type: "ephemeral" };
+}
+
 #[derive(Serialize)]
 pub(super) struct Message<'a> {
     pub role: &'static str,
@@ -38,9 +58,20 @@ pub(super) struct Message<'a> {
 #[derive(Serialize)]
 #[serde(untagged)]
 pub(super) enum Block<'a> {
-    Ours(OurBlock<'a>),
+    Ours {
+        #[serde(flatten)]
+        block: OurBlock<'a>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        cache_control: Option<CacheControl>,
+    },
     /// As it came, byte for byte.
     Theirs(Box<RawValue>),
+}
+
+impl<'a> From<OurBlock<'a>> for Block<'a> {
+    fn from(block: OurBlock<'a>) -> Self {
+        Self::Ours { block, cache_control: None }
+    }
 }
 
 #[derive(Serialize)]
@@ -82,7 +113,9 @@ pub(super) enum Source<'a> {
 pub(super) struct Tool<'a> {
     pub name: &'a str,
     pub description: &'a str,
-    pub input_schema: Cow<'a, Value>,
+    pub input_schema: &'a Value,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cache_control: Option<CacheControl>,
 }
 
 #[derive(Serialize)]

@@ -7,29 +7,29 @@ mod response;
 mod usage;
 mod wire;
 
+pub(crate) use request::effort;
+
 use std::sync::Arc;
 
 use bytes::Bytes;
 use futures::stream::BoxStream;
-use reqwest::Client;
-use reqwest::header::AUTHORIZATION;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use secrecy::ExposeSecret;
-use secrecy::SecretString;
 use url::Url;
 
+use crate::Account;
 use crate::ChatModel;
 use crate::Chunk;
-use crate::ErrorKind;
 use crate::ModelError;
 use crate::Request;
-use crate::Timeouts;
+use crate::Tool;
 use crate::calls::Calls;
 use crate::http::Call;
-use crate::http::Endpoint;
 use crate::names::ToolNames;
+use crate::private::Origin;
 use crate::reader::Assembler;
+use crate::schema;
 use crate::stream;
 
 /// As in `openai/gpt-5`.
@@ -44,7 +44,7 @@ pub const BASE_URL: &str = "https://api.openai.com/v1";
 /// Chat completions at some base URL.
 #[derive(Debug, Clone)]
 pub struct OpenAi {
-    endpoint: Arc<Endpoint>,
+    account: Arc<Account>,
     dialect: Dialect,
 }
 
@@ -60,68 +60,61 @@ pub(crate) enum Dialect {
 }
 
 impl OpenAi {
-    /// Chat completions at `base_url` (which ends before `/chat/completions`).
+    /// Chat completions at a base URL that ends before `/chat/completions`.
     ///
     /// Only servers other than `OpenAI`'s can be called without a key.
-    pub fn new(
-        client: Client,
-        base_url: &Url,
-        api_key: Option<SecretString>,
-        timeouts: Timeouts,
-    ) -> Self {
-        let url = Endpoint::url(base_url, &["chat", "completions"]);
-        let endpoint = Endpoint { provider: PROVIDER, client, url, key: api_key, timeouts };
-        Self { endpoint: Arc::new(endpoint), dialect: Dialect::of(base_url) }
+    pub fn new(account: Account) -> Self {
+        let dialect = Dialect::of(&account.base_url);
+        Self { account: Arc::new(account), dialect }
     }
 
     fn call(&self, request: &Request, names: &ToolNames) -> Result<Call, ModelError> {
-        let headers = self.headers()?;
-        let body = request::body(request, names, self.dialect)?;
-        Ok(Call { endpoint: Arc::clone(&self.endpoint), headers, body: Bytes::from(body) })
-    }
-
-    fn headers(&self) -> Result<HeaderMap, ModelError> {
-        let mut headers = HeaderMap::new();
-        let key = self.endpoint.key.as_ref().map(ExposeSecret::expose_secret);
-        match (self.dialect, key) {
-            (Dialect::Azure, Some(key)) => {
-                headers
-                    .insert(HeaderName::from_static("api-key"), self.endpoint.secret_header(key)?);
-            }
-            (_, Some(key)) => {
-                let value = self.endpoint.secret_header(&format!("Bearer {key}"))?;
-                headers.insert(AUTHORIZATION, value);
-            }
-            (Dialect::Compatible, None) => {}
-            (_, None) => {
-                let message = format!("there is no key for `{PROVIDER}`");
-                return Err(ModelError::lasting(ErrorKind::NotConfigured, message));
-            }
-        }
-        Ok(headers)
+        let headers = self.dialect.headers(&self.account)?;
+        let body = request::body(request, names, &self.account, self.dialect)?;
+        let url = self.account.url(&["chat", "completions"]);
+        let account = Arc::clone(&self.account);
+        Ok(Call { account, url, headers, body: Bytes::from(body) })
     }
 }
 
 impl ChatModel for OpenAi {
     fn stream(&self, request: Request) -> BoxStream<'static, Result<Chunk, ModelError>> {
+        let request = schema::translated(request, schema::Dialect::OpenAi);
         let names = ToolNames::new(&request);
         let call = self.call(&request, &names);
         let calls = Calls::new(names, &request.messages);
-        stream::answer(call, assembler(calls))
+        let origin = Origin::new(&self.account, &request.model);
+        stream::answer(call, assembler(calls, origin))
+    }
+
+    fn refusal(&self, tool: &Tool) -> Option<String> {
+        schema::refusal(tool, schema::Dialect::OpenAi)
     }
 }
 
 impl Dialect {
-    fn of(base_url: &Url) -> Self {
+    pub(crate) fn of(base_url: &Url) -> Self {
         match base_url.host_str().unwrap_or_default() {
             "api.openai.com" => Self::OpenAi,
             host if host.ends_with(".azure.com") => Self::Azure,
             _ => Self::Compatible,
         }
     }
+
+    /// The key in the header where this server looks for it.
+    pub(crate) fn headers(self, account: &Account) -> Result<HeaderMap, ModelError> {
+        match (self, &account.key) {
+            (Self::OpenAi | Self::Azure, None) => Err(account.lacks_key()),
+            (Self::Azure, Some(key)) => {
+                let value = account.secret_header(key.expose_secret())?;
+                Ok(HeaderMap::from_iter([(HeaderName::from_static("api-key"), value)]))
+            }
+            _ => account.bearer(),
+        }
+    }
 }
 
 /// Makes an answer out of events.
-pub(crate) fn assembler(calls: Calls) -> impl Assembler {
-    response::Assembler::new(calls)
+pub(crate) fn assembler(calls: Calls, origin: Origin) -> impl Assembler {
+    response::Assembler::new(calls, origin)
 }

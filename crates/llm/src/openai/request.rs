@@ -6,9 +6,8 @@ use std::collections::BTreeMap;
 use serde_json::value::RawValue;
 
 use super::Dialect;
-use super::PROVIDER;
 use super::wire;
-use crate::ErrorKind;
+use crate::Account;
 use crate::ModelError;
 use crate::Part;
 use crate::ReasoningEffort;
@@ -19,6 +18,7 @@ use crate::media;
 use crate::media::Data;
 use crate::names::ToolNames;
 use crate::names::foreign_id;
+use crate::private::Origin;
 use crate::schema;
 use crate::turns::Turn;
 use crate::turns::turns;
@@ -33,6 +33,7 @@ const MAX_ID: usize = 40;
 pub(super) fn body(
     request: &Request,
     names: &ToolNames,
+    account: &Account,
     dialect: Dialect,
 ) -> Result<Vec<u8>, ModelError> {
     let options = &request.options;
@@ -48,7 +49,7 @@ pub(super) fn body(
     };
     let body = wire::Body {
         model: &request.model,
-        messages: messages(instructions, request, names, dialect)?,
+        messages: messages(instructions, request, names, account, dialect)?,
         tools: tools(request, names),
         tool_choice: tool_choice(&options.tool_choice, names).filter(|_| has_tools),
         parallel_tool_calls: (has_tools && !options.parallel_tool_calls).then_some(false),
@@ -61,7 +62,7 @@ pub(super) fn body(
         stream: true,
         stream_options: wire::StreamOptions { include_usage: true },
     };
-    body_with(&body, &options.provider)
+    body_with(&body, &options.provider, &[])
 }
 
 /// How the provider is bound to the output schema; not at all if it may know no such schema.
@@ -77,19 +78,23 @@ fn messages<'a>(
     instructions: Option<Cow<'a, str>>,
     request: &'a Request,
     names: &'a ToolNames,
+    account: &Account,
     dialect: Dialect,
 ) -> Result<Vec<wire::Message<'a>>, ModelError> {
+    let origin = Origin::new(account, &request.model);
     let instructions = instructions.filter(|text| !text.is_empty());
     let mut messages: Vec<_> =
         instructions.map(|content| wire::Message::System { content }).into_iter().collect();
     for turn in turns(&request.messages) {
         match turn {
-            Turn::User(parts) => messages.push(wire::Message::User { content: user(&parts)? }),
+            Turn::User(parts) => {
+                messages.push(wire::Message::User { content: user(&parts, account)? });
+            }
             Turn::Assistant { content, results } => {
-                messages.push(assistant(content, names, dialect));
+                messages.push(assistant(content, names, &origin, dialect));
                 messages.extend(results.into_iter().map(|result| wire::Message::Tool {
                     tool_call_id: wire_id(result.call_id, dialect),
-                    content: result.text,
+                    content: result.text(),
                 }));
             }
         }
@@ -97,20 +102,22 @@ fn messages<'a>(
     Ok(messages)
 }
 
-fn user<'a>(parts: &[&'a Part]) -> Result<wire::Content<'a>, ModelError> {
+fn user<'a>(parts: &[&'a Part], account: &Account) -> Result<wire::Content<'a>, ModelError> {
     if let [Part::Text { text, .. }] = parts {
         return Ok(wire::Content::Text(text.clone()));
     }
-    let parts = parts.iter().filter_map(|part| user_part(part).transpose());
+    let parts = parts.iter().filter_map(|part| user_part(part, account).transpose());
     Ok(wire::Content::Parts(parts.collect::<Result<_, _>>()?))
 }
 
 /// The part on the wire; `None` for what is never a user's.
-fn user_part(part: &Part) -> Result<Option<wire::Part<'_>>, ModelError> {
+fn user_part<'a>(part: &'a Part, account: &Account) -> Result<Option<wire::Part<'a>>, ModelError> {
     Ok(Some(match part {
         Part::Text { text, .. } => wire::Part::Text { text: Cow::Borrowed(text) },
         Part::Image { url } => wire::Part::ImageUrl { image_url: wire::Url { url } },
-        Part::File { url, media_type, filename } => file(url, media_type, filename.as_deref())?,
+        Part::File { url, media_type, filename } => {
+            file(url, media_type, filename.as_deref(), account)?
+        }
         Part::Reasoning { .. } | Part::ToolCall { .. } | Part::ToolResult { .. } => {
             return Ok(None);
         }
@@ -121,14 +128,12 @@ fn file<'a>(
     url: &'a str,
     media_type: &str,
     filename: Option<&'a str>,
+    account: &Account,
 ) -> Result<wire::Part<'a>, ModelError> {
     if media_type.starts_with("image/") {
         return Ok(wire::Part::ImageUrl { image_url: wire::Url { url } });
     }
-    let refused = |why: &str| {
-        let message = format!("`{PROVIDER}` takes no file of type `{media_type}` {why}");
-        ModelError::lasting(ErrorKind::Refused, message)
-    };
+    let refused = |why: &str| account.takes_no_file(media_type, why);
     let data =
         Data::parse(url).ok_or_else(|| refused("by address, only as a base64 `data:` URL"))?;
     let audio =
@@ -147,8 +152,13 @@ fn file<'a>(
     })
 }
 
-fn assistant<'a>(content: &'a [Part], names: &'a ToolNames, dialect: Dialect) -> wire::Message<'a> {
-    let mut private = private(content, dialect);
+fn assistant<'a>(
+    content: &'a [Part],
+    names: &'a ToolNames,
+    origin: &Origin,
+    dialect: Dialect,
+) -> wire::Message<'a> {
+    let mut private = private(content, origin, dialect);
     let mut extra: BTreeMap<String, Box<RawValue>> = private
         .remove(super::EXTRA_CONTENT)
         .and_then(|extra| serde_json::from_str(extra.get()).ok())
@@ -177,19 +187,12 @@ fn text(part: &Part) -> Option<&str> {
 
 /// What the server gave us for itself with this message. `OpenAI` itself gives nothing of the
 /// kind, so there it can only be another server's.
-fn private(content: &[Part], dialect: Dialect) -> BTreeMap<String, Box<RawValue>> {
-    let private = content.iter().filter_map(|part| match part {
-        Part::Reasoning { private: Some(private), .. } if private.provider == PROVIDER => {
-            Some(private)
-        }
-        _ => None,
-    });
+fn private(content: &[Part], origin: &Origin, dialect: Dialect) -> BTreeMap<String, Box<RawValue>> {
+    let private = content.iter().filter_map(|part| origin.own(part));
     match dialect {
         Dialect::OpenAi | Dialect::Azure => BTreeMap::new(),
         Dialect::Compatible => private
-            .filter_map(|private| {
-                serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(&private.data).ok()
-            })
+            .filter_map(|data| serde_json::from_str::<BTreeMap<String, Box<RawValue>>>(data).ok())
             .flatten()
             .collect(),
     }
@@ -208,7 +211,7 @@ fn tools<'a>(request: &'a Request, names: &'a ToolNames) -> Vec<wire::Tool<'a>> 
         function: wire::ToolFunction {
             name: names.foreign(&tool.name),
             description: &tool.description,
-            parameters: schema::for_provider(&tool.input_schema),
+            parameters: &tool.input_schema,
         },
     });
     tools.collect()
@@ -226,7 +229,7 @@ fn tool_choice<'a>(choice: &'a ToolChoice, names: &'a ToolNames) -> Option<wire:
     })
 }
 
-fn effort(effort: ReasoningEffort) -> &'static str {
+pub(crate) fn effort(effort: ReasoningEffort) -> &'static str {
     match effort {
         ReasoningEffort::None => "none",
         ReasoningEffort::Low => "low",

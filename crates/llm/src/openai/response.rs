@@ -6,7 +6,6 @@ use serde_json::value::RawValue;
 use serde_json::value::to_raw_value;
 
 use super::EXTRA_CONTENT;
-use super::PROVIDER;
 use super::calls::Fragments;
 use super::chunk::Choice;
 use super::chunk::Chunk;
@@ -17,11 +16,11 @@ use crate::DeltaKind;
 use crate::FinishReason;
 use crate::Message;
 use crate::Part;
-use crate::Private;
 use crate::Usage;
 use crate::calls::Calls;
 use crate::clean::tolerant;
 use crate::draft::Draft;
+use crate::private::Origin;
 use crate::reader;
 use crate::reader::Fault;
 use crate::reader::Progress;
@@ -32,6 +31,7 @@ use crate::sse::Event;
 #[derive(Debug)]
 pub(super) struct Assembler {
     calls: Calls,
+    origin: Origin,
     draft: Draft,
     fragments: Fragments,
     kept: Kept,
@@ -54,9 +54,9 @@ struct Kept {
 
 impl Kept {
     /// Keeps it with the last reasoning of `message`, or in a part of its own.
-    fn put_into(self, message: &mut Message) {
+    fn put_into(self, message: &mut Message, origin: &Origin) {
         let Some(data) = self.into_json() else { return };
-        let kept = Private { provider: PROVIDER.to_owned(), data };
+        let kept = origin.keep(data);
         let last = message.content.iter_mut().rev().find_map(|part| match part {
             Part::Reasoning { private, .. } => Some(private),
             _ => None,
@@ -89,9 +89,10 @@ impl Kept {
 }
 
 impl Assembler {
-    pub fn new(calls: Calls) -> Self {
+    pub fn new(calls: Calls, origin: Origin) -> Self {
         Self {
             calls,
+            origin,
             draft: Draft::default(),
             fragments: Fragments::default(),
             kept: Kept::default(),
@@ -203,7 +204,7 @@ impl reader::Assembler for Assembler {
         }
         let mut message = self.draft.finish(&mut self.calls, cut);
         self.kept.calls = self.calls.take_extra();
-        std::mem::take(&mut self.kept).put_into(&mut message);
+        std::mem::take(&mut self.kept).put_into(&mut message, &self.origin);
         let has_calls = message.content.iter().any(|part| matches!(part, Part::ToolCall { .. }));
         let finish_reason = if has_calls { FinishReason::ToolCalls } else { said };
         Answer { message, finish_reason, usage: self.usage }

@@ -137,7 +137,7 @@ pub(super) struct Tool<'a> {
 pub(super) struct ToolFunction<'a> {
     pub name: &'a str,
     pub description: &'a str,
-    pub parameters: Cow<'a, Value>,
+    pub parameters: &'a Value,
 }
 
 #[derive(Serialize)]

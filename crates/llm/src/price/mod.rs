@@ -5,7 +5,10 @@ mod usd;
 
 use std::str::FromStr;
 
+pub use table::Known;
+pub use table::context_tokens;
 pub use table::find;
+pub use table::known;
 pub use usd::NotMoney;
 pub use usd::Usd;
 

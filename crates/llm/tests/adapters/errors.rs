@@ -3,12 +3,10 @@
 use std::io;
 use std::time::Duration;
 
-use llm::ChatModel;
+use llm::Account;
 use llm::ErrorKind;
 use llm::ModelError;
 use llm::Part;
-use llm::Timeouts;
-use llm::anthropic::Anthropic;
 use llm::openai::OpenAi;
 use reqwest::dns::Name;
 use reqwest::dns::Resolve;
@@ -20,10 +18,10 @@ use testkit::model::Reply;
 use crate::support::FORMATS;
 use crate::support::Format;
 use crate::support::KEY;
+use crate::support::STREAMS;
 use crate::support::answer_to;
 use crate::support::assistant;
 use crate::support::call;
-use crate::support::client;
 use crate::support::request;
 
 async fn error_of(format: Format, reply: Reply) -> ModelError {
@@ -132,9 +130,10 @@ async fn no_error_shows_the_key_or_the_request() {
         let fake = FakeModel::start().await;
         fake.answer_with(|received| {
             let credentials = format!(
-                "{:?} {:?}",
+                "{:?} {:?} {:?}",
                 received.header("authorization"),
-                received.header("x-api-key")
+                received.header("x-api-key"),
+                received.header("x-goog-api-key")
             );
             Reply::error(401, &format!("Incorrect API key {credentials}"))
         });
@@ -182,7 +181,7 @@ async fn garbage_within_a_stream_is_not_of_the_protocol() {
     for format in FORMATS {
         for body in [
             "data: <html>\n\n",
-            "data: {\"choices\": 7}\n\ndata: {\"type\": 7}\n\n",
+            "data: {\"choices\": 7}\n\ndata: {\"type\": 7}\n\ndata: {\"candidates\": 7}\n\n",
             "data: [1]\n\n",
         ] {
             let error = error_of(format, Reply::sse(body)).await;
@@ -249,9 +248,13 @@ async fn half_an_answer_is_an_error_with_what_was_said() {
             assert_eq!(partial, assistant(vec![Part::text(partial.text())]), "no calls");
             assert_eq!(outcome.deltas[0].text, partial.text());
         }
+    }
+    for format in STREAMS {
         let empty = error_of(format, Reply::sse("")).await;
         assert_eq!((empty.kind, empty.partial), (ErrorKind::Truncated, None));
     }
+    let empty = error_of(Format::Ollama, Reply::lines("")).await;
+    assert_eq!((empty.kind, empty.partial), (ErrorKind::Truncated, None));
 }
 
 #[tokio::test]
@@ -268,9 +271,9 @@ async fn a_provider_that_is_not_there_cannot_be_reached() {
         fake.reply(Reply::text("x"));
         call(&*model, request("Hello")).await.end.unwrap();
     }
-    let url = format!("{}?key=secret", fake.openai_url()).parse().unwrap();
+    let url = &format!("{}?key=secret", fake.openai_url());
     drop(fake);
-    let model = OpenAi::new(client(), &url, None, Timeouts::default());
+    let model = OpenAi::new(Format::OpenAi.account(url));
     let error = call(&model, request("Hello")).await.end.unwrap_err();
     assert_eq!((error.kind, error.retryable), (ErrorKind::Connect, true));
     assert_eq!(error.message, "`openai` cannot be reached");
@@ -288,8 +291,8 @@ impl Resolve for Guard {
 #[tokio::test]
 async fn an_address_that_is_forbidden_is_not_tried_again() {
     let client = reqwest::Client::builder().tls_certs_only([]).no_proxy().dns_resolver(Guard);
-    let url = "http://internal.example/v1".parse().unwrap();
-    let model = OpenAi::new(client.build().unwrap(), &url, None, Timeouts::default());
+    let account = Format::OpenAi.account("http://internal.example/v1");
+    let model = OpenAi::new(Account { client: client.build().unwrap(), ..account });
     let error = call(&model, request("Hello")).await.end.unwrap_err();
     assert_eq!((error.kind, error.retryable), (ErrorKind::NotConfigured, false));
     assert_eq!(error.message, "`openai` is at an address that this server may not call");
@@ -297,21 +300,14 @@ async fn an_address_that_is_forbidden_is_not_tried_again() {
 
 #[tokio::test]
 async fn without_a_key_nothing_is_sent() {
-    let models: [Box<dyn ChatModel>; 2] = [
-        Box::new(OpenAi::new(
-            client(),
-            &llm::openai::BASE_URL.parse().unwrap(),
-            None,
-            Timeouts::default(),
-        )),
-        Box::new(Anthropic::new(
-            client(),
-            &llm::anthropic::BASE_URL.parse().unwrap(),
-            None,
-            Timeouts::default(),
-        )),
-    ];
-    for (model, name) in models.into_iter().zip(["openai", "anthropic"]) {
+    for (format, base_url) in [
+        (Format::OpenAi, llm::openai::BASE_URL),
+        (Format::Responses, llm::openai::BASE_URL),
+        (Format::Anthropic, llm::anthropic::BASE_URL),
+        (Format::Google, llm::google::BASE_URL),
+    ] {
+        let name = format.provider();
+        let model = format.model_of(format.account(base_url));
         let error = call(&*model, request("Hello")).await.end.unwrap_err();
         assert_eq!((error.kind, error.retryable), (ErrorKind::NotConfigured, false));
         assert_eq!(error.message, format!("there is no key for `{name}`"));
@@ -321,8 +317,8 @@ async fn without_a_key_nothing_is_sent() {
 #[tokio::test]
 async fn a_key_that_fits_in_no_header_is_named_without_being_shown() {
     let fake = FakeModel::start().await;
-    let url = fake.openai_url().parse().unwrap();
-    let model = OpenAi::new(client(), &url, Some("sk-\nbroken".into()), Timeouts::default());
+    let account = Format::OpenAi.account(&fake.openai_url());
+    let model = OpenAi::new(Account { key: Some("sk-\nbroken".into()), ..account });
     let error = call(&model, request("Hello")).await.end.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotConfigured);
     assert_eq!(error.message, "the key for `openai` has characters that no header can hold");

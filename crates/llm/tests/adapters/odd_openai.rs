@@ -187,7 +187,7 @@ async fn an_answer_at_its_limit_has_only_calls_that_are_whole() {
 
 #[tokio::test]
 async fn malformed_arguments_are_kept_apart() {
-    for format in FORMATS {
+    for format in [Format::OpenAi, Format::Anthropic, Format::Responses] {
         let reply = Reply::default().raw_call("c1", "t", "{\"a\": ").raw_call("c2", "t", "[1]");
         let answer = answer_to(format, reply).await.end.unwrap();
         let malformed = |call_id: &str, text: &str, reason: &str| Part::ToolCall {
@@ -274,7 +274,11 @@ async fn thoughts_come_under_several_names() {
         let mut chunks: Vec<Value> = deltas.into_iter().map(delta).collect();
         chunks.extend([says("Ok"), ends("stop")]);
         let answer = openai(&chunks).await.unwrap();
-        let private = Some(Private { provider: "openai".to_owned(), data: kept.to_owned() });
+        let private = Some(Private {
+            provider: "openai".to_owned(),
+            model: "fake".to_owned(),
+            data: kept.to_owned(),
+        });
         let expected = [Part::Reasoning { text: "Hm".to_owned(), private }, Part::text("Ok")];
         assert_eq!(answer.message.content, expected);
     }
@@ -308,7 +312,7 @@ async fn signatures_of_calls_are_kept() {
         "extra_content": {"google": {"thought_signature": "c2ln"}}});
     let answer = openai(&[delta(json!({"tool_calls": [call]})), ends("tool_calls")]).await.unwrap();
     let data = r#"{"extra_content":{"c1":{"google":{"thought_signature":"c2ln"}}}}"#.to_owned();
-    let private = Some(Private { provider: "openai".to_owned(), data });
+    let private = Some(Private { provider: "openai".to_owned(), model: "fake".to_owned(), data });
     let expected =
         [tool_call("c1", "t", json!({})), Part::Reasoning { text: String::new(), private }];
     assert_eq!(answer.message.content, expected);

@@ -1,6 +1,7 @@
 //! What these tests have in common.
 
 use futures::StreamExt;
+use llm::Account;
 use llm::Answer;
 use llm::ChatModel;
 use llm::Chunk;
@@ -16,7 +17,10 @@ use llm::Timeouts;
 use llm::Tool;
 use llm::ToolStatus;
 use llm::anthropic::Anthropic;
+use llm::google::Google;
+use llm::ollama::Ollama;
 use llm::openai::OpenAi;
+use llm::responses::Responses;
 use secrecy::SecretString;
 use serde_json::Value;
 use serde_json::json;
@@ -27,13 +31,21 @@ use testkit::model::Reply;
 /// The key that all tests use; no error may show it.
 pub const KEY: &str = "sk-test-0123456789";
 
-/// Both adapters, for faults that have nothing to do with the wire format.
-pub const FORMATS: [Format; 2] = [Format::OpenAi, Format::Anthropic];
+/// All adapters, for faults that have nothing to do with the wire format.
+pub const FORMATS: [Format; 5] =
+    [Format::OpenAi, Format::Anthropic, Format::Responses, Format::Google, Format::Ollama];
+
+/// Those whose answers are event streams.
+pub const STREAMS: [Format; 4] =
+    [Format::OpenAi, Format::Anthropic, Format::Responses, Format::Google];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Format {
     OpenAi,
     Anthropic,
+    Responses,
+    Google,
+    Ollama,
 }
 
 impl Format {
@@ -43,16 +55,43 @@ impl Format {
     }
 
     pub fn model_with(self, fake: &FakeModel, timeouts: Timeouts) -> Box<dyn ChatModel> {
+        let url = match self {
+            Self::OpenAi | Self::Responses => fake.openai_url(),
+            Self::Anthropic | Self::Google | Self::Ollama => fake.url(),
+        };
         let key = Some(SecretString::from(KEY));
+        self.model_of(Account { key, timeouts, ..self.account(&url) })
+    }
+
+    /// The adapter for an account.
+    pub fn model_of(self, account: Account) -> Box<dyn ChatModel> {
         match self {
-            Self::OpenAi => {
-                let url = fake.openai_url().parse().unwrap();
-                Box::new(OpenAi::new(client(), &url, key, timeouts))
-            }
-            Self::Anthropic => {
-                let url = fake.url().parse().unwrap();
-                Box::new(Anthropic::new(client(), &url, key, timeouts))
-            }
+            Self::OpenAi => Box::new(OpenAi::new(account)),
+            Self::Anthropic => Box::new(Anthropic::new(account)),
+            Self::Responses => Box::new(Responses::new(account)),
+            Self::Google => Box::new(Google::new(account)),
+            Self::Ollama => Box::new(Ollama::new(account)),
+        }
+    }
+
+    /// An account at `base_url` without a key, of the name that the provider usually has.
+    pub fn account(self, base_url: &str) -> Account {
+        Account {
+            name: self.provider().into(),
+            client: client(),
+            base_url: base_url.parse().unwrap(),
+            key: None,
+            timeouts: Timeouts::default(),
+        }
+    }
+
+    pub fn provider(self) -> &'static str {
+        match self {
+            Self::OpenAi => llm::openai::PROVIDER,
+            Self::Anthropic => llm::anthropic::PROVIDER,
+            Self::Responses => llm::responses::PROVIDER,
+            Self::Google => llm::google::PROVIDER,
+            Self::Ollama => llm::ollama::PROVIDER,
         }
     }
 }

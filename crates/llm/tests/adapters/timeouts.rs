@@ -11,6 +11,8 @@ use testkit::model::Gate;
 use testkit::model::Reply;
 
 use crate::support::FORMATS;
+use crate::support::Format;
+use crate::support::STREAMS;
 use crate::support::call;
 use crate::support::request;
 
@@ -25,7 +27,11 @@ const PATIENT: Timeouts =
 
 /// The error of a call that is answered by `reply`, once the provider saw it given up.
 async fn given_up(timeouts: Timeouts, reply: Reply, provider_says: &str) {
-    for format in FORMATS {
+    each_given_up(&FORMATS, timeouts, reply, provider_says).await;
+}
+
+async fn each_given_up(formats: &[Format], timeouts: Timeouts, reply: Reply, provider_says: &str) {
+    for format in formats {
         let fake = FakeModel::start().await;
         fake.reply(reply.clone());
         let model = format.model_with(&fake, timeouts);
@@ -54,7 +60,8 @@ async fn no_event_within_the_time_for_the_first_token() {
 async fn signs_of_life_are_no_first_token() {
     let alive = ": working\n\n".repeat(50);
     let timeouts = Timeouts { first_token: SOON, ..PATIENT };
-    given_up(timeouts, Reply::sse(alive).hang(500), "sent no first token within 0.1 s").await;
+    let says = "sent no first token within 0.1 s";
+    each_given_up(&STREAMS, timeouts, Reply::sse(alive).hang(500), says).await;
 }
 
 #[tokio::test]

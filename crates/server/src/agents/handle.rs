@@ -180,6 +180,11 @@ impl Agents {
         &self.0.ids
     }
 
+    /// What agents can be given to think with.
+    pub(in crate::agents) fn models(&self) -> &Models {
+        &self.0.surroundings.models
+    }
+
     pub(in crate::agents) fn surroundings(&self) -> &Surroundings {
         &self.0.surroundings
     }
@@ -354,8 +359,9 @@ mod tests {
             aliases: BTreeMap::new(),
             prices: BTreeMap::new(),
             providers: BTreeMap::new(),
+            timeouts: Timeouts::default(),
         };
-        let models = Models::new(&models, &Client::new(), Timeouts::default());
+        let models = Models::new(&models, &Client::new());
         let tools = Tools::built_in().unwrap();
         (
             database,

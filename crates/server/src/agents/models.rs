@@ -1,22 +1,28 @@
 //! Which model a name means, and whether we can call it.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::fmt;
 use std::sync::Arc;
 
+use llm::Account;
 use llm::ChatModel;
 use llm::Timeouts;
 use llm::anthropic::Anthropic;
 use llm::demo;
 use llm::demo::Scripted;
+use llm::google::Google;
+use llm::ollama::Ollama;
 use llm::openai::OpenAi;
 use llm::price;
 use llm::price::Price;
+use llm::responses::Responses;
 use reqwest::Client;
 use url::Url;
 
 use crate::agents::ModelNames;
 use crate::config;
+use crate::config::ProviderKind;
 use crate::definitions::check_name;
 use crate::http::Invalid;
 
@@ -45,10 +51,32 @@ pub struct Models {
 }
 
 #[derive(Clone)]
-enum Provider {
+struct Provider {
+    /// Whose models they are in the published prices.
+    maker: String,
+    /// It is at the maker's own address, and so has the maker's models.
+    is_home: bool,
+    state: State,
+}
+
+#[derive(Clone)]
+enum State {
     Ready(Arc<dyn ChatModel>),
     /// This setting is missing.
     Lacks(String),
+}
+
+/// A model that is known by name.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Known {
+    /// `provider/name`.
+    pub full_name: String,
+    pub provider: String,
+    /// Whether it can be called.
+    pub configured: bool,
+    pub takes_images: bool,
+    /// How many tokens a conversation may have, if that is known.
+    pub context_tokens: Option<u64>,
 }
 
 /// A model, ready to be called.
@@ -76,14 +104,13 @@ pub enum NoModel {
 
 impl Models {
     /// Makes an adapter for each provider. `client` is for all of them.
-    pub fn new(settings: &config::Models, client: &Client, timeouts: Timeouts) -> Self {
+    pub fn new(settings: &config::Models, client: &Client) -> Self {
         let mut providers = BTreeMap::new();
-        for (&name, provider) in &settings.providers {
-            if let Some(provider) = adapter(name, provider, client, timeouts) {
-                providers.insert(name.to_owned(), provider);
-            }
+        for (name, provider) in &settings.providers {
+            let provider = self::provider(name, provider, client, settings.timeouts);
+            providers.insert(name.clone(), provider);
         }
-        providers.insert(demo::PROVIDER.to_owned(), Provider::Ready(Arc::new(Scripted)));
+        providers.insert(demo::PROVIDER.to_owned(), Provider::of_code("demo", Arc::new(Scripted)));
         Self {
             default: settings.default.as_str().into(),
             aliases: Arc::new(settings.aliases.clone()),
@@ -99,7 +126,8 @@ impl Models {
         if providers.contains_key(&name) {
             return Err(Invalid::new("/name", "not_unique", "there is a provider of this name"));
         }
-        providers.insert(name, Provider::Ready(model));
+        let provider = Provider::of_code(&name, model);
+        providers.insert(name, provider);
         Ok(())
     }
 
@@ -118,13 +146,13 @@ impl Models {
         if provider == "demo" && name != DEMO {
             return Err(NoModel::UnknownModel);
         }
-        match self.providers.get(provider) {
-            Some(Provider::Ready(model)) => Ok(Model {
+        match self.providers.get(provider).map(|provider| &provider.state) {
+            Some(State::Ready(model)) => Ok(Model {
                 full_name: format!("{provider}/{name}"),
                 name: name.to_owned(),
                 model: Arc::clone(model),
             }),
-            Some(Provider::Lacks(setting)) => Err(NoModel::NotConfigured {
+            Some(State::Lacks(setting)) => Err(NoModel::NotConfigured {
                 provider: provider.to_owned(),
                 setting: setting.clone(),
             }),
@@ -138,7 +166,34 @@ impl Models {
         let own = self.prices.get(full_name).copied();
         own.or_else(|| match full_name.split_once('/')? {
             (demo::PROVIDER, _) => Some(Price::FREE),
-            (provider, name) => price::find(provider, name),
+            (provider, name) => price::find(&self.providers.get(provider)?.maker, name),
+        })
+    }
+
+    /// The models that are known by name, in the order of their names: those that the settings name, and the
+    /// published ones of each provider. There may be others.
+    pub fn known(&self) -> Vec<Known> {
+        let published = self.providers.iter().filter(|(_, provider)| provider.is_home);
+        let published = published.flat_map(|(name, provider)| {
+            let names = price::known(&provider.maker).filter(|it| llm::is_for_chat(it.name));
+            names.map(move |it| format!("{name}/{}", it.name))
+        });
+        let named = self.aliases.values().chain(self.prices.keys()).map(String::as_str);
+        let scripted = format!("{}/{DEMO}", demo::PROVIDER);
+        let named = named.chain([self.default_name(), &scripted]).map(str::to_owned);
+        let all: BTreeSet<String> = published.chain(named).collect();
+        all.into_iter().filter_map(|name| self.know(name)).collect()
+    }
+
+    fn know(&self, full_name: String) -> Option<Known> {
+        let (provider, name) = full_name.split_once('/')?;
+        let Provider { maker, state, .. } = self.providers.get(provider)?;
+        Some(Known {
+            provider: provider.to_owned(),
+            configured: matches!(state, State::Ready(_)),
+            takes_images: llm::takes_images(name),
+            context_tokens: price::context_tokens(maker, name),
+            full_name,
         })
     }
 
@@ -169,30 +224,45 @@ impl Models {
     }
 }
 
-/// The adapter for a provider, or the setting it lacks; nothing for one that we do not know.
-fn adapter(
+impl Provider {
+    /// One that is defined in code.
+    fn of_code(name: &str, model: Arc<dyn ChatModel>) -> Self {
+        Self { maker: name.to_owned(), is_home: false, state: State::Ready(model) }
+    }
+}
+
+/// A provider by its settings.
+fn provider(
     name: &str,
     settings: &config::Provider,
     client: &Client,
     timeouts: Timeouts,
-) -> Option<Provider> {
-    let prefix = name.to_uppercase();
-    let Ok(url) = settings.base_url.parse::<Url>() else {
-        return Some(Provider::Lacks(format!("{prefix}_BASE_URL")));
-    };
-    let (client, key) = (client.clone(), settings.api_key.clone());
-    let (home, model): (_, Arc<dyn ChatModel>) = match name {
-        "openai" => ("api.openai.com", Arc::new(OpenAi::new(client, &url, key.clone(), timeouts))),
-        "anthropic" => {
-            ("api.anthropic.com", Arc::new(Anthropic::new(client, &url, key.clone(), timeouts)))
+) -> Provider {
+    let (kind, key) = (settings.kind, settings.api_key.clone());
+    let is_home = settings.base_url == kind.home();
+    let state = match settings.base_url.parse::<Url>() {
+        Err(_) => State::Lacks(settings.url_setting.clone()),
+        // Servers that only speak the same language may need no key.
+        Ok(_) if key.is_none() && is_home && kind.needs_key() => {
+            State::Lacks(settings.key_setting.clone())
         }
-        _ => return None,
+        Ok(base_url) => {
+            let (name, client) = (name.into(), client.clone());
+            let account = Account { name, client, base_url, key, timeouts };
+            State::Ready(adapter(kind, account))
+        }
     };
-    // Servers that only speak the same language may need no key.
-    if key.is_none() && url.host_str() == Some(home) {
-        return Some(Provider::Lacks(format!("{prefix}_API_KEY")));
+    Provider { maker: kind.maker().to_owned(), is_home, state }
+}
+
+fn adapter(kind: ProviderKind, account: Account) -> Arc<dyn ChatModel> {
+    match kind {
+        ProviderKind::OpenAi => Arc::new(OpenAi::new(account)),
+        ProviderKind::OpenAiResponses => Arc::new(Responses::new(account)),
+        ProviderKind::Anthropic => Arc::new(Anthropic::new(account)),
+        ProviderKind::Google => Arc::new(Google::new(account)),
+        ProviderKind::Ollama => Arc::new(Ollama::new(account)),
     }
-    Some(Provider::Ready(model))
 }
 
 impl fmt::Debug for Models {
@@ -248,7 +318,9 @@ mod tests {
 
         expect!["the provider `openai` is not configured: set `OPENAI_API_KEY`"]
             .assert_eq(&why("openai/gpt-5"));
-        expect!["there is no provider `google`; there are `demo`, `openai`"]
+        expect!["there is no provider `anthropic`; there are `demo`, `google`, `openai`, `work`"]
+            .assert_eq(&why("claude-5"));
+        expect!["the provider `google` is not configured: set `GOOGLE_API_KEY`"]
             .assert_eq(&why("gemini-3"));
         expect!["the provider `demo` has one model, `scripted`"].assert_eq(&why("demo/gpt-5"));
         expect!["the name of a model is `provider/name`, or a name alone"].assert_eq(&why("demo/"));
@@ -271,19 +343,56 @@ mod tests {
         assert!(models.resolve("openai/qwen3").is_ok());
     }
 
+    #[test]
+    fn accounts_of_one_provider_have_the_same_prices() {
+        let models = models("https://api.openai.com/v1", Some("key"));
+
+        assert_eq!(models.resolve("work/gpt-5").unwrap().full_name, "work/gpt-5");
+        assert_eq!(models.price("work/gpt-5"), price::find("openai", "gpt-5"));
+        assert_eq!(models.price("google/gemini-2.5-pro"), price::find("google", "gemini-2.5-pro"));
+        assert!(models.price("google/gemini-2.5-pro").is_some());
+    }
+
+    #[test]
+    fn models_are_known_by_the_settings_and_by_published_prices() {
+        let models = models("http://127.0.0.1:11434/v1", None);
+        let known = models.known();
+
+        let of = |provider: &str| {
+            let own = known.iter().filter(|it| it.provider == provider);
+            own.map(|it| it.full_name.as_str()).collect::<Vec<_>>()
+        };
+        // At an address that is not OpenAI's own there are no models of OpenAI's.
+        assert_eq!(of("openai"), ["openai/gpt-5-mini", "openai/qwen3"]);
+        assert_eq!(of("demo"), ["demo/scripted"]);
+        let gemini = known.iter().find(|it| it.full_name == "google/gemini-2.5-flash").unwrap();
+        assert_eq!((gemini.configured, gemini.takes_images), (false, true));
+        assert_eq!(gemini.context_tokens, Some(1_048_576));
+        assert!(!of("google").contains(&"google/gemini-2.5-pro-tts"));
+    }
+
     fn models(base_url: &str, key: Option<&str>) -> Models {
         let openai = config::Provider {
             api_key: key.map(|key| key.to_owned().into()),
             base_url: base_url.to_owned(),
+            ..config::Provider::openai()
         };
+        let google = config::Provider {
+            kind: ProviderKind::Google,
+            base_url: ProviderKind::Google.home().to_owned(),
+            key_setting: "GOOGLE_API_KEY".to_owned(),
+            ..config::Provider::openai()
+        };
+        let providers = [("openai", openai.clone()), ("work", openai), ("google", google)];
         let settings = config::Models {
             default: "demo/scripted".to_owned(),
             aliases: [("fast", "openai/gpt-5-mini"), ("gpt-4", "demo/scripted")]
                 .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
                 .into(),
             prices: [("openai/qwen3".to_owned(), "in:0.1,out:0.2".parse().unwrap())].into(),
-            providers: BTreeMap::from([("openai", openai)]),
+            providers: providers.map(|(name, provider)| (name.to_owned(), provider)).into(),
+            timeouts: Timeouts::default(),
         };
-        Models::new(&settings, &Client::new(), Timeouts::default())
+        Models::new(&settings, &Client::new())
     }
 }

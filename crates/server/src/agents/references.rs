@@ -163,16 +163,15 @@ mod tests {
     }
 
     fn surroundings(default: &str) -> Surroundings {
-        let base_url = "https://api.openai.com/v1".to_owned();
-        let openai = config::Provider { api_key: None, base_url };
-        let providers = BTreeMap::from([("openai", openai)]);
+        let providers = BTreeMap::from([("openai".to_owned(), config::Provider::openai())]);
         let settings = config::Models {
             default: default.to_owned(),
             aliases: BTreeMap::new(),
             prices: BTreeMap::new(),
             providers,
+            timeouts: Timeouts::default(),
         };
-        let models = Models::new(&settings, &Client::new(), Timeouts::default());
+        let models = Models::new(&settings, &Client::new());
         Surroundings { models, tools: Tools::built_in().unwrap() }
     }
 

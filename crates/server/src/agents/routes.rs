@@ -1,5 +1,6 @@
 //! `/agents` without executing: who may see and write which, and which error is which status.
 
+mod models;
 mod problems;
 
 use std::sync::Arc;
@@ -64,6 +65,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(deactivate_agent))
         .routes(routes!(list_agent_versions))
         .routes(routes!(restore_agent))
+        .routes(routes!(models::list_models))
 }
 
 /// What callers see of an agent.

@@ -6,7 +6,6 @@ use std::sync::Arc;
 
 use auth::secret::MasterKey;
 use llm::ChatModel;
-use llm::Timeouts;
 
 use super::Agent;
 use super::Tool;
@@ -91,7 +90,7 @@ impl Builder {
     ) -> Result<App, StartError> {
         let client = egress::client()?;
         let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
-        let models = Models::new(&config.models, &client, Timeouts::default());
+        let models = Models::new(&config.models, &client);
         let tools = Tools::built_in().map_err(StartError::Tools)?;
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
         let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
@@ -188,6 +187,7 @@ mod tests {
     use std::time::Duration;
 
     use expect_test::expect;
+    use llm::Timeouts;
     use llm::demo::Scripted;
     use reqwest::Client;
     use schemars::JsonSchema;
@@ -246,16 +246,15 @@ mod tests {
     }
 
     fn faults(server: Builder) -> String {
-        let base_url = "https://api.openai.com/v1".to_owned();
-        let openai = config::Provider { api_key: None, base_url };
-        let providers = BTreeMap::from([("openai", openai)]);
+        let providers = BTreeMap::from([("openai".to_owned(), config::Provider::openai())]);
         let settings = config::Models {
             default: "demo/scripted".to_owned(),
             aliases: BTreeMap::new(),
             prices: BTreeMap::new(),
             providers,
+            timeouts: Timeouts::default(),
         };
-        let models = Models::new(&settings, &Client::new(), Timeouts::default());
+        let models = Models::new(&settings, &Client::new());
         let found = server.check(models, Tools::built_in().unwrap()).err().unwrap_or_default();
         let lines = found.iter().map(|it| format!("{} {}: {}", it.pointer, it.code, it.detail));
         lines.collect::<Vec<_>>().join("\n")

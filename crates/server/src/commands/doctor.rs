@@ -9,8 +9,6 @@ use reqwest::Client;
 use reqwest::RequestBuilder;
 use reqwest::StatusCode;
 use secrecy::ExposeSecret;
-use url::Host;
-use url::Url;
 
 use crate::commands::Failure;
 use crate::commands::terminal;
@@ -19,6 +17,7 @@ use crate::config::Config;
 use crate::config::Environment;
 use crate::config::Mode;
 use crate::config::Provider;
+use crate::config::ProviderKind;
 use crate::db;
 use crate::db::Db;
 use crate::db::Way;
@@ -130,8 +129,13 @@ async fn providers(config: &Config) -> Result<Vec<(String, Finding)>, Failure> {
     let client = egress::client()?;
     let mut findings = Vec::new();
     for (name, provider) in &config.models.providers {
-        findings
-            .push((format!("models of {name}"), provider_finding(&client, name, provider).await));
+        let is_needed = config.models.default.starts_with(&format!("{name}/"));
+        let finding = match provider_finding(&client, provider).await {
+            // Who does not use Ollama need not have it.
+            Bad(detail) if is_usual_ollama(provider) && !is_needed => Note(detail),
+            finding => finding,
+        };
+        findings.push((format!("models of {name}"), finding));
     }
     let is_known = config.models.default.starts_with("demo/")
         || config
@@ -140,53 +144,65 @@ async fn providers(config: &Config) -> Result<Vec<(String, Finding)>, Failure> {
             .keys()
             .any(|name| config.models.default.starts_with(&format!("{name}/")));
     if !is_known {
-        let detail = "it names a provider that is not there; they are anthropic, demo and openai";
-        findings.push(("AGENT_SERVER_DEFAULT_MODEL".into(), Bad(detail.into())));
+        let names: Vec<_> = config.models.providers.keys().map(String::as_str).collect();
+        let detail =
+            format!("it names a provider that is not there; there are demo, {}", names.join(", "));
+        findings.push(("AGENT_SERVER_DEFAULT_MODEL".into(), Bad(detail)));
     }
     Ok(findings)
 }
 
 /// Asks the provider for its models, which costs nothing and takes the key.
-async fn provider_finding(client: &Client, name: &str, provider: &Provider) -> Finding {
-    let prefix = name.to_uppercase();
-    let Some(request) = list_models(client, name, provider) else {
-        return Note(format!("none without {prefix}_API_KEY"));
+async fn provider_finding(client: &Client, provider: &Provider) -> Finding {
+    let Provider { key_setting, url_setting, .. } = provider;
+    let Some(request) = list_models(client, provider) else {
+        return Note(format!("none without {key_setting}"));
     };
     match request.timeout(PATIENCE).send().await.map(|answer| answer.status()) {
+        // Google answers 400 to a key that it does not know.
+        Ok(StatusCode::BAD_REQUEST) if provider.kind == ProviderKind::Google => {
+            Bad(format!("the provider refuses the key; set another {key_setting}"))
+        }
         Ok(StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN) => {
-            Bad(format!("the provider refuses the key; set another {prefix}_API_KEY"))
+            Bad(format!("the provider refuses the key; set another {key_setting}"))
         }
         Ok(status) if status.is_success() => Good("the provider answers, and takes the key".into()),
         Ok(status) if status.is_client_error() => {
             Good("the provider answers, and does not say what models it has".into())
         }
         Ok(status) => Note(format!("the provider answers {status}; it may be out of order")),
-        Err(error) => Bad(format!(
-            "the provider cannot be reached; check {prefix}_BASE_URL: {}",
-            reason(&error)
-        )),
+        Err(error) => {
+            Bad(format!("the provider cannot be reached; check {url_setting}: {}", reason(&error)))
+        }
     }
 }
 
 /// The request for the list of models. None: the provider itself, and no key for it.
-fn list_models(client: &Client, name: &str, provider: &Provider) -> Option<RequestBuilder> {
-    let url = Url::parse(&provider.base_url).ok()?;
-    let is_public =
-        matches!(url.host(), Some(Host::Domain("api.openai.com" | "api.anthropic.com")));
-    if provider.api_key.is_none() && is_public {
+fn list_models(client: &Client, provider: &Provider) -> Option<RequestBuilder> {
+    let Provider { kind, api_key, base_url, .. } = provider;
+    if api_key.is_none() && *base_url == kind.home() && kind.needs_key() {
         return None;
     }
-    let list = match name {
-        "anthropic" => format!("{}/v1/models", provider.base_url.trim_end_matches("/v1")),
-        _ => format!("{}/models", provider.base_url),
-    };
-    let request = client.get(list);
-    let Some(key) = &provider.api_key else { return Some(request) };
+    let root = |version: &str| base_url.trim_end_matches(version).to_owned();
+    let request = client.get(match kind {
+        ProviderKind::Anthropic => format!("{}/v1/models", root("/v1")),
+        ProviderKind::Ollama => format!("{}/api/tags", root("/v1")),
+        _ => format!("{base_url}/models"),
+    });
+    let Some(key) = api_key else { return Some(request) };
     let key = key.expose_secret();
-    Some(match name {
-        "anthropic" => request.header("x-api-key", key).header("anthropic-version", "2023-06-01"),
+    Some(match kind {
+        ProviderKind::Anthropic => {
+            request.header("x-api-key", key).header("anthropic-version", "2023-06-01")
+        }
+        ProviderKind::Google => request.header("x-goog-api-key", key),
         _ => request.bearer_auth(key),
     })
+}
+
+/// Whether nobody set up this account: it is where Ollama is on every machine that has it.
+fn is_usual_ollama(provider: &Provider) -> bool {
+    provider.kind == ProviderKind::Ollama && provider.base_url == provider.kind.home()
 }
 
 /// The innermost cause, which says most; the URL in the outer ones may hold a secret.

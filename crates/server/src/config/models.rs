@@ -1,16 +1,17 @@
 //! Models: where their providers are, what they are called here, and what they cost.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
+use llm::Timeouts;
 use llm::price::NotPrice;
 use llm::price::Price;
 
 use crate::config::Env;
 use crate::config::Models;
-use crate::config::PROVIDERS;
 use crate::config::Provider;
+use crate::config::providers;
 use crate::config::reader::Reader;
-use crate::config::urls;
 
 pub fn models<E: Env>(from: &mut Reader<E>) -> Models {
     let default = from.text("AGENT_SERVER_DEFAULT_MODEL");
@@ -20,24 +21,28 @@ pub fn models<E: Env>(from: &mut Reader<E>) -> Models {
     {
         from.fault("AGENT_SERVER_DEFAULT_MODEL", "it must be `provider/name`");
     }
-    let providers = PROVIDERS.map(|name| {
-        let prefix = name.to_uppercase();
-        let url = format!("{prefix}_BASE_URL");
-        let base_url = from.text(&url);
-        if let Err(fault) = urls::web(&base_url) {
-            from.fault(&url, fault);
-        }
-        let api_key = from.secret(&format!("{prefix}_API_KEY"));
-        (name, Provider { api_key, base_url: base_url.trim_end_matches('/').to_owned() })
-    });
+    let providers = providers::providers(from);
     let prices = from.optional("AGENT_SERVER_PRICES", prices).unwrap_or_default();
-    Models { default, aliases: aliases(from), prices, providers: BTreeMap::from(providers) }
+    let aliases = aliases(from, &providers);
+    Models { default, aliases, prices, providers, timeouts: timeouts(from) }
 }
 
-fn aliases<E: Env>(from: &mut Reader<E>) -> BTreeMap<String, String> {
+fn timeouts<E: Env>(from: &mut Reader<E>) -> Timeouts {
+    let mut time = |name| Duration::from_millis(from.number(name, 1..=3_600_000));
+    Timeouts {
+        first_token: time("MODEL_FIRST_TOKEN_TIMEOUT_MS"),
+        between_tokens: time("MODEL_SILENCE_TIMEOUT_MS"),
+        total: time("MODEL_CALL_TIMEOUT_MS"),
+        ..Timeouts::default()
+    }
+}
+
+type Providers = BTreeMap<String, Provider>;
+
+fn aliases<E: Env>(from: &mut Reader<E>, providers: &Providers) -> BTreeMap<String, String> {
     let name = "AGENT_SERVER_MODEL_ALIASES";
     let mut aliases = BTreeMap::new();
-    for (alias, model) in from.list(name, alias) {
+    for (alias, model) in from.list(name, |text| alias(text, providers)) {
         if aliases.insert(alias, model).is_some() {
             from.fault(name, "an alias is there twice");
         }
@@ -46,8 +51,8 @@ fn aliases<E: Env>(from: &mut Reader<E>) -> BTreeMap<String, String> {
 }
 
 /// One alias and its model: `fast=openai/gpt-5-mini`.
-fn alias(text: &str) -> Result<(String, String), String> {
-    let known = |provider: &str| provider == "demo" || PROVIDERS.contains(&provider);
+fn alias(text: &str, providers: &Providers) -> Result<(String, String), String> {
+    let known = |provider: &str| provider == "demo" || providers.contains_key(provider);
     let is_name =
         |it: &str| !it.is_empty() && !it.contains(|c: char| c == '/' || c.is_whitespace());
     text.split_once('=')
@@ -58,7 +63,8 @@ fn alias(text: &str) -> Result<(String, String), String> {
         })
         .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
         .ok_or_else(|| {
-            let providers = PROVIDERS.map(|name| format!("`{name}`")).join(", ");
+            let providers = providers.keys().map(|name| format!("`{name}`"));
+            let providers = providers.collect::<Vec<_>>().join(", ");
             format!(
                 "each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of \
                  {providers}, `demo`"

@@ -181,7 +181,15 @@ const MODELS: &[Setting] = &[
         "What models cost in USD per million tokens, with semicolons between: \
          `openai/qwen3=in:0.1,out:0.2; openai/gpt-5=in:1,out:8,cached:0.1,written:1`. Without `cached` and `written` \
          (what the provider's cache reads and writes) these cost what input costs. It goes before the published \
-         prices of OpenAI and Anthropic, which are known; the cost of any other model is unknown.",
+         prices of OpenAI, Anthropic and Google, which are known; the cost of any other model is unknown.",
+    ),
+    plain(
+        "AGENT_SERVER_PROVIDERS",
+        "",
+        "Further accounts with providers, with commas between, each with a name of your own and what it speaks \
+         (`openai`, `openai-responses`, `anthropic`, `google`, `ollama`): `work=openai, eu-west=anthropic`. Their \
+         settings are `WORK_API_KEY` and `WORK_BASE_URL`, `EU_WEST_API_KEY` and so on, and their models \
+         `work/gpt-5`. Without a base URL it is the provider's own.",
     ),
     secret("OPENAI_API_KEY", "Key for `openai/*`."),
     plain(
@@ -195,6 +203,27 @@ const MODELS: &[Setting] = &[
         "https://api.anthropic.com",
         "Any server that speaks Anthropic's messages.",
     ),
+    secret(
+        "OPENAI_RESPONSES_API_KEY",
+        "Key for `openai-responses/*`; else that is `OPENAI_API_KEY`, unless a base URL is set.",
+    ),
+    plain(
+        "OPENAI_RESPONSES_BASE_URL",
+        "<OPENAI_BASE_URL>",
+        "Any server that speaks OpenAI's responses.",
+    ),
+    secret("GOOGLE_API_KEY", "Key for `google/*`; else that is `GEMINI_API_KEY`."),
+    secret("GEMINI_API_KEY", "The same under its other name."),
+    plain(
+        "GOOGLE_BASE_URL",
+        "https://generativelanguage.googleapis.com/v1beta",
+        "Any server that speaks Gemini's `streamGenerateContent`.",
+    ),
+    secret(
+        "OLLAMA_API_KEY",
+        "Key for `ollama/*`, where one is needed; on one's own machine none is.",
+    ),
+    plain("OLLAMA_BASE_URL", "http://127.0.0.1:11434", "Where Ollama listens."),
 ];
 
 const OUTGOING: &[Setting] = &[
@@ -230,6 +259,22 @@ const LIMITS: &[Setting] = &[
         "REQUEST_CONCURRENCY",
         "4096",
         "Requests that are worked on at once; more are refused with 503.",
+    ),
+    plain(
+        "MODEL_FIRST_TOKEN_TIMEOUT_MS",
+        "60000",
+        "How long each attempt of a model call may wait for its first token. Then the agent's next model is asked, \
+         if it names one, else the same again, up to four times.",
+    ),
+    plain(
+        "MODEL_SILENCE_TIMEOUT_MS",
+        "60000",
+        "How long a model may fall silent after its first token.",
+    ),
+    plain(
+        "MODEL_CALL_TIMEOUT_MS",
+        "600000",
+        "How long each attempt of a model call may take in all.",
     ),
     plain("RUN_CONCURRENCY", "1024", "Runs that are worked on at once; more wait in the queue."),
     plain(

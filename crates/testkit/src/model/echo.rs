@@ -9,7 +9,7 @@ use super::Reply;
 
 /// Obeys `use tool NAME with {json}`, reports results, or repeats what the user said.
 pub(super) fn reply(received: &Received) -> Reply {
-    let messages = received.body["messages"].as_array().cloned().unwrap_or_default();
+    let messages = messages(&received.body);
     let last = messages.last().unwrap_or(&Value::Null);
     let results = results(&messages);
     if !results.is_empty() {
@@ -25,6 +25,36 @@ pub(super) fn reply(received: &Received) -> Reply {
         }
     }
     if called { calls } else { Reply::text(&format!("You said: {said}")) }
+}
+
+/// The messages of any format, as far as these rules look at them.
+fn messages(body: &Value) -> Vec<Value> {
+    let list = |name: &str| body[name].as_array().cloned().unwrap_or_default();
+    let items = list("input").into_iter().map(|item| match &item["output"] {
+        Value::Null => item,
+        output => json!({"role": "tool", "content": output}),
+    });
+    let contents = list("contents").into_iter().flat_map(|content| {
+        let parts = content["parts"].as_array().cloned().unwrap_or_default();
+        let of_tools = parts.iter().filter_map(|part| part.get("functionResponse"));
+        let mut messages: Vec<_> = of_tools.map(result).collect();
+        if messages.is_empty() {
+            messages.push(json!({"role": content["role"], "content": parts}));
+        }
+        messages
+    });
+    list("messages").into_iter().chain(items).chain(contents).collect()
+}
+
+/// Gemini's form of a result.
+fn result(response: &Value) -> Value {
+    let response = &response["response"];
+    let text = match &response["output"] {
+        Value::String(text) => text.clone(),
+        Value::Null => response.to_string(),
+        output => output.to_string(),
+    };
+    json!({"role": "tool", "content": text})
 }
 
 /// The results behind the last thing that somebody said.
@@ -68,8 +98,12 @@ fn orders(said: &str) -> impl Iterator<Item = (&str, Value)> {
     })
 }
 
-/// Whether a request in either format has a tool of this name.
+/// Whether a request in any format has a tool of this name.
 fn offers(body: &Value, name: &str) -> bool {
     let tools = body["tools"].as_array().map(Vec::as_slice).unwrap_or_default();
-    tools.iter().any(|tool| tool["name"] == json!(name) || tool["function"]["name"] == json!(name))
+    let is_named = |tool: &Value| tool["name"] == name || tool["function"]["name"] == name;
+    tools.iter().any(|tool| {
+        let declared = tool["functionDeclarations"].as_array();
+        is_named(tool) || declared.is_some_and(|them| them.iter().any(is_named))
+    })
 }

@@ -1,8 +1,9 @@
-//! A model server that says what a test tells it to, in two wire formats, with every fault of a
+//! A model server that says what a test tells it to, in five wire formats, with every fault of a
 //! network.
 //!
-//! It speaks `OpenAI` chat completions (`/v1/chat/completions`) and Anthropic messages
-//! (`/v1/messages`), streamed or not as the request asks.
+//! It speaks `OpenAI` chat completions (`/v1/chat/completions`) and responses (`/v1/responses`),
+//! Anthropic messages (`/v1/messages`), Gemini (`…:streamGenerateContent`) and Ollama (`/api/chat`),
+//! streamed or not as the request asks.
 //!
 //! ```
 //! # tokio_test(async {
@@ -41,8 +42,11 @@
 mod anthropic;
 mod echo;
 mod gate;
+mod google;
+mod ollama;
 mod openai;
 mod reply;
+mod responses;
 mod send;
 
 use std::collections::VecDeque;
@@ -107,7 +111,10 @@ struct Counts {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Protocol {
     OpenAi,
+    Responses,
     Anthropic,
+    Google,
+    Ollama,
 }
 
 impl FakeModel {
@@ -130,12 +137,12 @@ impl FakeModel {
         Self { address, shared, server }
     }
 
-    /// `http://127.0.0.1:<port>`, the base URL for Anthropic's format.
+    /// `http://127.0.0.1:<port>`, the base URL for Anthropic's, Google's and Ollama's formats.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// The base URL for `OpenAI`'s format, which ends in `/v1`.
+    /// The base URL for `OpenAI`'s formats, which ends in `/v1`.
     pub fn openai_url(&self) -> String {
         format!("{}/v1", self.url())
     }
@@ -212,7 +219,11 @@ impl Received {
     }
 
     fn wants_stream(&self) -> bool {
-        self.body["stream"] == true
+        match Protocol::of(&self.path) {
+            Some(Protocol::Google) => self.path.ends_with(":streamGenerateContent"),
+            Some(Protocol::Ollama) => self.body["stream"] != false,
+            _ => self.body["stream"] == true,
+        }
     }
 }
 
@@ -251,7 +262,10 @@ impl Protocol {
     fn of(path: &str) -> Option<Self> {
         match path {
             _ if path.ends_with("/chat/completions") => Some(Self::OpenAi),
+            _ if path.ends_with("/responses") => Some(Self::Responses),
             _ if path.ends_with("/messages") => Some(Self::Anthropic),
+            _ if path.ends_with("enerateContent") => Some(Self::Google),
+            _ if path.ends_with("/api/chat") => Some(Self::Ollama),
             _ => None,
         }
     }

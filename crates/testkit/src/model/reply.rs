@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::Gate;
 
-/// An answer to one request, in either wire format.
+/// An answer to one request, in any wire format.
 ///
 /// Begin with [`Reply::text`], [`Reply::call`] on it or on [`Reply::default`], [`Reply::error`],
 /// [`Reply::raw`], [`Reply::html`] or [`Reply::silence`]; then add to it.
@@ -91,7 +91,17 @@ pub(super) struct Framing {
     pub crlf: bool,
     pub comments: bool,
     pub dribble: bool,
+    pub unit: Unit,
     pub pause: Duration,
+}
+
+/// What one event is in the body.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) enum Unit {
+    /// What stands before a blank line.
+    #[default]
+    Block,
+    Line,
 }
 
 impl Default for Content {
@@ -188,6 +198,11 @@ impl Reply {
     /// Answers with this event stream as it is.
     pub fn sse(body: impl Into<Vec<u8>>) -> Self {
         Self::raw(200, "text/event-stream", body)
+    }
+
+    /// Answers with these lines as they are.
+    pub fn lines(body: impl Into<Vec<u8>>) -> Self {
+        Self::raw(200, "application/x-ndjson", body)
     }
 
     /// Answers 200 with a page of some proxy.

@@ -19,6 +19,8 @@ use super::Gate;
 use super::Protocol;
 use super::Shared;
 use super::anthropic;
+use super::google;
+use super::ollama;
 use super::openai;
 use super::reply::Content;
 use super::reply::Framing;
@@ -26,6 +28,11 @@ use super::reply::Place;
 use super::reply::Reply;
 use super::reply::Said;
 use super::reply::Step;
+use super::reply::Unit;
+use super::responses;
+
+/// The media type of a body of one JSON text a line.
+const LINES: &str = "application/x-ndjson";
 
 pub(super) async fn send(
     shared: &Arc<Shared>,
@@ -37,19 +44,26 @@ pub(super) async fn send(
     let Reply { content, headers, steps, framing } = reply;
     let (status, content_type, body) = match content {
         Content::Silence => match std::future::pending::<Infallible>().await {},
+        Content::Said(said) if streamed && protocol == Protocol::Ollama => {
+            (200, LINES.to_owned(), lines(&said))
+        }
         Content::Said(said) if streamed => {
             (200, "text/event-stream".to_owned(), event_stream(&said, protocol, framing))
         }
         Content::Said(said) => (200, "application/json".to_owned(), whole(&said, protocol)),
         Content::Error { status, code, message } => {
             let error = match protocol {
-                Protocol::OpenAi => openai::error(&code, &message),
+                Protocol::OpenAi | Protocol::Responses => openai::error(&code, &message),
                 Protocol::Anthropic => anthropic::error(&code, &message),
+                Protocol::Google => google::error(status, &code, &message),
+                Protocol::Ollama => ollama::error(&message),
             };
             (status, "application/json".to_owned(), error.to_string().into_bytes())
         }
         Content::Raw { status, content_type, body } => (status, content_type, body),
     };
+    let unit = if content_type == LINES { Unit::Line } else { Unit::Block };
+    let framing = Framing { unit, ..framing };
     let segments = segments(&body, steps, framing);
     let mut response = Response::new(stream_body(segments, watch));
     *response.status_mut() = status.try_into().expect("a status");
@@ -62,10 +76,18 @@ pub(super) async fn send(
     response
 }
 
+fn lines(said: &Said) -> Vec<u8> {
+    let lines = ollama::events(said).into_iter().map(|(_, data)| data + "\n");
+    lines.collect::<String>().into_bytes()
+}
+
 fn event_stream(said: &Said, protocol: Protocol, framing: Framing) -> Vec<u8> {
     let events = match protocol {
         Protocol::OpenAi => openai::events(said),
+        Protocol::Responses => responses::events(said),
         Protocol::Anthropic => anthropic::events(said),
+        Protocol::Google => google::events(said),
+        Protocol::Ollama => ollama::events(said),
     };
     let mut body = String::new();
     for (name, data) in events {
@@ -84,7 +106,10 @@ fn event_stream(said: &Said, protocol: Protocol, framing: Framing) -> Vec<u8> {
 fn whole(said: &Said, protocol: Protocol) -> Vec<u8> {
     let body = match protocol {
         Protocol::OpenAi => openai::body(said),
+        Protocol::Responses => responses::body(said),
         Protocol::Anthropic => anthropic::body(said),
+        Protocol::Google => google::body(said),
+        Protocol::Ollama => ollama::body(said),
     };
     body.to_string().into_bytes()
 }
@@ -103,7 +128,7 @@ enum Segment {
 
 fn segments(body: &[u8], steps: Vec<(Place, Step)>, framing: Framing) -> VecDeque<Segment> {
     let mut steps: Vec<(usize, Step)> =
-        steps.into_iter().map(|(place, step)| (offset(body, &place), step)).collect();
+        steps.into_iter().map(|(place, step)| (offset(body, &place, framing), step)).collect();
     steps.sort_by_key(|(at, _)| *at);
 
     let mut segments = VecDeque::new();
@@ -133,7 +158,7 @@ fn push_bytes(segments: &mut VecDeque<Segment>, bytes: &[u8], framing: Framing) 
     }
     let mut rest = bytes;
     while !rest.is_empty() {
-        let (event, after) = rest.split_at(event_end(rest, 0));
+        let (event, after) = rest.split_at(event_end(rest, 0, framing));
         if !framing.pause.is_zero() && !segments.is_empty() {
             segments.push_back(Segment::Pause(framing.pause));
         }
@@ -142,23 +167,24 @@ fn push_bytes(segments: &mut VecDeque<Segment>, bytes: &[u8], framing: Framing) 
     }
 }
 
-fn offset(body: &[u8], place: &Place) -> usize {
+fn offset(body: &[u8], place: &Place, framing: Framing) -> usize {
     match place {
         Place::Byte(byte) => (*byte).min(body.len()),
         Place::After(text) => {
             let found = body.windows(text.len()).position(|window| window == text.as_bytes());
-            event_end(body, found.unwrap_or_else(|| panic!("the reply has no `{text}`")))
+            let found = found.unwrap_or_else(|| panic!("the reply has no `{text}`"));
+            event_end(body, found, framing)
         }
     }
 }
 
 /// Where the event at `from` ends.
-fn event_end(body: &[u8], from: usize) -> usize {
-    // One pass for both line ends: the one that is not there would be looked for in the whole body.
+fn event_end(body: &[u8], from: usize, framing: Framing) -> usize {
+    let ends: &[&[u8]] = if framing.unit == Unit::Line { &[b"\n"] } else { &[b"\n\n", b"\r\n\r\n"] };
+    // One pass for all line ends: the one that is not there would be looked for in the whole body.
     let end_at = |at: usize| {
         let rest = &body[at..];
-        let end =
-            [b"\n\n".as_slice(), b"\r\n\r\n"].into_iter().find(|end| rest.starts_with(end))?;
+        let end = ends.iter().find(|end| rest.starts_with(end))?;
         Some(at + end.len())
     };
     (from..body.len()).find_map(end_at).unwrap_or(body.len())

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::pin::pin;
 use std::time::Instant;
 
+use engine::LeftOut;
 use engine::ModelCall;
 use engine::ModelFailed;
 use engine::ModelStarted;
@@ -44,7 +45,8 @@ impl Driver {
             Ok(allowance) => allowance,
             Err(reached) => return self.record(reached),
         };
-        let ModelCall { started, request, .. } = call;
+        let ModelCall { mut started, request, .. } = call;
+        started.left_out = self.left_out(&request);
         self.record(started.clone())?;
         if self.first_before_asking {
             self.store().await?;
@@ -78,6 +80,15 @@ impl Driver {
                 self.interrupt(interruption)
             }
         }
+    }
+
+    /// The tools of `request` that its model cannot be offered: its adapter leaves them out.
+    fn left_out(&self, request: &llm::Request) -> Vec<LeftOut> {
+        let Ok(found) = self.runs.models.resolve(&request.model) else { return Vec::new() };
+        let refused = request.tools.iter().filter_map(|tool| {
+            Some(LeftOut { tool: tool.name.clone(), reason: found.model.refusal(tool)? })
+        });
+        refused.collect()
     }
 
     fn begin_call(

@@ -1,10 +1,9 @@
-//! Schemas on the wire, of tools and of answers. The author's schema stays the truth for our own checks.
+//! Schemas of answers.
 
 use std::borrow::Cow;
 
 use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 
 use crate::Request;
 
@@ -64,27 +63,10 @@ fn names_all_members(members: &Map<String, Value>) -> bool {
         && properties.is_some_and(|it| it.keys().all(is_required))
 }
 
-/// `schema` as providers want the top of a tool's schema: an object with `properties`.
-pub(crate) fn for_provider(schema: &Value) -> Cow<'_, Value> {
-    let Value::Object(members) = schema else {
-        return Cow::Owned(json!({"type": "object", "properties": {}}));
-    };
-    if is_object(members) && members.get("properties").is_some_and(Value::is_object) {
-        return Cow::Borrowed(schema);
-    }
-    let mut members = members.clone();
-    members.insert("type".to_owned(), json!("object"));
-    if !members.get("properties").is_some_and(Value::is_object) {
-        members.insert("properties".to_owned(), json!({}));
-    }
-    Cow::Owned(Value::Object(members))
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::for_provider;
     use super::is_strict;
 
     #[test]
@@ -108,24 +90,5 @@ mod tests {
         ] {
             assert!(!is_strict(&object(lax.clone())), "{lax}");
         }
-    }
-
-    #[test]
-    fn a_usual_schema_is_left_alone() {
-        let schema = json!({"type": "object", "properties": {"a": {"type": ["string", "null"]}}, "$schema": "x"});
-        assert_eq!(*for_provider(&schema), schema);
-    }
-
-    #[test]
-    fn the_top_becomes_an_object_with_properties() {
-        for schema in
-            [json!(true), json!({}), json!({"type": "object"}), json!({"properties": null})]
-        {
-            let expected = json!({"type": "object", "properties": {}});
-            assert_eq!(*for_provider(&schema), expected, "{schema}");
-        }
-        let schema = json!({"type": ["object", "null"], "required": ["a"]});
-        let expected = json!({"type": "object", "properties": {}, "required": ["a"]});
-        assert_eq!(*for_provider(&schema), expected);
     }
 }
