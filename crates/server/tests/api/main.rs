@@ -18,6 +18,7 @@ mod events;
 mod execute;
 mod forks;
 mod house;
+mod models;
 mod oauth;
 mod progress;
 mod recovery;

@@ -30,6 +30,12 @@ ASK = {"input": "use tool current_time with {}"}
 WEBHOOK_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
 
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
 class Server:
     """`agent-server dev` in a folder of its own, with settings of its own."""
 
@@ -38,19 +44,9 @@ class Server:
 
     def __enter__(self) -> "Server":
         self.folder = tempfile.TemporaryDirectory()
-        with socket.socket() as probe:
-            probe.bind(("127.0.0.1", 0))
-            port = probe.getsockname()[1]
-        self.url = f"http://localhost:{port}"
-        self.process = subprocess.Popen(
-            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(port), **self.settings},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )
-        end = time.monotonic() + 30
-        while not self.is_ready():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError("the server did not start")
-            time.sleep(0.05)
+        self.port = free_port()
+        self.url = f"http://localhost:{self.port}"
+        self.start()
         lines = (Path(self.folder.name) / "data" / "dev.env").read_text().splitlines()
         pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
         settings = {name: value.strip("'\"") for name, _, value in pairs}
@@ -58,9 +54,23 @@ class Server:
         self.client_secret = settings["MANAGEMENT_CLIENT_SECRET"]
         return self
 
-    def __exit__(self, *_) -> None:
+    def start(self) -> None:
+        self.process = subprocess.Popen(
+            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(self.port), **self.settings},
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 30
+        while not self.is_ready():
+            if self.process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError("the server did not start")
+            time.sleep(0.05)
+
+    def stop(self) -> None:
         self.process.terminate()
         self.process.wait()
+
+    def __exit__(self, *_) -> None:
+        self.stop()
         self.folder.cleanup()
 
     def is_ready(self) -> bool:
@@ -103,14 +113,7 @@ class Clients(unittest.TestCase):
         ))
 
     def session(self, method: str = "client_secret_basic") -> OAuth2Client:
-        """A client of Authlib that has a token."""
-        session = OAuth2Client(
-            self.server.client_id, self.server.client_secret, token_endpoint_auth_method=method,
-            base_url=self.server.url,
-        )
-        self.addCleanup(session.close)
-        session.fetch_token(f"{self.server.url}/oauth/token", grant_type="client_credentials")
-        return session
+        return session(self, self.server, method)
 
     def test_authlib_believes_the_metadata(self) -> None:
         answer = httpx.get(f"{self.server.url}/.well-known/oauth-authorization-server")
@@ -169,6 +172,16 @@ class Clients(unittest.TestCase):
     def test_prometheus_reads_the_metrics(self) -> None:
         text = httpx.get(f"{self.server.url}/metrics").text
         self.assertTrue(list(text_string_to_metric_families(text)))
+
+
+def session(test: unittest.TestCase, server: Server, method: str = "client_secret_basic") -> OAuth2Client:
+    """A client of Authlib that has a token."""
+    session = OAuth2Client(
+        server.client_id, server.client_secret, token_endpoint_auth_method=method, base_url=server.url,
+    )
+    test.addCleanup(session.close)
+    session.fetch_token(f"{server.url}/oauth/token", grant_type="client_credentials")
+    return session
 
 
 def read(session: httpx.Client, method: str, path: str, **request) -> list:

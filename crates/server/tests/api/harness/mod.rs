@@ -286,6 +286,8 @@ fn defaults(database: &str, model: &FakeModel) -> HashMap<String, String> {
         ("OPENAI_API_KEY", "sk-a-key-that-must-not-leak"),
         ("ANTHROPIC_BASE_URL", &model.url()),
         ("ANTHROPIC_API_KEY", "another-key-that-must-not-leak"),
+        ("GOOGLE_BASE_URL", &model.url()),
+        ("OLLAMA_BASE_URL", &model.url()),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

@@ -1,0 +1,151 @@
+"""Drives the real binary with the model server `aimock` (npm) as each provider: models.py AGENT_SERVER FOLDER
+
+It is that project's reading of the protocols, and strict where the providers are: it refuses thoughts that come
+back without their signature. FOLDER is where npm has put it and its node.
+"""
+
+import json
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+FOLDER = Path(sys.argv.pop(2)).resolve()
+
+from clients import Server, free_port, session  # noqa: E402
+
+THOUGHT = "The user asks for the time 🕙."
+SIGNATURE = "c2lnbmVkL2J5K2FpbW9jaw=="
+FIXTURES = {"fixtures": [
+    {
+        "match": {"userMessage": "what time", "hasToolResult": False},
+        "response": {
+            "reasoning": THOUGHT, "reasoningSignature": SIGNATURE, "content": "Let me look.",
+            "toolCalls": [{"id": "call_1", "name": "current_time", "arguments": "{}"}],
+        },
+    },
+    {
+        "match": {"userMessage": "what time", "hasToolResult": True},
+        "response": {"content": "It is late in Zürich.", "reasoning": THOUGHT, "reasoningSignature": SIGNATURE},
+    },
+    {"match": {"userMessage": "and now"}, "response": {"content": "Later."}},
+    {"match": {"userMessage": "too often"}, "response": {"error": {"message": "Slow down"}, "status": 400}},
+]}
+# One model of each provider that thinks, and for which aimock sends thoughts.
+MODELS = {
+    "openai": "openai/o3",
+    "openai-responses": "openai-responses/gpt-5",
+    "anthropic": "anthropic/claude-sonnet-4-5",
+    "google": "google/gemini-2.5-pro",
+    "ollama": "ollama/deepseek-r1",
+}
+
+
+class Aimock:
+    """`aimock` with the fixtures above."""
+
+    def __enter__(self) -> "Aimock":
+        self.folder = tempfile.TemporaryDirectory()
+        fixtures = Path(self.folder.name) / "fixtures.json"
+        fixtures.write_text(json.dumps(FIXTURES))
+        port = free_port()
+        self.url = f"http://127.0.0.1:{port}"
+        modules = FOLDER / "node_modules"
+        self.process = subprocess.Popen(
+            [modules / ".bin" / "node", modules / "@copilotkit" / "aimock" / "dist" / "cli.js",
+             "--port", str(port), "--fixtures", fixtures, "--log-level", "silent"],
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+        )
+        end = time.monotonic() + 30
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", port), timeout=1).close()
+                return self
+            except OSError:
+                if self.process.poll() is not None or time.monotonic() > end:
+                    raise RuntimeError("aimock did not start") from None
+                time.sleep(0.05)
+
+    def __exit__(self, *_) -> None:
+        self.process.terminate()
+        self.process.wait()
+        self.folder.cleanup()
+
+    def settings(self) -> dict:
+        urls = {
+            "OPENAI": "/v1", "OPENAI_RESPONSES": "/v1", "ANTHROPIC": "", "GOOGLE": "/v1beta", "OLLAMA": "",
+        }
+        keys = {f"{name}_API_KEY": "test-key" for name in urls}
+        return keys | {f"{name}_BASE_URL": self.url + path for name, path in urls.items()}
+
+
+class Models(unittest.TestCase):
+    def setUp(self) -> None:
+        self.aimock = self.enterContext(Aimock())
+        self.server = self.enterContext(Server(**self.aimock.settings()))
+        self.session = session(self, self.server)
+
+    def agent(self, name: str, **members) -> None:
+        definition = {"name": name, "display_name": name, "instructions": "Be brief.", **members}
+        self.session.post("/agents/definitions", json=definition).raise_for_status()
+
+    def execute(self, name: str, text: str, thread: str | None = None) -> dict:
+        body = {"input": text} | ({"thread_id": thread} if thread else {})
+        return self.session.post(f"/agents/{name}/execute", json=body, timeout=60).raise_for_status().json()
+
+    def test_each_provider_calls_a_tool_and_answers(self) -> None:
+        for provider, model in MODELS.items():
+            with self.subTest(provider):
+                self.agent(provider, model=model, tools=["current_time"])
+                run = self.execute(provider, "what time is it?")
+                self.assertEqual(run["status"], "succeeded", run)
+                self.assertEqual(run["output"]["text"], "It is late in Zürich.")
+                events = self.session.get(f"/runs/{run['id']}/events").json()["data"]
+                kinds = [event["type"] for event in events]
+                self.assertEqual(kinds.count("tool.finished"), 1)
+                first = next(event for event in events if event["type"] == "model.finished")
+                content = first["data"]["message"]["content"]
+                said = [part["text"] for part in content if part["type"] == "reasoning" and part["text"]]
+                self.assertEqual(said, [THOUGHT], content)
+                known = provider not in ("ollama",)
+                self.assertEqual(run["usage"]["cost_usd"] is not None, known, run["usage"])
+
+    def test_an_error_of_each_provider_is_told(self) -> None:
+        for provider, model in MODELS.items():
+            with self.subTest(provider):
+                self.agent(provider, model=model)
+                answer = self.session.post(f"/agents/{provider}/execute", json={"input": "too often"})
+                self.assertEqual(answer.status_code, 502, answer.text)
+                self.assertIn(f"`{provider}` answered 400: Slow down", answer.text)
+
+    def test_signed_thoughts_come_back_over_a_tool_turn_and_a_restart(self) -> None:
+        thinking = {"reasoning_effort": "low"}
+        for provider in ("anthropic", "openai-responses", "google"):
+            with self.subTest(provider):
+                self.agent(provider, model=MODELS[provider], tools=["current_time"], model_options=thinking)
+                thread = self.session.post("/threads", json={}).raise_for_status().json()["id"]
+                run = self.execute(provider, "what time is it?", thread)
+                self.assertEqual(run["status"], "succeeded", run)
+
+                self.server.stop()
+                self.server.start()
+                self.session = session(self, self.server)
+                run = self.execute(provider, "and now?", thread)
+                self.assertEqual(run["output"]["text"], "Later.", run)
+                kept = [
+                    part["private"]["data"]
+                    for message in self.session.get(f"/threads/{thread}/messages").json()["data"]
+                    for part in message["content"]
+                    if part["type"] == "reasoning" and part.get("private")
+                ]
+                if provider == "anthropic":
+                    self.assertTrue(kept and all(SIGNATURE in data for data in kept), kept)
+                if provider == "openai-responses":
+                    self.assertTrue(kept and all("encrypted_content" in data for data in kept), kept)
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
