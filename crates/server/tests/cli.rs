@@ -148,6 +148,7 @@ fn the_doctor_says_all_that_must_be_mended_and_ends_with_1() {
         "ok   settings: for development, known as http://localhost:3000",
         "FAIL keys: TOKEN_SERVICE_PRIVATE_KEY: ",
         "note models of anthropic: none without ANTHROPIC_API_KEY",
+        "note models of google: none without GOOGLE_API_KEY",
         "FAIL models of openai: the provider cannot be reached; check OPENAI_BASE_URL",
         "FAIL AGENT_SERVER_DEFAULT_MODEL: ",
         "FAIL database: ",

@@ -291,7 +291,7 @@ on_both! {
         let admin = server.admin().await;
         let wrong = with(named("support"), json!({
             "display_nmae": "Support", "tools": ["tool1"], "agents": ["nobody"], "workflows": ["w"],
-            "rag_databases": ["d"], "model": ["gemini-3", "openai/fake"], "limits": {"max_steps": 0},
+            "rag_databases": ["d"], "model": ["nobody/gemini", "openai/fake"], "limits": {"max_steps": 0},
             "scopes": ["Agent"], "version": 3,
         }));
 
@@ -302,7 +302,7 @@ on_both! {
             /agents/0 unknown_agent: no agent is named `nobody`
             /display_nmae unknown_member: there is no such member; did you mean `display_name`?
             /limits/max_steps out_of_range: must be at least 1
-            /model/0 unknown_model: there is no provider `google`; there are `anthropic`, `demo`, `openai`
+            /model/0 unknown_model: there is no provider `nobody`; there are `anthropic`, `demo`, `google`, `ollama`, `openai`, `openai-responses`
             /rag_databases/0 unknown_rag_database: no rag database is named `d`
             /scopes/0 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
             /tools/0 unknown_tool: no tool is named `tool1`
@@ -714,7 +714,7 @@ on_both! {
     async fn a_row_that_cannot_be_used_is_listed_and_can_be_mended(server: TestServer) {
         let admin = server.admin().await;
         in_sql(&server, r#"INSERT INTO agent_definitions (name, display_name, instructions, model, tools, limits, context_schema, metadata)
-            VALUES ('support', '', 'Hi {{ nmae }}', '["google/x"]', '{"a": 1, "a": 2}', '{"max_steps": 0}', '{}', '{"a": "\ud83d"}')"#).await;
+            VALUES ('support', '', 'Hi {{ nmae }}', '["nobody/x"]', '{"a": 1, "a": 2}', '{"max_steps": 0}', '{}', '{"a": "\ud83d"}')"#).await;
         in_sql(&server, "INSERT INTO agent_definitions (name, display_name, instructions) VALUES ('not a name', 'X', '')").await;
 
         let agent = admin.get(SUPPORT).await.json();
@@ -724,7 +724,7 @@ on_both! {
             /instructions unknown_variable: the template speaks of `nmae`, which nothing gives a value
             /limits/max_steps out_of_range: must be at least 1
             /metadata/a lone_surrogate: an escape is half of a surrogate pair
-            /model unknown_model: there is no provider `google`; there are `anthropic`, `demo`, `openai`
+            /model unknown_model: there is no provider `nobody`; there are `anthropic`, `demo`, `google`, `ollama`, `openai`, `openai-responses`
             /tools/a duplicate_member: this member comes twice"#]].assert_eq(&faults(&agent["problems"]));
         assert_eq!(names(&admin.get(DEFINITIONS).await).len(), 2);
         let half = admin.put(SUPPORT, json!({"tools": [], "model": null, "limits": {}, "metadata": null})).await;
