@@ -9,6 +9,7 @@ use std::fmt::Write;
 use std::ops::Deref;
 use std::sync::Arc;
 
+use auth::seal::SealError;
 use auth::secret::MasterKeyError;
 use sandbox::Pool;
 
@@ -24,6 +25,7 @@ use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
 use crate::runs::Runs;
+use crate::secrets::Vault;
 use crate::tools::Tools;
 
 pub use clock::Clock;
@@ -48,6 +50,7 @@ pub struct Parts {
     pub probe: Probe,
     pub keys: Keys,
     pub clients: Arc<Clients>,
+    pub secrets: Vault,
     pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,
@@ -64,6 +67,8 @@ pub enum StartError {
     Keys(#[from] KeysError),
     #[error("AGENT_SERVER_ENCRYPTION_KEY: {0}")]
     EncryptionKey(#[from] MasterKeyError),
+    #[error("the encryption key cannot be used")]
+    Seal(#[from] SealError),
     #[error("traces cannot be sent")]
     Telemetry(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("the client for outgoing requests cannot be made")]

@@ -40,6 +40,7 @@ pub mod agents;
 
 pub mod oauth;
 pub mod runs;
+pub mod secrets;
 pub mod tools;
 
 // Band 3: what puts the others together.

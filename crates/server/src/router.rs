@@ -14,6 +14,7 @@ use crate::http::layers;
 use crate::http::openapi;
 use crate::oauth;
 use crate::runs;
+use crate::secrets;
 use crate::tools;
 
 /// The whole server as one service.
@@ -52,6 +53,7 @@ pub fn document() -> OpenApi {
 fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(oauth::routes::router())
+        .merge(secrets::routes::router())
         .merge(tools::routes::router())
         .merge(agents::routes::router())
         .merge(runs::threads::routes::router())

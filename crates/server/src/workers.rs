@@ -18,6 +18,7 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 /// Begins all of it. Before that no run may be begun.
 pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     oauth::start(&app.tasks, &app.clients);
+    app.secrets.start(&app.tasks);
     app.agents.start(&app.tasks);
     app.runs.budgets.start(&app.tasks).await?;
     recover::start(&app.runs).await?;

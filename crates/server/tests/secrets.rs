@@ -30,6 +30,12 @@ async fn no_secret_reaches_the_log_or_the_database() {
     let (id, secret) = (text("client_id"), text("client_secret"));
     let token = server.token(&id, &secret).await;
     assert!(server.get("/oauth/clients", &token).await["data"].is_array());
+    let planted = "a-value-that-only-tools-send";
+    let hosts = ["api.example.com"];
+    let secret_of_tools = json!({"name": "planted", "value": planted, "hosts": hosts});
+    server.post("/secrets", &admin, secret_of_tools.clone()).await;
+    assert_eq!(server.post("/secrets", &admin, secret_of_tools).await["status"], 409);
+    assert_eq!(server.get("/secrets/planted", &admin).await["hosts"], json!(hosts));
     let wrong = "a-wrong-secret-that-somebody-typed";
     server.ask(&id, wrong).await;
     server.get(&format!("/oauth/clients?access_token={token}"), &token).await;
@@ -44,6 +50,7 @@ async fn no_secret_reaches_the_log_or_the_database() {
     let secrets = [
         management,
         secret,
+        planted.to_owned(),
         wrong.to_owned(),
         signature(&admin),
         signature(&token),

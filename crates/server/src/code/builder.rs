@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use auth::seal::Sealer;
 use auth::secret::MasterKey;
 use llm::ChatModel;
 
@@ -33,6 +34,7 @@ use crate::runs::Budgets;
 use crate::runs::Runs;
 use crate::runs::Services;
 use crate::runs::webhook::Webhooks;
+use crate::secrets::Vault;
 use crate::telemetry::Telemetry;
 use crate::tools::Tools;
 
@@ -96,7 +98,11 @@ impl Builder {
         let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
-        let cursors = Cursors::new(&MasterKey::parse(&config.identity.encryption_key)?);
+        let key = MasterKey::parse(&config.identity.encryption_key)?;
+        let previous = config.identity.encryption_key_previous.as_ref().map(MasterKey::parse);
+        let previous: Vec<_> = previous.transpose()?.into_iter().collect();
+        let sealer = Sealer::new(&key, &previous)?;
+        let cursors = Cursors::new(&key);
         let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
         let outgoing = &config.outgoing;
@@ -105,6 +111,8 @@ impl Builder {
         let webhooks = Webhooks::new(egress, signing_keys, outgoing.webhook_time);
         let (own, new) = (clock.clone(), ids.clone());
         let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone(), code);
+        let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
+        let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let services = Services {
             db: db.clone(),
             clock: clock.clone(),
@@ -129,6 +137,7 @@ impl Builder {
             probe,
             keys,
             clients,
+            secrets,
             tools,
             agents,
             runs,

@@ -132,12 +132,13 @@ const IDENTITY: &[Setting] = &[
     ),
     secret(
         "AGENT_SERVER_ENCRYPTION_KEY",
-        "Key that signs the cursors of lists, the same on all processes: 32 bytes in base64url. Later releases \
-         seal secrets in the database with it.",
+        "Key that seals secrets in the database and signs the cursors of lists, the same on all processes: 32 bytes in \
+         base64url.",
     ),
     secret(
         "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS",
-        "The key before. Nothing needs it yet: cursors that it signed are refused.",
+        "The key before, with which secrets that it sealed are still opened. A secret is sealed anew whenever it is \
+         changed. Cursors that it signed are refused.",
     ),
     plain(
         "REGISTRATION_POLICY",

@@ -7,16 +7,25 @@
 
 mod address;
 mod allow;
+#[cfg(test)]
+pub mod canary;
+mod fill;
+mod hosts;
 mod names;
+mod redact;
+mod request;
 #[cfg(test)]
 mod tests;
+mod wait;
 
+use std::borrow::Cow;
 use std::error::Error;
 use std::time::Duration;
 
 use bytes::Bytes;
 use bytes::BytesMut;
 use http::HeaderMap;
+use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::header;
@@ -32,8 +41,26 @@ pub use allow::Allow;
 pub use allow::Permit;
 pub use allow::Reach;
 pub use allow::Refusal;
+pub use fill::Escape;
+pub use fill::FillError;
+pub use fill::Secret;
+pub use fill::Secrets;
+pub use fill::Text;
+pub use hosts::HostPattern;
+pub use hosts::covered;
 use names::Guarded;
 pub use names::Names;
+pub use redact::Redactor;
+pub use redact::SHORTEST;
+pub use redact::UNRESERVED;
+pub use request::Body;
+use request::CREDENTIALS;
+use request::Hop;
+pub use request::Limits;
+pub use request::Request;
+pub use request::SecretHeader;
+pub use request::Wanted;
+pub use wait::retry_after;
 
 /// How long a connection may take to be made.
 const CONNECT: Duration = Duration::from_secs(10);
@@ -41,48 +68,17 @@ const CONNECT: Duration = Duration::from_secs(10);
 const IDLE: Duration = Duration::from_mins(1);
 /// Redirects that are followed.
 const REDIRECTS: usize = 5;
-/// What proves to one origin who is asking, and is no business of another.
-const CREDENTIALS: [header::HeaderName; 3] =
-    [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
 /// Asks what callers and definitions name, and nothing that only we could reach.
 ///
 /// A name is resolved once, its addresses are checked, and the connection is made to one of them; each
-/// redirect is checked like the first URL.
+/// redirect is checked like the first URL. This is the only place where values of secrets are put into
+/// requests, and they are taken out of the answers before anybody sees these.
 #[derive(Debug, Clone)]
 pub struct Egress {
     public: Client,
     anywhere: Client,
     allow: Allow,
-}
-
-/// One request that leaves the server.
-#[derive(Debug, Clone)]
-pub struct Request {
-    pub method: Method,
-    pub url: String,
-    pub headers: HeaderMap,
-    pub body: Bytes,
-    pub limits: Limits,
-}
-
-/// What a request may cost.
-#[derive(Debug, Clone)]
-pub struct Limits {
-    /// From the first look-up to the last byte, redirects included.
-    pub time: Duration,
-    pub response: Wanted,
-    /// Hosts that may be asked; `None`: any.
-    pub hosts: Option<Vec<String>>,
-}
-
-/// What of an answer is read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Wanted {
-    /// Its body, of at most so many bytes (after decompression).
-    Body(usize),
-    /// Status and headers only.
-    Head,
 }
 
 /// What came back.
@@ -101,10 +97,16 @@ pub enum EgressError {
     Refused(#[source] Refusal),
     #[error("a redirect was refused: {0}")]
     RedirectRefused(#[source] Refusal),
+    #[error("{0}")]
+    Secret(#[source] FillError),
+    /// The redirect cannot be asked without a secret, which is not for its host.
+    #[error("a redirect was refused: {0}")]
+    RedirectSecret(#[source] FillError),
     #[error("it redirects more than {REDIRECTS} times")]
     TooManyRedirects,
-    #[error("the answer has more than {0} bytes")]
-    TooLarge(usize),
+    /// It was answered, by more than is read.
+    #[error("the answer has more than {most} bytes")]
+    TooLarge { most: usize, status: StatusCode },
     #[error("there was no answer within {} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// Nothing was sent.
@@ -147,20 +149,26 @@ impl Egress {
     }
 
     async fn follow(&self, mut request: Request) -> Result<Answer, EgressError> {
-        let (mut url, mut reach) = self.allow.check(&request.url).map_err(EgressError::Refused)?;
+        let filled = request.filled_url().map_err(EgressError::Secret)?;
+        let (mut url, mut reach) = self.allow.check(&filled).map_err(EgressError::Refused)?;
         request.limits.check_host(&url).map_err(EgressError::Refused)?;
+        let mut hop = Hop::First;
         for _ in 0..=REDIRECTS {
-            let response = self.ask(&request, &url, reach).await?;
+            let response = self.ask(&request, &url, reach, hop).await?;
             let Some(next) = redirect(&request.method, &url, &response) else {
-                return read(response, request.limits.response).await;
+                return read(response, &request).await;
             };
             reach = self.allow.reach(&next).map_err(EgressError::RedirectRefused)?;
             request.limits.check_host(&next).map_err(EgressError::RedirectRefused)?;
+            if let Some(name) = request.secrets.leak(&next) {
+                return Err(EgressError::RedirectSecret(FillError::OtherHost(name.to_owned())));
+            }
             if next.origin() != url.origin() {
                 for name in CREDENTIALS {
                     request.headers.remove(name);
                 }
             }
+            hop = hop.next(&url, &next);
             url = next;
         }
         Err(EgressError::TooManyRedirects)
@@ -171,24 +179,21 @@ impl Egress {
         request: &Request,
         url: &Url,
         reach: Reach,
+        hop: Hop,
     ) -> Result<Response, EgressError> {
         let client = match reach {
             Reach::Public => &self.public,
             Reach::Anywhere => &self.anywhere,
         };
+        let refused = |error| match hop {
+            Hop::First => EgressError::Secret(error),
+            _ => EgressError::RedirectSecret(error),
+        };
         let asked = client
             .request(request.method.clone(), url.clone())
-            .headers(request.headers.clone())
-            .body(request.body.clone());
+            .headers(request.headers_for(url, hop).map_err(refused)?)
+            .body(request.body_for(url, hop).map_err(refused)?);
         asked.send().await.map_err(failure)
-    }
-}
-
-impl Limits {
-    fn check_host(&self, url: &Url) -> Result<(), Refusal> {
-        let Some(hosts) = &self.hosts else { return Ok(()) };
-        let is_listed = url.host_str().is_some_and(|host| hosts.iter().any(|it| it == host));
-        if is_listed { Ok(()) } else { Err(Refusal::OtherHost) }
     }
 }
 
@@ -205,18 +210,32 @@ fn redirect(method: &Method, url: &Url, response: &Response) -> Option<Url> {
     url.join(location.to_str().ok()?).ok()
 }
 
-async fn read(mut response: Response, wanted: Wanted) -> Result<Answer, EgressError> {
+/// Reads what is wanted of an answer, without any value of a secret.
+async fn read(mut response: Response, request: &Request) -> Result<Answer, EgressError> {
+    let (status, mut headers) = (response.status(), std::mem::take(response.headers_mut()));
     let mut body = BytesMut::new();
-    if let Wanted::Body(most) = wanted {
-        while let Some(chunk) = response.chunk().await.map_err(EgressError::Broken)? {
+    if let Wanted::Body(most) = request.limits.response {
+        while let Some(chunk) = response.chunk().await.map_err(failure)? {
             if body.len() + chunk.len() > most {
-                return Err(EgressError::TooLarge(most));
+                return Err(EgressError::TooLarge { most, status });
             }
             body.extend_from_slice(&chunk);
         }
     }
-    let (status, headers) = (response.status(), std::mem::take(response.headers_mut()));
-    Ok(Answer { status, headers, body: body.freeze() })
+    let mut body = body.freeze();
+    for redactor in request.secrets.redactors() {
+        if let Cow::Owned(clean) = redactor.bytes(&body) {
+            body = clean.into();
+        }
+        for value in headers.values_mut() {
+            if let Cow::Owned(clean) = redactor.bytes(value.as_bytes())
+                && let Ok(clean) = HeaderValue::from_bytes(&clean)
+            {
+                *value = clean;
+            }
+        }
+    }
+    Ok(Answer { status, headers, body })
 }
 
 /// What it means that no answer came: the resolver may have refused.
@@ -228,7 +247,9 @@ fn failure(error: reqwest::Error) -> EgressError {
         }
         cause = deeper.source();
     }
-    if error.is_connect() { EgressError::Unreachable(error) } else { EgressError::Broken(error) }
+    // Its URL may have a secret in it.
+    let (is_connect, error) = (error.is_connect(), error.without_url());
+    if is_connect { EgressError::Unreachable(error) } else { EgressError::Broken(error) }
 }
 
 /// Makes the client for model providers. Done once, at the start.

@@ -1,86 +1,14 @@
 //! The guarded client against real servers.
 
 use std::net::IpAddr;
-use std::net::SocketAddr;
 use std::sync::Arc;
-use std::sync::Mutex;
 use std::sync::atomic::AtomicUsize;
 use std::sync::atomic::Ordering;
 
-use tokio::io::AsyncReadExt;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpListener;
-use tokio::net::TcpStream;
-
+use super::canary::Canary;
+use super::canary::moved;
+use super::canary::ok;
 use super::*;
-
-/// A server that counts its connections and keeps what it was sent.
-#[derive(Clone)]
-struct Canary {
-    address: SocketAddr,
-    connections: Arc<AtomicUsize>,
-    heads: Arc<Mutex<Vec<String>>>,
-}
-
-impl Canary {
-    /// Answers each request with what `answer` makes of its head.
-    async fn start(answer: impl Fn(&str) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let address = listener.local_addr().unwrap();
-        let canary = Self { address, connections: Arc::default(), heads: Arc::default() };
-        let (seen, answer) = (canary.clone(), Arc::new(answer));
-        #[expect(clippy::disallowed_methods, reason = "a test's server is no task of the app")]
-        tokio::spawn(async move {
-            while let Ok((stream, _)) = listener.accept().await {
-                seen.connections.fetch_add(1, Ordering::SeqCst);
-                tokio::spawn(serve(stream, Arc::clone(&seen.heads), Arc::clone(&answer)));
-            }
-        });
-        canary
-    }
-
-    fn origin(&self) -> String {
-        format!("http://{}", self.address)
-    }
-
-    fn connections(&self) -> usize {
-        self.connections.load(Ordering::SeqCst)
-    }
-
-    fn heads(&self) -> Vec<String> {
-        self.heads.lock().unwrap().clone()
-    }
-}
-
-async fn serve<F: Fn(&str) -> String>(
-    mut stream: TcpStream,
-    heads: Arc<Mutex<Vec<String>>>,
-    answer: Arc<F>,
-) {
-    let (mut text, mut buffer) = (String::new(), [0; 4096]);
-    while !text.contains("\r\n\r\n") {
-        match stream.read(&mut buffer).await {
-            Ok(0) | Err(_) => return,
-            Ok(read) => text.push_str(&String::from_utf8_lossy(&buffer[..read])),
-        }
-    }
-    heads.lock().unwrap().push(text.to_lowercase());
-    let answer = answer(&text);
-    if answer == "hang" {
-        std::future::pending::<()>().await;
-    }
-    let _ = stream.write_all(answer.as_bytes()).await;
-}
-
-fn ok(body: &str) -> String {
-    format!("HTTP/1.1 200 OK\r\nconnection: close\r\ncontent-length: {}\r\n\r\n{body}", body.len())
-}
-
-fn moved(status: u16, location: &str) -> String {
-    format!(
-        "HTTP/1.1 {status} X\r\nconnection: close\r\nlocation: {location}\r\ncontent-length: 0\r\n\r\n"
-    )
-}
 
 fn egress(permits: &[&str]) -> Egress {
     told(permits, |_| Vec::new())
@@ -93,8 +21,7 @@ fn told(permits: &[&str], names: impl Fn(&str) -> Vec<IpAddr> + Send + Sync + 's
 
 fn request(method: Method, url: &str) -> Request {
     let limits = Limits { time: Duration::from_secs(10), response: Wanted::Body(100), hosts: None };
-    let (url, headers, body) = (url.to_owned(), HeaderMap::new(), Bytes::new());
-    Request { method, url, headers, body, limits }
+    Request::new(method, url, limits)
 }
 
 fn get(url: &str) -> Request {
@@ -200,7 +127,7 @@ async fn redirects_are_followed_as_they_were_asked_and_without_credentials_elsew
     .await;
     let egress = egress(&[&here.origin(), &there.origin()]);
     let mut post = request(Method::POST, &format!("{}/same", here.origin()));
-    post.body = Bytes::from_static(b"body");
+    post.body = Body::Bytes("body".into());
     for name in CREDENTIALS {
         post.headers.insert(name, "secret".parse().unwrap());
     }
@@ -217,7 +144,7 @@ async fn redirects_are_followed_as_they_were_asked_and_without_credentials_elsew
     assert!(third.contains("content-length: 4") && !third.contains("secret"), "{third}");
 
     // What is no GET does not become one.
-    post.url = format!("{}/see", here.origin());
+    post.url = format!("{}/see", here.origin()).as_str().into();
     assert_eq!(egress.send(post).await.unwrap().status, 303);
     let answer = egress.send(get(&format!("{}/see", here.origin()))).await.unwrap();
     assert_eq!(&*answer.body, b"there");
@@ -244,7 +171,7 @@ async fn an_answer_is_cut_at_its_limits() {
     let (egress, url) = (egress(&[&canary.origin()]), canary.origin());
 
     let too_large = egress.send(get(&url)).await;
-    assert!(matches!(too_large, Err(EgressError::TooLarge(100))), "{too_large:?}");
+    assert!(matches!(too_large, Err(EgressError::TooLarge { most: 100, .. })), "{too_large:?}");
     let cut = egress.send(get(&format!("{url}/cut"))).await;
     assert!(matches!(cut, Err(EgressError::Broken(_))), "{cut:?}");
     let mut head = get(&url);
@@ -261,13 +188,126 @@ async fn a_request_may_be_bound_to_hosts() {
     let canary = Canary::start(|_| ok("here")).await;
     let egress = egress(&[&canary.origin()]);
     let mut bound = get(&canary.origin());
-    bound.limits.hosts = Some(vec!["api.example.com".into()]);
+    bound.limits.hosts = Some(vec!["*.example.com".parse().unwrap()]);
 
     let refused = egress.send(bound.clone()).await;
-    bound.limits.hosts = Some(vec!["127.0.0.1".into()]);
+    bound.limits.hosts = Some(vec!["127.0.0.1".parse().unwrap()]);
     let answer = egress.send(bound).await.unwrap();
 
     assert!(matches!(refused, Err(EgressError::Refused(Refusal::OtherHost))));
     assert_eq!(&*answer.body, b"here");
     assert_eq!(canary.connections(), 1);
+}
+
+/// A secret for 127.0.0.1 alone.
+fn secrets() -> Secrets {
+    let secret = |name: &str, value: &str, host: &str| {
+        Arc::new(Secret::new(name.to_owned(), value.into(), vec![host.parse().unwrap()]))
+    };
+    Secrets::new([
+        secret("key", "s3cret/+value", "127.0.0.1"),
+        secret("elsewhere", "another-value", "api.example.com"),
+    ])
+}
+
+/// With secrets in the URL, a header, the credentials and the body.
+fn with_secrets(url: &str) -> Request {
+    let mut post = request(Method::POST, "");
+    post.url = Text::scan(&format!("{url}?k={{{{secrets.key}}}}"));
+    let header = SecretHeader::Value(Text::scan("Key {{secrets.key}}"));
+    let basic = SecretHeader::Basic {
+        username: "me".into(),
+        password: Text::scan("{{secrets.key}}"),
+        escape: Escape::None,
+    };
+    post.secret_headers =
+        vec![(header::HeaderName::from_static("x-key"), header), (header::AUTHORIZATION, basic)];
+    post.body = Body::Text(Text::scan("{\"k\": \"{{secrets.key}}\"}"), Escape::Json);
+    post.secrets = secrets();
+    post.limits.response = Wanted::Body(10_000);
+    post
+}
+
+#[tokio::test]
+async fn secrets_are_filled_in_on_the_way_out_and_taken_out_on_the_way_back() {
+    let canary = Canary::start(|head| {
+        ok(head).replacen("connection: close", "connection: close\r\nx-echo: s3cret/+value", 1)
+    })
+    .await;
+
+    let answer = egress(&[&canary.origin()]).send(with_secrets(&canary.origin())).await.unwrap();
+
+    let [head] = canary.heads().try_into().unwrap();
+    assert!(head.starts_with("post /?k=s3cret%2f%2bvalue "), "{head}");
+    assert!(head.contains("x-key: key s3cret/+value"), "{head}");
+    assert!(head.contains("authorization: basic bwu6cznjcmv0lyt2ywx1zq=="), "{head}");
+    let body = String::from_utf8(answer.body.to_vec()).unwrap();
+    assert!(body.contains("?k=[secret:key] ") && body.contains("Basic [secret:key]"), "{body}");
+    assert!(!body.contains("s3cret") && answer.headers["x-echo"] == "[secret:key]", "{body}");
+}
+
+#[tokio::test]
+async fn a_secret_is_not_sent_to_a_host_that_it_is_not_for() {
+    let canary = Canary::start(|_| ok("here")).await;
+    let egress = egress(&[&canary.origin()]);
+    let sent = async |edit: &dyn Fn(&mut Request)| {
+        let mut request = with_secrets(&canary.origin());
+        edit(&mut request);
+        egress.send(request).await.map(|_| ()).map_err(|error| error.to_string())
+    };
+    let elsewhere = || Text::scan("{{secrets.elsewhere}}");
+    let refused = Err("the secret `elsewhere` is not for this host".to_owned());
+
+    let url = format!("{}/{{{{secrets.elsewhere}}}}", canary.origin());
+    assert_eq!(sent(&|it| it.url = Text::scan(&url)).await, refused);
+    assert_eq!(sent(&|it| it.body = Body::Text(elsewhere(), Escape::None)).await, refused);
+    let name = header::ACCEPT;
+    let header = |it: &mut Request| {
+        it.secret_headers.push((name.clone(), SecretHeader::Value(elsewhere())));
+    };
+    assert_eq!(sent(&header).await, refused);
+    let no_host = Err("a secret cannot name a host".to_owned());
+    assert_eq!(
+        sent(&|it| it.url = Text::scan("https://{{secrets.key}}.example.com/")).await,
+        no_host
+    );
+    let unknown = Err("there is no secret `none`".to_owned());
+    assert_eq!(
+        sent(&|it| it.body = Body::Text(Text::scan("{{secrets.none}}"), Escape::None)).await,
+        unknown
+    );
+    assert_eq!(canary.connections(), 0);
+}
+
+#[tokio::test]
+async fn a_redirect_takes_secrets_only_where_they_are_for() {
+    let there = Canary::start(|_| ok("there")).await;
+    let port = there.address.port();
+    let here = Canary::start(move |head| match head.split(' ').nth(1).unwrap() {
+        path if path.starts_with("/same") => moved(307, &format!("http://127.0.0.1:{port}/x")),
+        path if path.starts_with("/leak") => {
+            moved(307, &format!("http://other.example:{port}/?k=s3cret%2F%2Bvalue"))
+        }
+        _ => moved(307, &format!("http://other.example:{port}/x?{{{{secrets.key}}}}")),
+    })
+    .await;
+    let other = format!("http://other.example:{port}");
+    let egress = told(&[&here.origin(), &there.origin(), &other], |_| vec![LOOPBACK]);
+    let to = |path: &str| with_secrets(&format!("{}{path}", here.origin()));
+
+    assert_eq!(&*egress.send(to("/same")).await.unwrap().body, b"there");
+    let refused = egress.send(to("/other")).await.unwrap_err().to_string();
+    assert_eq!(refused, "a redirect was refused: the secret `key` is not for this host");
+    let refused = egress.send(to("/leak")).await.unwrap_err().to_string();
+    assert_eq!(refused, "a redirect was refused: the secret `key` is not for this host");
+    let mut without_body = to("/other");
+    without_body.body = Body::Bytes("plain".into());
+    assert_eq!(&*egress.send(without_body).await.unwrap().body, b"there");
+
+    let [same, other] = there.heads().try_into().unwrap();
+    assert!(same.contains("x-key: key s3cret/+value"), "{same}");
+    assert!(same.contains("authorization: basic"), "{same}");
+    // The name of a secret in a redirect is only a text.
+    assert!(other.contains("secrets.key") && !other.contains("x-key"), "{other}");
+    assert!(!other.contains("s3cret") && !other.contains("authorization"), "{other}");
 }

@@ -36,6 +36,10 @@ scope_sets! {
     ToolRead = "tool.read" | "tool.execute";
     /// To see how tools are made.
     ToolDefinitionRead = "tool.write" | "admin.read";
+    /// To see that secrets are there.
+    SecretRead = "secret.read" | "secret.write";
+    /// To keep, rotate and delete them.
+    SecretWrite = "secret.write";
     /// To see runs: also for whoever could have begun one.
     RunRead = "run.read" | "agent.execute" | "workflow.execute" | "tool.execute";
     /// To cancel runs: also for whoever could have begun one.

@@ -24,6 +24,7 @@ mod progress;
 mod recovery;
 mod retention;
 mod runs;
+mod secrets;
 mod streams;
 mod threads;
 mod traces;

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -25,9 +24,11 @@ use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::egress::Answer;
+use crate::egress::Body;
 use crate::egress::Limits;
 use crate::egress::Request;
 use crate::egress::Wanted;
+use crate::egress::retry_after;
 use crate::runs::Run;
 use crate::runs::RunsError;
 use crate::runs::service::Runs;
@@ -228,12 +229,11 @@ async fn send(runs: &Runs, attempt: &Attempt, run: &Run) -> Result<StatusCode, F
     let timestamp = runs.clock.now().time().timestamp();
     let signature = sign::signatures(keys, attempt.id, timestamp, &body);
     let headers = headers(&attempt.id.to_string(), &timestamp.to_string(), &signature);
+    let limits = Limits { time: webhooks.time, response: Wanted::Head, hosts: None };
     let request = Request {
-        method: Method::POST,
-        url: attempt.url.clone(),
         headers: headers.map_err(|_| Failure::before("the headers cannot be written"))?,
-        body: Bytes::from(body),
-        limits: Limits { time: webhooks.time, response: Wanted::Head, hosts: None },
+        body: Body::Bytes(body.into()),
+        ..Request::new(Method::POST, attempt.url.as_str(), limits)
     };
     match webhooks.egress.send(request).await {
         Ok(answer) if answer.status.is_success() => Ok(answer.status),
@@ -273,7 +273,7 @@ impl Failure {
         Self {
             status: Some(answer.status),
             error: format!("the receiver answered {}", answer.status.as_u16()),
-            retry_after: schedule::retry_after(&answer.headers, now.time()),
+            retry_after: retry_after(&answer.headers, now.time()),
         }
     }
 }

@@ -4,8 +4,6 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use chrono::Utc;
-use http::HeaderMap;
-use http::header;
 
 use crate::db::Id;
 
@@ -40,15 +38,6 @@ fn chance(id: Id, attempts: u32) -> f64 {
     let bytes = id.uuid().into_bytes();
     let random = &bytes[10..];
     f64::from(random[attempts as usize % random.len()]) / 255.0
-}
-
-/// How long the receiver wants to be waited, in seconds or until a date.
-pub fn retry_after(headers: &HeaderMap, now: DateTime<Utc>) -> Option<Duration> {
-    let text = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim();
-    if let Ok(seconds) = text.parse() {
-        return Some(Duration::from_secs(seconds));
-    }
-    (DateTime::parse_from_rfc2822(text).ok()?.to_utc() - now).to_std().ok()
 }
 
 #[cfg(test)]
@@ -106,21 +95,5 @@ mod tests {
             next_attempt(id, u32::MAX, began, at("2026-11-26T09:59:59Z"), None),
             Some(at("2026-11-26T10:00:00Z"))
         );
-    }
-
-    #[test]
-    fn a_retry_after_is_seconds_or_a_date() {
-        let now = at("2026-11-25T10:00:00Z");
-        let read = |text: &str| {
-            let mut headers = HeaderMap::new();
-            headers.insert(header::RETRY_AFTER, text.parse().unwrap());
-            retry_after(&headers, now)
-        };
-
-        assert_eq!(read(" 120 "), Some(Duration::from_mins(2)));
-        assert_eq!(read("Wed, 25 Nov 2026 10:01:00 GMT"), Some(Duration::from_mins(1)));
-        for text in ["Wed, 25 Nov 2026 09:00:00 GMT", "-1", "soon", ""] {
-            assert_eq!(read(text), None, "{text}");
-        }
     }
 }

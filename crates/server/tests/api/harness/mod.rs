@@ -118,7 +118,14 @@ impl TestServer {
 
     /// The same of another release, which defines other things in code.
     pub async fn replica_of(&self, code: Builder) -> (App, Client) {
-        let (app, address) = serve(code, &self.settings, Ids::Random).await;
+        self.replica_with(code, &[]).await
+    }
+
+    /// The same, with other settings.
+    pub async fn replica_with(&self, code: Builder, settings: &[(&str, &str)]) -> (App, Client) {
+        let mut all = self.settings.clone();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let (app, address) = serve(code, &all, Ids::Random).await;
         let client = Self::client_at(address);
         let token = client.token_of(ADMIN.0, ADMIN.1, None).await;
         (app, Client { token: Some(token), ..client })

@@ -1,0 +1,246 @@
+//! Writing secrets: all that is wrong is said at once, and then nothing is stored.
+
+use secrecy::ExposeSecret;
+use tracing::info;
+
+use crate::db::Conn;
+use crate::db::TenantId;
+use crate::definitions::check_name;
+use crate::egress::HostPattern;
+use crate::egress::Text;
+use crate::http::Invalid;
+use crate::secrets::Change;
+use crate::secrets::MOST;
+use crate::secrets::MOST_BYTES;
+use crate::secrets::MOST_HOSTS;
+use crate::secrets::NewSecret;
+use crate::secrets::Secret;
+use crate::secrets::SecretError;
+use crate::secrets::User;
+use crate::secrets::Vault;
+use crate::secrets::check_value;
+use crate::secrets::place;
+use crate::secrets::place_row;
+use crate::secrets::store;
+use crate::secrets::store::Position;
+use crate::secrets::store::Row;
+use crate::secrets::store::Written;
+
+/// Whether a secret goes although definitions name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Force {
+    No,
+    Yes,
+}
+
+impl Vault {
+    /// Keeps a new secret.
+    pub async fn create(
+        &self,
+        tenant: &TenantId,
+        by: &str,
+        new: NewSecret,
+    ) -> Result<Secret, SecretError> {
+        let value = new.value.expose_secret();
+        let faults = [check_name(&new.name), check_value(value), check_hosts(&new.hosts)];
+        refuse(faults.into_iter().filter_map(Result::err).collect())?;
+        let (id, hosts) = (self.ids().next(), serde_json::to_string(&new.hosts)?);
+        let sealed = self.sealer().seal(value.as_bytes(), place(&place_row(tenant, id, &hosts)))?;
+        let written = Written {
+            description: &new.description,
+            hosts: &hosts,
+            value: &sealed,
+            bytes: length(value),
+            version: 1,
+            at: self.clock().now(),
+        };
+        let made = self.db().write(async |tx| {
+            store::lock_all(tx, tenant).await?;
+            ensure_room(tx, tenant, 1, written.bytes).await?;
+            store::insert(tx, tenant, id, &new.name, &written, by).await?;
+            found(store::find(tx, tenant, &new.name).await?, &new.name)
+        });
+        let row = made.await?;
+        info!(secret = new.name, by, "a secret was made");
+        self.catch_up(tenant).await;
+        Ok(self.show(tenant, &row, Vec::new()))
+    }
+
+    /// Changes a secret. A value that it has not had before is its next version.
+    pub async fn update(
+        &self,
+        tenant: &TenantId,
+        by: &str,
+        name: &str,
+        change: Change,
+    ) -> Result<Secret, SecretError> {
+        let value = change.value.as_ref().map_or(Ok(()), |it| check_value(it.expose_secret()));
+        let hosts = change.hosts.as_deref().map_or(Ok(()), check_hosts);
+        refuse([value, hosts].into_iter().filter_map(Result::err).collect())?;
+        let changed = self.db().write(async |tx| {
+            store::lock_all(tx, tenant).await?;
+            let row = found(store::find(tx, tenant, name).await?, name)?;
+            self.write(tx, tenant, &row, &change).await?;
+            let row = found(store::find(tx, tenant, name).await?, name)?;
+            Ok::<_, SecretError>((row, users(tx, tenant, name).await?))
+        });
+        let (row, users) = changed.await?;
+        info!(secret = row.name, version = row.version, by, "a secret was changed");
+        self.catch_up(tenant).await;
+        Ok(self.show(tenant, &row, users))
+    }
+
+    /// Deletes a secret that nothing names, or any by force.
+    pub async fn delete(
+        &self,
+        tenant: &TenantId,
+        by: &str,
+        name: &str,
+        force: Force,
+    ) -> Result<(), SecretError> {
+        let deleted = self.db().write(async |tx| {
+            let row = found(store::find(tx, tenant, name).await?, name)?;
+            let users = users(tx, tenant, name).await?;
+            if force == Force::No && !users.is_empty() {
+                return Err(SecretError::InUse(users));
+            }
+            store::delete(tx, tenant, row.id).await?;
+            Ok(())
+        });
+        deleted.await?;
+        info!(secret = name, by, "a secret was deleted");
+        self.catch_up(tenant).await;
+        Ok(())
+    }
+
+    pub async fn find(&self, tenant: &TenantId, name: &str) -> Result<Secret, SecretError> {
+        let read = self.db().read(async |conn| {
+            let row = found(store::find(conn, tenant, name).await?, name)?;
+            Ok::<_, SecretError>((row, users(conn, tenant, name).await?))
+        });
+        let (row, users) = read.await?;
+        Ok(self.show(tenant, &row, users))
+    }
+
+    /// The newest first, at most `limit` of those after `after`.
+    pub async fn list(
+        &self,
+        tenant: &TenantId,
+        after: Option<Position>,
+        limit: i64,
+    ) -> Result<Vec<Secret>, SecretError> {
+        let read = self.db().read(async |conn| {
+            let rows = store::list(conn, tenant, after, limit).await?;
+            Ok::<_, SecretError>((rows, store::list_tools(conn, tenant).await?))
+        });
+        let (rows, tools) = read.await?;
+        let show = |row: &Row| self.show(tenant, row, users_in(&tools, &row.name));
+        Ok(rows.iter().map(show).collect())
+    }
+
+    async fn write(
+        &self,
+        tx: &mut Conn<'_>,
+        tenant: &TenantId,
+        row: &Row,
+        change: &Change,
+    ) -> Result<(), SecretError> {
+        let known = self.open(tenant, row);
+        let (value, version) = match (&change.value, &known) {
+            (Some(new), Ok(old)) if new.expose_secret() == old.expose_secret() => {
+                (old, row.version)
+            }
+            (Some(new), _) => (new, row.version + 1),
+            (None, Ok(old)) => (old, row.version),
+            (None, Err(fault)) => return Err(SecretError::Invalid(vec![fault.clone()])),
+        };
+        let hosts = change.hosts.as_ref().map(serde_json::to_string).transpose()?;
+        let hosts = hosts.as_deref().unwrap_or(&row.hosts);
+        let value = value.expose_secret();
+        let sealed_for = place_row(tenant, row.id, hosts);
+        let sealed = self.sealer().seal(value.as_bytes(), place(&sealed_for))?;
+        let written = Written {
+            description: change.description.as_deref().unwrap_or(&row.description),
+            hosts,
+            value: &sealed,
+            bytes: length(value),
+            version,
+            at: self.clock().now(),
+        };
+        store::update(tx, tenant, row.id, &written).await?;
+        ensure_room(tx, tenant, 0, 0).await
+    }
+
+    fn show(&self, tenant: &TenantId, row: &Row, used_by: Vec<User>) -> Secret {
+        let hosts = serde_json::from_str(&row.hosts);
+        Secret {
+            id: row.id,
+            name: row.name.clone(),
+            description: row.description.clone(),
+            hosts: hosts.unwrap_or_default(),
+            version: row.version,
+            used_by,
+            last_used_at: row.last_used_at.clone().0.ok().flatten(),
+            created_at: row.created_at.clone().into(),
+            updated_at: row.updated_at.clone().into(),
+            problems: self.open(tenant, row).err().into_iter().collect(),
+        }
+    }
+}
+
+fn found(row: Option<Row>, name: &str) -> Result<Row, SecretError> {
+    row.ok_or_else(|| SecretError::NotFound(name.chars().take(100).collect()))
+}
+
+fn refuse(faults: Vec<Invalid>) -> Result<(), SecretError> {
+    if faults.is_empty() { Ok(()) } else { Err(SecretError::Invalid(faults)) }
+}
+
+fn check_hosts(hosts: &[HostPattern]) -> Result<(), Invalid> {
+    match hosts.len() {
+        0 => Err(Invalid::new("/hosts", "too_short", "a secret is for one host at least")),
+        1..=MOST_HOSTS => Ok(()),
+        _ => {
+            Err(Invalid::new("/hosts", "too_long", format!("there are at most {MOST_HOSTS} hosts")))
+        }
+    }
+}
+
+/// Whether a tenant may have so many secrets and bytes more than it has.
+async fn ensure_room(
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    more: i64,
+    more_bytes: i64,
+) -> Result<(), SecretError> {
+    let (count, bytes) = store::size(tx, tenant).await?;
+    if count + more > i64::try_from(MOST).unwrap_or(i64::MAX) {
+        let detail = format!("there are {MOST} secrets, and may be no more");
+        return Err(SecretError::Invalid(vec![Invalid::new("", "too_many", detail)]));
+    }
+    if bytes + more_bytes > MOST_BYTES {
+        let detail =
+            format!("the values of all secrets have more than {MOST_BYTES} bytes together");
+        return Err(SecretError::Invalid(vec![Invalid::new("/value", "too_many", detail)]));
+    }
+    Ok(())
+}
+
+fn length(value: &str) -> i64 {
+    i64::try_from(value.len()).unwrap_or(i64::MAX)
+}
+
+/// The definitions that name a secret.
+async fn users(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    name: &str,
+) -> Result<Vec<User>, sqlx::Error> {
+    Ok(users_in(&store::list_tools(conn, tenant).await?, name))
+}
+
+fn users_in(tools: &[(String, String)], name: &str) -> Vec<User> {
+    let names_it = |code: &str| Text::scan(code).secrets().any(|it| it.eq_ignore_ascii_case(name));
+    let users = tools.iter().filter(|(_, code)| names_it(code));
+    users.map(|(tool, _)| User { kind: "tool", name: tool.clone() }).collect()
+}
