@@ -3,6 +3,8 @@
 //! Those that are here are built in. Offering, checking and recording calls is not done here.
 
 mod current_time;
+pub mod http;
+pub mod openapi;
 mod progress;
 pub mod routes;
 

@@ -1,0 +1,297 @@
+//! Tools that send an HTTP request.
+//!
+//! What is sent and what comes of it is pure: [`plan`] understands the configuration, `request` puts the
+//! arguments in, [`response`] reads the answer. Only this file sends, by [`crate::egress`], which fills in
+//! the secrets.
+
+mod config;
+mod plan;
+mod request;
+mod response;
+mod template;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::sync::Arc;
+use std::time::Duration;
+use std::time::Instant;
+
+use engine::Effect;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::StatusCode;
+use http::header;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use crate::egress::Answer;
+use crate::egress::Egress;
+use crate::egress::EgressError;
+use crate::egress::Escape;
+use crate::egress::Limits;
+use crate::egress::Request;
+use crate::egress::Secret;
+use crate::egress::SecretHeader;
+use crate::egress::Secrets;
+use crate::egress::Text;
+use crate::egress::Wanted;
+use crate::egress::retry_after;
+use crate::http::Invalid;
+use crate::secrets::Reference;
+use crate::secrets::Vault;
+use crate::tools::ToolContext;
+use crate::tools::ToolFailure;
+
+use config::Auth;
+pub use config::Config;
+use plan::Plan;
+use plan::token_host;
+use token::Grant;
+use token::Tokens;
+
+/// No answer is longer, in bytes.
+const LONGEST: usize = 4 << 20;
+/// The longest that is waited between two attempts.
+const LONGEST_WAIT: Duration = Duration::from_mins(1);
+const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// What all tools of this kind need. Clones share it.
+#[derive(Debug, Clone)]
+pub struct Http(Arc<Services>);
+
+#[derive(Debug)]
+struct Services {
+    egress: Egress,
+    vault: Vault,
+    tokens: Tokens,
+}
+
+/// How a tool may be called, beside its configuration.
+#[derive(Debug, Clone, Copy)]
+pub struct Terms {
+    pub effect: Effect,
+    /// For all attempts together.
+    pub timeout: Duration,
+    /// How often a call that may be repeated is made again.
+    pub retries: u32,
+    pub backoff: Duration,
+}
+
+/// A tool of this kind, made ready for its calls.
+#[derive(Debug)]
+pub struct HttpTool {
+    services: Arc<Services>,
+    plan: Plan,
+    terms: Terms,
+    references: Vec<Reference>,
+}
+
+/// What came of one attempt.
+struct Attempt {
+    outcome: Result<Value, ToolFailure>,
+    /// Whether another may come to something better, and how long the far side wants to be waited.
+    again: Option<Duration>,
+}
+
+impl Http {
+    pub fn new(egress: Egress, vault: Vault) -> Self {
+        Self(Arc::new(Services { egress, vault, tokens: Tokens::default() }))
+    }
+
+    /// A tool with this configuration, whose arguments `schema` describes, or all that is wrong with it, with
+    /// pointers into the configuration. `references` are the secrets that it names.
+    pub fn make(
+        &self,
+        config: Config,
+        references: &[Reference],
+        schema: &Value,
+        terms: Terms,
+    ) -> Result<HttpTool, Vec<Invalid>> {
+        let plan = Plan::new(config, schema, &self.0.egress)?;
+        let (services, references) = (Arc::clone(&self.0), references.to_vec());
+        Ok(HttpTool { services, plan, terms, references })
+    }
+}
+
+/// All that is wrong with a configuration, with pointers into it.
+pub fn check(config: Config, schema: &Value, egress: &Egress) -> Result<(), Vec<Invalid>> {
+    Plan::new(config, schema, egress).map(drop)
+}
+
+impl HttpTool {
+    /// Makes one call: as often as it takes and may be.
+    pub async fn send(&self, context: &ToolContext, input: &Value) -> Result<Value, ToolFailure> {
+        let began = Instant::now();
+        let left = || self.terms.timeout.saturating_sub(began.elapsed());
+        let names = self.references.iter().map(|it| it.name.as_str());
+        let secrets = self.services.vault.secrets_named(&context.tenant, names).await;
+        let secrets = secrets.map_err(|_| ToolFailure::failed("secrets cannot be read now"))?;
+        let mut backoff = self.terms.backoff;
+        for _ in 0..self.retries() {
+            let attempt = self.attempt(context, input, &secrets, left()).await;
+            let Some(asked) = attempt.again else { return attempt.outcome };
+            let wait = backoff.max(asked);
+            if wait >= left() || wait > LONGEST_WAIT {
+                return attempt.outcome;
+            }
+            tokio::time::sleep(wait).await;
+            backoff = backoff.saturating_mul(2);
+        }
+        self.attempt(context, input, &secrets, left()).await.outcome
+    }
+
+    /// Why calls could not be sent with these `secrets`: one is not there, or not for the host that it would go
+    /// to. Pointers lead into the configuration.
+    pub fn check_secrets(&self, secrets: &Secrets) -> Vec<Invalid> {
+        let token_host = token_host(&self.plan.auth);
+        let faults = self.references.iter().filter_map(|Reference { pointer, name }| {
+            let Some(secret) = secrets.find(name) else {
+                let detail = format!("no secret is named `{name}`");
+                return Some(Invalid::new(pointer.as_str(), "unknown_secret", detail));
+            };
+            let for_token = token_host.as_ref().filter(|_| pointer == "/auth/secret");
+            let host = for_token.or_else(|| self.plan.hosts.first())?;
+            let detail = format!("the secret `{name}` is not for the host `{host}`");
+            let is_for = secret.hosts.iter().any(|it| it.covers(host.as_str()));
+            (!is_for).then(|| Invalid::new(pointer.as_str(), "secret_not_for_host", detail))
+        });
+        faults.collect()
+    }
+
+    fn retries(&self) -> u32 {
+        if self.terms.effect == Effect::Effect { 0 } else { self.terms.retries }
+    }
+
+    fn only_reads(&self) -> bool {
+        self.terms.effect == Effect::Read || self.plan.method.is_safe()
+    }
+
+    async fn attempt(
+        &self,
+        context: &ToolContext,
+        input: &Value,
+        secrets: &Secrets,
+        time: Duration,
+    ) -> Attempt {
+        let response =
+            if self.plan.method == Method::HEAD { Wanted::Head } else { Wanted::Body(LONGEST) };
+        let limits = Limits { time, response, hosts: Some(self.plan.hosts.clone()) };
+        let mut request = match self.plan.request(input, limits) {
+            Ok(request) => request,
+            Err(unfit) => return Attempt::failed(unfit),
+        };
+        request.secrets = secrets.clone();
+        if self.terms.effect == Effect::Idempotent
+            && let Ok(key) = HeaderValue::from_str(&context.effect_id)
+        {
+            request.headers.entry(IDEMPOTENCY_KEY).or_insert(key);
+        }
+        let answer = match &self.plan.auth {
+            Auth::Oauth { .. } => match self.with_token(context, request, secrets, time).await {
+                Ok(answer) => answer,
+                Err(failure) => return failure,
+            },
+            auth => {
+                request.secret_headers.extend(credential(auth));
+                self.services.egress.send(request).await
+            }
+        };
+        self.judge(context, secrets, answer)
+    }
+
+    /// Sends with a token; with a new one if the far side does not take the one that was kept.
+    async fn with_token(
+        &self,
+        context: &ToolContext,
+        request: Request,
+        secrets: &Secrets,
+        time: Duration,
+    ) -> Result<Result<Answer, EgressError>, Attempt> {
+        let Auth::Oauth { token_url, client_id, secret, scope } = &self.plan.auth else {
+            return Err(Attempt::failed("it has no tokens"));
+        };
+        let scope = scope.as_deref();
+        let grant = Grant { tenant: &context.tenant, token_url, client_id, secret, scope };
+        let mut refused: Option<SecretString> = None;
+        loop {
+            let Services { egress, tokens, .. } = &*self.services;
+            let token = tokens.get(egress, secrets, grant, refused.as_ref(), time).await;
+            let token = token.map_err(Attempt::failed)?;
+            let name = format!("{secret}.token");
+            let mut bearer = Text::from("Bearer ");
+            bearer.push_secret(&name);
+            let mut request = request.clone();
+            request.secrets =
+                secrets.with(Secret::new(name, token.clone(), self.plan.hosts.clone()));
+            request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
+            let answer = egress.send(request).await;
+            let is_refused = matches!(&answer, Ok(it) if it.status == StatusCode::UNAUTHORIZED);
+            if !is_refused || refused.is_some() {
+                return Ok(answer);
+            }
+            refused = Some(token);
+        }
+    }
+
+    fn judge(
+        &self,
+        context: &ToolContext,
+        secrets: &Secrets,
+        answer: Result<Answer, EgressError>,
+    ) -> Attempt {
+        let reading = &self.plan.reading;
+        match answer {
+            Ok(answer) => {
+                let mut outcome = reading.read(&self.plan.method, &answer);
+                if let Ok(result) = &mut outcome {
+                    // What is escaped in JSON in a way of its own is found only now.
+                    secrets.redactors().for_each(|it| it.value(result));
+                }
+                let asked = || retry_after(&answer.headers, context.now.time()).unwrap_or_default();
+                let may_pass = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502..=504);
+                let again = (outcome.is_err() && may_pass).then(asked);
+                Attempt { outcome, again }
+            }
+            Err(error) => {
+                let may_pass = matches!(
+                    error,
+                    EgressError::TimedOut(_) | EgressError::Unreachable(_) | EgressError::Broken(_)
+                );
+                let outcome = reading.failure(&error, self.only_reads());
+                Attempt { outcome, again: may_pass.then_some(Duration::ZERO) }
+            }
+        }
+    }
+}
+
+impl Attempt {
+    /// Nothing was sent, and another attempt would be the same.
+    fn failed(why: impl std::fmt::Display) -> Self {
+        Self { outcome: Err(ToolFailure::failed(why)), again: None }
+    }
+}
+
+/// The header that proves whose a request is, but for tokens.
+fn credential(auth: &Auth) -> Option<(HeaderName, SecretHeader)> {
+    let mut text = Text::default();
+    match auth {
+        Auth::Bearer { secret } => {
+            text.push("Bearer ");
+            text.push_secret(secret);
+            Some((header::AUTHORIZATION, SecretHeader::Value(text)))
+        }
+        Auth::Basic { username, secret } => {
+            text.push_secret(secret);
+            let username = username.as_str().into();
+            let basic = SecretHeader::Basic { username, password: text, escape: Escape::None };
+            Some((header::AUTHORIZATION, basic))
+        }
+        Auth::Header { name, secret } => {
+            text.push_secret(secret);
+            Some((name.parse().ok()?, SecretHeader::Value(text)))
+        }
+        Auth::None | Auth::Oauth { .. } | Auth::Exchange { .. } => None,
+    }
+}
