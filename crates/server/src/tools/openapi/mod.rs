@@ -55,6 +55,8 @@ pub struct Wanted<'w> {
     pub operations: Option<&'w [String]>,
     /// In the place of what `servers` say.
     pub server: Option<&'w str>,
+    /// How all requests prove whose they are, in the place of what the document says.
+    pub auth: Option<&'w Value>,
     /// Where the document comes from, which relative servers start at.
     pub url: Option<&'w str>,
 }

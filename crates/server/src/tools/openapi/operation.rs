@@ -56,8 +56,13 @@ impl<'d> Parts<'_, 'd> {
             return Err("its path has a parameter that is not described".to_owned());
         }
         self.add_body(&mut draft, &mut copier)?;
-        let security = self.operation.get("security").or_else(|| self.document.member("security"));
-        security::add(self.document, security, &mut draft.config)?;
+        if let Some(auth) = wanted.auth {
+            draft.config.insert("auth".to_owned(), auth.clone());
+        } else {
+            let own = self.operation.get("security");
+            let security = own.or_else(|| self.document.member("security"));
+            security::add(self.document, security, &mut draft.config)?;
+        }
         draft.config.insert("url".to_owned(), format!("{base}{}", draft.path).into());
         if base.starts_with("http://") {
             draft.config.insert("allow_http".to_owned(), true.into());
@@ -145,7 +150,7 @@ impl<'d> Parts<'_, 'd> {
         if is_joined {
             schema = json!({"type": "string", "description": "Several values have commas between them."});
         }
-        if let Some(value) = fixed(&schema, place).filter(|_| is_required && place != "path") {
+        if let Some(value) = fixed(&schema, place, is_required) {
             let members = if place == "query" { "query" } else { "headers" };
             draft.set(members, name, literal(&value).into());
             return Ok(());
@@ -278,10 +283,12 @@ impl Draft {
     }
 }
 
-/// The value of a parameter that can only have one; of a header also the usual one, such as a version.
-fn fixed(schema: &Value, place: &str) -> Option<String> {
-    let only = schema.get("enum").and_then(Value::as_array).filter(|it| it.len() == 1);
-    let only = schema.get("const").or_else(|| only?.first());
+/// The value of a parameter that must be there and can only have one; of a header also the usual one, such as a
+/// version.
+fn fixed(schema: &Value, place: &str, is_required: bool) -> Option<String> {
+    let one = schema.get("enum").and_then(Value::as_array).filter(|it| it.len() == 1);
+    let only = schema.get("const").or_else(|| one?.first());
+    let only = only.filter(|_| is_required && place != "path");
     let value = only.or_else(|| schema.get("default").filter(|_| place == "header"))?;
     match value {
         Value::String(text) => Some(text.clone()),

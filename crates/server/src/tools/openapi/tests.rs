@@ -232,6 +232,11 @@ fn what_an_operation_demands_becomes_auth_with_a_secret() {
     let basic = json!({"b": {"type": "http", "scheme": "Basic"}});
     assert_eq!(of(basic.clone(), json!([{}, {"none": []}])), json!([null, null, null]));
     assert_eq!(of(basic, json!([{"none": []}, {"b": []}]))[0]["type"], "basic");
+    // Documents may say that nothing is demanded, and be wrong.
+    let document = json!({"openapi": "3.1.0", "servers": [{"url": "https://a.example"}], "paths": {"/x": {"get": {"security": []}}}});
+    let auth = json!({"type": "bearer", "secret": "key"});
+    let wanted = Wanted { auth: Some(&auth), ..Wanted::default() };
+    assert_eq!(import(&document, &wanted).unwrap().tools[0]["config"]["auth"], auth);
 }
 
 #[test]
@@ -287,7 +292,7 @@ fn what_cannot_be_a_tool_says_why() {
 #[test]
 fn what_can_only_have_one_value_is_no_argument() {
     let parameters = json!([
-        {"name": "X-Version", "in": "header", "required": true, "schema": {"type": "string", "default": "{{secrets.key}}"}},
+        {"name": "X-Version", "in": "header", "schema": {"type": "string", "default": "{{secrets.key}}"}},
         {"name": "api", "in": "query", "required": true, "schema": {"enum": [2]}},
         {"name": "page", "in": "query", "required": true, "schema": {"default": 1}},
     ]);
