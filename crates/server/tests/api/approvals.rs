@@ -343,10 +343,10 @@ on_both! {
         };
         shop.server.model.answer_with(|request| {
             let messages = request.body["messages"].as_array().unwrap();
-            match messages.iter().any(|it| it["role"] == "tool") {
-                true => Reply::text("It is done."),
-                false => Reply::text("").call("pay", json!({"amount": 40})),
+            if messages.iter().any(|it| it["role"] == "tool") {
+                return Reply::text("It is done.");
             }
+            Reply::text("").call("pay", json!({"amount": 40}))
         });
         let suspended = async || {
             let run = admin.post("/agents/support/execute", json!({"input": "Pay!"})).await;
