@@ -96,7 +96,7 @@ fn owners(record: &Record) -> impl Iterator<Item = Owner> {
 
 /// `subject/user`. A client that was registered by the original's rules has any id: a `/` in a subject is
 /// written as in a URL, so that no two end users have one id.
-fn end_user_id(subject: &str, user: &str) -> String {
+pub fn end_user_id(subject: &str, user: &str) -> String {
     format!("{}/{user}", subject.replace('%', "%25").replace('/', "%2F"))
 }
 

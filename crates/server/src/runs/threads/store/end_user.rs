@@ -7,6 +7,7 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::on;
+use crate::runs::budgets::end_user_id;
 
 /// An end user: the name that a subject has for him.
 #[derive(Debug)]
@@ -14,13 +15,6 @@ pub struct EndUser {
     pub tenant: TenantId,
     pub subject: String,
     pub user: String,
-}
-
-impl EndUser {
-    /// As the owner of a budget.
-    fn budget(&self) -> String {
-        format!("{}/{}", self.subject, self.user)
-    }
 }
 
 /// Some of the threads of an end user.
@@ -66,7 +60,7 @@ pub async fn delete_usage(conn: &mut Conn<'_>, of: &EndUser, day: &str) -> Resul
              WHERE tenant_id = $1 AND owner_kind = 'user' AND owner_id = $2 AND day < $3",
         )
         .bind(of.tenant.as_str())
-        .bind(of.budget())
+        .bind(end_user_id(&of.subject, &of.user))
         .bind(day)
         .execute(c)
         .await)?;
