@@ -71,6 +71,7 @@ async fn call(tool: &HttpTool, input: Value) -> Result<Value, ToolFailure> {
         effect_id: "e5fec7".to_owned(),
         now: "2026-11-25T10:00:00Z".parse().unwrap(),
         abandoned: CancellationToken::new(),
+        reports: Arc::default(),
     };
     tool.send(&context, &input).await
 }
