@@ -389,40 +389,40 @@ mod tests {
         assert_eq!(config.mode, Mode::Development);
     }
 
+    const WRONG: [(&str, &str); 28] = [
+        ("NODE_ENV", "prod"),
+        ("PORT", "99999"),
+        ("TOKEN_SERVICE_URL", "hunter2"),
+        ("AGENT_SERVER_CORS_ORIGINS", "https://a.example, *"),
+        ("METRICS_ADDRESS", "hunter2"),
+        ("AGENT_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, hunter2"),
+        ("DATABASE_URL", "postgresql://u:hunter2#x@db/agents"),
+        ("DATABASE_POOL", "0"),
+        ("DATABASE_SYNC", "hunter2"),
+        ("MANAGEMENT_CLIENT_SECRET", ""),
+        ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
+        ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "hunter2="),
+        ("ACCESS_TOKEN_TTL", "hunter2"),
+        ("REGISTRATION_POLICY", "token"),
+        ("REGISTRATION_TOKEN", "hunter2"),
+        ("REGISTRATION_SCOPES", "agent.read client.write"),
+        ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
+        ("AGENT_SERVER_MODEL_ALIASES", "fast=hunter2/x"),
+        ("AGENT_SERVER_PRICES", "hunter2"),
+        ("OPENAI_BASE_URL", "hunter2"),
+        ("AGENT_SERVER_EGRESS_ALLOW", "hooks.internal, http://u:hunter2@a"),
+        ("WEBHOOK_SECRETS", "default=hunter2"),
+        ("WEBHOOK_TIMEOUT_MS", "60001"),
+        ("RUN_RETENTION_DAYS", "-1"),
+        ("TOOL_WORKERS_MAX", "0"),
+        ("REQUEST_TIMEOUT_MS", "-1"),
+        ("LOG_LEVEL", "hunter2=x=y"),
+        ("LOG_FORMAT", "hunter2"),
+    ];
+
     #[test]
     fn all_that_is_wrong_is_said_at_once_and_no_value_is_shown() {
-        let wrong = [
-            ("NODE_ENV", "prod"),
-            ("PORT", "99999"),
-            ("TOKEN_SERVICE_URL", "hunter2"),
-            ("AGENT_SERVER_CORS_ORIGINS", "https://a.example, *"),
-            ("METRICS_ADDRESS", "hunter2"),
-            ("AGENT_SERVER_TRUSTED_PROXIES", "10.0.0.0/8, hunter2"),
-            ("DATABASE_URL", "postgresql://u:hunter2#x@db/agents"),
-            ("DATABASE_POOL", "0"),
-            ("DATABASE_SYNC", "hunter2"),
-            ("MANAGEMENT_CLIENT_SECRET", ""),
-            ("AGENT_SERVER_ENCRYPTION_KEY", "hunter2"),
-            ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", "hunter2="),
-            ("ACCESS_TOKEN_TTL", "hunter2"),
-            ("REGISTRATION_POLICY", "token"),
-            ("REGISTRATION_TOKEN", "hunter2"),
-            ("REGISTRATION_SCOPES", "agent.read client.write"),
-            ("AGENT_SERVER_DEFAULT_MODEL", "hunter2"),
-            ("AGENT_SERVER_MODEL_ALIASES", "fast=hunter2/x"),
-            ("AGENT_SERVER_PRICES", "hunter2"),
-            ("OPENAI_BASE_URL", "hunter2"),
-            ("AGENT_SERVER_EGRESS_ALLOW", "hooks.internal, http://u:hunter2@a"),
-            ("WEBHOOK_SECRETS", "default=hunter2"),
-            ("WEBHOOK_TIMEOUT_MS", "60001"),
-            ("RUN_RETENTION_DAYS", "-1"),
-            ("TOOL_WORKERS_MAX", "0"),
-            ("REQUEST_TIMEOUT_MS", "-1"),
-            ("LOG_LEVEL", "hunter2=x=y"),
-            ("LOG_FORMAT", "hunter2"),
-        ];
-
-        let errors = load(GOOD, &wrong).unwrap_err().to_string();
+        let errors = load(GOOD, &WRONG).unwrap_err().to_string();
 
         assert!(!errors.contains("hunter2"));
         expect![[r#"

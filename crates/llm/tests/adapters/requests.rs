@@ -61,57 +61,45 @@ fn sorted(value: &Value) -> Value {
     }
 }
 
+/// What `model` of `provider` thought, with what it wants back.
+fn reasoning(text: &str, provider: &str, model: &str, data: &str) -> Part {
+    let private =
+        Private { provider: provider.to_owned(), model: model.to_owned(), data: data.to_owned() };
+    Part::Reasoning { text: text.to_owned(), private: Some(private) }
+}
+
 /// A conversation with everything in it: two tool turns, another provider's private parts.
 pub fn long_conversation() -> Request {
-    let thinking = Part::Reasoning {
-        text: "Hm.".to_owned(),
-        private: Some(Private {
-            provider: "anthropic".to_owned(),
-            model: String::new(),
-            data: r#"{"type":"thinking","thinking":"Hm.","signature":"c2ln"}"#.to_owned(),
-        }),
-    };
-    let redacted = Part::Reasoning {
-        text: String::new(),
-        private: Some(Private {
-            provider: "anthropic".to_owned(),
-            model: String::new(),
-            data: r#"{"type": "redacted_thinking",  "data": "ZGF0YQ=="}"#.to_owned(),
-        }),
-    };
-    let reasoned = Part::Reasoning {
-        text: "So.".to_owned(),
-        private: Some(Private {
-            provider: "openai".to_owned(),
-            model: "fake".to_owned(),
-            data: r#"{"extra_content":{"c3":{"google":{"thought_signature":"c2ln"}}},"reasoning_content":"So."}"#.to_owned(),
-        }),
-    };
-    let others = [
-        ("openai-responses", r#"{"type":"reasoning",  "encrypted_content":"ZW5j"}"#),
-        ("google", r#"{"calls":{"c3":{"id":"fc-1","thoughtSignature":"c2ln/+"}}}"#),
-        ("ollama", r#"{"thinking":"Well."}"#),
+    let thinking = r#"{"type":"thinking","thinking":"Hm.","signature":"c2ln"}"#;
+    let redacted = r#"{"type": "redacted_thinking",  "data": "ZGF0YQ=="}"#;
+    let reasoned = r#"{"extra_content":{"c3":{"google":{"thought_signature":"c2ln"}}},"reasoning_content":"So."}"#;
+    let third = [
+        reasoning("So.", "openai", "fake", reasoned),
+        reasoning(
+            "Well.",
+            "openai-responses",
+            "fake",
+            r#"{"type":"reasoning",  "encrypted_content":"ZW5j"}"#,
+        ),
+        reasoning(
+            "Well.",
+            "google",
+            "fake",
+            r#"{"calls":{"c3":{"id":"fc-1","thoughtSignature":"c2ln/+"}}}"#,
+        ),
+        reasoning("Well.", "ollama", "fake", r#"{"thinking":"Well."}"#),
         // Another account, and another family of models.
-        ("work", r#"{"thinking":"No."}"#),
-        ("ollama", r#"{"thinking":"Never."}"#),
+        reasoning("Well.", "work", "fake", r#"{"thinking":"No."}"#),
+        reasoning("Well.", "ollama", "fake-3", r#"{"thinking":"Never."}"#),
+        tool_call("c3", "time", json!({})),
     ];
-    let others = others.into_iter().enumerate().map(|(at, (provider, data))| Part::Reasoning {
-        text: "Well.".to_owned(),
-        private: Some(Private {
-            provider: provider.to_owned(),
-            model: if at < 4 { "fake" } else { "fake-3" }.to_owned(),
-            data: data.to_owned(),
-        }),
-    });
-    let third = [reasoned].into_iter().chain(others);
-    let third = third.chain([tool_call("c3", "time", json!({}))]).collect();
     Request {
         instructions: Some("Be brief.".to_owned()),
         messages: vec![
             Message::user("What is new?"),
             assistant(vec![
-                thinking,
-                redacted,
+                reasoning("Hm.", "anthropic", "", thinking),
+                reasoning("", "anthropic", "", redacted),
                 Part::text("Let me look."),
                 tool_call("c1", "news.latest", json!({"id": 2_512_292_042_121_000_001_u64})),
                 tool_call("c2", "time", json!({})),
@@ -120,7 +108,7 @@ pub fn long_conversation() -> Request {
                 ("c2", "time", ToolStatus::Failed, json!("no clock")),
                 ("c1", "news.latest", ToolStatus::Done, json!({"title": "Snow"})),
             ]),
-            assistant(third),
+            assistant(third.to_vec()),
             results(&[("c3", "time", ToolStatus::Done, json!("10:00"))]),
             Message::user("And?"),
         ],

@@ -186,7 +186,7 @@ impl fmt::Debug for Builder {
             .field("tools", &self.tools)
             .field("agents", &self.agents)
             .field("models", &models)
-            .finish()
+            .finish_non_exhaustive()
     }
 }
 

@@ -335,7 +335,7 @@ mod tests {
     fn values_are_searched_as_a_whole() {
         let redactor = redactor(&[("pin", "12345678"), ("key", "hunter-hunter")]);
         let mut value =
-            json!({"a": ["hunter-hunter!", 12345678, 5, null], "hunter-hunter": {"b": "x"}});
+            json!({"a": ["hunter-hunter!", 12_345_678, 5, null], "hunter-hunter": {"b": "x"}});
 
         redactor.value(&mut value);
 

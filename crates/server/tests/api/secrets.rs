@@ -63,7 +63,7 @@ on_both! {
         let admin = server.admin().await;
         admin.post("/secrets", stripe()).await;
         assert_eq!(value(&server.app, "stripe_key").await.as_deref(), Some(VALUE));
-        server.app.clock.advance(Duration::from_secs(60));
+        server.app.clock.advance(Duration::from_mins(1));
 
         let same = admin.put("/secrets/stripe_key", json!({"value": VALUE})).await.json();
         let hosts = json!({"hosts": ["stripe.example"], "description": "For refunds."});

@@ -180,7 +180,8 @@ fn offset(body: &[u8], place: &Place, framing: Framing) -> usize {
 
 /// Where the event at `from` ends.
 fn event_end(body: &[u8], from: usize, framing: Framing) -> usize {
-    let ends: &[&[u8]] = if framing.unit == Unit::Line { &[b"\n"] } else { &[b"\n\n", b"\r\n\r\n"] };
+    let ends: &[&[u8]] =
+        if framing.unit == Unit::Line { &[b"\n"] } else { &[b"\n\n", b"\r\n\r\n"] };
     // One pass for all line ends: the one that is not there would be looked for in the whole body.
     let end_at = |at: usize| {
         let rest = &body[at..];

@@ -158,9 +158,11 @@ async fn what_is_asked_to_wait_too_long_is_not_repeated() {
 
 #[tokio::test]
 async fn nobody_knows_what_came_of_a_call_that_was_cut() {
-    let canary = Canary::start(|text| match text.starts_with("POST /hang") {
-        true => "hang".to_owned(),
-        false => "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf".to_owned(),
+    let canary = Canary::start(|text| {
+        if text.starts_with("POST /hang") {
+            return "hang".to_owned();
+        }
+        "HTTP/1.1 200 OK\r\ncontent-length: 50\r\n\r\nhalf".to_owned()
     })
     .await;
     let (_database, kind) = kind(&[&canary]).await;
@@ -232,13 +234,11 @@ async fn a_token_is_kept_and_got_anew_when_it_is_refused() {
         }
         // The first token is taken once only.
         let is_fresh = text.contains("token-number-0") && given.load(Ordering::SeqCst) == 1;
-        match is_fresh && text.contains("/first") || text.contains("token-number-1") {
-            true => ok(&format!(
-                "you sent {}",
-                text.split("uthorization: ").nth(1).unwrap().lines().next().unwrap()
-            )),
-            false => status(401, "", "no"),
+        if !(is_fresh && text.contains("/first") || text.contains("token-number-1")) {
+            return status(401, "", "no");
         }
+        let sent = text.split("uthorization: ").nth(1).unwrap().lines().next().unwrap();
+        ok(&format!("you sent {sent}"))
     })
     .await;
     let (_database, kind) = kind(&[&canary]).await;

@@ -164,7 +164,7 @@ async fn ask(
     if !answer.status.is_success() {
         let error = serde_json::from_slice::<Refusal>(&answer.body).map(|it| it.error);
         let word: String =
-            error.unwrap_or_default().chars().filter(|it| it.is_ascii_graphic()).take(64).collect();
+            error.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(64).collect();
         return Err(TokenFailure::Refused(format!(
             "the token endpoint answered {} {word}",
             answer.status

@@ -50,7 +50,7 @@ impl<'d> Parts<'_, 'd> {
         let mut draft = Draft { path: self.path.to_owned(), ..Draft::default() };
         draft.config.insert("method".to_owned(), self.method.to_ascii_uppercase().into());
         for parameter in self.parameters()? {
-            self.add_parameter(&mut draft, &mut copier, parameter)?;
+            Self::add_parameter(&mut draft, &mut copier, parameter)?;
         }
         if draft.path.replace("{{ input.", "").contains('{') {
             return Err("its path has a parameter that is not described".to_owned());
@@ -118,7 +118,6 @@ impl<'d> Parts<'_, 'd> {
     }
 
     fn add_parameter(
-        &self,
         draft: &mut Draft,
         copier: &mut Copier<'_, 'd>,
         parameter: &'d Map<String, Value>,
@@ -132,7 +131,7 @@ impl<'d> Parts<'_, 'd> {
         }
         let mut schema = match (parameter.get("schema"), parameter.get("content")) {
             (Some(schema), _) => copier.copy(schema, 0)?,
-            (None, Some(_)) | (None, None) => json!({}),
+            (None, _) => json!({}),
         };
         let kind = schema.get("type").and_then(Value::as_str).unwrap_or_default().to_owned();
         let is_odd = kind == "object" || !matches!(place, "path" | "query" | "header");
