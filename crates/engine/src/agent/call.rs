@@ -261,7 +261,7 @@ impl Call {
         if let Some(pending) = &self.pending {
             return Next::Wait(WaitingFor::Approval { approval_id: pending.id.clone() });
         }
-        if self.is_open && self.effect == Effect::Effect {
+        if self.is_open && self.effect != Effect::Read {
             let message = "the call was sent, but its answer was lost".to_owned();
             let error = ToolError { kind: ToolErrorKind::Lost, message };
             return Next::Record(self.ended(ToolStatus::Unknown, Value::Null, Some(error)));

@@ -312,6 +312,22 @@ fn a_call_that_may_be_repeated_is_made_three_times_at_most() {
 }
 
 #[test]
+fn a_process_that_dies_in_a_call_counts_as_one_of_its_attempts() {
+    let mut script = one_call();
+    script.effect = Effect::Idempotent;
+    let mut log = script.run();
+
+    for _ in 0..5 {
+        let begun = log.iter().rposition(|it| it.name() == "tool.started").unwrap();
+        log.truncate(begun + 1);
+        log = script.go_on(log);
+    }
+
+    assert_eq!(log.iter().filter(|it| it.name() == "tool.started").count(), 3);
+    assert_eq!(log.iter().filter(|it| it.name() == "tool.finished").count(), 3);
+}
+
+#[test]
 fn all_attempts_of_a_call_have_the_same_effect_id() {
     let mut script = one_call();
     script.effect = Effect::Idempotent;
