@@ -47,6 +47,7 @@ use crate::event::StepStarted;
 use crate::event::StepStatus;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
+use crate::event::ToolFinished;
 use crate::event::WaitingFor;
 use crate::event::WaitingStatus;
 use crate::limits::Limits;
@@ -85,6 +86,11 @@ impl Agent {
         }
         if let Some(ending) = self.early_end(now) {
             return ending;
+        }
+        if let Some(why) = self.state.phase.failure()
+            && let Some(unfinished) = self.unfinished(&why).into_iter().next()
+        {
+            return Step::Record(unfinished.into());
         }
         match &self.state.phase {
             Phase::StepDue => Step::Record(self.step_started().into()),
@@ -255,6 +261,12 @@ impl Agent {
         }
     }
 
+    /// The ends of the calls that have no result, when the run is over because of `why`.
+    pub fn unfinished(&self, why: &str) -> Vec<ToolFinished> {
+        let error = ToolError { kind: ToolErrorKind::Canceled, message: why.to_owned() };
+        self.state.open_calls().map(|call| call.finished_without_result(error.clone())).collect()
+    }
+
     /// The end that a cancel or the deadline brings, after the results that open calls still need.
     fn early_end(&self, now: DateTime<Utc>) -> Option<Step> {
         if let Phase::Ending(..) = self.state.phase {
@@ -270,9 +282,8 @@ impl Agent {
         } else {
             return None;
         };
-        if let Some(open) = self.state.open_calls().next() {
-            let error = ToolError { kind: ToolErrorKind::Canceled, message: error.message };
-            return Some(Step::Record(open.finished_without_result(error).into()));
+        if let Some(unfinished) = self.unfinished(&error.message).into_iter().next() {
+            return Some(Step::Record(unfinished.into()));
         }
         Some(Step::Finish(self.finish(outcome, Some(error))))
     }

@@ -367,11 +367,14 @@ impl Call {
         ToolFinished { call_id: self.id.clone(), status, result, error, duration_ms: 0 }
     }
 
-    /// What the model is told. Only in logs of the first engine does a lost call have no other end.
-    pub fn into_result(self) -> Option<Part> {
+    /// What the model is told. Only in logs of earlier engines does a call have no other end than that it is
+    /// lost, or none at all.
+    pub fn into_result(self) -> Part {
+        let message = "the run was over before the call was".to_owned();
+        let ended = self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
         let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
-        let (status, result) = self.result.or(lost)?;
-        Some(Part::ToolResult { call_id: self.id, tool: self.tool, status, result })
+        let (status, result) = self.result.or(lost).unwrap_or((ended.status, told(&ended)));
+        Part::ToolResult { call_id: self.id, tool: self.tool, status, result }
     }
 }
 

@@ -93,6 +93,16 @@ pub(super) enum Phase {
     Ended,
 }
 
+impl Phase {
+    /// Why the run is about to fail, in words.
+    pub fn failure(&self) -> Option<String> {
+        match self {
+            Self::StepFailed(error) | Self::Ending(_, Some(error)) => Some(error.message.clone()),
+            _ => None,
+        }
+    }
+}
+
 impl State {
     pub fn apply(&mut self, event: &Event, at: DateTime<Utc>, spec: &AgentSpec) {
         if let Some(since) = self.waiting_since.take() {
@@ -180,17 +190,14 @@ impl State {
         }
     }
 
-    /// What this run added to the conversation, without calls that have no result.
+    /// What this run added to the conversation.
     pub fn said(&self) -> Vec<Message> {
         let is_misfit = |at: &usize| self.misfits.iter().any(|it| (*it..it + 2).contains(at));
         let own = (self.remembered.unwrap_or(0)..self.messages.len()).filter(|at| !is_misfit(at));
         let mut said: Vec<_> = own.map(|at| self.messages[at].clone()).collect();
         if !self.calls.is_empty() {
-            let results: Option<_> = self.calls.iter().cloned().map(Call::into_result).collect();
-            match results {
-                Some(content) => said.push(Message { role: Role::Tool, content }),
-                None => drop(said.pop()),
-            }
+            let content = self.calls.iter().cloned().map(Call::into_result).collect();
+            said.push(Message { role: Role::Tool, content });
         }
         said.retain(|message| !message.content.is_empty());
         said
@@ -289,7 +296,7 @@ impl State {
             return;
         }
         if !self.calls.is_empty() {
-            let results = self.calls.drain(..).filter_map(Call::into_result).collect();
+            let results = self.calls.drain(..).map(Call::into_result).collect();
             self.messages.push(Message { role: Role::Tool, content: results });
         }
         self.phase = match self.limit(&spec.limits) {

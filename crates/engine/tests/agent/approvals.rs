@@ -176,7 +176,7 @@ fn what_nobody_decides_in_time_goes_by_the_policy() {
         {"status":"succeeded","output":{"text":"done","object":null,"citations":[]},"error":null,"usage":{"input_tokens":2,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":1,"reasoning_tokens":0,"cost_usd":null}}
         {"call_id":"a","status":"done","result":3,"error":null,"duration_ms":0}
         {"status":"succeeded","output":{"text":"done","object":null,"citations":[]},"error":null,"usage":{"input_tokens":2,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":1,"reasoning_tokens":0,"cost_usd":null}}
-        no call
+        {"call_id":"a","status":"failed","result":null,"error":{"kind":"canceled","message":"nobody has decided on the call of `add` in time"},"duration_ms":0}
         {"status":"failed","output":null,"error":{"kind":"tool","message":"nobody has decided on the call of `add` in time","retryable":false,"provider_status":null},"usage":{"input_tokens":0,"cached_tokens":0,"cache_write_tokens":0,"output_tokens":0,"reasoning_tokens":0,"cost_usd":null}}
     "#]].assert_eq(&ends.concat());
 }
@@ -308,6 +308,26 @@ fn a_call_that_may_be_repeated_is_made_three_times_at_most() {
         model.finished m2
         step.finished 2 Done
         run.finished Succeeded "done"
+    "#]]);
+}
+
+#[test]
+fn a_run_that_fails_gives_each_open_call_a_result() {
+    let mut script = with_approval(decided(Decision::Expire));
+    script.approval.on_timeout = OnTimeout::Fail;
+
+    script.check(expect![[r#"
+        run.started
+        step.started 1
+        model.started m1 test/one attempt 1: user
+        model.finished m1
+        approval.requested p4 ToolCall a {"a":1,"b":2}
+        run.waiting Suspended p4
+        run.resumed
+        approval.decided p4 Expire
+        tool.finished a nobody has decided on the call of `add` in time
+        step.finished 1 Failed
+        run.finished Failed  Tool: nobody has decided on the call of `add` in time
     "#]]);
 }
 

@@ -154,6 +154,25 @@ fn what_nobody_knows_the_price_of_is_not_paid_for() {
     }
 }
 
+#[test]
+fn a_limit_that_cuts_an_answer_gives_its_calls_a_result() {
+    let mut agent = run(Some(1_000), None);
+    answer(&mut agent, used(100, 20), None);
+    let call = due(&mut agent);
+    let reached = run(Some(1), None).bound(&call, None).unwrap_err();
+    let mut agent = run(Some(1_000), None);
+    answer(&mut agent, used(100, 20), None);
+
+    apply(&mut agent, *reached);
+
+    let Step::Record(Event::ToolFinished(it)) = agent.next(DateTime::UNIX_EPOCH) else { panic!() };
+    assert_eq!((it.call_id.as_str(), it.status), ("a", llm::ToolStatus::Failed));
+    apply(&mut agent, it);
+    assert!(matches!(agent.next(DateTime::UNIX_EPOCH), Step::Finish(_)));
+    let said = agent.said();
+    assert_eq!(said.iter().map(|it| it.content.len()).collect::<Vec<_>>(), [1, 1, 1]);
+}
+
 /// Lets the tools finish.
 fn due_tools(agent: &mut Agent) -> usize {
     let Step::CallTools(calls) = agent.next(DateTime::UNIX_EPOCH) else { return 0 };

@@ -220,6 +220,9 @@ impl Driver {
             self.unusable = self.read_memory().await?;
         }
         if let Some(error) = self.unusable.take() {
+            for unfinished in self.agent.unfinished(&error.message) {
+                self.record(unfinished)?;
+            }
             let (status, usage) = (Outcome::Failed, self.agent.usage());
             return self
                 .finish(RunFinished { status, output: None, error: Some(error), usage })

@@ -318,6 +318,32 @@ on_both! {
         assert_eq!(admin.get(&format!("/approvals/{id}")).await.json()["status"], "expired");
     }
 
+    async fn what_a_failed_run_has_paid_stands_in_its_thread(server: TestServer) {
+        let terms = json!({"approval": {"when": {"op": "gt", "left": {"$": "/arguments/amount"}, "right": 100}},
+            "approval_timeout_ms": 60_000, "on_timeout": "fail"});
+        let shop = Shop::open(server.app.db.dialect(), terms).await;
+        let (admin, model) = (shop.server.admin().await, &shop.server.model);
+        let thread = admin.post("/threads", json!({})).await.json()["id"].clone();
+        let calls = Reply::text("").call("pay", json!({"amount": 40})).call("pay", json!({"amount": 400}));
+        model.reply(calls);
+        let body = json!({"input": "Pay both!", "thread_id": thread});
+        let run = admin.post("/agents/support/execute", body).await.json();
+        shop.server.app.clock.advance(Duration::from_secs(61));
+        while end(&admin, &run).await["status"] == "suspended" {}
+        assert_eq!(end(&admin, &run).await["status"], "failed");
+
+        model.reply(Reply::text("One is paid."));
+        let body = json!({"input": "Did you?", "thread_id": thread});
+        assert_eq!(admin.post("/agents/support/execute", body).await.status, 200);
+
+        let body = model.last_request().body;
+        let messages = body["messages"].as_array().unwrap();
+        let results: Vec<_> = messages.iter().filter(|it| it["role"] == "tool").map(|it| &it["content"]).collect();
+        let late = r#"{"error":"nobody has decided on the call of `pay` in time"}"#;
+        assert_eq!(results, [r#"{"paid":40}"#, late]);
+        assert_eq!(shop.paid(), [40]);
+    }
+
     async fn a_run_that_waits_can_be_canceled(server: TestServer) {
         let shop = Shop::open(server.app.db.dialect(), json!({"approval": "always"})).await;
         let admin = shop.server.admin().await;
