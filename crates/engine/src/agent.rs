@@ -108,7 +108,7 @@ impl Agent {
         }
     }
 
-    /// When the run must be over. The time in which it waited for somebody does not count.
+    /// When the run must be over. The time in which it, or a run below, waited for somebody does not count.
     pub fn deadline(&self) -> Option<DateTime<Utc>> {
         let limit = Duration::from_millis(self.spec.limits.timeout_ms);
         self.state.started_at.map(|at| at + limit + self.state.waited)
@@ -153,6 +153,20 @@ impl Agent {
     /// The runs that it began and that are not over.
     pub fn open_children(&self) -> impl Iterator<Item = &str> {
         self.state.calls.iter().filter_map(Call::open_child)
+    }
+
+    /// The runs that it began and that are not over, with the time by which each of them must have begun: what
+    /// was left of the time of this one.
+    pub fn children_due(&self) -> impl Iterator<Item = (&str, DateTime<Utc>)> {
+        let began = self.state.started_at.unwrap_or_default();
+        let limit = began + Duration::from_millis(self.spec.limits.timeout_ms);
+        let open = self.state.calls.iter();
+        open.filter_map(move |call| Some((call.open_child()?, limit + call.child_begun.1)))
+    }
+
+    /// How long it has waited for people, and those below it.
+    pub fn waited(&self) -> TimeDelta {
+        self.state.waited
     }
 
     /// Whether a person is asked to decide something.

@@ -377,4 +377,8 @@ pub struct ChildFinished {
     pub status: Outcome,
     /// Of the child and of all below it.
     pub usage: Usage,
+    /// How long it took, its time in the queue included, and not that in which it waited for a person. Logs
+    /// of earlier engines do not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub worked_ms: Option<u64>,
 }

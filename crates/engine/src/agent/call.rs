@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use chrono::DateTime;
+use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Part;
 use llm::ToolStatus;
@@ -61,6 +62,8 @@ pub(super) struct Call {
     /// The run that it began.
     child: Option<String>,
     child_ended: bool,
+    /// When it began that, and how long the run had waited until then.
+    pub child_begun: (DateTime<Utc>, TimeDelta),
     result: Option<(ToolStatus, Value)>,
 }
 
@@ -107,6 +110,7 @@ impl Call {
             verdict: None,
             child: None,
             child_ended: false,
+            child_begun: (DateTime::UNIX_EPOCH, TimeDelta::zero()),
             result: None,
         })
     }

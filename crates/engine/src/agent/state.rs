@@ -18,6 +18,7 @@ use super::AgentSpec;
 use super::bound::Counted;
 use super::call::Call;
 use crate::event::ApprovalDecided;
+use crate::event::ChildFinished;
 use crate::event::Event;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
@@ -74,6 +75,8 @@ pub(super) struct State {
     /// Since when the run has waited for somebody, and how long it did so before.
     pub waiting_since: Option<DateTime<Utc>>,
     pub waited: TimeDelta,
+    /// Until when the work of runs below counts.
+    worked_until: DateTime<Utc>,
 }
 
 /// Where the run stands.
@@ -147,14 +150,14 @@ impl State {
             Event::ToolFinished(end) => self.on_call(&end.call_id, |it| it.finish(end)),
             Event::ApprovalRequested(asked) => self.on_call(&asked.call_id, |it| it.ask(asked)),
             Event::ApprovalDecided(decided) => self.decided(decided),
-            Event::ChildStarted(child) => self.on_call(&child.call_id, |it| it.child(child)),
-            Event::ChildFinished(child) => {
-                if !self.is_taking_over {
-                    self.children += child.usage;
-                }
-                let ended = self.calls.iter_mut().find(|call| call.began(&child.run_id));
-                ended.into_iter().for_each(Call::end_child);
+            Event::ChildStarted(child) => {
+                let begun = (at, self.waited);
+                self.on_call(&child.call_id, |it| {
+                    it.child(child);
+                    it.child_begun = begun;
+                });
             }
+            Event::ChildFinished(child) => self.child_finished(child, at),
             Event::LimitReached(limit) => {
                 self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
             }
@@ -275,6 +278,22 @@ impl State {
         if let Some(call) = self.calls.iter_mut().find(|call| call.id == id) {
             change(call);
         }
+    }
+
+    fn child_finished(&mut self, child: &ChildFinished, at: DateTime<Utc>) {
+        if !self.is_taking_over {
+            self.children += child.usage;
+        }
+        let ended = self.calls.iter_mut().find(|call| call.began(&child.run_id));
+        let Some(call) = ended else { return };
+        call.end_child();
+        let (begun, waited) = call.child_begun;
+        let worked = i64::try_from(child.worked_ms.unwrap_or(0)).unwrap_or(i64::MAX);
+        // Of runs that were at work together, the time counts once, and where this one waited for them.
+        let until = begun + TimeDelta::milliseconds(worked).min(at - begun);
+        let new = (until - self.worked_until.max(begun)).min(self.waited - waited);
+        self.waited -= new.max(TimeDelta::zero());
+        self.worked_until = self.worked_until.max(until);
     }
 
     fn decided(&mut self, decided: &ApprovalDecided) {

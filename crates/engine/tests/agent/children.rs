@@ -1,10 +1,13 @@
 //! Calls that another agent answers, in a run of its own.
 
 use engine::Callee;
+use engine::ChildFinished;
+use engine::Event;
 use expect_test::expect;
 use serde_json::json;
 
 use crate::script::Script;
+use crate::script::at;
 use crate::script::calls;
 use crate::script::says;
 
@@ -72,4 +75,54 @@ fn a_child_is_begun_once_wherever_the_run_is_cut() {
         let children = again.iter().filter(|it| it.name() == "child.started").count();
         assert_eq!(children, 1, "cut after event {cut}");
     }
+}
+
+/// Lets the run begin one child, wait for it from the first to the last of these times in seconds, and learn
+/// that it worked so long; what is left of its time is returned.
+fn left_after_child(waited: i64, worked_ms: Option<u64>) -> i64 {
+    let script = asks_another();
+    let log = script.run();
+    let end = log.iter().position(|it| it.name() == "child.finished").unwrap();
+    let mut agent = script.agent();
+    for event in &log[..end] {
+        let is_over = event.name() == "run.resumed";
+        agent.apply(event, at(if is_over { waited * 1_000 } else { 0 }));
+    }
+    let Event::ChildFinished(finished) = log[end].clone() else { panic!("{:?}", log[end]) };
+    let finished = ChildFinished { worked_ms, ..finished };
+    agent.apply(&finished.into(), at(waited * 1_000));
+    (agent.deadline().unwrap() - at(waited * 1_000)).num_seconds()
+}
+
+#[test]
+fn the_work_of_a_child_counts_and_its_waiting_for_a_person_does_not() {
+    assert_eq!(left_after_child(9, Some(9_000)), 591);
+    assert_eq!(left_after_child(86_400, Some(9_000)), 591);
+    assert_eq!(left_after_child(9, Some(0)), 600);
+    // No more than there was.
+    assert_eq!(left_after_child(9, Some(u64::MAX)), 591);
+    // As the engine counted that wrote so.
+    assert_eq!(left_after_child(9, None), 600);
+}
+
+#[test]
+fn the_work_of_children_at_once_counts_once() {
+    let two = calls(&[("a", "add", json!({"a": 1, "b": 2})), ("b", "add", json!({"a": 3, "b": 4}))]);
+    let mut script = Script::new(vec![two, says("3 and 7.")]);
+    script.callee = Callee::Agent("adder".to_owned());
+    let mut agent = script.agent();
+    for event in script.run() {
+        let event = match event {
+            Event::ChildFinished(it) => ChildFinished { worked_ms: Some(9_000), ..it }.into(),
+            event => event,
+        };
+        let is_over = agent.open_children().count() > 0 && event.name() != "run.waiting";
+        let seconds = if is_over && event.name() != "child.started" { 10 } else { 0 };
+        agent.apply(&event, at(seconds * 1_000));
+        if agent.steps() == 2 {
+            break;
+        }
+    }
+
+    assert_eq!((agent.deadline().unwrap() - at(0)).num_seconds(), 601);
 }

@@ -273,7 +273,8 @@ fn come(log: &mut Log, waiting: WaitingFor, decisions: &mut VecDeque<ApprovalDec
                 tokens: llm::Usage { output_tokens: 100, ..llm::Usage::default() },
                 ..Usage::default()
             };
-            log.push(ChildFinished { run_id, status: Outcome::Succeeded, usage }.into());
+            let (status, worked_ms) = (Outcome::Succeeded, None);
+            log.push(ChildFinished { run_id, status, usage, worked_ms }.into());
             let (status, result) = (ToolStatus::Done, json!("from the child"));
             log.push(ToolFinished { call_id, status, result, error: None, duration_ms: 0 }.into());
         }

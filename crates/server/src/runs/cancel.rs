@@ -1,6 +1,7 @@
 //! Asks a run to end, whichever process executes it.
 
 use engine::ResumeReason;
+use tracing::error;
 
 use super::Record;
 use super::Run;
@@ -35,4 +36,14 @@ pub async fn cancel(runs: &Runs, record: Record, cancel: Cancel) -> Result<Run, 
         None => runs.relay().signal(run_id),
     }
     Ok(run)
+}
+
+/// The same, beside everything else.
+pub fn soon(runs: &Runs, record: Record, order: Cancel) {
+    let (owned, run_id) = (runs.clone(), record.run.summary.id);
+    runs.tasks.spawn(async move {
+        if let Err(cause) = cancel(&owned, record, order).await {
+            error!(run.id = %run_id, error = &cause as &dyn std::error::Error, "a run cannot be canceled now");
+        }
+    });
 }

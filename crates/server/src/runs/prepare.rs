@@ -19,6 +19,7 @@ use serde_json::Value;
 use serde_json::json;
 
 use super::Record;
+use super::RunSummary;
 use super::RunsError;
 use super::asked::Asked;
 use super::service::Runs;
@@ -186,7 +187,8 @@ pub async fn pinned(
         Err(fault) => return Err(fault.into()),
     };
     let Record { tenant, asked, scopes, .. } = record;
-    let spec = spec(runs, tenant, &agent, asked, summary.limits, scopes, summary.created_at);
+    let (limits, began) = (limits(summary), summary.created_at);
+    let spec = spec(runs, tenant, &agent, asked, limits, scopes, began);
     Ok(match spec.await? {
         Ok(spec) => Ok(Arc::new(spec)),
         Err(wrong) => {
@@ -194,6 +196,14 @@ pub async fn pinned(
             Err(format!("`{}` cannot be executed: {}", definition.name, details.join("; ")))
         }
     })
+}
+
+/// The limits of a run. Of one that another waits for, the time in the queue counts.
+fn limits(summary: &RunSummary) -> Limits {
+    let began = summary.started_at.filter(|_| summary.parent_run_id.is_some());
+    let queued = began.map_or(0, |at| (at.time() - summary.created_at.time()).num_milliseconds());
+    let timeout_ms = summary.limits.timeout_ms.saturating_sub(queued.try_into().unwrap_or(0));
+    Limits { timeout_ms, ..summary.limits }
 }
 
 /// The state of a run before its first event, or words for its caller why it has none.

@@ -33,7 +33,13 @@ pub enum Order {
     /// Somebody decided on one of its approvals.
     Decision(Box<ApprovalDecided>),
     /// A run that it began is over, and has used this, with all below it.
-    ChildEnded { run_id: Id, usage: Usage },
+    ChildEnded {
+        run_id: Id,
+        usage: Usage,
+        /// As in [`engine::ChildFinished`]; a process of an earlier release does not say it.
+        #[serde(default)]
+        worked_ms: Option<u64>,
+    },
 }
 
 /// An order to end a run.

@@ -318,6 +318,33 @@ on_both! {
         assert_eq!(admin.get(&format!("/approvals/{id}")).await.json()["status"], "expired");
     }
 
+    async fn a_run_above_has_its_time_left_when_a_person_took_his(server: TestServer) {
+        let shop = Shop::open(server.app.db.dialect(), json!({"approval": "always"})).await;
+        let (admin, model) = (shop.server.admin().await, &shop.server.model);
+        let boss = json!({"name": "boss", "display_name": "Boss", "instructions": "Ask.",
+            "model": "openai/fake", "agents": ["support"]});
+        assert_eq!(admin.post("/agents/definitions", boss).await.status, 201);
+        model.reply(Reply::text("").call("ask_support", json!({"input": "Pay 40!"})));
+        model.reply(Reply::text("").call("pay", json!({"amount": 40})));
+        model.reply(Reply::text("Paid."));
+        model.reply(Reply::text("It is done."));
+        let body = json!({"input": "Pay!", "background": true});
+        let run = admin.post("/agents/boss/execute", body).await.json();
+        let status = async || {
+            let path = format!("/runs/{}", run["id"].as_str().unwrap());
+            admin.get(&path).await.json()["status"].clone()
+        };
+        while admin.get("/approvals").await.json()["data"] == json!([]) || status().await != "waiting" {}
+        let approval = admin.get("/approvals").await.json()["data"][0].clone();
+
+        shop.server.app.clock.advance(Duration::from_secs(3_600));
+
+        let admin = shop.server.admin().await;
+        assert_eq!(decide(&admin, &approval, decision(&approval, "approve")).await.status, 200);
+        assert_eq!(end(&admin, &run).await["status"], "succeeded");
+        assert_eq!(shop.paid(), [40]);
+    }
+
     async fn what_a_failed_run_has_paid_stands_in_its_thread(server: TestServer) {
         let terms = json!({"approval": {"when": {"op": "gt", "left": {"$": "/arguments/amount"}, "right": 100}},
             "approval_timeout_ms": 60_000, "on_timeout": "fail"});

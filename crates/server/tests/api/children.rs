@@ -1,5 +1,7 @@
 //! Agents that ask other agents, in runs of their own.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use serde_json::json;
 use testkit::model::Gate;
@@ -187,6 +189,62 @@ on_both! {
         let child = children(&admin, &run).await[0].clone();
         assert_eq!(child["limits"]["max_tokens"], 19_500);
         assert_eq!(child["limits"]["timeout_ms"], 5_000);
+    }
+
+    async fn the_work_of_children_counts_against_the_time_of_the_run(server: TestServer) {
+        let admin = server.admin().await;
+        agent(&admin, "clerk", &[]).await;
+        agent(&admin, "boss", &["clerk"]).await;
+        let body = json!({"input": "Ask!", "background": true, "limits": {"timeout_ms": 10_000}});
+        let gates = [Gate::new(), Gate::new()];
+        for gate in &gates {
+            server.model.reply(Reply::text("").call("ask_clerk", json!({"input": "How many?"})));
+            server.model.reply(Reply::tokens(["Three", " and"]).hold("Three", gate));
+        }
+        let run = admin.post("/agents/boss/execute", body).await.json();
+
+        for gate in &gates {
+            gate.wait_reached().await;
+            server.app.clock.advance(Duration::from_secs(9));
+            gate.open();
+        }
+
+        let path = format!("/runs/{}/wait", run["id"].as_str().unwrap());
+        assert_eq!(admin.get(&path).await.json()["status"], "timed_out");
+        assert_eq!(children(&admin, &run).await.as_array().unwrap().len(), 2);
+    }
+
+    async fn a_run_does_not_wait_for_ever_for_one_that_stays_in_the_queue(server: TestServer) {
+        let server = TestServer::start_with(server.app.db.dialect(), &[("RUN_CONCURRENCY", "1")]).await;
+        let admin = server.admin().await;
+        agent(&admin, "clerk", &[]).await;
+        agent(&admin, "boss", &["clerk"]).await;
+        let (first, second) = (Gate::new(), Gate::new());
+        let asks = Reply::tokens(["Well", " then"]).hold("Well", &first);
+        server.model.reply(asks.call("ask_clerk", json!({"input": "How many?"})));
+        server.model.reply(Reply::tokens(["Busy", " all day"]).hold("Busy", &second));
+        let begin = async |agent: &str| {
+            let body = json!({"input": "Go!", "background": true});
+            admin.post(&format!("/agents/{agent}/execute"), body).await.json()
+        };
+        let run = begin("boss").await;
+        first.wait_reached().await;
+        let other = begin("clerk").await;
+        first.open();
+        // The other one has the only place now, and the child has none.
+        second.wait_reached().await;
+        server.app.clock.advance(Duration::from_secs(601));
+        second.open();
+
+        let admin = server.admin().await;
+        let end = async |run: &Value| {
+            admin.get(&format!("/runs/{}/wait", run["id"].as_str().unwrap())).await.json()
+        };
+        assert_eq!(end(&run).await["status"], "timed_out");
+        assert_eq!(end(&other).await["status"], "timed_out");
+        let child = children(&admin, &run).await[0].clone();
+        assert!(["canceled", "timed_out"].contains(&child["status"].as_str().unwrap()), "{child:#}");
+        assert_eq!(server.model.requests().len(), 2);
     }
 
     async fn an_agent_that_would_wait_for_itself_is_not_asked(server: TestServer) {

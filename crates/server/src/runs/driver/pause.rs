@@ -1,7 +1,10 @@
 //! A run that asks people and other runs, and waits for them without a process.
 
 use std::sync::Arc;
+use std::time::Duration;
 
+use chrono::DateTime;
+use chrono::Utc;
 use engine::Approval;
 use engine::ApprovalDecided;
 use engine::ApprovalDue;
@@ -30,6 +33,7 @@ use crate::db::At;
 use crate::db::Id;
 use crate::runs::RunsError;
 use crate::runs::Status;
+use crate::runs::cancel;
 use crate::runs::execute;
 use crate::runs::journal::Change;
 use crate::runs::live::End;
@@ -41,6 +45,9 @@ use crate::runs::store::approvals;
 use crate::runs::store::signals;
 use crate::runs::take_up;
 use crate::runs::take_up::Found;
+
+/// When a run below that should be over is looked at again.
+const AGAIN: Duration = Duration::from_secs(10);
 
 impl Driver {
     /// Records what others left for this run, and what nobody has decided in time.
@@ -57,7 +64,9 @@ impl Driver {
                         self.record(*decided)?;
                     }
                 }
-                Order::ChildEnded { run_id, usage } => self.child_ended(run_id, usage).await?,
+                Order::ChildEnded { run_id, usage, worked_ms } => {
+                    self.child_ended(run_id, usage, worked_ms).await?;
+                }
             }
         }
         let now = self.now();
@@ -93,7 +102,7 @@ impl Driver {
     pub(super) fn ask(&mut self, due: Vec<ApprovalDue>) -> Result<(), Stop> {
         for due in due {
             let now = self.runs.clock.now();
-            let patience = std::time::Duration::from_millis(due.policy.timeout_ms);
+            let patience = Duration::from_millis(due.policy.timeout_ms);
             self.record(Approval {
                 id: self.runs.ids.next().to_string(),
                 kind: due.kind,
@@ -150,7 +159,12 @@ impl Driver {
     }
 
     /// Records the end of a run that this one began, and of the call that it answers.
-    async fn child_ended(&mut self, child: Id, usage: Usage) -> Result<(), Stop> {
+    async fn child_ended(
+        &mut self,
+        child: Id,
+        usage: Usage,
+        worked_ms: Option<u64>,
+    ) -> Result<(), Stop> {
         self.log.take(child);
         let Some(call_id) = self.agent.call_of_child(&child.to_string()).map(str::to_owned) else {
             return Ok(());
@@ -159,7 +173,7 @@ impl Driver {
         let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await).await?;
         let run = found.map(|record| record.run).filter(|run| run.summary.status.is_final());
         let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
-        self.record(ChildFinished { run_id: child.to_string(), status, usage })?;
+        self.record(ChildFinished { run_id: child.to_string(), status, usage, worked_ms })?;
         let output = run.as_ref().and_then(|run| run.output.as_ref());
         let finished = match status {
             Outcome::Succeeded => ToolFinished {
@@ -185,12 +199,14 @@ impl Driver {
 
     /// Lets go of the run until what it waits for comes.
     pub(super) async fn pause(&mut self, waiting: RunWaiting) -> Result<End, Stop> {
+        let look_at = self.end_overdue_children().await?;
         self.record(waiting.clone())?;
         let mut run = self.progressed();
         run.summary.status = waiting.status.into();
         run.summary.waiting_for = waiting.waiting_for;
         let (tenant, run) = (self.record.tenant.clone(), Arc::new(run));
-        let wake_at = Some(self.agent.next_expiry().map_or(At::NEVER, At::new));
+        let wake_at = self.agent.next_expiry().into_iter().chain(look_at).min();
+        let wake_at = Some(wake_at.map_or(At::NEVER, At::new));
         self.log.change(Change { tenant, run: Arc::clone(&run), wake_at });
         self.store().await?;
         Ok(match waiting.status {
@@ -199,16 +215,41 @@ impl Driver {
         })
     }
 
+    /// Ends the runs below that are still in the queue when what was left of the time of this one is over; those
+    /// that have begun end by themselves. Says when to look again, if that is needed.
+    async fn end_overdue_children(&self) -> Result<Option<DateTime<Utc>>, Stop> {
+        let (now, tenant) = (self.now(), &self.record.tenant);
+        let mut look_at = None;
+        for (child, due) in self.agent.children_due() {
+            let Ok(child) = child.parse::<Id>() else { continue };
+            let next = if due > now {
+                due
+            } else {
+                let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await);
+                let queued = found.await?.filter(|it| it.run.summary.status == Status::Queued);
+                let Some(record) = queued else { continue };
+                let reason = Some("the time of the run that began it is over".to_owned());
+                let cancel = Cancel { by: self.record.run.summary.subject.clone(), reason };
+                cancel::soon(&self.runs, record, cancel);
+                now + AGAIN
+            };
+            look_at = Some(look_at.map_or(next, |at: DateTime<Utc>| at.min(next)));
+        }
+        Ok(look_at)
+    }
+
     /// Tells the runs above and below of the end of this one.
     pub(super) fn tell_relatives(&mut self) -> Vec<Signal> {
         let summary = &self.record.run.summary;
         let usage = self.agent.usage_of_all();
         let (tenant, own, created_at) = (&self.record.tenant, summary.id, self.runs.clock.now());
+        let worked = created_at.time() - summary.created_at.time() - self.agent.waited();
+        let worked_ms = Some(worked.num_milliseconds().try_into().unwrap_or(0));
         let to_parent = summary.parent_run_id.map(|parent| Signal {
             tenant: tenant.clone(),
             run_id: parent,
             id: own,
-            order: Order::ChildEnded { run_id: own, usage },
+            order: Order::ChildEnded { run_id: own, usage, worked_ms },
             created_at,
         });
         let canceled = self.agent.open_children().filter_map(|child| child.parse().ok());
