@@ -246,7 +246,8 @@ impl Driver {
         }
     }
 
-    async fn call_tools(&mut self, calls: Vec<ToolCall>) -> Result<(), Stop> {
+    async fn call_tools(&mut self, mut calls: Vec<ToolCall>) -> Result<(), Stop> {
+        tool::refuse(&self.runs, &self.record, &mut calls).await?;
         for call in &calls {
             self.record(call.started.clone())?;
         }

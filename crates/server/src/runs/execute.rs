@@ -211,13 +211,14 @@ pub async fn ensure_room(runs: &Runs, client: &str) -> Result<(), ExecuteError> 
     Ok(())
 }
 
-/// The run of another agent that `parent` begins, on behalf of the same caller and within what
-/// `left` it has; or words for the model why there is none.
+/// The run of another agent that `parent` begins, on behalf of the same caller with what he still `held`, and
+/// within what `left` it has; or words for the model why there is none.
 pub async fn child(
     runs: &Runs,
     parent: &Record,
     name: &str,
     input: String,
+    held: Scopes,
     left: Limits,
 ) -> Result<Result<Record, String>, RunsError> {
     let is_exhausted =
@@ -226,6 +227,9 @@ pub async fn child(
     let Some(agent) = agent.filter(|it| it.is_active && it.problems.is_empty()) else {
         return Ok(Err(format!("the agent `{name}` cannot be asked now")));
     };
+    if !prepare::may_execute(&agent, &held) {
+        return Ok(Err(format!("the caller may not execute `{name}` any more")));
+    }
     if is_exhausted {
         return Ok(Err("nothing is left of the limits of this run".to_owned()));
     }
@@ -263,8 +267,7 @@ pub async fn child(
         memory: agent.content.memory,
         output_schema: None,
     };
-    let mut child =
-        new_record(runs, &agent, asked, limits, parent.tenant.clone(), parent.scopes.clone());
+    let mut child = new_record(runs, &agent, asked, limits, parent.tenant.clone(), held);
     let (summary, above) = (&mut child.run.summary, &parent.run.summary);
     summary.subject.clone_from(&above.subject);
     summary.client_id.clone_from(&above.client_id);

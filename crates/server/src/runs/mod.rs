@@ -26,6 +26,7 @@ mod prepare;
 pub mod recover;
 pub mod relay;
 pub mod retention;
+mod rights;
 pub mod routes;
 mod service;
 mod signal;

@@ -22,6 +22,7 @@ use super::Record;
 use super::RunSummary;
 use super::RunsError;
 use super::asked::Asked;
+use super::rights;
 use super::service::Runs;
 use crate::agents::Agent;
 use crate::agents::AgentError;
@@ -100,8 +101,7 @@ async fn agent_as_tool(
     scopes: &Scopes,
 ) -> Result<Option<OfferedTool>, RunsError> {
     let Some(other) = runs.agents.find(tenant, name).await? else { return Ok(None) };
-    let needed = other.content.scopes.iter().map(String::as_str).chain(["agent.execute"]);
-    if !needed.into_iter().all(|scope| scopes.covers(scope)) {
+    if !may_execute(&other, scopes) {
         return Ok(None);
     }
     let above = |id: &str| asked.ancestors.iter().any(|it| it == id) || agent.id.to_string() == id;
@@ -131,6 +131,12 @@ async fn agent_as_tool(
     };
     let callee = Callee::Agent(other.content.name.clone());
     Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))
+}
+
+/// Whether who holds `scopes` may execute `agent`.
+pub fn may_execute(agent: &Agent, scopes: &Scopes) -> bool {
+    let mut needed = agent.content.scopes.iter().map(String::as_str).chain([rights::EXECUTE]);
+    needed.all(|scope| scopes.covers(scope))
 }
 
 fn description(agent: &Agent) -> String {

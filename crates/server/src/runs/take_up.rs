@@ -19,6 +19,7 @@ use super::execute;
 use super::log::Kept;
 use super::log::Log;
 use super::prepare;
+use super::rights;
 use super::service::Runs;
 use super::signal::Signal;
 use super::store;
@@ -181,7 +182,7 @@ async fn driver(
 ) -> Result<Driver, RunsError> {
     let (tenant, run_id) = (record.tenant.clone(), record.run.summary.id);
     record.run.summary.status = Status::Running;
-    cut_rights(runs, &mut record).await?;
+    record.scopes = rights::held(runs, &record).await?;
     let mut past = past(runs, &record).await?;
     let mut execution = match prepare::execution(runs, &record).await {
         Ok(Ok(execution)) => execution,
@@ -259,11 +260,4 @@ fn first_event(record: &Record, fresh: bool, reason: ResumeReason) -> Event {
     let is_fork = attempt == 1 && summary.forked_from.is_some();
     let reason = if is_fork { ResumeReason::Fork } else { reason };
     RunResumed { attempt, reason }.into()
-}
-
-/// A run has the rights that its client held when it began, as far as he holds them still.
-async fn cut_rights(runs: &Runs, record: &mut Record) -> Result<(), RunsError> {
-    let client = runs.clients.look_up(&record.run.summary.client_id).await?;
-    record.scopes = client.map(|it| record.scopes.intersection(&it.scopes)).unwrap_or_default();
-    Ok(())
 }

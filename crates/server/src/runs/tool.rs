@@ -4,6 +4,7 @@ use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 use std::time::Instant;
 
+use auth::scope::Scope;
 use engine::Effect;
 use engine::ToolCall;
 use engine::ToolError;
@@ -16,11 +17,32 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::Record;
+use super::rights;
 use super::service::Runs;
 use crate::tools::Reports;
 use crate::tools::Tool;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
+
+/// Refuses those of `calls` that the caller may not make any more.
+pub async fn refuse(
+    runs: &Runs,
+    record: &Record,
+    calls: &mut [ToolCall],
+) -> Result<(), sqlx::Error> {
+    let held = rights::held(runs, record).await?;
+    for call in calls.iter_mut().filter(|call| call.refused.is_none()) {
+        let tool = runs.tools.find(&record.tenant, &call.started.tool);
+        let needed = tool.iter().flat_map(|tool| tool.scopes()).map(Scope::as_str);
+        if let Some(scope) = needed.chain([rights::EXECUTE]).find(|scope| !held.covers(scope)) {
+            let message = format!("the caller does not hold `{scope}` any more");
+            call.refused = Some(ToolError { kind: ToolErrorKind::UnknownTool, message });
+            // A call that is refused is not made, and so has no effect.
+            call.started.effect = Effect::Read;
+        }
+    }
+    Ok(())
+}
 
 /// Makes the call, or refuses it, and says how it ended.
 pub fn call(

@@ -23,6 +23,7 @@ mod oauth;
 mod progress;
 mod recovery;
 mod retention;
+mod rights;
 mod runs;
 mod secrets;
 mod streams;

@@ -37,6 +37,7 @@ use crate::runs::cancel;
 use crate::runs::execute;
 use crate::runs::journal::Change;
 use crate::runs::live::End;
+use crate::runs::rights;
 use crate::runs::signal::Cancel;
 use crate::runs::signal::Order;
 use crate::runs::signal::Signal;
@@ -130,12 +131,14 @@ impl Driver {
     /// Begins runs of other agents: their rows go in with the events that say so.
     pub(super) async fn start_children(&mut self, due: Vec<ChildDue>) -> Result<(), Stop> {
         let mut begun = Vec::new();
+        let held = rights::held(&self.runs, &self.record).await?;
         for ChildDue { started, agent } in due {
             let call_id = started.call_id.clone();
             let input = started.arguments["input"].as_str().unwrap_or_default().to_owned();
             self.record(started)?;
             let left = self.agent.left(self.now());
-            match execute::child(&self.runs, &self.record, &agent, input, left).await? {
+            let held = held.clone();
+            match execute::child(&self.runs, &self.record, &agent, input, held, left).await? {
                 Ok(record) => {
                     let summary = &record.run.summary;
                     let (run_id, kind) = (summary.id, summary.kind);

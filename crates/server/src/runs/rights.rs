@@ -1,0 +1,16 @@
+//! What a run may do now, on behalf of its caller.
+
+use auth::scope::Scopes;
+
+use super::Record;
+use super::service::Runs;
+
+/// Without this nobody executes an agent, and no run of one does anything for him.
+pub const EXECUTE: &str = "agent.execute";
+
+/// The rights that the caller had when the run began, as far as his client holds them still. Looks into memory
+/// as long as the client is known there.
+pub async fn held(runs: &Runs, record: &Record) -> Result<Scopes, sqlx::Error> {
+    let client = runs.clients.look_up(&record.run.summary.client_id).await?;
+    Ok(client.map(|it| record.scopes.intersection(&it.scopes)).unwrap_or_default())
+}
