@@ -26,13 +26,15 @@ pub struct ModelError {
 /// What went wrong.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum ErrorKind {
-    /// The provider could not be reached.
+    /// No connection could be made: nothing was sent.
     Connect,
-    /// No connection, no first token, no next token, or no end in time.
+    /// No first token, no next token, or no end in time.
     Timeout,
-    /// The provider answered with an error.
+    /// The provider answered with an error, or the request could not be written.
     Refused,
-    /// The stream ended without its terminal event.
+    /// The provider ended the stream of its answer with an error.
+    BrokenOff,
+    /// The connection or the stream ended without its terminal event.
     Truncated,
     /// The answer is not of the provider's protocol.
     Protocol,
@@ -41,6 +43,19 @@ pub enum ErrorKind {
 }
 
 impl ModelError {
+    /// Whether nothing can have been used: nothing was sent, or the provider would not have it. Of any other
+    /// failure nobody knows what the provider has done until then.
+    pub fn used_nothing(&self) -> bool {
+        match self.kind {
+            ErrorKind::Connect | ErrorKind::NotConfigured => true,
+            ErrorKind::Refused => self.status.is_none_or(|status| (400..500).contains(&status)),
+            ErrorKind::Timeout
+            | ErrorKind::BrokenOff
+            | ErrorKind::Truncated
+            | ErrorKind::Protocol => false,
+        }
+    }
+
     /// A failure that the same request would meet again.
     pub(crate) fn lasting(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {

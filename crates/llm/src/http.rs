@@ -186,10 +186,10 @@ fn unsent(account: &Account, error: &reqwest::Error) -> ModelError {
             .error(ErrorKind::NotConfigured, "is at an address that this server may not call");
     }
     let (kind, what) = match (error.is_timeout(), error.is_connect()) {
-        (true, true) => (ErrorKind::Timeout, "took too long to connect to"),
+        (true, true) => (ErrorKind::Connect, "took too long to connect to"),
         (true, false) => (ErrorKind::Timeout, "did not answer in time"),
         (false, true) => (ErrorKind::Connect, "cannot be reached"),
-        (false, false) => (ErrorKind::Connect, "broke off the connection before it answered"),
+        (false, false) => (ErrorKind::Truncated, "broke off the connection before it answered"),
     };
     ModelError { retryable: true, ..account.error(kind, what) }
 }

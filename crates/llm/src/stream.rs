@@ -146,7 +146,9 @@ impl<A: Assembler> Reading<A> {
             }
             Fault::TooLong => self.error(ErrorKind::Protocol, "sent too long an answer"),
             Fault::Refused(refusal) => {
-                refusal.into_error(self.opened.deadlines.provider(), &self.opened.redactor)
+                let Opened { deadlines, redactor, .. } = &self.opened;
+                let error = refusal.into_error(deadlines.provider(), redactor);
+                ModelError { kind: ErrorKind::BrokenOff, ..error }
             }
         }
     }

@@ -35,6 +35,7 @@ async fn only_what_may_pass_is_to_be_tried_again() {
             let error = error_of(format, Reply::error(status, "later")).await;
             assert_eq!((error.kind, error.status), (ErrorKind::Refused, Some(status)));
             assert!(error.retryable, "{status}");
+            assert_eq!(error.used_nothing(), status < 500, "{status}");
         }
         for status in [302, 400, 401, 402, 403, 404, 405, 413, 422] {
             let error = error_of(format, Reply::error(status, "never")).await;
@@ -211,7 +212,7 @@ async fn an_error_within_a_stream_ends_it() {
         );
         let outcome = answer_to(Format::OpenAi, Reply::sse(body)).await;
         let error = outcome.end.unwrap_err();
-        assert_eq!(error.kind, ErrorKind::Refused);
+        assert_eq!((error.kind, error.used_nothing()), (ErrorKind::BrokenOff, false));
         assert_eq!(error.retryable, retryable, "{code}");
         assert!(error.message.contains("Broken"), "{}", error.message);
         assert_eq!(error.partial.unwrap().text(), "Half");

@@ -78,11 +78,6 @@ impl CallText {
         self.push(delta.part, delta.kind, &delta.text);
     }
 
-    /// How many bytes of text there are, of all parts.
-    pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|part| part.text.len()).sum()
-    }
-
     pub fn is_empty(&self) -> bool {
         self.points == 0
     }

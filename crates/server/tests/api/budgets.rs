@@ -270,8 +270,33 @@ on_both! {
         assert_eq!(admin.get("/budgets/client/admin").await.json()["used"]["tokens"], 0);
     }
 
-    async fn a_canceled_call_has_used_what_was_seen_of_it(server: TestServer) {
-        agent(&server, "support", json!({})).await;
+    async fn a_call_without_an_answer_has_used_all_that_it_might(server: TestServer) {
+        agent(&server, "support", json!({"model_options": {"max_output_tokens": 500}})).await;
+        let admin = server.admin().await;
+        admin.put("/budgets/client/admin", json!({"max_tokens": 10_000})).await;
+        let unseen = || Reply::text("").call("pay", json!({"to": "somebody"}));
+        let broken = "data: {\"error\":{\"code\":429,\"message\":\"Too much\"}}\n\n";
+        for (replies, calls) in [
+            // What may pass is tried three times.
+            (vec![Reply::error(500, "no"), Reply::error(503, "no"), Reply::error(400, "no")], 2),
+            (vec![unseen().cut("somebody"), Reply::error(400, "no")], 1),
+            (vec![Reply::sse(broken), Reply::error(400, "no")], 1),
+        ] {
+            let used = async || admin.get("/budgets/client/admin").await.json()["used"]["tokens"].as_u64().unwrap();
+            let before = used().await;
+            for reply in replies {
+                server.model.reply(reply);
+            }
+
+            assert_eq!(admin.post("/agents/support/execute", go(json!({}))).await.status, 502);
+
+            let used = used().await - before;
+            assert!((calls * 500..=calls * (500 + INPUT)).contains(&used), "{calls}: {used}");
+        }
+    }
+
+    async fn a_canceled_call_has_used_all_that_it_might(server: TestServer) {
+        agent(&server, "support", json!({"model_options": {"max_output_tokens": 500}})).await;
         let admin = server.admin().await;
         admin.put("/budgets/client/admin", json!({"max_tokens": 10_000})).await;
         let gate = Gate::new();
@@ -284,7 +309,7 @@ on_both! {
 
         admin.get(&format!("{path}/wait")).await;
         let used = admin.get("/budgets/client/admin").await.json()["used"]["tokens"].as_u64().unwrap();
-        assert!((INPUT..=INPUT + 4).contains(&used), "{used}");
+        assert!((500..=500 + INPUT).contains(&used), "{used}");
     }
 
     async fn what_a_deleted_end_user_has_used_is_forgotten_but_for_today(server: TestServer) {

@@ -85,14 +85,6 @@ pub async fn refusal(
     Ok(None)
 }
 
-/// Gives back what a call did not use whose end is not recorded.
-pub async fn give_back(runs: &Runs, settled: &[Settlement]) -> Result<(), sqlx::Error> {
-    if settled.is_empty() {
-        return Ok(());
-    }
-    runs.db.write(async |tx| store::settle(tx, settled).await).await
-}
-
 async fn draw(
     runs: &Runs,
     budgets: &[Budget],

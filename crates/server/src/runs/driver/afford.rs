@@ -24,7 +24,6 @@ const OUTPUT: u64 = 8_192;
 pub(super) struct Allowance {
     price: Option<Price>,
     draw: Option<Draw>,
-    input_tokens: u64,
     lowered_by: Option<LimitReached>,
 }
 
@@ -60,8 +59,7 @@ impl Driver {
             }
         }
         bound.bind(&mut call.request);
-        let (input_tokens, lowered_by) = (bound.input_tokens, bound.lowered_by);
-        Ok(Ok(Allowance { price, draw, input_tokens, lowered_by }))
+        Ok(Ok(Allowance { price, draw, lowered_by: bound.lowered_by }))
     }
 }
 
@@ -87,28 +85,11 @@ impl Allowance {
         self.draw.take().map(settle).unwrap_or_default()
     }
 
-    /// What the budgets get back after a failure. A provider that refused has used nothing.
-    pub fn after_error(&mut self, error: &ModelError, seen: usize) -> Vec<Settlement> {
-        let is_refused = error.status.is_some()
-            || matches!(error.kind, llm::ErrorKind::NotConfigured | llm::ErrorKind::Connect);
-        if is_refused && seen == 0 {
-            let draw = self.draw.take();
-            return draw.map(|draw| draw.settle(0, Some(Usd::ZERO))).unwrap_or_default();
-        }
-        self.after_cut(seen)
-    }
-
-    /// What the budgets get back of a call that broke off after so many bytes of text: of its input and of what
-    /// was seen nothing.
-    pub fn after_cut(&mut self, seen: usize) -> Vec<Settlement> {
-        let (input, output) = (self.input_tokens, seen as u64);
-        let price = self.price;
-        let settle = |draw: Draw| {
-            let (tokens, cost) = draw.all();
-            let most = price.map(|price| price.most(input, output).min(cost));
-            draw.settle((input + output).min(tokens), most)
-        };
-        self.draw.take().map(settle).unwrap_or_default()
+    /// What the budgets get back after a failure: all if nothing can have been used, else nothing. What a
+    /// provider did until its answer broke off, thoughts and arguments of calls included, nobody sees.
+    pub fn after_error(&mut self, error: &ModelError) -> Vec<Settlement> {
+        let draw = self.draw.take().filter(|_| error.used_nothing());
+        draw.map(|draw| draw.settle(0, Some(Usd::ZERO))).unwrap_or_default()
     }
 }
 

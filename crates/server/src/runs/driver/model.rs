@@ -20,7 +20,6 @@ use llm::ModelError;
 use super::Driver;
 use super::Interruption;
 use super::Stop;
-use crate::runs::budgets;
 use crate::runs::journal::JournalError;
 use crate::runs::live::Shown;
 use crate::runs::text::CallText;
@@ -65,17 +64,11 @@ impl Driver {
                 cut.map_or(Ok(()), |reached| self.record(reached))
             }
             Heard::Error(error) => {
-                self.log.settle(allowance.after_error(&error, text.bytes()));
+                self.log.settle(allowance.after_error(&error));
                 let event = self.agent.failed(&started, &error, text.partial(), self.chance());
                 self.record(event)
             }
             Heard::Interrupted(interruption) => {
-                let settled = allowance.after_cut(text.bytes());
-                if let Interruption::HandOver = interruption {
-                    budgets::reserve::give_back(&self.runs, &settled).await?;
-                } else {
-                    self.log.settle(settled);
-                }
                 self.break_off(&started, &text, &interruption)?;
                 self.interrupt(interruption)
             }
