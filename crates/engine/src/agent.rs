@@ -119,11 +119,10 @@ impl Agent {
         self.state.usage
     }
 
-    /// The same, with what the runs that this one began have used.
+    /// The same, with what the runs that this one began have used, and what attempts without an answer may have:
+    /// all that counts against limits.
     pub fn usage_of_all(&self) -> Usage {
-        let mut usage = self.state.usage;
-        usage += self.state.children;
-        usage
+        self.state.usage_of_all()
     }
 
     /// What is left of the limits at the time `now`, for a run that this one begins: an equal share for each
@@ -249,6 +248,7 @@ impl Agent {
             retry_in_ms: retry_in.map(|delay| millis(delay.mul_f64(1.0 + chance / 4.0))),
             next_model,
             partial,
+            may_have_used: call.may_use.filter(|_| !error.used_nothing()),
         }
     }
 
@@ -367,6 +367,7 @@ impl Agent {
                 model: model.clone(),
                 attempt: self.state.attempt + 1,
                 left_out: Vec::new(),
+                may_use: None,
             },
             request: self.request(model),
             wait,

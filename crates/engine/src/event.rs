@@ -250,6 +250,9 @@ pub struct ModelStarted {
     /// Tools that cannot be offered to this model; the call is made without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// The most that it may use, in a run with limits of tokens or money.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_use: Option<Usage>,
 }
 
 /// A tool that is not offered to a model.
@@ -283,6 +286,9 @@ pub struct ModelFailed {
     pub next_model: Option<String>,
     /// What had been said, for readers who saw it grow.
     pub partial: Option<Message>,
+    /// What it may have used, in a run with limits of tokens or money: it counts against them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub may_have_used: Option<Usage>,
 }
 
 /// A tool is about to be called.

@@ -13,6 +13,7 @@ use super::state::State;
 use crate::event::Input;
 use crate::limits::LimitOwner;
 use crate::limits::LimitReached;
+use crate::outcome::Usage;
 
 /// How many tokens a model call may use at most.
 #[derive(Debug, Clone, PartialEq)]
@@ -38,6 +39,14 @@ impl Bound {
     /// That of a call with so much input, and as little output as there can be.
     pub fn least(input_tokens: u64) -> Self {
         Self { input_tokens, output_tokens: 1, lowered_by: None }
+    }
+
+    /// All that the call may use, at this price.
+    pub fn usage(&self, price: Option<&Price>) -> Usage {
+        let (input_tokens, output_tokens) = (self.input_tokens, self.output_tokens);
+        let cost_usd = price.map(|price| price.most(input_tokens, output_tokens));
+        let tokens = llm::Usage { input_tokens, output_tokens, ..llm::Usage::default() };
+        Usage { tokens, cost_usd }
     }
 
     /// Leaves no more than `output_tokens` of output, because of `limit`; fails with it if that is none.

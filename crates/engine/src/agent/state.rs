@@ -67,6 +67,9 @@ pub(super) struct State {
     pub counted: Option<Counted>,
     /// What the runs that this one began have used.
     pub children: Usage,
+    /// What the model call that is open may use, and what those without an answer may have used.
+    may_use: Option<Usage>,
+    unanswered: Usage,
     pub cancel: bool,
     /// Set while the events are those that a fork takes over. They count against none of its limits.
     pub is_taking_over: bool,
@@ -126,6 +129,7 @@ impl State {
                     self.steps_taken_over = self.step;
                 }
                 if let Phase::ModelOpen = self.phase {
+                    self.unanswered += self.may_use.take().unwrap_or_default();
                     self.phase = Phase::ModelDue { wait: Duration::ZERO };
                 }
             }
@@ -139,7 +143,8 @@ impl State {
                 self.phase = Phase::ModelDue { wait: Duration::ZERO };
             }
             Event::StepFinished(finished) => self.step_finished(finished, spec),
-            Event::ModelStarted(_) => {
+            Event::ModelStarted(started) => {
+                self.may_use = started.may_use;
                 self.attempt += 1;
                 self.model_calls += 1;
                 self.phase = Phase::ModelOpen;
@@ -214,9 +219,21 @@ impl State {
         self.messages.splice(0..0, read.messages.iter().cloned());
     }
 
+    /// All that counts against the limits.
+    pub fn usage_of_all(&self) -> Usage {
+        let mut usage = self.usage;
+        usage += self.children;
+        usage += self.unanswered;
+        usage
+    }
+
     fn answered(&mut self, finished: &ModelFinished, spec: &AgentSpec) {
+        let may_use = self.may_use.take();
         if !self.is_taking_over {
             self.usage += finished.usage;
+            let is_told =
+                finished.usage.tokens.input_tokens + finished.usage.tokens.output_tokens > 0;
+            self.unanswered += may_use.filter(|_| !is_told).unwrap_or_default();
         }
         self.calls = finished.message.content.iter().filter_map(Call::of).collect();
         self.seen_calls.extend(self.calls.iter().map(|call| call.id.clone()));
@@ -259,6 +276,10 @@ impl State {
     }
 
     fn model_failed(&mut self, failed: &ModelFailed, spec: &AgentSpec) {
+        self.may_use = None;
+        if !self.is_taking_over {
+            self.unanswered += failed.may_have_used.unwrap_or_default();
+        }
         let Some(retry_in) = failed.retry_in_ms else {
             self.answer = failed.partial.as_ref().map(Message::text);
             self.phase = Phase::StepFailed(failed.error.clone());
@@ -329,8 +350,7 @@ impl State {
         if self.is_taking_over {
             return None;
         }
-        let mut usage = self.usage;
-        usage += self.children;
+        let usage = self.usage_of_all();
         let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
         let reached = |limit: &str, value: Value, used: Value| {
             Some(LimitReached {

@@ -155,6 +155,53 @@ fn what_nobody_knows_the_price_of_is_not_paid_for() {
 }
 
 #[test]
+fn what_an_attempt_without_an_answer_may_have_used_is_not_there_for_the_next() {
+    let price: Price = "in:0.1,out:0.3".parse().unwrap();
+    let begin = || {
+        let mut agent = run(Some(2_000), None);
+        let mut started = due(&mut agent).started;
+        let tokens = used(100, 200);
+        started.may_use = Some(engine::Usage { tokens, cost_usd: Some(price.cost(&tokens)) });
+        apply(&mut agent, started.clone());
+        (agent, started)
+    };
+    let left = |mut agent: Agent| {
+        let call = due(&mut agent);
+        let bound = agent.bound(&call, None).unwrap();
+        bound.input_tokens + bound.output_tokens
+    };
+
+    let (mut failed, started) = begin();
+    let error = crate::script::error(true);
+    let broken = llm::ModelError { kind: llm::ErrorKind::BrokenOff, ..error.clone() };
+    let end = failed.failed(&started, &broken, None, 0.0);
+    apply(&mut failed, end);
+    assert_eq!(left(failed), 1_700);
+
+    let (mut refused, started) = begin();
+    let end = refused.failed(&started, &error, None, 0.0);
+    apply(&mut refused, end);
+    assert_eq!(left(refused), 2_000);
+
+    let (mut cut, _) = begin();
+    apply(&mut cut, engine::RunResumed { attempt: 2, reason: engine::ResumeReason::Recovery });
+    assert_eq!(left(cut), 1_700);
+
+    let (mut untold, started) = begin();
+    let content = vec![Part::ToolCall {
+        call_id: "a".to_owned(),
+        tool: "add".to_owned(),
+        arguments: json!({"a": 1, "b": 2}),
+        malformed: None,
+    }];
+    let message = Message { role: Role::Assistant, content };
+    let answer = Answer { message, finish_reason: FinishReason::ToolCalls, usage: used(0, 0) };
+    let end = untold.answered(&started, answer, None, Duration::ZERO);
+    apply(&mut untold, end);
+    assert_eq!(left(untold), 1_700);
+}
+
+#[test]
 fn a_limit_that_cuts_an_answer_gives_its_calls_a_result() {
     let mut agent = run(Some(1_000), None);
     answer(&mut agent, used(100, 20), None);

@@ -113,6 +113,21 @@ on_both! {
         assert!(server.model.requests().is_empty());
     }
 
+    async fn attempts_without_an_answer_count_against_the_limits_of_the_run(server: TestServer) {
+        agent(&server, "support", json!({})).await;
+        let admin = server.admin().await;
+        let body = go(json!({"limits": {"max_tokens": 1_000}}));
+        server.model.reply(Reply::error(500, "no"));
+
+        let begun = admin.post("/agents/support/execute", body).await;
+
+        let run = admin.get(begun.header("location").unwrap()).await.json();
+        assert_eq!(run["error"]["kind"], "limit");
+        let reached = limit_reached(&admin, &run).await;
+        assert_eq!((&reached["limit"], &reached["used"]), (&json!("max_tokens"), &json!(1_000)));
+        assert_eq!(server.model.requests().len(), 1);
+    }
+
     async fn a_budget_is_set_read_listed_and_deleted(server: TestServer) {
         let admin = server.admin().await;
         agent(&server, "support", json!({})).await;

@@ -59,6 +59,9 @@ impl Driver {
             }
         }
         bound.bind(&mut call.request);
+        if self.agent.is_bounded() {
+            call.started.may_use = Some(bound.usage(price.as_ref()));
+        }
         Ok(Ok(Allowance { price, draw, lowered_by: bound.lowered_by }))
     }
 }

@@ -158,6 +158,7 @@ impl Driver {
             retry_in_ms: None,
             next_model: None,
             partial: text.partial(),
+            may_have_used: started.may_use,
         })
     }
 }
