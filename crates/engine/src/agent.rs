@@ -318,12 +318,14 @@ impl Agent {
         if !asked.is_empty() {
             return Step::Ask(asked);
         }
+        let most = self.spec.limits.max_parallel_tool_calls.max(1);
+        let most = usize::try_from(most).unwrap_or(usize::MAX);
+        children.truncate(most.saturating_sub(self.open_children().count()));
         if !children.is_empty() {
             return Step::StartChildren(children);
         }
         if !calls.is_empty() {
-            let most = self.spec.limits.max_parallel_tool_calls.max(1);
-            calls.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+            calls.truncate(most);
             return Step::CallTools(calls);
         }
         if waits.is_empty() {

@@ -35,6 +35,9 @@ use crate::tool::Effect;
 use crate::tool::arguments_hash;
 use crate::tool::effect_id;
 
+/// An answer makes at most so many calls; what it has beyond them is not made.
+pub(super) const CALLS: usize = 64;
+
 /// A call that may be repeated is made so often when its answer gets lost.
 const ATTEMPTS: u32 = 3;
 
@@ -44,6 +47,8 @@ pub(super) struct Call {
     pub id: String,
     tool: String,
     arguments: Value,
+    /// Its answer made more calls than there may be, and this is one of those beyond.
+    pub is_beyond: bool,
     /// Why the model's arguments are none.
     malformed: Option<String>,
     /// How often it was begun.
@@ -99,6 +104,7 @@ impl Call {
             id: call_id.clone(),
             tool: tool.clone(),
             arguments: arguments.clone(),
+            is_beyond: false,
             malformed: malformed.as_ref().map(|malformed| malformed.reason.clone()),
             attempts: 0,
             is_open: false,
@@ -259,6 +265,12 @@ impl Call {
         if let Some(verdict) = &self.verdict {
             return Next::Record(verdict.clone());
         }
+        if self.is_beyond && self.attempts == 0 && self.pending.is_none() {
+            let message =
+                format!("an answer makes at most {CALLS} calls, and this one is not made");
+            let error = ToolError { kind: ToolErrorKind::Failed, message };
+            return Next::Record(self.ended(ToolStatus::Failed, Value::Null, Some(error)));
+        }
         if let Some(child) = &self.child {
             return Next::Wait(WaitingFor::Child { run_id: child.clone() });
         }
@@ -375,7 +387,8 @@ impl Call {
     /// lost, or none at all.
     pub fn into_result(self) -> Part {
         let message = "the run was over before the call was".to_owned();
-        let ended = self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
+        let ended =
+            self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
         let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
         let (status, result) = self.result.or(lost).unwrap_or((ended.status, told(&ended)));
         Part::ToolResult { call_id: self.id, tool: self.tool, status, result }

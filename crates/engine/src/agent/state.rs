@@ -16,6 +16,7 @@ use serde_json::json;
 
 use super::AgentSpec;
 use super::bound::Counted;
+use super::call::CALLS;
 use super::call::Call;
 use crate::event::ApprovalDecided;
 use crate::event::ChildFinished;
@@ -236,6 +237,7 @@ impl State {
             self.unanswered += may_use.filter(|_| !is_told).unwrap_or_default();
         }
         self.calls = finished.message.content.iter().filter_map(Call::of).collect();
+        self.calls.iter_mut().skip(CALLS).for_each(|call| call.is_beyond = true);
         self.seen_calls.extend(self.calls.iter().map(|call| call.id.clone()));
         if !self.calls.is_empty() {
             self.messages.push(finished.message.clone());

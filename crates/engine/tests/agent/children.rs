@@ -107,7 +107,8 @@ fn the_work_of_a_child_counts_and_its_waiting_for_a_person_does_not() {
 
 #[test]
 fn the_work_of_children_at_once_counts_once() {
-    let two = calls(&[("a", "add", json!({"a": 1, "b": 2})), ("b", "add", json!({"a": 3, "b": 4}))]);
+    let two =
+        calls(&[("a", "add", json!({"a": 1, "b": 2})), ("b", "add", json!({"a": 3, "b": 4}))]);
     let mut script = Script::new(vec![two, says("3 and 7.")]);
     script.callee = Callee::Agent("adder".to_owned());
     let mut agent = script.agent();
@@ -125,4 +126,51 @@ fn the_work_of_children_at_once_counts_once() {
     }
 
     assert_eq!((agent.deadline().unwrap() - at(0)).num_seconds(), 601);
+}
+
+#[test]
+fn so_many_children_are_at_work_at_once_and_the_others_follow() {
+    let ids = ["a", "b", "c", "d", "e"];
+    let five = ids.map(|id| (id, "add", json!({"a": 1, "b": 2})));
+    let mut script = Script::new(vec![calls(&five), says("3, five times.")]);
+    script.callee = Callee::Agent("adder".to_owned());
+    script.limits.max_parallel_tool_calls = 2;
+
+    let log = script.run();
+
+    let mut open = 0_i32;
+    for event in &log {
+        match event.name() {
+            "child.started" => open += 1,
+            "child.finished" => open -= 1,
+            _ => {}
+        }
+        assert!((0..=2).contains(&open), "{event:?}");
+    }
+    assert_eq!(log.iter().filter(|it| it.name() == "child.finished").count(), 5);
+    assert_eq!(log.last().unwrap().name(), "run.finished");
+}
+
+#[test]
+fn an_answer_makes_so_many_calls_and_no_more() {
+    let ids: Vec<String> = (0..2_000).map(|n| format!("c{n}")).collect();
+    let many: Vec<_> = ids.iter().map(|id| (id.as_str(), "add", json!({"a": 1, "b": 2}))).collect();
+    let mut script = Script::new(vec![calls(&many), says("Enough.")]);
+    script.callee = Callee::Agent("adder".to_owned());
+
+    let log = script.run();
+
+    let count = |name| log.iter().filter(|it| it.name() == name).count();
+    assert_eq!(
+        (count("child.started"), count("tool.started"), count("tool.finished")),
+        (64, 64, 2_000)
+    );
+    let refused = log.iter().find_map(|it| match it {
+        Event::ToolFinished(it) => it.error.clone(),
+        _ => None,
+    });
+    assert_eq!(
+        refused.unwrap().message,
+        "an answer makes at most 64 calls, and this one is not made"
+    );
 }
