@@ -6,6 +6,9 @@ use serde::Serialize;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::outcome::RunError;
+use crate::outcome::RunErrorKind;
+
 /// How far a run may go. `null` is no limit.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
@@ -50,6 +53,25 @@ pub struct LimitReached {
     pub needs: Option<Value>,
     /// Whose limit it is.
     pub owner: LimitOwner,
+}
+
+impl LimitReached {
+    /// Why the run failed.
+    pub(crate) fn error(&self) -> RunError {
+        let LimitReached { limit, value, used, needs, owner } = self;
+        let whose = match owner {
+            LimitOwner::Run => "the run reached its".to_owned(),
+            owner => format!("the {} reached its daily", owner.as_str()),
+        };
+        let why = match needs {
+            None => String::new(),
+            Some(needs) if needs.is_null() || used.is_null() => {
+                ": what a call costs is unknown".into()
+            }
+            Some(needs) => format!(": {used} is used, and the next call may need {needs}"),
+        };
+        RunError::new(RunErrorKind::Limit, format!("{whose} {limit} of {value}{why}"))
+    }
 }
 
 #[derive(

@@ -4,10 +4,15 @@ use std::fmt::Write;
 use std::sync::Arc;
 
 use aws_lc_rs::digest;
+use llm::ToolStatus;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
 use utoipa::ToSchema;
+
+use crate::event::ToolErrorKind;
+use crate::event::ToolFinished;
 
 /// What repeating a call would do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -58,6 +63,22 @@ pub(crate) fn faults(validator: &jsonschema::Validator, value: &Value) -> Result
         let _ = write!(wrong, "{separator}{error} (at `{}`)", error.instance_path());
     }
     if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+}
+
+impl ToolFinished {
+    /// Whether the call was sent and nobody knows yet what came of it.
+    pub(crate) fn is_lost(&self) -> bool {
+        let kind = self.error.as_ref().map(|error| error.kind);
+        self.status == ToolStatus::Unknown && kind == Some(ToolErrorKind::Lost)
+    }
+
+    /// What the model is told of it.
+    pub(crate) fn told(&self) -> Value {
+        match &self.error {
+            Some(error) => json!({ "error": error.message }),
+            None => self.result.clone(),
+        }
+    }
 }
 
 /// What identifies an effect to the far side, the same for all attempts: a hash of run and call.

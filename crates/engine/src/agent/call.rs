@@ -8,7 +8,6 @@ use chrono::Utc;
 use llm::Part;
 use llm::ToolStatus;
 use serde_json::Value;
-use serde_json::json;
 
 use super::AgentSpec;
 use super::ApprovalDue;
@@ -182,10 +181,10 @@ impl Call {
         self.is_open = false;
         self.verdict = None;
         if finished.is_lost() && self.may_go_on_after_loss() {
-            self.lost = Some(told(finished));
+            self.lost = Some(finished.told());
         } else {
             self.lost = None;
-            self.result = Some((finished.status, told(finished)));
+            self.result = Some((finished.status, finished.told()));
         }
     }
 
@@ -390,23 +389,7 @@ impl Call {
         let ended =
             self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
         let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
-        let (status, result) = self.result.or(lost).unwrap_or((ended.status, told(&ended)));
+        let (status, result) = self.result.or(lost).unwrap_or_else(|| (ended.status, ended.told()));
         Part::ToolResult { call_id: self.id, tool: self.tool, status, result }
-    }
-}
-
-impl ToolFinished {
-    /// Whether the call was sent and nobody knows yet what came of it.
-    pub(super) fn is_lost(&self) -> bool {
-        let kind = self.error.as_ref().map(|error| error.kind);
-        self.status == ToolStatus::Unknown && kind == Some(ToolErrorKind::Lost)
-    }
-}
-
-/// What the model is told of a finished call.
-fn told(finished: &ToolFinished) -> Value {
-    match &finished.error {
-        Some(error) => json!({ "error": error.message }),
-        None => finished.result.clone(),
     }
 }

@@ -165,7 +165,7 @@ impl State {
             }
             Event::ChildFinished(child) => self.child_finished(child, at),
             Event::LimitReached(limit) => {
-                self.phase = Phase::Ending(Outcome::Failed, Some(over(limit)));
+                self.phase = Phase::Ending(Outcome::Failed, Some(limit.error()));
             }
             Event::MemoryRead(read) => self.remember(read),
             Event::MemoryWritten(_) | Event::ToolProgress(_) => {}
@@ -390,18 +390,4 @@ pub(super) fn unfinished(reason: FinishReason) -> Option<RunError> {
         )),
         FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other => None,
     }
-}
-
-fn over(limit: &LimitReached) -> RunError {
-    let LimitReached { limit, value, used, needs, owner } = limit;
-    let whose = match owner {
-        LimitOwner::Run => "the run reached its".to_owned(),
-        owner => format!("the {} reached its daily", owner.as_str()),
-    };
-    let why = match needs {
-        None => String::new(),
-        Some(needs) if needs.is_null() || used.is_null() => ": what a call costs is unknown".into(),
-        Some(needs) => format!(": {used} is used, and the next call may need {needs}"),
-    };
-    RunError::new(RunErrorKind::Limit, format!("{whose} {limit} of {value}{why}"))
 }

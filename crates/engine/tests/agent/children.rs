@@ -88,7 +88,7 @@ fn left_after_child(waited: i64, worked_ms: Option<u64>) -> i64 {
         let is_over = event.name() == "run.resumed";
         agent.apply(event, at(if is_over { waited * 1_000 } else { 0 }));
     }
-    let Event::ChildFinished(finished) = log[end].clone() else { panic!("{:?}", log[end]) };
+    let Event::ChildFinished(finished) = log[end].clone() else { unreachable!() };
     let finished = ChildFinished { worked_ms, ..finished };
     agent.apply(&finished.into(), at(waited * 1_000));
     (agent.deadline().unwrap() - at(waited * 1_000)).num_seconds()

@@ -337,7 +337,7 @@ on_both! {
         while admin.get("/approvals").await.json()["data"] == json!([]) || status().await != "waiting" {}
         let approval = admin.get("/approvals").await.json()["data"][0].clone();
 
-        shop.server.app.clock.advance(Duration::from_secs(3_600));
+        shop.server.app.clock.advance(Duration::from_hours(1));
 
         let admin = shop.server.admin().await;
         assert_eq!(decide(&admin, &approval, decision(&approval, "approve")).await.status, 200);
