@@ -445,7 +445,7 @@ mod tests {
               AGENT_SERVER_DEFAULT_MODEL: it must be `provider/name`
               OPENAI_BASE_URL: it must be a URL that begins with `https://` or `http://`
               AGENT_SERVER_PRICES: each must be such as `openai/qwen3=in:0.1,out:0.2`: a price is `in:1.25,out:10`, maybe with `cached:` and `written:`, in USD per million tokens with up to six decimals
-              AGENT_SERVER_MODEL_ALIASES: each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of `openai`, `anthropic`, `demo`
+              AGENT_SERVER_MODEL_ALIASES: each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of `anthropic`, `google`, `ollama`, `openai`, `openai-responses`, `demo`
               AGENT_SERVER_EGRESS_ALLOW: an origin is `http://` or `https://`, a host and a port, and nothing more
               WEBHOOK_SECRETS: entry 1: a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them
               WEBHOOK_TIMEOUT_MS: it must be a whole number from 1 to 60000
