@@ -208,13 +208,14 @@ async fn a_long_conversation_in_anthropics_words() {
           {"content":[{"signature":"c2ln","thinking":"Hm.","type":"thinking"},{"data":"ZGF0YQ==","type":"redacted_thinking"},{"text":"Let me look.","type":"text"},{"id":"c1","input":{"id":2512292042121000001},"name":"news_latest_f9d3a8ed","type":"tool_use"},{"id":"c2","input":{},"name":"time","type":"tool_use"}],"role":"assistant"}
           {"content":[{"content":"{\"title\":\"Snow\"}","tool_use_id":"c1","type":"tool_result"},{"content":"{\"error\":\"no clock\"}","is_error":true,"tool_use_id":"c2","type":"tool_result"}],"role":"user"}
           {"content":[{"id":"c3","input":{},"name":"time","type":"tool_use"}],"role":"assistant"}
-          {"content":[{"content":"10:00","tool_use_id":"c3","type":"tool_result"},{"text":"And?","type":"text"}],"role":"user"}
+          {"content":[{"content":"10:00","tool_use_id":"c3","type":"tool_result"},{"cache_control":{"type":"ephemeral"},"text":"And?","type":"text"}],"role":"user"}
         model: "fake"
         stream: true
-        system: "Be brief."
+        system:
+          {"cache_control":{"type":"ephemeral"},"text":"Be brief.","type":"text"}
         tools:
           {"description":"Does news.latest.","input_schema":{"properties":{},"type":"object"},"name":"news_latest_f9d3a8ed"}
-          {"description":"Does time.","input_schema":{"properties":{},"type":"object"},"name":"time"}
+          {"cache_control":{"type":"ephemeral"},"description":"Does time.","input_schema":{"properties":{},"type":"object"},"name":"time"}
     "#]]).await;
 }
 
@@ -360,7 +361,7 @@ async fn options_in_anthropics_words() {
     check(Format::Anthropic, with_options(), expect![[r#"
         max_tokens: 2000
         messages:
-          {"content":[{"text":"Hello","type":"text"}],"role":"user"}
+          {"content":[{"cache_control":{"type":"ephemeral"},"text":"Hello","type":"text"}],"role":"user"}
         model: "fake"
         output_config: {"effort":"low"}
         seed: 7
@@ -369,7 +370,7 @@ async fn options_in_anthropics_words() {
         thinking: {"display":"summarized","type":"adaptive"}
         tool_choice: {"disable_parallel_tool_use":true,"name":"news_latest_f9d3a8ed","type":"tool"}
         tools:
-          {"description":"Does news.latest.","input_schema":{"properties":{},"type":"object"},"name":"news_latest_f9d3a8ed"}
+          {"cache_control":{"type":"ephemeral"},"description":"Does news.latest.","input_schema":{"properties":{},"type":"object"},"name":"news_latest_f9d3a8ed"}
         top_p: 0.5
     "#]]).await;
 }
