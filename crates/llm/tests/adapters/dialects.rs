@@ -136,7 +136,8 @@ async fn every_call_has_exactly_one_result() {
         anthropic["messages"][2]["content"],
         json!([
             {"type": "tool_result", "tool_use_id": "c1", "content": "first"},
-            {"type": "tool_result", "tool_use_id": "c2", "content": lost, "is_error": true},
+            {"type": "tool_result", "tool_use_id": "c2", "content": lost, "is_error": true,
+                "cache_control": {"type": "ephemeral"}},
         ])
     );
 }

@@ -252,7 +252,7 @@ async fn reasons_are_what_they_say() {
 async fn a_call_that_the_model_failed_to_write_is_tried_again() {
     let chunk = json!({"candidates": [{"finishReason": "MALFORMED_FUNCTION_CALL", "finishMessage": "Malformed function call: print("}]});
     let error = answer(&[chunk]).await.unwrap_err();
-    assert_eq!((error.kind, error.retryable), (ErrorKind::Refused, true));
+    assert_eq!((error.kind, error.retryable), (ErrorKind::BrokenOff, true));
     assert_eq!(
         error.message,
         "`google` broke off with an error: Malformed function call: print( (MALFORMED_FUNCTION_CALL)"
@@ -263,7 +263,10 @@ async fn a_call_that_the_model_failed_to_write_is_tried_again() {
 async fn an_error_within_a_stream_ends_it() {
     let error = json!({"error": {"code": 503, "message": "The model is overloaded.", "status": "UNAVAILABLE"}});
     let error = answer(&[says(json!([{"text": "Half"}])), error]).await.unwrap_err();
-    assert_eq!((error.kind, error.retryable, error.status), (ErrorKind::Refused, true, Some(503)));
+    assert_eq!(
+        (error.kind, error.retryable, error.status),
+        (ErrorKind::BrokenOff, true, Some(503))
+    );
     assert_eq!(error.partial.unwrap().text(), "Half");
     let error = answer(&[says(json!([{"text": "Half"}]))]).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::Truncated);

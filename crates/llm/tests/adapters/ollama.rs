@@ -135,7 +135,7 @@ async fn an_error_within_a_stream_ends_it() {
     let error =
         json!({"error": "an error was encountered while running the model: unexpected EOF"});
     let error = answer(&[says("Half"), error]).await.unwrap_err();
-    assert_eq!((error.kind, error.retryable), (ErrorKind::Refused, true));
+    assert_eq!((error.kind, error.retryable), (ErrorKind::BrokenOff, true));
     assert_eq!(
         error.message,
         "`ollama` broke off with an error: an error was encountered while running the model: unexpected EOF"

@@ -182,7 +182,7 @@ async fn a_failure_ends_an_answer() {
         ),
     ] {
         let error = answer(&[said.clone(), failure]).await.unwrap_err();
-        assert_eq!((error.kind, error.retryable), (ErrorKind::Refused, retryable));
+        assert_eq!((error.kind, error.retryable), (ErrorKind::BrokenOff, retryable));
         assert_eq!(error.message, message);
         assert_eq!(error.partial.unwrap().text(), "Half");
     }
