@@ -1,0 +1,21 @@
+//! Documents to passages and back.
+//!
+//! Everything here is a pure function of its arguments: no network, no database, no clock, no folder. The server
+//! brings the bytes in, keeps what comes out as rows, and calls the search with what it loaded.
+
+mod chunk;
+mod text;
+
+pub use chunk::Chunk;
+pub use chunk::Chunker;
+pub use chunk::SizeError;
+pub use chunk::Sizes;
+pub use chunk::TokenCounter;
+pub use chunk::Unit;
+pub use chunk::chunk;
+pub use text::Document;
+pub use text::Heading;
+pub use text::Page;
+pub use text::Span;
+pub use text::TextBuilder;
+pub use text::Warning;
