@@ -4,6 +4,7 @@
 //! brings the bytes in, keeps what comes out as rows, and calls the search with what it loaded.
 
 mod chunk;
+mod format;
 mod text;
 
 pub use chunk::Chunk;
@@ -13,6 +14,10 @@ pub use chunk::Sizes;
 pub use chunk::TokenCounter;
 pub use chunk::Unit;
 pub use chunk::chunk;
+pub use format::Format;
+pub use format::Limits;
+pub use format::ParseError;
+pub use format::parse;
 pub use text::Document;
 pub use text::Heading;
 pub use text::Page;

@@ -218,7 +218,9 @@ mod tests {
 
     fn built(parts: &[&str]) -> Document {
         let mut text = TextBuilder::default();
-        parts.iter().for_each(|part| text.push(part));
+        for part in parts {
+            text.push(part);
+        }
         text.finish()
     }
 
@@ -265,7 +267,9 @@ mod tests {
         #[test]
         fn a_built_text_counts_its_own_characters(parts in proptest::collection::vec("[a\\r\\n\\x00é😀]{0,8}", 0..8)) {
             let mut text = TextBuilder::default();
-            parts.iter().for_each(|part| text.push(part));
+            for part in &parts {
+                text.push(part);
+            }
             let points = text.points();
             let document = text.finish();
             prop_assert_eq!(document.text.chars().count(), points);
