@@ -4,6 +4,7 @@
 //! brings the bytes in, keeps what comes out as rows, and calls the search with what it loaded.
 
 mod chunk;
+mod filter;
 mod format;
 mod text;
 
@@ -14,6 +15,7 @@ pub use chunk::Sizes;
 pub use chunk::TokenCounter;
 pub use chunk::Unit;
 pub use chunk::chunk;
+pub use filter::*;
 pub use format::Format;
 pub use format::Limits;
 pub use format::ParseError;
