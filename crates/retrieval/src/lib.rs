@@ -4,6 +4,7 @@
 //! brings the bytes in, keeps what comes out as rows, and calls the search with what it loaded.
 
 mod chunk;
+mod embed;
 mod filter;
 mod format;
 mod text;
@@ -15,6 +16,15 @@ pub use chunk::Sizes;
 pub use chunk::TokenCounter;
 pub use chunk::Unit;
 pub use chunk::chunk;
+pub use embed::Batch;
+pub use embed::EmbedError;
+pub use embed::Embedder;
+pub use embed::Embedding;
+pub use embed::Hashing;
+pub use embed::Kind;
+pub use embed::batches;
+pub use embed::cache_key;
+pub use embed::embed_all;
 pub use filter::*;
 pub use format::Format;
 pub use format::Limits;
