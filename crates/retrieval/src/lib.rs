@@ -7,6 +7,7 @@ mod chunk;
 mod embed;
 mod filter;
 mod format;
+mod search;
 mod text;
 
 pub use chunk::Chunk;
@@ -30,6 +31,7 @@ pub use format::Format;
 pub use format::Limits;
 pub use format::ParseError;
 pub use format::parse;
+pub use search::*;
 pub use text::Document;
 pub use text::Heading;
 pub use text::Page;
