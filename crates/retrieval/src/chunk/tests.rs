@@ -162,6 +162,19 @@ fn records_are_kept_whole_as_long_as_they_fit() {
     );
 }
 
+#[test]
+fn records_of_two_pages_are_not_mixed() {
+    let mut text = TextBuilder::default();
+    for number in 1..=2 {
+        let start = text.points();
+        text.push("a\n");
+        text.record(start);
+        text.page(number, start);
+    }
+    let chunks = chunk(&text.finish(), Chunker::Rows, Sizes::new(99, 0).unwrap(), Unit::Characters);
+    assert_eq!(chunks.iter().map(|chunk| chunk.page).collect::<Vec<_>>(), [Some(1), Some(2)]);
+}
+
 /// 50 MB in all, one of each shape that makes cutters slow; counted, because a clock says what else runs here.
 #[test]
 fn fifty_megabytes_cost_work_in_proportion_whatever_they_look_like() {

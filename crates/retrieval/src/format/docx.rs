@@ -100,7 +100,8 @@ struct Body<'a> {
     shown: bool,
     /// Depth of what is not shown: deleted text, the older copy of a text box (`mc:Fallback`).
     hidden: Vec<String>,
-    cells: Vec<usize>,
+    /// For each row that we are in (tables stand in cells): how many cells it has had, and paragraphs its cell.
+    rows: Vec<(usize, usize)>,
     /// Where the paragraph began, and its level when it is a heading.
     paragraph: usize,
     level: Option<u8>,
@@ -109,8 +110,8 @@ struct Body<'a> {
 
 impl<'a> Body<'a> {
     fn new(levels: &'a HashMap<String, u8>) -> Self {
-        let (hidden, cells, words) = (Vec::new(), Vec::new(), String::new());
-        Self { levels, shown: false, hidden, cells, paragraph: 0, level: None, words }
+        let (hidden, rows, words) = (Vec::new(), Vec::new(), String::new());
+        Self { levels, shown: false, hidden, rows, paragraph: 0, level: None, words }
     }
 
     fn node(&mut self, node: Node, out: &mut Writer<'_>) -> Result<(), ParseError> {
@@ -134,8 +135,14 @@ impl<'a> Body<'a> {
         }
         match tag.name.as_str() {
             "p" => {
-                if self.cells.is_empty() {
-                    out.text.line_end();
+                match self.rows.last_mut() {
+                    None => out.text.line_end(),
+                    Some((_, paragraphs)) => {
+                        if *paragraphs > 0 {
+                            out.push(" ")?;
+                        }
+                        *paragraphs += 1;
+                    }
                 }
                 (self.paragraph, self.level) = (out.text.points(), None);
                 self.words.clear();
@@ -146,18 +153,21 @@ impl<'a> Body<'a> {
             "outlineLvl" => self.level = outline_level(tag).or(self.level),
             "t" | "delText" => self.shown = tag.name == "t",
             "tab" if tag.attribute("val").is_none() => out.push("\t")?,
-            "br" | "cr" => out.push(if self.cells.is_empty() { "\n" } else { " " })?,
+            "br" | "cr" => out.push(if self.rows.is_empty() { "\n" } else { " " })?,
             "noBreakHyphen" => out.push("\u{2011}")?,
-            "tbl" if self.cells.is_empty() => out.text.paragraph_end(),
+            "tbl" if self.rows.is_empty() => out.text.paragraph_end(),
             "tr" => {
-                self.cells.push(0);
+                if !self.rows.is_empty() {
+                    out.push(" ")?;
+                }
+                self.rows.push((0, 0));
             }
             "tc" => {
-                if let Some(cells) = self.cells.last_mut() {
-                    *cells += 1;
-                    if *cells > 1 {
+                if let Some((cells, paragraphs)) = self.rows.last_mut() {
+                    if *cells > 0 {
                         out.push("\t")?;
                     }
+                    (*cells, *paragraphs) = (*cells + 1, 0);
                 }
             }
             _ => {}
@@ -171,7 +181,7 @@ impl<'a> Body<'a> {
         }
         match name {
             "t" => self.shown = false,
-            "p" if self.cells.is_empty() => {
+            "p" if self.rows.is_empty() => {
                 if let Some(level) = self.level.take()
                     && !self.words.trim().is_empty()
                 {
@@ -179,14 +189,13 @@ impl<'a> Body<'a> {
                 }
                 out.text.paragraph_end();
             }
-            "p" => out.push(" ")?,
             "tr" => {
-                self.cells.pop();
-                if self.cells.is_empty() {
+                self.rows.pop();
+                if self.rows.is_empty() {
                     out.text.line_end();
                 }
             }
-            "tbl" if self.cells.is_empty() => out.text.paragraph_end(),
+            "tbl" if self.rows.is_empty() => out.text.paragraph_end(),
             _ => {}
         }
         Ok(())

@@ -78,6 +78,9 @@ struct Shape {
     role: Role,
     shown: bool,
     row: bool,
+    /// Of the row, and paragraphs of the cell, so far.
+    cells: usize,
+    paragraphs: usize,
     words: String,
 }
 
@@ -94,7 +97,19 @@ impl Shape {
             }
             "t" => self.shown = self.role != Role::Number,
             "br" => out.push("\n")?,
-            "tr" => self.row = true,
+            "tr" => (self.row, self.cells) = (true, 0),
+            "tc" => {
+                if self.cells > 0 {
+                    out.push("\t")?;
+                }
+                (self.cells, self.paragraphs) = (self.cells + 1, 0);
+            }
+            "p" if self.row => {
+                if self.paragraphs > 0 {
+                    out.push(" ")?;
+                }
+                self.paragraphs += 1;
+            }
             _ => {}
         }
         Ok(())
@@ -103,9 +118,7 @@ impl Shape {
     fn close(&mut self, name: &str, out: &mut Writer<'_>) -> Result<(), ParseError> {
         match name {
             "t" => self.shown = false,
-            "p" if self.row => out.push(" ")?,
-            "p" => out.text.line_end(),
-            "tc" => out.push("\t")?,
+            "p" if !self.row => out.text.line_end(),
             "tr" => {
                 self.row = false;
                 out.text.line_end();

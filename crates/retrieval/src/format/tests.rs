@@ -330,7 +330,7 @@ const BODY: &str = r#"<?xml version="1.0"?><w:document xmlns:w="w"><w:body>
     <w:p><w:pPr><w:tabs><w:tab w:val="left" w:pos="1"/></w:tabs></w:pPr><w:r><w:t>A &amp; B</w:t><w:tab/><w:t>C&#233;</w:t><w:br/><w:t>D</w:t></w:r></w:p>
     <w:p><w:del><w:r><w:delText>gone</w:delText></w:r></w:del><w:ins><w:r><w:t>new</w:t></w:r></w:ins></w:p>
     <w:tbl><w:tr><w:tc><w:p><w:r><w:t>r1c1</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>r1c2</w:t></w:r></w:p></w:tc></w:tr>
-    <w:tr><w:tc><w:p><w:r><w:t>r2c1</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>r2c2</w:t></w:r></w:p></w:tc></w:tr></w:tbl>
+    <w:tr><w:tc><w:p><w:r><w:t>r2c1</w:t></w:r></w:p></w:tc><w:tc><w:p><w:r><w:t>r2c2</w:t></w:r></w:p><w:p><w:r><w:t>more</w:t></w:r></w:p><w:tbl><w:tr><w:tc><w:p><w:r><w:t>in1</w:t></w:r></w:p></w:tc></w:tr><w:tr><w:tc><w:p><w:r><w:t>in2</w:t></w:r></w:p></w:tc></w:tr></w:tbl></w:tc></w:tr></w:tbl>
     <w:p><w:r><mc:AlternateContent xmlns:mc="mc"><mc:Choice><w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></mc:Choice>
     <mc:Fallback><w:txbxContent><w:p><w:r><w:t>boxed</w:t></w:r></w:p></w:txbxContent></mc:Fallback></mc:AlternateContent></w:r></w:p>
     <w:p><w:pPr><w:pStyle w:val="Mine"/></w:pPr><w:r><w:t>Leave</w:t></w:r></w:p><w:sectPr/></w:body></w:document>"#;
@@ -359,31 +359,31 @@ fn every_visible_word_of_a_word_file_is_found_once() {
         &zipped(&members),
         "a.xlsx",
         expect![[r#"
-        Docx None Some("Handbook")
-        heading 1 "Benefits" at "Benefits \n\nA"
-        heading 2 "Leave" at "Leave\n\nfoot\n"
-        ---
-        top
+            Docx None Some("Handbook")
+            heading 1 "Benefits" at "Benefits \n\nA"
+            heading 2 "Leave" at "Leave\n\nfoot\n"
+            ---
+            top
 
-        Benefits 
+            Benefits 
 
-        A & B	Cé
-        D
+            A & B	Cé
+            D
 
-        new
+            new
 
-        r1c1 	r1c2 
-        r2c1 	r2c2 
+            r1c1	r1c2
+            r2c1	r2c2 more in1 in2
 
-        boxed
+            boxed
 
-        Leave
+            Leave
 
-        foot
+            foot
 
-        end
+            end
 
-        bottom"#]],
+            bottom"#]],
     );
 }
 
