@@ -117,7 +117,10 @@ impl<'a> Body<'a> {
     fn node(&mut self, node: Node, out: &mut Writer<'_>) -> Result<(), ParseError> {
         match node {
             Node::Open(tag) => self.open(&tag, out),
-            Node::Close(name) => self.close(&name, out),
+            Node::Close(name) => {
+                self.close(&name, out);
+                Ok(())
+            }
             Node::Text(text) if self.shown && self.hidden.is_empty() => {
                 if self.level.is_some() {
                     self.words.push_str(&text);
@@ -175,9 +178,9 @@ impl<'a> Body<'a> {
         Ok(())
     }
 
-    fn close(&mut self, name: &str, out: &mut Writer<'_>) -> Result<(), ParseError> {
+    fn close(&mut self, name: &str, out: &mut Writer<'_>) {
         if self.hidden.pop().is_some() {
-            return Ok(());
+            return;
         }
         match name {
             "t" => self.shown = false,
@@ -198,6 +201,5 @@ impl<'a> Body<'a> {
             "tbl" if self.rows.is_empty() => out.text.paragraph_end(),
             _ => {}
         }
-        Ok(())
     }
 }

@@ -53,7 +53,10 @@ fn part(bytes: &[u8], out: &mut Writer<'_>) -> Result<(), ParseError> {
     let mut shape = Shape::default();
     xml::walk(bytes, out, |node, out| match node {
         Node::Open(tag) => shape.open(&tag, out),
-        Node::Close(name) => shape.close(&name, out),
+        Node::Close(name) => {
+            shape.close(&name, out);
+            Ok(())
+        }
         Node::Text(text) if shape.shown => {
             shape.words.push_str(&text);
             out.push(&text)
@@ -115,7 +118,7 @@ impl Shape {
         Ok(())
     }
 
-    fn close(&mut self, name: &str, out: &mut Writer<'_>) -> Result<(), ParseError> {
+    fn close(&mut self, name: &str, out: &mut Writer<'_>) {
         match name {
             "t" => self.shown = false,
             "p" if !self.row => out.text.line_end(),
@@ -131,6 +134,5 @@ impl Shape {
             }
             _ => {}
         }
-        Ok(())
     }
 }

@@ -4,6 +4,7 @@ use std::collections::BinaryHeap;
 use std::collections::HashMap;
 
 use pulp::Arch;
+use pulp::NullaryFnOnce;
 
 use super::ChunkId;
 use super::Code;
@@ -157,32 +158,7 @@ impl Index {
             return Err(VectorError::Dimension { expected: self.dimension, got: query.len() });
         }
         let query = Code::of(query)?;
-        let mut best = Best::new(count);
-        // The closure is compiled once for each set of instructions, and run with the best that this machine has.
-        Arch::new().dispatch(|| match among {
-            Among::All => (0..self.len()).for_each(|row| best.offer(self.hit(row, &query))),
-            Among::Ids(ids) => {
-                for row in ids.iter().filter_map(|id| self.places.get(id)) {
-                    best.offer(self.hit(*row, &query));
-                }
-            }
-        });
-        Ok(best.sorted())
-    }
-
-    #[inline(always)]
-    #[expect(
-        clippy::inline_always,
-        reason = "only what is inlined gets the instructions of the caller"
-    )]
-    #[expect(clippy::cast_precision_loss, reason = "a rank needs no more than 24 bits")]
-    fn hit(&self, row: usize, query: &Code) -> Hit {
-        let codes = &self.codes[row * self.dimension..(row + 1) * self.dimension];
-        // Wrapping, because a check for overflow in each step keeps the loop from being vectorised; there is none
-        // below 133,000 numbers a vector.
-        let product = |(&one, &other): (&i8, &i8)| i32::from(one).wrapping_mul(i32::from(other));
-        let sum = codes.iter().zip(&query.values).map(product).fold(0, i32::wrapping_add);
-        Hit { id: self.ids[row], score: sum as f32 * self.scales[row] * query.scale }
+        Ok(Arch::new().dispatch(Scan { index: self, query: &query, among, best: Best::new(count) }))
     }
 
     fn fits(&self, code: &Code) -> Result<(), VectorError> {
@@ -219,6 +195,55 @@ impl Index {
         if let Some(moved) = self.ids.get(row) {
             self.places.insert(*moved, row);
         }
+    }
+}
+
+/// One look at the rows.
+///
+/// It is compiled once for each set of instructions, and run with the best that this machine has. For that all of
+/// it has to be inlined into what calls it.
+struct Scan<'a> {
+    index: &'a Index,
+    query: &'a Code,
+    among: Among<'a>,
+    best: Best,
+}
+
+impl NullaryFnOnce for Scan<'_> {
+    type Output = Vec<Hit>;
+
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn call(mut self) -> Vec<Hit> {
+        match self.among {
+            Among::All => {
+                for row in 0..self.index.len() {
+                    self.look(row);
+                }
+            }
+            Among::Ids(ids) => {
+                for row in ids.iter().filter_map(|id| self.index.places.get(id)) {
+                    self.look(*row);
+                }
+            }
+        }
+        self.best.sorted()
+    }
+}
+
+impl Scan<'_> {
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    #[expect(clippy::cast_precision_loss, reason = "a rank needs no more than 24 bits")]
+    fn look(&mut self, row: usize) {
+        let Index { dimension, codes, scales, ids, .. } = self.index;
+        let codes = &codes[row * dimension..(row + 1) * dimension];
+        // Wrapping, because a check for overflow in each step keeps the loop from being vectorised; there is none
+        // below 133,000 numbers a vector.
+        let sum = codes.iter().zip(&self.query.values).fold(0_i32, |sum, (&one, &other)| {
+            sum.wrapping_add(i32::from(one).wrapping_mul(i32::from(other)))
+        });
+        self.best.offer(Hit { id: ids[row], score: sum as f32 * scales[row] * self.query.scale });
     }
 }
 
