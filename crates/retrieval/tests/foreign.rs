@@ -1,5 +1,7 @@
 //! Files that other programs wrote: `python-docx` 1.2, `openpyxl` 3.1 and `python-pptx` 1.0.
 
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
 use expect_test::Expect;
 use expect_test::expect;
 use retrieval::Chunker;
