@@ -49,9 +49,12 @@ async fn begin(client: &Client, thread: &str, input: &str, on_busy: &str) -> Val
 
 /// Waits for the end of a run.
 async fn end(client: &Client, run: &Value) -> Value {
-    let path = format!("/runs/{}/wait", run["id"].as_str().unwrap());
-    let reply = client.get(&path).await;
-    assert_eq!(reply.status, 200, "{}", reply.text);
+    let path = format!("/runs/{}", run["id"].as_str().unwrap());
+    let reply = client.get(&format!("{path}/wait")).await;
+    if reply.status != 200 {
+        let events = client.get(&format!("{path}/events")).await;
+        panic!("{}: {} {:#}", reply.status, reply.text, events.json());
+    }
     reply.json()
 }
 
