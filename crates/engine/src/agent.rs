@@ -2,6 +2,7 @@
 
 mod bound;
 mod call;
+mod children;
 mod fork;
 mod state;
 mod step;
@@ -14,7 +15,6 @@ use call::Next;
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
-use llm::Answer;
 use llm::ErrorKind;
 use llm::ModelError;
 use llm::ToolChoice;
@@ -143,26 +143,6 @@ impl Agent {
         }
     }
 
-    /// The call that began the run `child`.
-    pub fn call_of_child(&self, child: &str) -> Option<&str> {
-        let call = self.state.open_calls().find(|call| call.began(child))?;
-        Some(&call.id)
-    }
-
-    /// The runs that it began and that are not over.
-    pub fn open_children(&self) -> impl Iterator<Item = &str> {
-        self.state.calls.iter().filter_map(Call::open_child)
-    }
-
-    /// The runs that it began and that are not over, with the time by which each of them must have begun: what
-    /// was left of the time of this one.
-    pub fn children_due(&self) -> impl Iterator<Item = (&str, DateTime<Utc>)> {
-        let began = self.state.started_at.unwrap_or_default();
-        let limit = began + Duration::from_millis(self.spec.limits.timeout_ms);
-        let open = self.state.calls.iter();
-        open.filter_map(move |call| Some((call.open_child()?, limit + call.child_begun.1)))
-    }
-
     /// How long it has waited for people, and those below it.
     pub fn waited(&self) -> TimeDelta {
         self.state.waited
@@ -215,7 +195,7 @@ impl Agent {
     pub fn answered(
         &self,
         call: &ModelStarted,
-        mut answer: Answer,
+        mut answer: llm::Answer,
         cost_usd: Option<Usd>,
         duration: Duration,
     ) -> ModelFinished {
@@ -329,7 +309,8 @@ impl Agent {
             return Step::CallTools(calls);
         }
         if waits.is_empty() {
-            return Step::Record(self.step_finished(now, None).into());
+            let failed = self.state.outcome().and_then(Result::err);
+            return Step::Record(self.step_finished(now, failed).into());
         }
         let needs_somebody = |it: &WaitingFor| matches!(it, WaitingFor::Approval { .. });
         let status = if waits.iter().any(needs_somebody) {
@@ -343,7 +324,7 @@ impl Agent {
     fn step_started(&self) -> StepStarted {
         StepStarted {
             step: (self.state.step + 1).to_string(),
-            kind: RunKind::Agent,
+            kind: if self.state.is_call { RunKind::Tool } else { RunKind::Agent },
             name: self.spec.name.clone(),
         }
     }

@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 
 use crate::approval::Approval;
 use crate::approval::Decision;
+use crate::input::Input;
 use crate::limits::LimitReached;
 use crate::limits::Limits;
 use crate::memory::MemoryRead;
@@ -94,6 +95,7 @@ pub enum ParseError {
 
 /// The first event. With the pinned version of the definition it holds all that the run needs.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(try_from = "RunStartedForm")]
 pub struct RunStarted {
     pub kind: RunKind,
     pub definition: DefinitionRef,
@@ -104,6 +106,35 @@ pub struct RunStarted {
     #[serde(default)]
     pub forked_from: Option<String>,
     pub limits: Limits,
+}
+
+/// The same as JSON, where only `kind` tells what `input` is.
+#[derive(Deserialize)]
+struct RunStartedForm {
+    kind: RunKind,
+    definition: DefinitionRef,
+    input: Value,
+    thread_id: Option<String>,
+    parent_run_id: Option<String>,
+    #[serde(default)]
+    forked_from: Option<String>,
+    limits: Limits,
+}
+
+impl TryFrom<RunStartedForm> for RunStarted {
+    type Error = serde_json::Error;
+
+    fn try_from(form: RunStartedForm) -> Result<Self, Self::Error> {
+        Ok(Self {
+            kind: form.kind,
+            definition: form.definition,
+            input: Input::read(form.kind, form.input)?,
+            thread_id: form.thread_id,
+            parent_run_id: form.parent_run_id,
+            forked_from: form.forked_from,
+            limits: form.limits,
+        })
+    }
 }
 
 /// What a run executes.
@@ -121,31 +152,6 @@ pub struct DefinitionRef {
     pub id: String,
     pub name: String,
     pub version: i64,
-}
-
-/// What an agent is asked.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(untagged)]
-pub enum Input {
-    /// One text of the user.
-    Text(String),
-    /// One message of the user, in parts.
-    Parts(Vec<llm::Part>),
-    /// A conversation whose last message is to be answered.
-    Messages { messages: Vec<Message> },
-}
-
-impl Input {
-    /// The conversation with which the run begins.
-    pub fn messages(&self) -> Vec<Message> {
-        match self {
-            Self::Text(text) => vec![Message::user(text)],
-            Self::Parts(parts) => {
-                vec![Message { role: llm::Role::User, content: parts.clone() }]
-            }
-            Self::Messages { messages } => messages.clone(),
-        }
-    }
 }
 
 /// The run stops until something comes from outside; no process has it meanwhile.

@@ -7,6 +7,7 @@
 mod agent;
 mod approval;
 mod event;
+mod input;
 mod limits;
 mod memory;
 mod outcome;
@@ -38,11 +39,13 @@ pub use approval::ApprovalTool;
 pub use approval::Decision;
 pub use approval::OnTimeout;
 pub use event::*;
+pub use input::Input;
 pub use limits::LimitOwner;
 pub use limits::LimitReached;
 pub use limits::Limits;
 pub use memory::MemoryRead;
 pub use memory::MemoryWritten;
+pub use outcome::Answer;
 pub use outcome::Outcome;
 pub use outcome::Output;
 pub use outcome::RunError;
@@ -61,6 +64,7 @@ pub use tool::effect_id;
 
 /// The version of the interpreter that a run pins when it begins.
 ///
-/// It rises when the same log would lead to another next step, or may have events that are new. A worker takes up a run only if its
-/// own version is at least the run's.
-pub const ENGINE: i32 = 3;
+/// It rises when the same log would lead to another next step, or may have events that are new. A worker takes
+/// up a run only if its own version is at least the run's. 3 bounded the calls of an answer; 4 has runs of tools, and
+/// ends one whose model calls nothing that can be called.
+pub const ENGINE: i32 = 4;

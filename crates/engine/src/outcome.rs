@@ -16,9 +16,33 @@ pub enum Outcome {
     TimedOut,
 }
 
+/// What came out of a run.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(untagged)]
+pub enum Output {
+    /// Of an agent.
+    Answer(Answer),
+    /// Of a tool: its result.
+    #[schema(value_type = Value)]
+    Value(Value),
+}
+
+impl Output {
+    /// What an agent answered.
+    pub fn text(&self) -> Option<&str> {
+        match self {
+            Self::Answer(answer) => Some(&answer.text),
+            Self::Value(_) => None,
+        }
+    }
+}
+
 /// What an agent answered.
+///
+/// It takes no other members, so that the result of a tool that has some is read as what it is.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-pub struct Output {
+#[serde(deny_unknown_fields)]
+pub struct Answer {
     pub text: String,
     /// The answer as a value, when the agent has an `output_schema`.
     #[schema(value_type = Option<Object>)]

@@ -73,8 +73,6 @@ pub enum StartError {
     Telemetry(#[from] opentelemetry_otlp::ExporterBuildError),
     #[error("the client for outgoing requests cannot be made")]
     Egress(#[from] reqwest::Error),
-    #[error("a tool that is built in is not usable: {0}")]
-    Tools(String),
     /// The first member of each pointer says of what, the second its name.
     #[error("what is defined in code is not valid:{}", lines(.0))]
     Code(Vec<Invalid>),

@@ -50,12 +50,12 @@ pub mod router;
 pub mod workers;
 
 // The face of the library: all that a program needs to define tools, agents and models.
-pub use agents::Approval;
 pub use app::App;
 pub use code::Agent;
 pub use code::Builder;
 pub use code::Tool;
 pub use llm;
+pub use tools::Approval;
 pub use tools::Progress;
 pub use tools::ToolContext;
 pub use tools::ToolFailure;

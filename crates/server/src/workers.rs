@@ -19,6 +19,7 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     oauth::start(&app.tasks, &app.clients);
     app.secrets.start(&app.tasks);
+    app.tools.start(&app.tasks);
     app.agents.start(&app.tasks);
     app.runs.budgets.start(&app.tasks).await?;
     recover::start(&app.runs).await?;

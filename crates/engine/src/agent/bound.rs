@@ -10,7 +10,7 @@ use super::Agent;
 use super::AgentSpec;
 use super::ModelCall;
 use super::state::State;
-use crate::event::Input;
+use crate::input::Input;
 use crate::limits::LimitOwner;
 use crate::limits::LimitReached;
 use crate::outcome::Usage;

@@ -1,5 +1,7 @@
 //! One call that the model made: what its events say of it, and what comes next for it.
 
+mod end;
+
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -44,7 +46,7 @@ const ATTEMPTS: u32 = 3;
 #[derive(Debug, Clone)]
 pub(super) struct Call {
     pub id: String,
-    tool: String,
+    pub tool: String,
     arguments: Value,
     /// Its answer made more calls than there may be, and this is one of those beyond.
     pub is_beyond: bool,
@@ -68,6 +70,8 @@ pub(super) struct Call {
     child_ended: bool,
     /// When it began that, and how long the run had waited until then.
     pub child_begun: (DateTime<Utc>, TimeDelta),
+    /// Why it gave no result.
+    failure: Option<ToolErrorKind>,
     result: Option<(ToolStatus, Value)>,
 }
 
@@ -99,12 +103,18 @@ pub(super) enum Next {
 impl Call {
     pub fn of(part: &Part) -> Option<Self> {
         let Part::ToolCall { call_id, tool, arguments, malformed } = part else { return None };
-        Some(Self {
-            id: call_id.clone(),
-            tool: tool.clone(),
-            arguments: arguments.clone(),
+        let malformed = malformed.as_ref().map(|malformed| malformed.reason.clone());
+        Some(Self { malformed, ..Self::new(call_id.clone(), tool.clone(), arguments.clone()) })
+    }
+
+    /// A call of which nothing is done yet.
+    pub fn new(id: String, tool: String, arguments: Value) -> Self {
+        Self {
+            id,
+            tool,
+            arguments,
             is_beyond: false,
-            malformed: malformed.as_ref().map(|malformed| malformed.reason.clone()),
+            malformed: None,
             attempts: 0,
             is_open: false,
             effect: Effect::Read,
@@ -116,12 +126,23 @@ impl Call {
             child: None,
             child_ended: false,
             child_begun: (DateTime::UNIX_EPOCH, TimeDelta::zero()),
+            failure: None,
             result: None,
-        })
+        }
+    }
+
+    /// How it ended, and what the model was told, once it is done.
+    pub fn result(&self) -> Option<&(ToolStatus, Value)> {
+        self.result.as_ref()
     }
 
     pub fn is_done(&self) -> bool {
         self.result.is_some()
+    }
+
+    /// Whether nothing could be called: there is no such tool, or it takes other arguments.
+    pub fn is_wrong(&self) -> bool {
+        matches!(self.failure, Some(ToolErrorKind::InvalidArguments | ToolErrorKind::UnknownTool))
     }
 
     /// Whether it may have had its effect, and no result says so.
@@ -180,6 +201,7 @@ impl Call {
     pub fn finish(&mut self, finished: &ToolFinished) {
         self.is_open = false;
         self.verdict = None;
+        self.failure = finished.error.as_ref().map(|error| error.kind);
         if finished.is_lost() && self.may_go_on_after_loss() {
             self.lost = Some(finished.told());
         } else {
@@ -241,22 +263,6 @@ impl Call {
             Decision::Reject | Decision::Expire => self.verdict = Some(self.rejected(decided)),
         }
         None
-    }
-
-    fn rejected(&self, decided: &ApprovalDecided) -> ToolFinished {
-        let because = match (&decided.reason, decided.decision) {
-            (Some(reason), _) => format!(": {reason}"),
-            (None, Decision::Expire) => ": nobody has decided in time".to_owned(),
-            (None, _) => String::new(),
-        };
-        let (status, message) = if self.lost.is_some() {
-            let message = "nobody knows whether the call had its effect, and it is not repeated";
-            (ToolStatus::Unknown, format!("{message}{because}"))
-        } else {
-            (ToolStatus::Rejected, format!("the call was not approved{because}"))
-        };
-        let error = ToolError { kind: ToolErrorKind::Rejected, message };
-        self.ended(status, Value::Null, Some(error))
     }
 
     /// What comes next for a call that is not done.
@@ -369,27 +375,5 @@ impl Call {
             arguments_hash: arguments_hash(&self.arguments),
             policy: found.map(|it| it.approval.clone()).unwrap_or_default(),
         }
-    }
-
-    /// The end of a call whose result nobody will bring: unknown if it may have had an effect.
-    pub fn finished_without_result(&self, error: ToolError) -> ToolFinished {
-        let is_unknown = (self.is_open || self.lost.is_some()) && self.effect != Effect::Read;
-        let status = if is_unknown { ToolStatus::Unknown } else { ToolStatus::Failed };
-        self.ended(status, Value::Null, Some(error))
-    }
-
-    fn ended(&self, status: ToolStatus, result: Value, error: Option<ToolError>) -> ToolFinished {
-        ToolFinished { call_id: self.id.clone(), status, result, error, duration_ms: 0 }
-    }
-
-    /// What the model is told. Only in logs of earlier engines does a call have no other end than that it is
-    /// lost, or none at all.
-    pub fn into_result(self) -> Part {
-        let message = "the run was over before the call was".to_owned();
-        let ended =
-            self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
-        let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
-        let (status, result) = self.result.or(lost).unwrap_or_else(|| (ended.status, ended.told()));
-        Part::ToolResult { call_id: self.id, tool: self.tool, status, result }
     }
 }

@@ -1,5 +1,7 @@
 //! The state of an agent's run: nothing but what its events say.
 
+mod turn;
+
 use std::collections::HashSet;
 use std::time::Duration;
 
@@ -10,9 +12,8 @@ use llm::FinishReason;
 use llm::Message;
 use llm::Part;
 use llm::Role;
-use llm::Usd;
+use llm::ToolStatus;
 use serde_json::Value;
-use serde_json::json;
 
 use super::AgentSpec;
 use super::bound::Counted;
@@ -23,11 +24,11 @@ use crate::event::ChildFinished;
 use crate::event::Event;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
-use crate::event::StepFinished;
-use crate::limits::LimitOwner;
+use crate::event::RunKind;
+use crate::event::RunStarted;
 use crate::limits::LimitReached;
-use crate::limits::Limits;
 use crate::memory::MemoryRead;
+use crate::outcome::Answer;
 use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
@@ -54,8 +55,12 @@ pub(super) struct State {
     pub messages: Vec<Message>,
     /// How many of the messages were said in the thread before, once that is known.
     pub remembered: Option<usize>,
-    /// The calls of the last assistant message, in its order.
+    /// The calls of the last assistant message, in its order; of a run of a tool the one that it is.
     pub calls: Vec<Call>,
+    /// Whether the run is one call of a tool, and not a conversation.
+    pub is_call: bool,
+    /// Turns in a row in which the model called nothing that could be called.
+    pub wrong_turns: u32,
     seen_calls: HashSet<String>,
     /// The text of the last whole answer without calls.
     pub answer: Option<String>,
@@ -116,12 +121,7 @@ impl State {
             self.waited += at - since;
         }
         match event {
-            Event::RunStarted(started) => {
-                self.started_at = Some(at);
-                self.run_attempt = 1;
-                self.is_taking_over = started.forked_from.is_some();
-                self.messages = started.input.messages();
-            }
+            Event::RunStarted(started) => self.begin(started, at, spec),
             Event::RunResumed(resumed) => {
                 self.run_attempt = resumed.attempt;
                 if std::mem::take(&mut self.is_taking_over) {
@@ -136,13 +136,7 @@ impl State {
             }
             Event::RunWaiting(_) => self.waiting_since = Some(at),
             Event::CancelRequested(_) => self.cancel = true,
-            Event::StepStarted(_) => {
-                self.step += 1;
-                self.step_started_at = Some(at);
-                self.attempt = 0;
-                self.failures = 0;
-                self.phase = Phase::ModelDue { wait: Duration::ZERO };
-            }
+            Event::StepStarted(_) => self.step_started(at),
             Event::StepFinished(finished) => self.step_finished(finished, spec),
             Event::ModelStarted(started) => {
                 self.may_use = started.may_use;
@@ -173,10 +167,23 @@ impl State {
         }
     }
 
-    /// What the run has answered so far.
+    /// What the run has answered so far; of a run that is one call, what the tool gave.
     pub fn output(&self) -> Option<Output> {
+        if let Some(result) = self.outcome() {
+            return result.ok().map(Output::Value);
+        }
         let text = self.answer.clone()?;
-        Some(Output { text, object: self.object.clone(), ..Output::default() })
+        Some(Output::Answer(Answer { text, object: self.object.clone(), ..Answer::default() }))
+    }
+
+    /// Of a run that is one call: what the tool gave, or why it gave nothing.
+    pub fn outcome(&self) -> Option<Result<Value, RunError>> {
+        let (status, told) = self.calls.first().filter(|_| self.is_call)?.result()?;
+        if *status == ToolStatus::Done {
+            return Some(Ok(told.clone()));
+        }
+        let why = told.get("error").and_then(Value::as_str).unwrap_or("the tool gave no result");
+        Some(Err(RunError::new(RunErrorKind::Tool, why)))
     }
 
     /// The calls that have no result yet, in the model's order.
@@ -201,6 +208,9 @@ impl State {
 
     /// What this run added to the conversation.
     pub fn said(&self) -> Vec<Message> {
+        if self.is_call {
+            return Vec::new();
+        }
         let is_misfit = |at: &usize| self.misfits.iter().any(|it| (*it..it + 2).contains(at));
         let own = (self.remembered.unwrap_or(0)..self.messages.len()).filter(|at| !is_misfit(at));
         let mut said: Vec<_> = own.map(|at| self.messages[at].clone()).collect();
@@ -210,6 +220,27 @@ impl State {
         }
         said.retain(|message| !message.content.is_empty());
         said
+    }
+
+    fn begin(&mut self, started: &RunStarted, at: DateTime<Utc>, spec: &AgentSpec) {
+        self.started_at = Some(at);
+        self.run_attempt = 1;
+        self.is_taking_over = started.forked_from.is_some();
+        self.messages = started.input.messages();
+        if started.kind == RunKind::Tool {
+            self.is_call = true;
+            let tool = spec.tools.first().map_or(&spec.name, |it| &it.spec.tool.name);
+            self.calls = vec![Call::new("c1".into(), tool.clone(), started.input.arguments())];
+        }
+    }
+
+    fn step_started(&mut self, at: DateTime<Utc>) {
+        self.step += 1;
+        self.step_started_at = Some(at);
+        self.attempt = 0;
+        self.failures = 0;
+        let ask = Phase::ModelDue { wait: Duration::ZERO };
+        self.phase = if self.is_call { Phase::ToolsDue } else { ask };
     }
 
     /// Puts what was said before in front. Its call ids are taken.
@@ -325,55 +356,6 @@ impl State {
         if let Some(error) = failed {
             self.phase = Phase::StepFailed(error);
         }
-    }
-
-    fn step_finished(&mut self, finished: &StepFinished, spec: &AgentSpec) {
-        if let Some(error) = &finished.error {
-            self.phase = Phase::Ending(Outcome::Failed, Some(error.clone()));
-            return;
-        }
-        let is_wrong = self.misfits.last().is_some_and(|at| at + 2 == self.messages.len());
-        if self.calls.is_empty() && !is_wrong {
-            self.phase = Phase::Ending(Outcome::Succeeded, None);
-            return;
-        }
-        if !self.calls.is_empty() {
-            let results = self.calls.drain(..).map(Call::into_result).collect();
-            self.messages.push(Message { role: Role::Tool, content: results });
-        }
-        self.phase = match self.limit(&spec.limits) {
-            Some(limit) => Phase::LimitReached(limit),
-            None => Phase::StepDue,
-        };
-    }
-
-    /// The limit that forbids another turn.
-    fn limit(&self, limits: &Limits) -> Option<LimitReached> {
-        if self.is_taking_over {
-            return None;
-        }
-        let usage = self.usage_of_all();
-        let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
-        let reached = |limit: &str, value: Value, used: Value| {
-            Some(LimitReached {
-                limit: limit.to_owned(),
-                value,
-                used,
-                needs: None,
-                owner: LimitOwner::Run,
-            })
-        };
-        let steps = self.step - self.steps_taken_over;
-        if steps >= limits.max_steps {
-            return reached("max_steps", json!(limits.max_steps), json!(steps));
-        }
-        if let Some(max) = limits.max_tokens.filter(|max| tokens >= *max) {
-            return reached("max_tokens", json!(max), json!(tokens));
-        }
-        // What nobody knows the price of may have cost anything.
-        let spent = |max: &Usd| usage.cost_usd.is_none_or(|cost| cost >= *max);
-        let max = limits.max_cost_usd.filter(spent)?;
-        reached("max_cost_usd", json!(max), json!(usage.cost_usd))
     }
 }
 

@@ -11,6 +11,8 @@ mod script;
 mod structured;
 
 use engine::Event;
+use engine::Outcome;
+use engine::RunErrorKind;
 use engine::Step;
 use expect_test::expect;
 use llm::Answer;
@@ -276,4 +278,36 @@ fn a_run_that_passes_its_deadline_is_over() {
     let Step::Finish(end) = agent.next(at(600_000)) else { panic!("it went on") };
     assert_eq!(end.status, engine::Outcome::TimedOut);
     assert_eq!(end.error.unwrap().message, "the run was not done in 600000 ms");
+}
+
+#[test]
+fn a_model_that_calls_nothing_that_can_be_called_is_told_so_five_times() {
+    let wrong = |n: usize| {
+        let (tool, arguments) =
+            if n.is_multiple_of(2) { ("ad", json!({})) } else { ("add", json!({})) };
+        calls(&[(&format!("c{n}"), tool, arguments)])
+    };
+    let script = Script::new((1..=6).map(wrong).collect());
+
+    let log = script.run();
+
+    let Some(Event::RunFinished(end)) = log.last() else { panic!("no end") };
+    let error = end.error.as_ref().unwrap();
+    assert_eq!((end.status, error.kind), (Outcome::Failed, RunErrorKind::Tool));
+    assert_eq!(error.message, "in 5 turns in a row the model called nothing that can be called");
+    assert_eq!(log.iter().filter(|it| it.name() == "model.finished").count(), 5);
+}
+
+#[test]
+fn a_call_that_can_be_made_begins_the_count_anew() {
+    let turn = |n: usize| {
+        let arguments = if n == 4 { json!({"a": 1, "b": 2}) } else { json!({}) };
+        calls(&[(&format!("c{n}"), "add", arguments)])
+    };
+    let script = Script::new((1..=8).map(turn).chain([says("done")]).collect());
+
+    let log = script.run();
+
+    let Some(Event::RunFinished(end)) = log.last() else { panic!("no end") };
+    assert_eq!((end.status, &end.error), (Outcome::Succeeded, &None));
 }

@@ -347,7 +347,8 @@ fn line(event: &Event, asked: &str) -> String {
         }
         Event::LimitReached(it) => format!("{name} {} {} of {}", it.limit, it.used, it.value),
         Event::RunFinished(it) => {
-            let output = it.output.as_ref().map(|output| format!("{:?}", output.text));
+            let output =
+                it.output.as_ref().map(|output| format!("{:?}", output.text().unwrap_or_default()));
             let error = it.error.as_ref().map(|it| format!(" {:?}: {}", it.kind, it.message));
             let (output, error) = (output.unwrap_or_default(), error.unwrap_or_default());
             format!("{name} {:?} {output}{error}", it.status)

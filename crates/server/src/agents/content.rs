@@ -1,15 +1,15 @@
 //! What an agent is: the members of its definition that make up a version.
 
 use engine::ApprovalPolicy;
-use engine::ApprovalRule;
 use engine::OnTimeout;
-use engine::Predicate;
 use engine::PredicateFault;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
+
+use crate::tools::Approval;
 
 /// The content of a definition of an agent. Each content that it ever had is a version.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, ToSchema)]
@@ -131,34 +131,29 @@ pub struct ApprovalTerms {
 }
 
 impl ToolUse {
+    /// A tool of which nothing more is demanded.
+    pub fn of(name: &str) -> Self {
+        Self::from(ToolForm::Name(name.to_owned()))
+    }
+
+    /// When a person must agree to a call of the tool, which demands `own` itself: whenever either demands it, and
+    /// always when nobody can say when.
+    pub fn policy_with(&self, own: &Approval) -> ApprovalPolicy {
+        let used = Self { approval: self.approval.or(own), ..self.clone() };
+        let always = || Self { approval: Approval::Always, ..used.clone() }.policy();
+        used.policy().or_else(|_| always()).unwrap_or_default()
+    }
+
     /// When a person must agree, as the engine asks it; or what is wrong with the predicate.
     pub fn policy(&self) -> Result<ApprovalPolicy, PredicateFault> {
         let usual = ApprovalPolicy::default();
         Ok(ApprovalPolicy {
-            rule: match &self.approval {
-                Approval::Never => ApprovalRule::Never,
-                Approval::Always => ApprovalRule::Always,
-                Approval::When(predicate) => {
-                    ApprovalRule::When(Predicate::parse(predicate, &["/arguments"])?)
-                }
-            },
+            rule: self.approval.rule()?,
             scope: self.terms.scope.clone(),
             timeout_ms: self.terms.timeout_ms.unwrap_or(usual.timeout_ms),
             on_timeout: self.terms.on_timeout.unwrap_or(usual.on_timeout),
         })
     }
-}
-
-/// When a person must agree to a call.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Approval {
-    #[default]
-    Never,
-    Always,
-    /// When this predicate over `/arguments` holds.
-    #[schema(value_type = Object)]
-    When(Value),
 }
 
 /// A tool's name, alone or with more, as JSON has it.

@@ -1,26 +1,13 @@
 //! What the model is told: a text, or a template that is filled in for each run.
 
-use minijinja::Environment;
-use minijinja::Error;
-use minijinja::ErrorKind;
-use minijinja::UndefinedBehavior;
 use minijinja::context;
 use minijinja::value::Serde;
 use serde_json::Value;
 
 use crate::db::At;
+use crate::definitions::template::Template;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
-
-/// What one rendering may cost: about as many steps, and 64 bytes of text for each.
-const FUEL: u64 = 50_000;
-
-const TEMPLATE: &str = "instructions";
-const VARIABLES: [&str; 3] = ["context", "now", "user"];
-
-/// Words of JSON Schema beside which `properties` does not list all that there may be.
-const OPEN: [&str; 7] =
-    ["$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "patternProperties"];
 
 /// The instructions of an agent, ready to be used.
 #[derive(Debug)]
@@ -28,7 +15,7 @@ pub enum Instructions {
     /// Told as it is, braces and all.
     Text(String),
     /// Filled in with the context of a request, which `schema` describes.
-    Template { schema: Schema, templates: Box<Environment<'static>> },
+    Template { schema: Schema, template: Template },
 }
 
 /// What a template may speak of.
@@ -46,23 +33,16 @@ impl Instructions {
         let Some(document) = context_schema else { return Ok(Self::Text(text.to_owned())) };
         let schema = Schema::compile(document.clone())
             .map_err(|fault| vec![fault.under("/context_schema")])?;
-        let templates = compile(text).map_err(|error| vec![in_template(&error)])?;
-        let unknown = unknown_variables(&templates, document);
-        if unknown.is_empty() {
-            return Ok(Self::Template { schema, templates: Box::new(templates) });
-        }
-        let faults = unknown.into_iter().map(|name| {
-            let detail = format!("the template speaks of `{name}`, which nothing gives a value");
-            Invalid::new("/instructions", "unknown_variable", detail)
-        });
-        Err(faults.collect())
+        let roots = [("context", Some(document)), ("now", None), ("user", None)];
+        let template = Template::new(text, &roots, "/instructions")?;
+        Ok(Self::Template { schema, template })
     }
 
     /// The text for one run, or what is wrong with its context. A plain text takes no notice of it.
     pub fn fill(&self, variables: Variables<'_>) -> Result<String, Vec<Invalid>> {
-        let (schema, templates) = match self {
+        let (schema, template) = match self {
             Self::Text(text) => return Ok(text.clone()),
-            Self::Template { schema, templates } => (schema, templates),
+            Self::Template { schema, template } => (schema, template),
         };
         let Variables { context, now, user } = variables;
         let faults = schema.check(context);
@@ -71,83 +51,10 @@ impl Instructions {
         }
         let context = Serde(context);
         let now = now.to_string();
-        let text = templates
-            .get_template(TEMPLATE)
-            .and_then(|template| template.render(context! { context, now, user }));
-        text.map_err(|error| {
-            let detail = format!("the instructions cannot be filled in: {}", explain(&error));
+        template.fill(context! { context, now, user }).map_err(|why| {
+            let detail = format!("the instructions cannot be filled in: {why}");
             vec![Invalid::new("/context", "bad_context", detail)]
         })
-    }
-}
-
-fn compile(text: &str) -> Result<Environment<'static>, Error> {
-    let mut templates = Environment::new();
-    templates.set_fuel(Some(FUEL));
-    templates.add_template_owned(TEMPLATE, text.to_owned())?;
-    try_out(&mut templates)?;
-    templates.set_undefined_behavior(UndefinedBehavior::Strict);
-    Ok(templates)
-}
-
-/// Finds filters, tests and functions that there are not, as far as a rendering without values comes.
-fn try_out(templates: &mut Environment<'static>) -> Result<(), Error> {
-    templates.set_undefined_behavior(UndefinedBehavior::Chainable);
-    match templates.get_template(TEMPLATE)?.render(context! {}) {
-        Err(error)
-            if matches!(
-                error.kind(),
-                ErrorKind::UnknownFilter | ErrorKind::UnknownTest | ErrorKind::UnknownFunction
-            ) =>
-        {
-            Err(error)
-        }
-        _ => Ok(()),
-    }
-}
-
-/// What the template speaks of although nothing gives it a value, in order.
-fn unknown_variables(templates: &Environment<'_>, context_schema: &Value) -> Vec<String> {
-    let Ok(template) = templates.get_template(TEMPLATE) else { return Vec::new() };
-    let with_members = true;
-    let mut unknown: Vec<_> = template
-        .undeclared_variables(with_members)
-        .into_iter()
-        .filter(|path| match path.split('.').collect::<Vec<_>>()[..] {
-            ["context", member, ..] => !may_have(context_schema, member),
-            [name, ..] => !VARIABLES.contains(&name) && !is_function(templates, name),
-            [] => false,
-        })
-        .collect();
-    unknown.sort();
-    unknown
-}
-
-/// Whether what `schema` describes may have such a member, as far as a look at its outside tells.
-fn may_have(schema: &Value, member: &str) -> bool {
-    let is_open = OPEN.iter().any(|word| schema.get(word).is_some())
-        || schema.get("additionalProperties").is_some_and(|more| *more != Value::Bool(false));
-    is_open || schema.get("properties").is_some_and(|known| known.get(member).is_some())
-}
-
-fn is_function(templates: &Environment<'_>, name: &str) -> bool {
-    templates.globals().any(|(known, _)| known == name)
-}
-
-fn in_template(error: &Error) -> Invalid {
-    let detail = format!("this is not a template: {}", explain(error));
-    Invalid::new("/instructions", "bad_template", detail)
-}
-
-/// What is wrong, and in which line of the instructions.
-fn explain(error: &Error) -> String {
-    let what = match error.detail() {
-        Some(detail) => format!("{}: {detail}", error.kind()),
-        None => error.kind().to_string(),
-    };
-    match error.line() {
-        Some(line) => format!("{what} (line {line})"),
-        None => what,
     }
 }
 

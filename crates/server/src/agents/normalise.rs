@@ -1,6 +1,5 @@
 //! From what a row or a body says to an agent: one function for both.
 
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 
 use auth::scope::Scope;
@@ -9,14 +8,18 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema as OpenApiSchema;
 
+use crate::agents::AgentKind;
 use crate::agents::content::AgentContent;
 use crate::agents::content::ModelNames;
 use crate::agents::content::ToolUse;
 use crate::agents::instructions::Instructions;
 use crate::definitions::Document;
+use crate::definitions::Normalised;
 use crate::definitions::Reader;
 use crate::definitions::change_body;
 use crate::definitions::check_name;
+use crate::definitions::check_scopes;
+use crate::definitions::duplicates;
 use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
@@ -26,18 +29,6 @@ use crate::http::schema::Schema;
 const MODELS: usize = 8;
 /// How long a call may wait for a decision: from a second to 90 days.
 const APPROVAL_TIMEOUT_MS: RangeInclusive<u64> = 1_000..=7_776_000_000;
-
-/// A definition as it is understood.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Normalised {
-    pub content: AgentContent,
-    /// The same for the history: without defaults, and with what was not understood as it was given.
-    pub document: Document,
-    pub is_active: bool,
-    /// What is wrong with it by itself, in the order of the places. None: it can be used, if all that
-    /// it refers to is there.
-    pub problems: Vec<Invalid>,
-}
 
 /// A new agent, as a body describes it. Only its schema is used.
 #[derive(Debug)]
@@ -79,7 +70,7 @@ impl ToSchema for AgentChange {
 ///
 /// A member that breaks a rule keeps its value; one of another type has its default. Whether what
 /// the agent refers to exists is not seen here.
-pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised {
+pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<AgentKind> {
     let mut reader = Reader::new::<NewAgent>(given, unreadable);
     let content = AgentContent {
         name: reader.take("name"),
@@ -120,7 +111,7 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
             .err()
             .unwrap_or_default(),
         output_schema(content),
-        scopes(content),
+        check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]
 }
@@ -145,11 +136,7 @@ fn tools(content: &AgentContent) -> Vec<Invalid> {
 }
 
 fn approval(at: &str, tool: &ToolUse) -> Vec<Invalid> {
-    let mut faults = Vec::new();
-    if let Err(fault) = tool.policy() {
-        let place = format!("{at}/approval/when{}", fault.pointer);
-        faults.push(Invalid::new(place, "bad_predicate", fault.message));
-    }
+    let mut faults = tool.approval.check(&format!("{at}/approval"));
     if tool.terms.timeout_ms.is_some_and(|ms| !APPROVAL_TIMEOUT_MS.contains(&ms)) {
         let detail = "must be from 1,000 (a second) to 7,776,000,000 (90 days)";
         faults.push(Invalid::new(format!("{at}/approval_timeout_ms"), "out_of_range", detail));
@@ -160,32 +147,10 @@ fn approval(at: &str, tool: &ToolUse) -> Vec<Invalid> {
     faults
 }
 
-/// Names count without regard to case.
-fn duplicates<'n>(list: &str, names: impl Iterator<Item = &'n str>) -> Vec<Invalid> {
-    let mut seen = BTreeSet::new();
-    let is_double = |name: &str| !seen.insert(name.to_ascii_lowercase());
-    let doubles: Vec<_> = names.map(is_double).collect();
-    let fault = |index| Invalid::new(format!("{list}/{index}"), "not_unique", "is named twice");
-    doubles
-        .iter()
-        .enumerate()
-        .filter(|(_, double)| **double)
-        .map(|(index, _)| fault(index))
-        .collect()
-}
-
 fn output_schema(content: &AgentContent) -> Vec<Invalid> {
     let schema = content.output_schema.clone().map(Schema::compile);
     let fault = schema.and_then(Result::err);
     fault.map(|fault| fault.under("/output_schema")).into_iter().collect()
-}
-
-fn scopes(content: &AgentContent) -> Vec<Invalid> {
-    let fault = |(index, scope): (usize, &String)| {
-        let error = scope.parse::<Scope>().err()?;
-        Some(Invalid::new(format!("/scopes/{index}"), "bad_scope", error))
-    };
-    content.scopes.iter().enumerate().filter_map(fault).collect()
 }
 
 #[cfg(test)]
@@ -242,7 +207,8 @@ mod tests {
 
         let twice = normalise(once.document.clone(), Vec::new());
 
-        assert_eq!(once, twice);
+        assert_eq!(once.document, twice.document);
+        assert_eq!(once.problems, twice.problems);
     }
 
     #[test]
@@ -350,7 +316,7 @@ mod tests {
         }
     }
 
-    fn normalised(value: Value) -> Normalised {
+    fn normalised(value: Value) -> Normalised<AgentKind> {
         normalise(Document::new(value.as_object().unwrap().clone()), Vec::new())
     }
 

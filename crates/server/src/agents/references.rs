@@ -1,119 +1,98 @@
 //! Whether what an agent refers to is there, and for its author to use.
 
 use std::collections::BTreeSet;
-use std::sync::Arc;
+use std::collections::HashSet;
 
-use auth::scope::Scopes;
-
-use crate::agents::Agent;
 use crate::agents::AgentContent;
+use crate::agents::Around;
 use crate::agents::models::Models;
 use crate::agents::models::NoModel;
-use crate::db::TenantId;
+use crate::definitions;
+use crate::definitions::Author;
+use crate::definitions::Broken;
+use crate::definitions::unknown;
 use crate::http::Invalid;
-use crate::tools::Tools;
 
-/// What an agent may refer to beside other agents.
-#[derive(Debug, Clone)]
-pub struct Surroundings {
-    pub models: Models,
-    pub tools: Tools,
+/// Follows all references of `content`; the two functions know the names of tools and of agents.
+pub fn follow(
+    models: &Models,
+    content: &AgentContent,
+    is_tool: impl Fn(&str) -> bool,
+    is_agent: impl Fn(&str) -> bool,
+) -> Broken {
+    let mut broken = follow_models(models, content);
+    let tools = content.tools.iter().map(|tool| &tool.name);
+    let nothing = |_: &str| false; // Neither of these two kinds can be made yet.
+    broken.unknown.extend(
+        [
+            unknown("tools", "unknown_tool", tools, is_tool),
+            unknown("agents", "unknown_agent", &content.agents, is_agent),
+            unknown("workflows", "unknown_workflow", &content.workflows, nothing),
+            unknown("rag_databases", "unknown_rag_database", &content.rag_databases, nothing),
+        ]
+        .into_iter()
+        .flatten(),
+    );
+    broken
 }
 
-/// What is wrong with the references of an agent.
-#[derive(Debug, Default)]
-pub struct Broken {
-    /// There is no such thing, or it is there twice: a definition that names it is refused.
-    pub unknown: Vec<Invalid>,
-    /// It exists, but cannot be used as the server is set up now. Setting it up may come later.
-    pub unusable: Vec<Invalid>,
-}
-
-impl Surroundings {
-    /// Follows all references of `content`. `is_agent` knows the names of agents.
-    pub fn follow(
-        &self,
-        tenant: &TenantId,
-        content: &AgentContent,
-        is_agent: impl Fn(&str) -> bool,
-    ) -> Broken {
-        let mut broken = self.models(content);
-        let tools = content.tools.iter().map(|tool| &tool.name);
-        let is_tool = |name: &str| self.tools.find(tenant, name).is_some();
-        let nothing = |_: &str| false; // Neither of these two kinds can be made yet.
-        broken.unknown.extend(
-            [
-                unknown("tools", "unknown_tool", tools, is_tool),
-                unknown("agents", "unknown_agent", &content.agents, is_agent),
-                unknown("workflows", "unknown_workflow", &content.workflows, nothing),
-                unknown("rag_databases", "unknown_rag_database", &content.rag_databases, nothing),
-            ]
-            .into_iter()
-            .flatten(),
-        );
-        broken
+fn follow_models(models: &Models, content: &AgentContent) -> Broken {
+    let places = match &content.model {
+        Some(names) => names.places(),
+        None => vec![("/model".to_owned(), models.default_name())],
+    };
+    let mut broken = Broken::default();
+    let mut seen = BTreeSet::new();
+    for (place, name) in places {
+        match models.resolve(name) {
+            Ok(model) if seen.insert(model.full_name.clone()) => {}
+            Ok(model) => {
+                let detail = format!("`{}` is named twice", model.full_name);
+                broken.unknown.push(Invalid::new(place, "not_unique", detail));
+            }
+            Err(why @ NoModel::NotConfigured { .. }) => {
+                broken.unusable.push(Invalid::new(place, "model_not_configured", why));
+            }
+            Err(why) => broken.unknown.push(Invalid::new(place, "unknown_model", why)),
+        }
     }
+    broken
+}
 
-    fn models(&self, content: &AgentContent) -> Broken {
-        let places = match &content.model {
-            Some(names) => names.places(),
-            None => vec![("/model".to_owned(), self.models.default_name())],
-        };
-        let mut broken = Broken::default();
-        let mut seen = BTreeSet::new();
-        for (place, name) in places {
-            match self.models.resolve(name) {
-                Ok(model) if seen.insert(model.full_name.clone()) => {}
-                Ok(model) => {
-                    let detail = format!("`{}` is named twice", model.full_name);
-                    broken.unknown.push(Invalid::new(place, "not_unique", detail));
-                }
-                Err(why @ NoModel::NotConfigured { .. }) => {
-                    broken.unusable.push(Invalid::new(place, "model_not_configured", why));
-                }
-                Err(why) => broken.unknown.push(Invalid::new(place, "unknown_model", why)),
+/// The tools and agents in `content` that its author may not use himself.
+pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around) -> Vec<Invalid> {
+    let tools = content.tools.iter().enumerate().filter_map(|(index, tool)| {
+        let scopes = &around.view.find_by_name(&tool.name)?.content.scopes;
+        definitions::beyond_rights(author, scopes, format!("/tools/{index}"))
+    });
+    let agents = content.agents.iter().enumerate().filter_map(|(index, name)| {
+        let scopes = &around.find_by_name(name)?.content.scopes;
+        definitions::beyond_rights(author, scopes, format!("/agents/{index}"))
+    });
+    tools.chain(agents).collect()
+}
+
+/// The agents of `content` that would, directly or through others, ask it itself.
+pub fn cycles(content: &AgentContent, around: &Around) -> Vec<Invalid> {
+    let leads_back = |first: &String| {
+        let (mut seen, mut ahead) = (HashSet::new(), vec![first.to_ascii_lowercase()]);
+        while let Some(name) = ahead.pop() {
+            if name.eq_ignore_ascii_case(&content.name) {
+                return true;
+            }
+            if seen.insert(name.clone())
+                && let Some(agent) = around.find_by_name(&name)
+            {
+                ahead.extend(agent.content.agents.iter().map(|it| it.to_ascii_lowercase()));
             }
         }
-        broken
-    }
-
-    /// The tools and agents in `content` that somebody with the rights `held` may not use himself.
-    pub fn beyond_rights(
-        &self,
-        tenant: &TenantId,
-        content: &AgentContent,
-        held: &Scopes,
-        find_agent: impl Fn(&str) -> Option<Arc<Agent>>,
-    ) -> Vec<Invalid> {
-        let tools = content.tools.iter().enumerate().filter_map(|(index, tool)| {
-            let found = self.tools.find(tenant, &tool.name)?;
-            beyond(held, found.scopes(), format!("/tools/{index}"))
-        });
-        let agents = content.agents.iter().enumerate().filter_map(|(index, name)| {
-            beyond(held, &find_agent(name)?.content.scopes, format!("/agents/{index}"))
-        });
-        tools.chain(agents).collect()
-    }
-}
-
-fn unknown<'n>(
-    list: &str,
-    code: &'static str,
-    names: impl IntoIterator<Item = &'n String>,
-    is_known: impl Fn(&str) -> bool,
-) -> Vec<Invalid> {
-    let thing = code.trim_start_matches("unknown_").replace('_', " ");
-    let fault = |(index, name): (usize, &String)| {
-        Invalid::new(format!("/{list}/{index}"), code, format!("no {thing} is named `{name}`"))
+        false
     };
-    let names = names.into_iter().enumerate();
-    names.filter(|(_, name)| !is_known(name)).map(fault).collect()
-}
-
-fn beyond<S: AsRef<str>>(held: &Scopes, needed: &[S], place: String) -> Option<Invalid> {
-    let missing = needed.iter().find(|scope| !held.covers(scope))?.as_ref();
-    let detail = format!("its use needs the scope `{missing}`, which you do not hold");
-    Some(Invalid::new(place, "missing_scope", detail))
+    let fault = |(index, name): (usize, &String)| {
+        let detail = format!("`{name}` would ask `{}` in turn, which waits for it", content.name);
+        leads_back(name).then(|| Invalid::new(format!("/agents/{index}"), "cycle", detail))
+    };
+    content.agents.iter().enumerate().filter_map(fault).collect()
 }
 
 #[cfg(test)]
@@ -134,8 +113,7 @@ mod tests {
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken =
-            surroundings("demo/scripted").follow(&TenantId::default(), &content, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false);
 
         assert_eq!(places(&broken.unusable), ["/model/1 model_not_configured"]);
         assert_eq!(places(&broken.unknown), ["/model/2 unknown_model"]);
@@ -147,8 +125,7 @@ mod tests {
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken =
-            surroundings("demo/scripted").follow(&TenantId::default(), &content, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false);
 
         assert_eq!(places(&broken.unknown), ["/model/1 not_unique"]);
     }
@@ -157,12 +134,12 @@ mod tests {
     fn the_default_model_must_be_usable_too() {
         let content = AgentContent::default();
 
-        let broken = surroundings("openai/gpt-5").follow(&TenantId::default(), &content, |_| false);
+        let broken = follow(&set_up("openai/gpt-5"), &content, |_| false, |_| false);
 
         assert_eq!(places(&broken.unusable), ["/model model_not_configured"]);
     }
 
-    fn surroundings(default: &str) -> Surroundings {
+    fn set_up(default: &str) -> Models {
         let providers = BTreeMap::from([("openai".to_owned(), config::Provider::openai())]);
         let settings = config::Models {
             default: default.to_owned(),
@@ -171,8 +148,7 @@ mod tests {
             providers,
             timeouts: Timeouts::default(),
         };
-        let models = Models::new(&settings, &Client::new());
-        Surroundings { models, tools: Tools::built_in().unwrap() }
+        Models::new(&settings, &Client::new())
     }
 
     fn places(faults: &[Invalid]) -> Vec<String> {

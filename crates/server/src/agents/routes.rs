@@ -1,43 +1,40 @@
 //! `/agents` without executing: who may see and write which, and which error is which status.
 
 mod models;
-mod problems;
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
-use http::HeaderName;
-use http::header;
-use serde::Deserialize;
 use serde::Serialize;
-use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
-use utoipa::IntoParams;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::agents::Agent;
-use crate::agents::AgentError;
-use crate::agents::Author;
-use crate::agents::Force;
-use crate::agents::KIND;
-use crate::agents::Switch;
+use crate::agents::AgentKind;
 use crate::agents::normalise::AgentChange;
 use crate::agents::normalise::NewAgent;
 use crate::app::App;
 use crate::db::At;
 use crate::db::Id;
+use crate::definitions::DefinitionError;
+use crate::definitions::Kind;
 use crate::definitions::Source;
-use crate::definitions::Version;
-use crate::definitions::store as definitions;
+use crate::definitions::Switch;
+use crate::definitions::store;
+use crate::definitions::wire::DefinitionVersion;
+use crate::definitions::wire::Deletion;
+use crate::definitions::wire::Members;
+use crate::definitions::wire::Tagged;
+use crate::definitions::wire::WhichVersion;
+use crate::definitions::wire::etag;
 use crate::http::Body;
 use crate::http::Created;
 use crate::http::IfMatch;
-use crate::http::Invalid;
 use crate::http::Keyed;
 use crate::http::Located;
 use crate::http::NoContent;
@@ -99,42 +96,6 @@ struct AgentInterface {
     output_schema: Option<Value>,
 }
 
-/// A version in the history of an agent.
-#[derive(Debug, Serialize, ToSchema)]
-struct AgentVersion {
-    version: i64,
-    content_hash: String,
-    /// Who made it; `null` if that is not known, because it was written in SQL.
-    #[schema(required, example = "client:admin")]
-    created_by: Option<String>,
-    /// `null` if it cannot be read.
-    #[schema(required)]
-    created_at: Option<At>,
-    #[schema(required, example = "restored from version 1")]
-    note: Option<String>,
-    /// What of it cannot be read, because it was written in SQL. Such a version is neither shown nor
-    /// restored nor executed.
-    problems: Vec<Invalid>,
-}
-
-/// The members of a body, understood later.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(transparent)]
-#[schema(value_type = Object)]
-struct Members(Map<String, Value>);
-
-#[derive(Debug, Deserialize, IntoParams)]
-struct WhichVersion {
-    /// A version of the history; the current one if not said.
-    version: Option<i64>,
-}
-
-#[derive(Debug, Deserialize, IntoParams)]
-struct Deletion {
-    /// Whether to delete it although other agents name it.
-    force: Option<bool>,
-}
-
 /// List agents
 ///
 /// Those that the caller may execute, the newest first; who holds `admin.read` sees all.
@@ -168,7 +129,7 @@ async fn read_agent(
 ) -> Result<Json<AgentInterface>, Problem> {
     let agents = app.agents.snapshot(&caller.tenant).await?;
     let agent = agents.find(&id_or_name).filter(|agent| is_visible(agent, &caller));
-    let agent = agent.ok_or(AgentError::NotFound(id_or_name))?;
+    let agent = agent.ok_or_else(|| DefinitionError::not_found::<AgentKind>(&id_or_name))?;
     Ok(Json(AgentInterface {
         summary: summary(agent),
         input_schema: json!({"type": ["string", "array"]}),
@@ -204,7 +165,7 @@ async fn create_agent(
     Keyed { body: Members(body), key }: Keyed<Members>,
 ) -> Response {
     let create = Box::pin(async {
-        let agent = app.agents.create(author(&caller), body).await?;
+        let agent = app.agents.create(caller.author(), body).await?;
         Ok::<_, Problem>((etag(&agent), Created(agent)))
     });
     once(&app, caller.owner(), key, Answers::Kept, create).await
@@ -222,10 +183,14 @@ async fn read_agent_definition(
     Query(WhichVersion { version }): Query<WhichVersion>,
 ) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
     let agents = app.agents.snapshot(&caller.tenant).await?;
-    let mut agent = Arc::clone(agents.find(&id_or_name).ok_or(AgentError::NotFound(id_or_name))?);
+    let mut agent = Arc::clone(
+        agents
+            .find(&id_or_name)
+            .ok_or_else(|| DefinitionError::not_found::<AgentKind>(&id_or_name))?,
+    );
     if let Some(version) = version {
         let past = app.agents.version(&caller.tenant, agent.id, version).await?;
-        agent = past.ok_or(AgentError::VersionNotFound(version))?;
+        agent = past.ok_or(DefinitionError::VersionNotFound { kind: AgentKind::WORDS, version })?;
     }
     Ok((etag(&agent), Json(agent)))
 }
@@ -247,7 +212,7 @@ async fn change_agent(
     if_match: IfMatch,
     Body(Members(body)): Body<Members>,
 ) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
-    let agent = app.agents.update(author(&caller), &id_or_name, &if_match, body).await?;
+    let agent = app.agents.update(caller.author(), &id_or_name, &if_match, body).await?;
     Ok((etag(&agent), Json(agent)))
 }
 
@@ -266,8 +231,7 @@ async fn delete_agent(
     Query(deletion): Query<Deletion>,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    let force = if deletion.force == Some(true) { Force::Yes } else { Force::No };
-    app.agents.delete(author(&caller), &id_or_name, &if_match, force).await?;
+    app.agents.delete(caller.author(), &id_or_name, &if_match, deletion.force()).await?;
     Ok(NoContent)
 }
 
@@ -283,7 +247,7 @@ async fn activate_agent(
     Path(id_or_name): Path<String>,
     if_match: IfMatch,
 ) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
-    let agent = app.agents.switch(author(&caller), &id_or_name, &if_match, Switch::On).await?;
+    let agent = app.agents.switch(caller.author(), &id_or_name, &if_match, Switch::On).await?;
     Ok((etag(&agent), Json(agent)))
 }
 
@@ -301,7 +265,7 @@ async fn deactivate_agent(
     Path(id_or_name): Path<String>,
     if_match: IfMatch,
 ) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
-    let agent = app.agents.switch(author(&caller), &id_or_name, &if_match, Switch::Off).await?;
+    let agent = app.agents.switch(caller.author(), &id_or_name, &if_match, Switch::Off).await?;
     Ok((etag(&agent), Json(agent)))
 }
 
@@ -310,24 +274,27 @@ async fn deactivate_agent(
 /// The newest first.
 #[utoipa::path(get, path = "/agents/definitions/{id}/versions", tag = "agents",
     params(("id" = String, Path, description = "Its id or its name"), Paging),
-    responses((status = 200, body = Page<AgentVersion>), Problem),
+    responses((status = 200, body = Page<DefinitionVersion>), Problem),
     security(("oauth2" = ["agent.write"]), ("oauth2" = ["admin.read"])))]
 async fn list_agent_versions(
     State(app): State<App>,
     caller: Caller<AgentDefinitionRead>,
     Path(id_or_name): Path<String>,
     OnlyPaging(paging): OnlyPaging,
-) -> Result<Page<AgentVersion>, Problem> {
+) -> Result<Page<DefinitionVersion>, Problem> {
     let tenant = &caller.tenant;
     let agents = app.agents.snapshot(tenant).await?;
-    let id = agents.find(&id_or_name).ok_or(AgentError::NotFound(id_or_name))?.id;
+    let id = agents
+        .find(&id_or_name)
+        .ok_or_else(|| DefinitionError::not_found::<AgentKind>(&id_or_name))?
+        .id;
     let (before, rows) = (paging.after()?.unwrap_or(i64::MAX), paging.rows());
-    let versions = app
-        .db
-        .read(async |conn| definitions::list_versions(conn, tenant, KIND, id, before, rows).await);
-    let versions = versions.await.map_err(AgentError::from)?;
-    let versions = versions.into_iter().map(AgentVersion::from).collect();
-    Ok(paging.page(versions, |it: &AgentVersion| it.version))
+    let versions = app.db.read(async |conn| {
+        store::list_versions(conn, tenant, AgentKind::NAME, id, before, rows).await
+    });
+    let versions = versions.await.map_err(DefinitionError::from)?;
+    let versions = versions.into_iter().map(DefinitionVersion::from).collect();
+    Ok(paging.page(versions, |it: &DefinitionVersion| it.version))
 }
 
 /// Restore a version of an agent
@@ -344,19 +311,8 @@ async fn restore_agent(
     Path((id_or_name, version)): Path<(String, i64)>,
     if_match: IfMatch,
 ) -> Result<Tagged<Json<Arc<Agent>>>, Problem> {
-    let agent = app.agents.restore(author(&caller), &id_or_name, &if_match, version).await?;
+    let agent = app.agents.restore(caller.author(), &id_or_name, &if_match, version).await?;
     Ok((etag(&agent), Json(agent)))
-}
-
-/// An answer with the version it is about.
-type Tagged<T> = ([(HeaderName, String); 1], T);
-
-fn etag(agent: &Agent) -> [(HeaderName, String); 1] {
-    [(header::ETAG, format!("\"{}\"", agent.version))]
-}
-
-fn author(caller: &Principal) -> Author<'_> {
-    Author { tenant: &caller.tenant, subject: caller.subject.as_str(), scopes: &caller.scopes }
 }
 
 /// Whether `caller` may know that `agent` is there.
@@ -382,18 +338,5 @@ fn summary(agent: &Agent) -> AgentSummary {
 impl Located for Agent {
     fn location(&self) -> String {
         format!("/agents/definitions/{}", self.id)
-    }
-}
-
-impl From<Version> for AgentVersion {
-    fn from(version: Version) -> Self {
-        Self {
-            problems: version.faults(),
-            version: version.version,
-            content_hash: version.content_hash,
-            created_by: version.created_by,
-            created_at: version.created_at,
-            note: version.note,
-        }
     }
 }

@@ -5,8 +5,8 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::agents::Approval;
 use crate::definitions::Document;
+use crate::tools::Approval;
 
 /// An agent by its members, which are those of the API's `POST /agents/definitions`.
 ///

@@ -10,6 +10,7 @@ use llm::ChatModel;
 
 use super::Agent;
 use super::Tool;
+use crate::agents::AgentKind;
 use crate::agents::Agents;
 use crate::agents::CodeAgents;
 use crate::agents::models::Models;
@@ -36,6 +37,9 @@ use crate::runs::Services;
 use crate::runs::webhook::Webhooks;
 use crate::secrets::Vault;
 use crate::telemetry::Telemetry;
+use crate::tools::CodeTools;
+use crate::tools::Makers;
+use crate::tools::ToolRows;
 use crate::tools::Tools;
 
 /// A server in the making: [`App::builder`].
@@ -93,9 +97,8 @@ impl Builder {
         let client = egress::client()?;
         let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
         let models = Models::new(&config.models, &client);
-        let tools = Tools::built_in().map_err(StartError::Tools)?;
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
-        let (models, tools, code) = self.check(models, tools).map_err(StartError::Code)?;
+        let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
         let key = MasterKey::parse(&config.identity.encryption_key)?;
@@ -109,10 +112,12 @@ impl Builder {
         let egress = Egress::new(outgoing.allow.clone())?;
         let signing_keys = outgoing.signing_keys.clone();
         let webhooks = Webhooks::new(egress, signing_keys, outgoing.webhook_time);
-        let (own, new) = (clock.clone(), ids.clone());
-        let agents = Agents::new(db.clone(), own, new, models.clone(), tools.clone(), code);
-        let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
-        let secrets = Vault::new(db.clone(), own, new, sealer, mac);
+        let kind = ToolRows { makers: Makers::with([]), code_agents: code_agents.scopes() };
+        let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
+        let kind = AgentKind { models: models.clone(), tools: tools.clone() };
+        let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
+        let mac = key.mac("secrets");
+        let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), sealer, mac);
         let services = Services {
             db: db.clone(),
             clock: clock.clone(),
@@ -146,12 +151,8 @@ impl Builder {
     }
 
     /// Adds what is defined in code to what there is already, or says all that is wrong with it.
-    fn check(
-        self,
-        mut models: Models,
-        mut tools: Tools,
-    ) -> Result<(Models, Tools, CodeAgents), Vec<Invalid>> {
-        let mut faults = Vec::new();
+    fn check(self, mut models: Models) -> Result<(Models, CodeTools, CodeAgents), Vec<Invalid>> {
+        let (mut tools, mut faults) = (CodeTools::built_in(), Vec::new());
         let mut note = |list: &str, name: &str, found: Vec<Invalid>| {
             let place = pointer_to(list, name);
             faults.extend(found.into_iter().map(|fault| fault.under(&place)));
@@ -171,7 +172,7 @@ impl Builder {
         let mut agents = CodeAgents::default();
         for agent in self.agents {
             let name = agent.name().to_owned();
-            if let Err(found) = agents.add(agent.into_document(), &models, &tools) {
+            if let Err(found) = agents.add(agent.into_document(), &models, |it| tools.knows(it)) {
                 note("/agents", &name, found);
             }
         }
@@ -264,7 +265,7 @@ mod tests {
             timeouts: Timeouts::default(),
         };
         let models = Models::new(&settings, &Client::new());
-        let found = server.check(models, Tools::built_in().unwrap()).err().unwrap_or_default();
+        let found = server.check(models).err().unwrap_or_default();
         let lines = found.iter().map(|it| format!("{} {}: {}", it.pointer, it.code, it.detail));
         lines.collect::<Vec<_>>().join("\n")
     }

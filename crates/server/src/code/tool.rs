@@ -5,9 +5,7 @@ use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::scope::Scope;
 use engine::Effect;
-use engine::ToolSpec;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::future::ready;
@@ -18,11 +16,16 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 
 use crate::definitions::check_name;
+use crate::definitions::check_scopes;
 use crate::http::Invalid;
 use crate::http::json;
+use crate::http::schema::Schema;
 use crate::tools;
+use crate::tools::CodeTool;
+use crate::tools::ToolContent;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
+use crate::tools::ToolKind;
 
 /// A function that models may call: `async fn(ToolContext, I) -> Result<O, ToolFailure>`.
 ///
@@ -148,7 +151,7 @@ impl Tool {
     }
 
     /// The tool as the server calls it, or all that is wrong with it.
-    pub(super) fn check(self) -> Result<Arc<dyn tools::Tool>, Vec<Invalid>> {
+    pub(super) fn check(self) -> Result<CodeTool, Vec<Invalid>> {
         let mut faults: Vec<_> = check_name(&self.name).err().into_iter().collect();
         if self.description.is_empty() {
             faults.push(Invalid::new("/description", "too_short", "must not be empty"));
@@ -156,32 +159,28 @@ impl Tool {
         if self.timeout.is_zero() {
             faults.push(Invalid::new("/timeout_ms", "out_of_range", "must be at least 1"));
         }
-        let mut scopes = Vec::new();
-        for (index, scope) in self.scopes.iter().enumerate() {
-            match scope.parse::<Scope>() {
-                Ok(scope) => scopes.push(scope),
-                Err(why) => {
-                    faults.push(Invalid::new(format!("/scopes/{index}"), "bad_scope", why));
-                }
-            }
-        }
+        faults.extend(check_scopes(&self.scopes));
         if self.input_schema.get("type").is_none_or(|kind| kind != "object") {
             let detail = "arguments are an object: take a struct with named members";
             faults.push(Invalid::new("/input_schema/type", "bad_schema", detail));
+        } else if let Err(fault) = Schema::compile(self.input_schema.clone()) {
+            faults.push(fault.under("/input_schema"));
         }
-        let Self { name, description, input_schema, .. } = self;
-        let tool = llm::Tool { name, description, input_schema };
-        match ToolSpec::new(tool, None, self.effect) {
-            Ok(spec) if faults.is_empty() => {
-                let Self { timeout, function, .. } = self;
-                Ok(Arc::new(Checked { spec, scopes, timeout, function }))
-            }
-            Ok(_) => Err(faults),
-            Err(why) => {
-                faults.push(Invalid::new("/input_schema", "bad_schema", why));
-                Err(faults)
-            }
+        if !faults.is_empty() {
+            return Err(faults);
         }
+        let content = ToolContent {
+            display_name: self.name.clone(),
+            name: self.name,
+            description: self.description,
+            kind: ToolKind::Builtin,
+            input_schema: self.input_schema,
+            effect: self.effect,
+            timeout_ms: self.timeout.as_millis().try_into().unwrap_or(u64::MAX),
+            scopes: self.scopes,
+            ..ToolContent::default()
+        };
+        Ok(CodeTool { content, tool: Arc::new(Called(self.function)) })
     }
 }
 
@@ -196,29 +195,11 @@ fn schema_of<I: JsonSchema>() -> Value {
     schema.to_value()
 }
 
-/// A tool in which no fault was found.
-struct Checked {
-    spec: ToolSpec,
-    scopes: Vec<Scope>,
-    timeout: Duration,
-    function: Function,
-}
+struct Called(Function);
 
-impl tools::Tool for Checked {
-    fn spec(&self) -> &ToolSpec {
-        &self.spec
-    }
-
-    fn scopes(&self) -> &[Scope] {
-        &self.scopes
-    }
-
-    fn timeout(&self) -> Duration {
-        self.timeout
-    }
-
+impl tools::Tool for Called {
     fn call<'a>(&'a self, context: &'a ToolContext, arguments: Value) -> BoxFuture<'a, Answer> {
-        (self.function)(context.clone(), arguments)
+        (self.0)(context.clone(), arguments)
     }
 }
 

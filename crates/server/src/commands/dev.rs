@@ -9,8 +9,6 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
-use crate::agents::AgentError;
-use crate::agents::Author;
 use crate::app::App;
 use crate::app::Clock;
 use crate::code::Builder;
@@ -27,6 +25,8 @@ use crate::db::TenantId;
 use crate::db::migrate::Migrator;
 use crate::db::migrate::Source;
 use crate::db::migrate::check_head;
+use crate::definitions::Author;
+use crate::definitions::DefinitionError;
 
 pub const HELP: &str = "\
 It keeps all it makes in the folder of AGENT_SERVER_DATA_DIR (./data): an embedded database, which it
@@ -77,7 +77,7 @@ fn make_keys(folder: &Path) -> Result<PathBuf, Failure> {
 }
 
 /// Makes the demo agent, unless there is one of its name.
-async fn make_demo_agent(app: &App) -> Result<(), AgentError> {
+async fn make_demo_agent(app: &App) -> Result<(), DefinitionError> {
     let tenant = TenantId::default();
     if app.agents.find(&tenant, DEMO).await?.is_some() {
         return Ok(());

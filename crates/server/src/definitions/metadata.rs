@@ -24,7 +24,7 @@ pub fn check(metadata: &Map<String, Value>) -> Vec<Invalid> {
 }
 
 /// How many objects and lists stand in each other.
-fn depth(value: &Value) -> usize {
+pub fn depth(value: &Value) -> usize {
     match value {
         Value::Object(members) => 1 + members.values().map(depth).max().unwrap_or_default(),
         Value::Array(items) => 1 + items.iter().map(depth).max().unwrap_or_default(),

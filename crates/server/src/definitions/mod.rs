@@ -3,23 +3,60 @@
 //!
 //! This knows no kind of definition. What the members of one mean, its feature says.
 
+mod all;
 mod body;
 mod code;
+mod definition;
 mod document;
+mod error;
+mod kind;
 pub mod metadata;
 mod name;
 mod reader;
+mod save;
+mod settle;
+mod snapshot;
 pub mod store;
+pub mod template;
+pub mod wire;
 
+pub use all::Definitions;
+pub use all::InCode;
 pub use body::change_body;
 pub use body::new_body;
 pub use code::code_id;
+pub use definition::Definition;
 pub use document::Document;
+pub use error::DefinitionError;
+pub use error::Dependent;
+pub use error::Slug;
+pub use error::Words;
+pub use kind::Broken;
+pub use kind::Content;
+pub use kind::Kind;
+pub use kind::Normalised;
+pub use kind::beyond_rights;
+pub use kind::check_scopes;
+pub use kind::duplicates;
+pub use kind::unknown;
+pub use kind::unknown_at;
 pub use name::check_name;
 pub use reader::Reader;
 pub use reader::in_order;
 pub use reader::member_of;
 pub use reader::members_of;
+pub use save::Author;
+pub use save::Force;
+pub use save::Switch;
+pub use snapshot::OfCode;
+pub use snapshot::Snapshot;
+pub use store::Holds;
+pub use store::Row;
+pub use store::Table;
+
+use settle::Change;
+use settle::settle;
+use settle::settle_code;
 
 use serde::Serialize;
 use utoipa::ToSchema;

@@ -1,17 +1,33 @@
 //! The history of definitions, and the numbers that tell replicas when to look again.
 
+mod rows;
+mod table;
+
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Version;
 use crate::on;
 
-/// The number that every change of the table `name` raises.
-pub async fn find_revision(conn: &mut Conn<'_>, name: &str) -> Result<i64, sqlx::Error> {
-    on!(conn, c => sqlx::query_scalar::<_, i64>("SELECT revision FROM revisions WHERE name = $1")
-        .bind(name)
-        .fetch_one(c)
-        .await)
+pub use rows::Row;
+pub use rows::delete;
+pub use rows::find;
+pub use rows::insert;
+pub use rows::list;
+pub use rows::lock;
+pub use rows::lock_all;
+pub use rows::update;
+pub use rows::update_active;
+pub use rows::update_version;
+pub use table::Holds;
+pub use table::Table;
+
+/// A number that every change of one of these `tables` raises.
+pub async fn find_revision(conn: &mut Conn<'_>, tables: &[&str]) -> Result<i64, sqlx::Error> {
+    let query = "SELECT name, revision FROM revisions";
+    let all = on!(conn, c => sqlx::query_as::<_, (String, i64)>(query).fetch_all(c).await)?;
+    let watched = all.iter().filter(|(name, _)| tables.contains(&name.as_str()));
+    Ok(watched.map(|(_, revision)| revision).sum())
 }
 
 /// Adds a version to the history of a definition of kind `kind`.

@@ -17,6 +17,8 @@ use metrics::counter;
 
 use crate::app::App;
 use crate::db::TenantId;
+use crate::definitions::Author;
+use crate::definitions::DefinitionError;
 use crate::http::Problem;
 use crate::http::once::Owner;
 use crate::oauth::access;
@@ -64,6 +66,11 @@ impl Subject {
 }
 
 impl Principal {
+    /// Him as one who writes definitions.
+    pub fn author(&self) -> Author<'_> {
+        Author { tenant: &self.tenant, subject: self.subject.as_str(), scopes: &self.scopes }
+    }
+
     /// Whose idempotency keys his are.
     pub fn owner(&self) -> Owner<'_> {
         Owner { tenant: &self.tenant, client_id: &self.client_id }
@@ -178,6 +185,15 @@ pub fn insufficient(wanted: &[&str]) -> Problem {
     Problem::new(StatusCode::FORBIDDEN, "insufficient-scope", detail)
         .with("required_scope", ask_for)
         .header(header::WWW_AUTHENTICATE, Bearer::insufficient_scope(ask_for))
+}
+
+impl From<DefinitionError> for Problem {
+    fn from(error: DefinitionError) -> Self {
+        match error {
+            DefinitionError::MissingScope { ref scope, .. } => insufficient(&[scope]),
+            other => other.problem(),
+        }
+    }
 }
 
 fn failed(reason: &'static str) {

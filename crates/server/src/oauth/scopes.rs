@@ -36,6 +36,10 @@ scope_sets! {
     ToolRead = "tool.read" | "tool.execute";
     /// To see how tools are made.
     ToolDefinitionRead = "tool.write" | "admin.read";
+    /// To make and change tools.
+    ToolWrite = "tool.write";
+    /// To call tools.
+    ToolExecute = "tool.execute";
     /// To see that secrets are there.
     SecretRead = "secret.read" | "secret.write";
     /// To keep, rotate and delete them.

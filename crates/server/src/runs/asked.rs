@@ -13,6 +13,7 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::pins::Pins;
 use super::webhook::Webhook;
 use super::webhook::WebhookAsked;
 use super::webhook::Webhooks;
@@ -151,6 +152,9 @@ pub struct Asked {
     /// What the answer must be, if the agent does not say that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    /// The versions of its tools.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tools: Option<Pins>,
 }
 
 impl Execute {
@@ -170,11 +174,7 @@ impl Execute {
             let detail = "`stream` and `background` exclude each other";
             wrong.push(Invalid::new("/stream", "conflict", detail));
         }
-        if let Some(user) = &self.user
-            && user.chars().count() > USER_LENGTH
-        {
-            wrong.push(Invalid::new("/user", "too_long", "at most 128 characters"));
-        }
+        wrong.extend(check_user(self.user.as_deref()));
         let limits = self.limits.lower(&agent.limits, &mut wrong);
         let options = override_options(&agent.model_options, self.model_options, &mut wrong);
         let webhook = self.webhook.and_then(|asked| {
@@ -198,6 +198,7 @@ impl Execute {
                     webhook,
                     memory: agent.memory,
                     output_schema: self.output_schema,
+                    tools: None,
                 };
                 Ok((asked, limits))
             }
@@ -257,6 +258,12 @@ fn override_options(
             None
         }
     }
+}
+
+/// What is wrong with the `user` of a request.
+pub fn check_user(user: Option<&str>) -> Option<Invalid> {
+    let is_long = user.is_some_and(|user| user.chars().count() > USER_LENGTH);
+    is_long.then(|| Invalid::new("/user", "too_long", "at most 128 characters"))
 }
 
 fn missing(wrong: &mut Vec<Invalid>, detail: &str) -> Option<Input> {

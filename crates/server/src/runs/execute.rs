@@ -12,7 +12,6 @@ use engine::Limits;
 use engine::RunKind;
 use engine::RunStarted;
 use engine::Usage;
-use llm::Usd;
 
 use super::Record;
 use super::Run;
@@ -31,6 +30,7 @@ use super::journal::NewKey;
 use super::journal::NewRun;
 use super::live::Live;
 use super::log::Log;
+use super::pins;
 use super::prepare;
 use super::service::Runs;
 use super::signal::Signal;
@@ -115,7 +115,8 @@ pub async fn execute(
     if let Some(thread) = &thread {
         asked.user.clone_from(&thread.user);
     }
-    let mut record = record(runs, caller, agent, asked, limits);
+    asked.tools = Some(pins::pin(runs, &caller.tenant, agent).await?);
+    let mut record = record(runs, caller, agent.into(), asked, limits);
     record.run.summary.metadata = metadata;
     record.run.summary.thread_id = thread.as_ref().map(|it| it.id);
     let created_at = record.run.summary.created_at;
@@ -211,71 +212,6 @@ pub async fn ensure_room(runs: &Runs, client: &str) -> Result<(), ExecuteError> 
     Ok(())
 }
 
-/// The run of another agent that `parent` begins, on behalf of the same caller with what he still `held`, and
-/// within what `left` it has; or words for the model why there is none.
-pub async fn child(
-    runs: &Runs,
-    parent: &Record,
-    name: &str,
-    input: String,
-    held: Scopes,
-    left: Limits,
-) -> Result<Result<Record, String>, RunsError> {
-    let is_exhausted =
-        left.timeout_ms == 0 || left.max_tokens == Some(0) || left.max_cost_usd == Some(Usd::ZERO);
-    let agent = runs.agents.find(&parent.tenant, name).await?;
-    let Some(agent) = agent.filter(|it| it.is_active && it.problems.is_empty()) else {
-        return Ok(Err(format!("the agent `{name}` cannot be asked now")));
-    };
-    if !prepare::may_execute(&agent, &held) {
-        return Ok(Err(format!("the caller may not execute `{name}` any more")));
-    }
-    if is_exhausted {
-        return Ok(Err("nothing is left of the limits of this run".to_owned()));
-    }
-    let own = agent.content.limits;
-    let at_most = |own: Option<u64>, left: Option<u64>| match (own, left) {
-        (Some(own), Some(left)) => Some(own.min(left)),
-        (own, left) => own.or(left),
-    };
-    let limits = Limits {
-        max_steps: own.max_steps,
-        max_parallel_tool_calls: own.max_parallel_tool_calls,
-        max_tokens: at_most(own.max_tokens, left.max_tokens),
-        max_cost_usd: own.max_cost_usd.map_or(left.max_cost_usd, |own| {
-            Some(left.max_cost_usd.map_or(own, |left| left.min(own)))
-        }),
-        timeout_ms: own.timeout_ms.min(left.timeout_ms),
-    };
-    if limits.max_cost_usd.is_some()
-        && let Some(model) = prepare::unpriced(runs, &agent)
-    {
-        return Ok(Err(format!(
-            "the price of `{model}` is unknown, and the cost of this run is limited"
-        )));
-    }
-    let mut ancestors = parent.asked.ancestors.clone();
-    ancestors.push(parent.definition.to_string());
-    let asked = Asked {
-        input: engine::Input::Text(input),
-        user: parent.asked.user.clone(),
-        context: parent.asked.context.clone(),
-        model_options: agent.content.model_options.clone(),
-        ancestors,
-        top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
-        webhook: None,
-        memory: agent.content.memory,
-        output_schema: None,
-    };
-    let mut child = new_record(runs, &agent, asked, limits, parent.tenant.clone(), held);
-    let (summary, above) = (&mut child.run.summary, &parent.run.summary);
-    summary.subject.clone_from(&above.subject);
-    summary.client_id.clone_from(&above.client_id);
-    summary.parent_run_id = Some(above.id);
-    summary.trigger = Trigger::Run;
-    Ok(Ok(child))
-}
-
 /// A run that waits in the queue.
 pub fn queued(record: Record) -> NewRun {
     NewRun { record: Arc::new(record), worker: None, key: None, on_busy: OnBusy::Enqueue }
@@ -321,25 +257,42 @@ pub async fn replay(
     }
 }
 
-/// A run of `agent` that `caller` asks for, with his rights.
+/// What a run executes, in the version that it is pinned to.
+#[derive(Debug, Clone)]
+pub struct Executed {
+    pub kind: RunKind,
+    pub id: Id,
+    pub name: String,
+    /// 0 for a tool of the program.
+    pub version: i64,
+}
+
+impl From<&Agent> for Executed {
+    fn from(agent: &Agent) -> Self {
+        let (name, version) = (agent.content.name.clone(), agent.version);
+        Self { kind: RunKind::Agent, id: agent.id, name, version }
+    }
+}
+
+/// A run of `executed` that `caller` asks for, with his rights.
 pub fn record(
     runs: &Runs,
     caller: &Principal,
-    agent: &Agent,
+    executed: Executed,
     asked: Asked,
     limits: Limits,
 ) -> Record {
     let (tenant, scopes) = (caller.tenant.clone(), caller.scopes.clone());
-    let mut record = new_record(runs, agent, asked, limits, tenant, scopes);
+    let mut record = new_record(runs, executed, asked, limits, tenant, scopes);
     record.run.summary.subject = caller.subject.to_string();
     record.run.summary.client_id.clone_from(&caller.client_id);
     record
 }
 
 /// A run that nobody has asked for yet.
-fn new_record(
+pub fn new_record(
     runs: &Runs,
-    agent: &Agent,
+    Executed { kind, id: definition, name, version }: Executed,
     asked: Asked,
     limits: Limits,
     tenant: TenantId,
@@ -348,12 +301,8 @@ fn new_record(
     let id: Id = runs.ids.next();
     let summary = RunSummary {
         id,
-        kind: RunKind::Agent,
-        definition: DefinitionRef {
-            id: agent.id.to_string(),
-            name: agent.content.name.clone(),
-            version: agent.version,
-        },
+        kind,
+        definition: DefinitionRef { id: definition.to_string(), name, version },
         thread_id: None,
         parent_run_id: None,
         forked_from: None,
@@ -376,7 +325,7 @@ fn new_record(
     };
     Record {
         tenant,
-        definition: agent.id,
+        definition,
         run: Run { summary, input: asked.input.clone(), output: None },
         asked,
         scopes,

@@ -24,6 +24,7 @@ use super::journal::EventRow;
 use super::journal::JournalError;
 use super::journal::NewKey;
 use super::journal::NewRun;
+use super::pins;
 use super::prepare;
 use super::service::Runs;
 use super::take_up;
@@ -135,6 +136,8 @@ async fn begin(
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let mut record = record(runs, caller, from, agent, input);
+    // What was mended since then is what it is about.
+    record.asked.tools = Some(pins::pin(runs, &record.tenant, agent).await?);
     let Record { tenant, asked, scopes, run, .. } = &record;
     let (limits, began) = (run.summary.limits, run.summary.created_at);
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
@@ -184,7 +187,7 @@ fn record(
         limits = agent.content.limits;
         asked.model_options = agent.content.model_options.clone();
     }
-    let mut record = execute::record(runs, caller, agent, asked, limits);
+    let mut record = execute::record(runs, caller, agent.into(), asked, limits);
     let summary = &mut record.run.summary;
     summary.forked_from = Some(above.id);
     summary.metadata.clone_from(&above.metadata);

@@ -10,7 +10,9 @@ mod affordable;
 mod approvals;
 pub mod asked;
 mod budgets;
+mod call;
 mod cancel;
+mod child;
 mod cursor;
 mod driver;
 pub mod execute;
@@ -22,6 +24,7 @@ mod live;
 mod log;
 mod mirror;
 mod permits;
+mod pins;
 mod prepare;
 pub mod recover;
 pub mod relay;
@@ -61,10 +64,10 @@ use utoipa::ToSchema;
 pub use self::budgets::Budgets;
 pub use self::service::Runs;
 pub use self::service::Services;
-use crate::agents::AgentError;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::DefinitionError;
 
 /// A run, as its caller sees it.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -160,7 +163,7 @@ pub enum RunsError {
     #[error("an event of a run cannot be read")]
     Event(#[from] engine::ParseError),
     #[error(transparent)]
-    Agents(#[from] AgentError),
+    Definitions(#[from] DefinitionError),
     #[error("what concerns a run could not be stored")]
     Journal(#[from] journal::JournalError),
     #[error("the database refused a query of runs")]

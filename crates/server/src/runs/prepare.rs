@@ -6,7 +6,6 @@ use auth::scope::Scopes;
 use engine::Agent as Execution;
 use engine::AgentSpec;
 use engine::ApprovalPolicy;
-use engine::ApprovalRule;
 use engine::Callee;
 use engine::DefinitionRef;
 use engine::Effect;
@@ -14,7 +13,9 @@ use engine::Limits;
 use engine::OfferedTool;
 use engine::OutputSpec;
 use engine::RetryPolicy;
+use engine::RunKind;
 use engine::ToolSpec;
+use llm::ModelOptions;
 use serde_json::Value;
 use serde_json::json;
 
@@ -22,14 +23,19 @@ use super::Record;
 use super::RunSummary;
 use super::RunsError;
 use super::asked::Asked;
+use super::pins;
+use super::pins::Pin;
 use super::rights;
 use super::service::Runs;
 use crate::agents::Agent;
-use crate::agents::AgentError;
+use crate::agents::ToolUse;
 use crate::agents::Variables;
 use crate::db::At;
 use crate::db::TenantId;
+use crate::definitions::DefinitionError;
 use crate::http::Invalid;
+use crate::tools::Does;
+use crate::tools::ToolDefinition;
 
 /// An agent may ask one that asks one, and so on, to this depth.
 const MAX_DEPTH: usize = 5;
@@ -54,18 +60,12 @@ pub async fn spec(
         Ok(instructions) => instructions,
         Err(wrong) => return Ok(Err(wrong)),
     };
-    // A tool that the caller may not use is not offered to the model.
-    let tools = content.tools.iter().filter_map(|it| {
-        let tool = runs.tools.find(tenant, &it.name)?;
-        let may_use = tool.scopes().iter().all(|scope| scopes.covers(scope));
-        may_use.then(|| OfferedTool {
-            spec: tool.spec().clone(),
-            approval: it.policy().unwrap_or_else(|_| always()),
-            callee: Callee::Tool,
-            unavailable: None,
-        })
-    });
-    let mut tools: Vec<_> = tools.collect();
+    let mut tools = Vec::new();
+    let own = agent.id.to_string();
+    for used in &content.tools {
+        let Some(found) = pins::find(runs, tenant, asked, &used.name).await? else { continue };
+        tools.extend(tool(runs, tenant, (&own, asked), used, &found, scopes).await?);
+    }
     for name in &content.agents {
         tools.extend(agent_as_tool(runs, tenant, agent, name, asked, scopes).await?);
     }
@@ -86,9 +86,45 @@ pub async fn spec(
     }))
 }
 
-/// What applies when nobody can say when a person must agree.
-fn always() -> ApprovalPolicy {
-    ApprovalPolicy { rule: ApprovalRule::Always, ..ApprovalPolicy::default() }
+/// What the engine needs for the run of `record`, which is one call of `tool`.
+pub async fn call(
+    runs: &Runs,
+    record: &Record,
+    called: &ToolDefinition,
+) -> Result<AgentSpec, RunsError> {
+    let Record { tenant, asked, scopes, run, .. } = record;
+    let (own, used) = (called.id.to_string(), ToolUse::of(&called.content.name));
+    let offered = tool(runs, tenant, (&own, asked), &used, called, scopes).await?;
+    let name = called.content.name.clone();
+    Ok(AgentSpec { name, tools: offered.into_iter().collect(), ..empty(run.summary.limits) })
+}
+
+/// The tool `tool` as it is `used` by the definition `own`, which is executed as `asked`; none if the caller may
+/// not use it: then it is not offered to the model.
+async fn tool(
+    runs: &Runs,
+    tenant: &TenantId,
+    own: (&str, &Asked),
+    used: &ToolUse,
+    tool: &ToolDefinition,
+    scopes: &Scopes,
+) -> Result<Option<OfferedTool>, RunsError> {
+    let may_use = tool.content.scopes.iter().all(|scope| scopes.covers(scope));
+    let Some(spec) = tool.ready.spec.clone().filter(|_| may_use) else { return Ok(None) };
+    let mut unavailable = pins::refusal(tool);
+    let callee = match &tool.ready.does {
+        Some(Does::Ask(other)) => {
+            let callee = runs.agents.find(tenant, other).await?;
+            if !callee.as_ref().is_some_and(|it| may_execute(it, scopes)) {
+                return Ok(None);
+            }
+            unavailable = unavailable.or_else(|| callee.and_then(|it| circle(&it, own)));
+            Callee::Agent(other.clone())
+        }
+        _ => Callee::Tool,
+    };
+    let approval = used.policy_with(&tool.content.approval);
+    Ok(Some(OfferedTool { spec, approval, callee, unavailable }))
 }
 
 /// Another agent, as a tool of `agent` named `ask_<name>`; none if the caller may not execute it.
@@ -104,14 +140,7 @@ async fn agent_as_tool(
     if !may_execute(&other, scopes) {
         return Ok(None);
     }
-    let above = |id: &str| asked.ancestors.iter().any(|it| it == id) || agent.id.to_string() == id;
-    let unavailable = if above(&other.id.to_string()) {
-        Some(format!("`{name}` waits for this answer itself, and cannot be asked"))
-    } else if asked.ancestors.len() + 1 >= MAX_DEPTH {
-        Some(format!("agents ask each other at most {MAX_DEPTH} deep"))
-    } else {
-        None
-    };
+    let unavailable = circle(&other, (&agent.id.to_string(), asked));
     let tool = llm::Tool {
         name: format!("ask_{}", other.content.name),
         description: description(&other),
@@ -137,6 +166,17 @@ async fn agent_as_tool(
 pub fn may_execute(agent: &Agent, scopes: &Scopes) -> bool {
     let mut needed = agent.content.scopes.iter().map(String::as_str).chain([rights::EXECUTE]);
     needed.all(|scope| scopes.covers(scope))
+}
+
+/// Why the agent `other` cannot be asked by the run of the definition `own`, which is below others.
+fn circle(other: &Agent, (own, asked): (&str, &Asked)) -> Option<String> {
+    let id = other.id.to_string();
+    let name = &other.content.name;
+    if own == id || asked.ancestors.contains(&id) {
+        return Some(format!("`{name}` waits for this answer itself, and cannot be asked"));
+    }
+    let is_deep = asked.ancestors.len() + 1 >= MAX_DEPTH;
+    is_deep.then(|| format!("agents ask each other at most {MAX_DEPTH} deep"))
 }
 
 fn description(agent: &Agent) -> String {
@@ -181,27 +221,40 @@ pub async fn pinned(
     record: &Record,
 ) -> Result<Result<Arc<AgentSpec>, String>, RunsError> {
     let summary = &record.run.summary;
-    let definition = &summary.definition;
-    let found = runs.agents.version(&record.tenant, record.definition, definition.version);
-    let agent = match found.await {
-        Ok(Some(agent)) => agent,
-        Ok(None) => {
-            let DefinitionRef { name, version, .. } = definition;
-            return Ok(Err(format!("version {version} of `{name}` is no longer there")));
-        }
-        Err(unreadable @ AgentError::Unreadable { .. }) => return Ok(Err(unreadable.to_string())),
-        Err(fault) => return Err(fault.into()),
+    let DefinitionRef { name, version, .. } = &summary.definition;
+    let spec = match summary.kind {
+        RunKind::Tool => pinned_tool(runs, record, *version).await,
+        _ => pinned_agent(runs, record, *version).await,
     };
-    let Record { tenant, asked, scopes, .. } = record;
-    let (limits, began) = (limits(summary), summary.created_at);
-    let spec = spec(runs, tenant, &agent, asked, limits, scopes, began);
-    Ok(match spec.await? {
-        Ok(spec) => Ok(Arc::new(spec)),
-        Err(wrong) => {
+    match spec {
+        Ok(Some(Ok(spec))) => Ok(Ok(Arc::new(spec))),
+        Ok(Some(Err(wrong))) => {
             let details: Vec<_> = wrong.into_iter().map(|it| it.detail).collect();
-            Err(format!("`{}` cannot be executed: {}", definition.name, details.join("; ")))
+            Ok(Err(format!("`{name}` cannot be executed: {}", details.join("; "))))
         }
-    })
+        Ok(None) => Ok(Err(format!("version {version} of `{name}` is no longer there"))),
+        Err(RunsError::Definitions(unreadable @ DefinitionError::Unreadable { .. })) => {
+            Ok(Err(unreadable.to_string()))
+        }
+        Err(fault) => Err(fault),
+    }
+}
+
+/// What is pinned, if it is there, or what is wrong with it.
+type Pinned = Option<Result<AgentSpec, Vec<Invalid>>>;
+
+async fn pinned_agent(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
+    let Record { tenant, asked, scopes, run, .. } = record;
+    let (limits, began) = (limits(&run.summary), run.summary.created_at);
+    let found = runs.agents.version(tenant, record.definition, version).await?;
+    let Some(agent) = found else { return Ok(None) };
+    Ok(Some(spec(runs, tenant, &agent, asked, limits, scopes, began).await?))
+}
+
+async fn pinned_tool(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
+    let pin = Pin { id: record.definition, version };
+    let Some(tool) = pins::at(runs, &record.tenant, pin).await? else { return Ok(None) };
+    Ok(Some(Ok(call(runs, record, &tool).await?)))
 }
 
 /// The limits of a run. Of one that another waits for, the time in the queue counts.
@@ -224,15 +277,20 @@ pub async fn execution(
 /// An execution that can only end, for a run that cannot be executed.
 pub fn nothing(record: &Record) -> Execution {
     let summary = &record.run.summary;
-    let spec = AgentSpec {
-        name: summary.definition.name.clone(),
+    let spec = AgentSpec { name: summary.definition.name.clone(), ..empty(summary.limits) };
+    Execution::new(summary.id.to_string(), Arc::new(spec))
+}
+
+/// What asks no model and calls no tool.
+fn empty(limits: Limits) -> AgentSpec {
+    AgentSpec {
+        name: String::new(),
         models: Vec::new(),
         instructions: String::new(),
         tools: Vec::new(),
-        options: record.asked.model_options.clone(),
-        limits: summary.limits,
+        options: ModelOptions::default(),
+        limits,
         retry: RetryPolicy::default(),
         output: None,
-    };
-    Execution::new(summary.id.to_string(), Arc::new(spec))
+    }
 }

@@ -60,6 +60,7 @@ const POLL: Duration = Duration::from_millis(500);
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(execute::execute_agent))
+        .routes(routes!(execute::execute_tool))
         .routes(routes!(list_runs))
         .routes(routes!(get_run))
         .routes(routes!(events::list_events))
@@ -293,7 +294,7 @@ impl From<RunsError> for Problem {
         match error {
             RunsError::NotFound(_) => Self::not_found("run-not-found", error),
             RunsError::ThreadNotFound(_) => Self::not_found("thread-not-found", error),
-            RunsError::Agents(error) => error.into(),
+            RunsError::Definitions(error) => error.into(),
             RunsError::Journal(JournalError::Away) => Self::unavailable(Duration::from_secs(1)),
             // Whoever takes up runs leaves such a one in the queue.
             RunsError::ThreadBusy

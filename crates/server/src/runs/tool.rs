@@ -1,10 +1,13 @@
 //! One tool call of a run.
 
+use std::error::Error;
+use std::io;
+use std::io::Write;
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
+use std::time::Duration;
 use std::time::Instant;
 
-use auth::scope::Scope;
 use engine::Effect;
 use engine::ToolCall;
 use engine::ToolError;
@@ -17,24 +20,29 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use super::Record;
+use super::RunsError;
+use super::pins;
 use super::rights;
 use super::service::Runs;
+use crate::http::Invalid;
+use crate::tools::Does;
 use crate::tools::Reports;
+use crate::tools::Retry;
 use crate::tools::Tool;
 use crate::tools::ToolContext;
+use crate::tools::ToolDefinition;
 use crate::tools::ToolFailure;
 
+/// The most bytes that a result may have as JSON.
+const RESULT_BYTES: usize = 8 << 20;
 /// Refuses those of `calls` that the caller may not make any more.
-pub async fn refuse(
-    runs: &Runs,
-    record: &Record,
-    calls: &mut [ToolCall],
-) -> Result<(), sqlx::Error> {
+pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Result<(), RunsError> {
     let held = rights::held(runs, record).await?;
+    let of_all = rights::to_execute(record.run.summary.kind);
     for call in calls.iter_mut().filter(|call| call.refused.is_none()) {
-        let tool = runs.tools.find(&record.tenant, &call.started.tool);
-        let needed = tool.iter().flat_map(|tool| tool.scopes()).map(Scope::as_str);
-        if let Some(scope) = needed.chain([rights::EXECUTE]).find(|scope| !held.covers(scope)) {
+        let tool = pins::find(runs, &record.tenant, &record.asked, &call.started.tool).await?;
+        let own = tool.iter().flat_map(|tool| &tool.content.scopes).map(String::as_str);
+        if let Some(scope) = own.chain([of_all]).find(|scope| !held.covers(scope)) {
             let message = format!("the caller does not hold `{scope}` any more");
             call.refused = Some(ToolError { kind: ToolErrorKind::UnknownTool, message });
             // A call that is refused is not made, and so has no effect.
@@ -51,7 +59,7 @@ pub fn call(
     call: ToolCall,
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
-    let tool = runs.tools.find(&record.tenant, &call.started.tool);
+    let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
     let context = ToolContext {
         tenant: record.tenant.clone(),
         subject: record.run.summary.subject.clone(),
@@ -68,16 +76,19 @@ pub fn call(
         }
         let began = Instant::now();
         let started = call.started;
-        let outcome = match (call.refused, tool) {
-            (Some(refused), _) => Err((ToolStatus::Failed, refused)),
-            (None, Some(tool)) => make(&*tool, &context, started.arguments)
-                .await
-                .map_err(|failure| without_result(failure, started.effect)),
-            (None, None) => {
-                let message = format!("there is no tool `{}`", started.tool);
-                let error = ToolError { kind: ToolErrorKind::UnknownTool, message };
-                Err((ToolStatus::Failed, error))
-            }
+        let outcome = match call.refused {
+            Some(refused) => Err((ToolStatus::Failed, refused)),
+            None => match pins::find(&runs, &tenant, &asked, &started.tool).await {
+                Ok(Some(tool)) => make(&tool, &context, started.arguments)
+                    .await
+                    .map_err(|failure| without_result(failure, started.effect)),
+                Ok(None) => Err(unknown_tool(format!("there is no tool `{}`", started.tool))),
+                Err(cause) => {
+                    let cause: &dyn Error = &cause;
+                    error!(run.id = %context.run_id, error = cause, "a tool cannot be read");
+                    Err(unknown_tool("the tool cannot be read now".to_owned()))
+                }
+            },
         };
         let (status, result, error) = match outcome {
             Ok(result) => (ToolStatus::Done, result, None),
@@ -88,25 +99,89 @@ pub fn call(
     }
 }
 
-/// Makes the call, within its time. A tool that panics ends its call, and nothing else.
+fn unknown_tool(message: String) -> (ToolStatus, ToolError) {
+    (ToolStatus::Failed, ToolError { kind: ToolErrorKind::UnknownTool, message })
+}
+
+/// Makes the call, and again as often as the tool wants it and its effect lets it.
 async fn make(
-    tool: &dyn Tool,
+    tool: &ToolDefinition,
+    context: &ToolContext,
+    arguments: Value,
+) -> Result<Value, ToolFailure> {
+    let Retry { max, backoff_ms } = tool.content.retry;
+    let (Some(Does::Call(does)), None) = (&tool.ready.does, pins::refusal(tool)) else {
+        let why = pins::refusal(tool).unwrap_or_else(|| "it cannot be called".to_owned());
+        return Err(ToolFailure::Failed(why));
+    };
+    let retries = if tool.content.effect == Effect::Effect { 0 } else { max };
+    for attempt in 0..retries {
+        if let Ok(result) = once(tool, &**does, context, arguments.clone()).await {
+            return checked(tool, result);
+        }
+        let pause = Duration::from_millis(backoff_ms.saturating_mul(1 << attempt));
+        tokio::time::sleep(pause).await;
+    }
+    checked(tool, once(tool, &**does, context, arguments).await?)
+}
+
+/// Makes one attempt, within its time. A tool that panics ends its call, and nothing
+/// else.
+async fn once(
+    tool: &ToolDefinition,
+    does: &dyn Tool,
     context: &ToolContext,
     arguments: Value,
 ) -> Result<Value, ToolFailure> {
     let _abandon = context.abandoned.clone().drop_guard();
-    let call = AssertUnwindSafe(async { tool.call(context, arguments).await }).catch_unwind();
-    match tokio::time::timeout(tool.timeout(), call).await {
+    let patience = tool.content.timeout_ms;
+    let call = AssertUnwindSafe(async { does.call(context, arguments).await }).catch_unwind();
+    match tokio::time::timeout(Duration::from_millis(patience), call).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
-            let name = tool.spec().name();
+            let name = &tool.content.name;
             error!(run.id = %context.run_id, tool = name, "a tool panicked");
             Err(ToolFailure::unknown("the tool broke down"))
         }
         Err(_) => {
-            let patience = tool.timeout().as_millis();
             Err(ToolFailure::Unknown(format!("the tool did not answer within {patience} ms")))
         }
+    }
+}
+
+/// A result that is not too large and is what the tool says of it. What the call did, it has done: so one that
+/// is not fails the call in words that say so.
+pub fn checked(tool: &ToolDefinition, result: Value) -> Result<Value, ToolFailure> {
+    let mut size = Counter(0);
+    let is_written = serde_json::to_writer(&mut size, &result);
+    if is_written.is_err() {
+        let detail =
+            format!("the tool was called, but its result has more than {RESULT_BYTES} bytes");
+        return Err(ToolFailure::Failed(detail));
+    }
+    let faults = tool.ready.output.as_ref().map(|it| it.check(&result)).unwrap_or_default();
+    let Some(Invalid { pointer, detail, .. }) = faults.first() else { return Ok(result) };
+    let place = if pointer.is_empty() { String::new() } else { format!(" (at `{pointer}`)") };
+    Err(ToolFailure::Failed(format!(
+        "the tool was called, but its result is not what its `output_schema` says: {detail}{place}"
+    )))
+}
+
+/// Counts bytes, up to the most that a result may have.
+struct Counter(usize);
+
+impl Write for Counter {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0 += bytes.len();
+        if self.0 > RESULT_BYTES {
+            Err(io::ErrorKind::FileTooLarge.into())
+        } else {
+            Ok(bytes.len())
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
     }
 }
 

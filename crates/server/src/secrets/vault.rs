@@ -167,7 +167,8 @@ impl Vault {
         if open.is_empty() {
             return Ok(());
         }
-        let revision = self.db().read(async |conn| definitions::find_revision(conn, TABLE).await);
+        let revision =
+            self.db().read(async |conn| definitions::find_revision(conn, &[TABLE]).await);
         let revision = revision.await?;
         for (tenant, _) in open.iter().filter(|(_, it)| it.revision != revision) {
             self.reload(tenant).await?;
@@ -183,7 +184,7 @@ impl Vault {
         let _turn = self.0.gate.lock().await;
         // In this order: rows that are newer than the revision are only read once more.
         let read = self.db().read(async |conn| {
-            let revision = definitions::find_revision(conn, TABLE).await?;
+            let revision = definitions::find_revision(conn, &[TABLE]).await?;
             Ok::<_, sqlx::Error>((revision, store::list_all(conn, tenant).await?))
         });
         let (revision, rows) = read.await?;

@@ -1,9 +1,10 @@
 //! Tells a model what time it is.
 
+use std::sync::Arc;
+
 use chrono::FixedOffset;
 use chrono::SecondsFormat;
 use engine::Effect;
-use engine::ToolSpec;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use futures::future::ready;
@@ -11,40 +12,40 @@ use serde_json::Value;
 use serde_json::json;
 
 use crate::db::At;
+use crate::tools::CodeTool;
 use crate::tools::Tool;
+use crate::tools::ToolContent;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
+use crate::tools::ToolKind;
 
 /// `current_time`: the time of the call, in UTC or at a given offset from it.
-#[derive(Debug)]
-pub struct CurrentTime(ToolSpec);
-
-impl CurrentTime {
-    pub fn new() -> Result<Self, String> {
-        let tool = llm::Tool {
-            name: "current_time".to_owned(),
-            description: "Tells the current date and time.".to_owned(),
-            input_schema: json!({
-                "type": "object",
-                "properties": {
-                    "timezone": {
-                        "type": ["string", "null"],
-                        "description": "An offset from UTC such as `+02:00`; UTC if left out.",
-                        "pattern": "^(UTC|Z|[+-][0-9]{2}:[0-9]{2})$"
-                    }
-                },
-                "additionalProperties": false
-            }),
-        };
-        ToolSpec::new(tool, None, Effect::Read).map(Self)
-    }
+pub fn current_time() -> CodeTool {
+    let content = ToolContent {
+        name: "current_time".to_owned(),
+        display_name: "current_time".to_owned(),
+        description: "Tells the current date and time.".to_owned(),
+        kind: ToolKind::Builtin,
+        input_schema: json!({
+            "type": "object",
+            "properties": {
+                "timezone": {
+                    "type": ["string", "null"],
+                    "description": "An offset from UTC such as `+02:00`; UTC if left out.",
+                    "pattern": "^(UTC|Z|[+-][0-9]{2}:[0-9]{2})$"
+                }
+            },
+            "additionalProperties": false
+        }),
+        effect: Effect::Read,
+        ..ToolContent::default()
+    };
+    CodeTool { content, tool: Arc::new(CurrentTime) }
 }
 
-impl Tool for CurrentTime {
-    fn spec(&self) -> &ToolSpec {
-        &self.0
-    }
+struct CurrentTime;
 
+impl Tool for CurrentTime {
     fn call<'a>(
         &'a self,
         context: &'a ToolContext,
@@ -103,7 +104,7 @@ mod tests {
             abandoned: CancellationToken::new(),
             reports: std::sync::Arc::default(),
         };
-        let answer = CurrentTime::new().unwrap().call(&context, arguments).await;
+        let answer = CurrentTime.call(&context, arguments).await;
         let expected = expected.map(|now| json!({ "now": now })).map_err(ToolFailure::failed);
         assert_eq!(answer, expected);
     }

@@ -1,53 +1,76 @@
 //! Tools: what a model may call, and what we do when it does.
 //!
-//! Those that are here are built in. Offering, checking and recording calls is not done here.
+//! A tool is a row of `tool_definitions`, written by the API or in SQL, or is built in or defined in code. The
+//! row is the truth; [`Tools`] holds what it was understood to say. Offering, checking and recording calls is
+//! not done here.
 
+mod approval;
+mod content;
 mod current_time;
 pub mod http;
+mod kinds;
+mod makers;
+pub mod normalise;
 pub mod openapi;
 mod progress;
 pub mod routes;
+mod rows;
+mod store;
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use auth::scope::Scope;
-use engine::ToolSpec;
 use futures::future::BoxFuture;
+use serde_json::Map;
 use serde_json::Value;
+use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::db::At;
+use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::Definition;
+use crate::definitions::DefinitionError;
+use crate::definitions::Definitions;
+use crate::definitions::Dependent;
+use crate::definitions::Document;
+use crate::definitions::InCode;
+use crate::definitions::Kind;
+use crate::definitions::OfCode;
+use crate::definitions::Snapshot;
+use crate::definitions::code_id;
 use crate::http::Invalid;
-use crate::tools::current_time::CurrentTime;
-pub use crate::tools::progress::Progress;
-pub use crate::tools::progress::Reports;
 
-/// How ids call tools.
-const KIND: &str = "tool";
+pub use approval::Approval;
+pub use content::Retry;
+pub use content::ToolContent;
+pub use content::ToolKind;
+pub use current_time::current_time;
+pub use makers::Does;
+pub use makers::Maker;
+pub use makers::Makers;
+pub use makers::Ready;
+pub use progress::Progress;
+pub use progress::Reports;
+pub use rows::AgentScopes;
+pub use rows::ToolRows;
 
 /// How long a call may take if its tool says nothing else.
 pub const TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Something that a model may call.
+/// The definition of a tool, at one of its versions.
+pub type ToolDefinition = Definition<ToolRows>;
+
+/// The tools of all tenants.
+pub type Tools = Definitions<ToolRows>;
+
+/// The tools of a tenant at one moment.
+pub type ToolSnapshot = Arc<Snapshot<ToolRows>>;
+
+/// Something that can be called.
 pub trait Tool: Send + Sync {
-    /// What the model is told, and what a repetition would do.
-    fn spec(&self) -> &ToolSpec;
-
-    /// What a caller must hold, all of it, to use the tool; also through an agent.
-    fn scopes(&self) -> &[Scope] {
-        &[]
-    }
-
-    /// How long a call may take; after that nobody waits for its result.
-    fn timeout(&self) -> Duration {
-        TIMEOUT
-    }
-
     /// Makes one call, with arguments that the schema accepts. It may panic: that ends the call.
     fn call<'a>(
         &'a self,
@@ -107,73 +130,89 @@ impl ToolContext {
     }
 }
 
-/// All tools there are, by their names in lower case.
-#[derive(Clone)]
-pub struct Tools {
-    /// Of every tenant.
-    built_in: Arc<BTreeMap<String, Arc<dyn Tool>>>,
-    /// Of the tenant `default`.
-    code: Arc<BTreeMap<String, Arc<dyn Tool>>>,
+/// A tool of the program.
+pub struct CodeTool {
+    pub content: ToolContent,
+    pub tool: Arc<dyn Tool>,
 }
 
-impl Tools {
-    /// Those that every server has. Fails only if the schema of one is none.
-    pub fn built_in() -> Result<Self, String> {
-        let tools: [Arc<dyn Tool>; 1] = [Arc::new(CurrentTime::new()?)];
-        let named = tools.map(|tool| (key(tool.spec().name()), tool));
-        Ok(Self { built_in: Arc::new(BTreeMap::from(named)), code: Arc::default() })
-    }
+/// The tools of the program: no row can change them, but one of the same name goes before.
+#[derive(Debug, Default)]
+pub struct CodeTools {
+    /// Of every tenant.
+    built_in: OfCode<ToolRows>,
+    /// These, and those of the tenant `default`.
+    all: OfCode<ToolRows>,
+}
 
-    /// Adds a tool that is defined in code, or says what is wrong with its name.
-    pub fn add(&mut self, tool: Arc<dyn Tool>) -> Result<(), Invalid> {
-        let key = key(tool.spec().name());
-        if self.built_in.contains_key(&key) || self.code.contains_key(&key) {
-            return Err(Invalid::new("/name", "not_unique", "there is a tool of this name"));
-        }
-        Arc::make_mut(&mut self.code).insert(key, tool);
-        Ok(())
-    }
-
-    /// The tool of that name, whatever its case.
-    pub fn find(&self, tenant: &TenantId, name: &str) -> Option<Arc<dyn Tool>> {
-        let key = key(name);
-        let code = || self.code_of(tenant)?.get(&key);
-        self.built_in.get(&key).or_else(code).cloned()
-    }
-
-    /// All tools of a tenant, by their names.
-    pub fn list(&self, tenant: &TenantId) -> Vec<Arc<dyn Tool>> {
-        let code = self.code_of(tenant).into_iter().flat_map(BTreeMap::values);
-        let mut tools: Vec<_> = self.built_in.values().chain(code).cloned().collect();
-        tools.sort_by_key(|tool| key(tool.spec().name()));
+impl CodeTools {
+    /// Those that every server has.
+    pub fn built_in() -> Self {
+        let mut tools = Self::default();
+        let tool = Arc::new(current_time().into_definition());
+        tools.built_in.insert(tool.key(), Arc::clone(&tool));
+        tools.all.insert(tool.key(), tool);
         tools
     }
 
-    fn code_of(&self, tenant: &TenantId) -> Option<&BTreeMap<String, Arc<dyn Tool>>> {
-        (*tenant == TenantId::default()).then_some(&*self.code)
+    /// Adds a tool that is defined in code, or says what is wrong with its name.
+    pub fn add(&mut self, tool: CodeTool) -> Result<(), Invalid> {
+        let tool = tool.into_definition();
+        if self.knows(&tool.content.name) {
+            return Err(Invalid::new("/name", "not_unique", "there is a tool of this name"));
+        }
+        self.all.insert(tool.key(), Arc::new(tool));
+        Ok(())
+    }
+
+    pub fn knows(&self, name: &str) -> bool {
+        self.all.contains_key(&name.to_ascii_lowercase())
     }
 }
 
-fn key(name: &str) -> String {
-    name.to_ascii_lowercase()
+impl From<CodeTools> for InCode<ToolRows> {
+    fn from(CodeTools { built_in, all }: CodeTools) -> Self {
+        Self::Unversioned { all: Arc::new(built_in), default: Arc::new(all) }
+    }
 }
 
-impl fmt::Debug for Tools {
+impl CodeTool {
+    fn into_definition(self) -> ToolDefinition {
+        let Self { content, tool } = self;
+        let ready = Ready::new(&content, None, Some(Does::Call(tool)));
+        let id = code_id(ToolRows::NAME, &content.name);
+        let document = Document::new(Map::from_iter([
+            ("name".to_owned(), json!(content.name)),
+            ("description".to_owned(), json!(content.description)),
+            ("input_schema".to_owned(), content.input_schema.clone()),
+            ("scopes".to_owned(), json!(content.scopes)),
+            ("effect".to_owned(), json!(content.effect)),
+            ("timeout_ms".to_owned(), json!(content.timeout_ms)),
+        ]));
+        ToolDefinition::unversioned(id, content, ready, &document)
+    }
+}
+
+impl Tools {
+    /// The tools that ask the agent `agent`.
+    pub async fn that_ask(
+        &self,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+        agent: &str,
+    ) -> Result<Vec<Dependent>, DefinitionError> {
+        let tools = self.seen_by(conn, tenant).await?;
+        let asks_it = |tool: &&Arc<ToolDefinition>| match &tool.ready.does {
+            Some(Does::Ask(name)) => name.eq_ignore_ascii_case(agent),
+            _ => false,
+        };
+        let names = tools.newest_first(None).filter(asks_it).map(|it| it.content.name.clone());
+        Ok(names.map(|name| Dependent { kind: ToolRows::NAME, name }).collect())
+    }
+}
+
+impl fmt::Debug for CodeTool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.built_in.keys()).entries(self.code.keys()).finish()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_built_in_tool_is_found_whatever_the_case_of_its_name() {
-        let tools = Tools::built_in().unwrap();
-        let tenant = TenantId::default();
-
-        assert_eq!(tools.find(&tenant, "Current_Time").unwrap().spec().tool.name, "current_time");
-        assert!(tools.find(&tenant, "tool1").is_none());
+        f.debug_struct("CodeTool").field("name", &self.content.name).finish_non_exhaustive()
     }
 }

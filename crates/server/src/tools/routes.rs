@@ -1,14 +1,12 @@
-//! `/tools` without executing: who may see which.
+//! `/tools` without executing: who may see and write which.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use engine::Effect;
+use axum::response::Response;
 use serde::Serialize;
-use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -16,29 +14,53 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::db::At;
 use crate::db::Id;
-use crate::db::TenantId;
-use crate::definitions::Document;
+use crate::definitions::DefinitionError;
+use crate::definitions::Kind;
 use crate::definitions::Source;
-use crate::definitions::code_id;
+use crate::definitions::Switch;
+use crate::definitions::store;
+use crate::definitions::wire::DefinitionVersion;
+use crate::definitions::wire::Deletion;
+use crate::definitions::wire::Members;
+use crate::definitions::wire::Tagged;
+use crate::definitions::wire::WhichVersion;
+use crate::definitions::wire::etag;
+use crate::http::Body;
+use crate::http::Created;
+use crate::http::IfMatch;
 use crate::http::Invalid;
+use crate::http::Keyed;
+use crate::http::Located;
+use crate::http::NoContent;
 use crate::http::OnlyPaging;
 use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
 use crate::http::Problem;
+use crate::http::Query;
+use crate::http::once::Answers;
+use crate::http::once::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::scopes::ToolDefinitionRead;
 use crate::oauth::scopes::ToolRead;
-use crate::tools::KIND;
-use crate::tools::Tool;
+use crate::oauth::scopes::ToolWrite;
+use crate::tools::ToolContent;
+use crate::tools::ToolDefinition;
+use crate::tools::ToolRows;
+use crate::tools::normalise::NewTool;
+use crate::tools::normalise::ToolChange;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_tools))
         .routes(routes!(read_tool))
-        .routes(routes!(list_tool_definitions))
-        .routes(routes!(read_tool_definition))
+        .routes(routes!(list_tool_definitions, create_tool))
+        .routes(routes!(read_tool_definition, change_tool, delete_tool))
+        .routes(routes!(activate_tool))
+        .routes(routes!(deactivate_tool))
+        .routes(routes!(list_tool_versions))
+        .routes(routes!(restore_tool))
 }
 
 /// What callers see of a tool.
@@ -77,31 +99,29 @@ struct ToolInterface {
 
 /// The definition of a tool.
 #[derive(Debug, Serialize, ToSchema)]
-struct ToolDefinition {
+#[schema(as = ToolDefinition)]
+struct Shown {
+    id: Id,
     #[serde(flatten)]
-    interface: ToolInterface,
-    kind: ToolKind,
-    effect: Effect,
-    /// A call that takes longer is given up.
-    #[schema(example = 30_000)]
-    timeout_ms: u64,
-    content_hash: String,
-    /// Why it cannot be used; empty if it can.
-    problems: Vec<Invalid>,
-    #[schema(value_type = Object)]
-    metadata: Map<String, Value>,
+    content: ToolContent,
+    /// Whether it may be used.
+    is_active: bool,
+    source: Source,
+    /// Where there is another of the same name, that is hidden by this one.
     #[schema(required)]
+    shadows: Option<Source>,
+    /// Counts the contents that it had; `null` for a tool in the code, of which no history is kept.
+    #[schema(required)]
+    version: Option<i64>,
+    content_hash: String,
+    /// Why it cannot be executed; empty if it can.
+    problems: Vec<Invalid>,
+    #[schema(required, example = "client:admin")]
     created_by: Option<String>,
     #[schema(required)]
     created_at: Option<At>,
-}
-
-/// What a call of a tool does.
-#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum ToolKind {
-    /// It runs a function of the program.
-    Builtin,
+    #[schema(required)]
+    updated_at: Option<At>,
 }
 
 /// List tools
@@ -115,9 +135,8 @@ async fn list_tools(
     caller: Caller<ToolRead>,
     OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<ToolSummary>, Problem> {
-    let mut tools = app.tools.list(&caller.tenant);
-    tools.retain(|tool| is_visible(&**tool, &caller));
-    page(tools, &paging, summary)
+    let tools = app.tools.snapshot(&caller.tenant).await?;
+    page(tools.all().filter(|tool| is_visible(tool, &caller)), &paging, summary)
 }
 
 /// Read a tool
@@ -130,111 +149,250 @@ async fn read_tool(
     caller: Caller<ToolRead>,
     Path(id_or_name): Path<String>,
 ) -> Result<Json<ToolInterface>, Problem> {
-    let tool = find(&app, &caller.tenant, &id_or_name).filter(|it| is_visible(&**it, &caller));
-    tool.map(|tool| Json(interface(&*tool))).ok_or_else(|| not_found(&id_or_name))
+    let tools = app.tools.snapshot(&caller.tenant).await?;
+    let tool = tools.find(&id_or_name).filter(|tool| is_visible(tool, &caller));
+    let tool = tool.ok_or_else(|| DefinitionError::not_found::<ToolRows>(&id_or_name))?;
+    Ok(Json(ToolInterface {
+        summary: summary(tool),
+        input_schema: tool.content.input_schema.clone(),
+        output_schema: tool.content.output_schema.clone(),
+    }))
 }
 
 /// List tool definitions
 ///
-/// All of them, by their names.
+/// All of them, by their names, also those that cannot be executed.
 #[utoipa::path(get, path = "/tools/definitions", tag = "tools", params(Paging),
-    responses((status = 200, body = Page<ToolDefinition>), Problem),
+    responses((status = 200, body = Page<Shown>), Problem),
     security(("oauth2" = ["tool.write"]), ("oauth2" = ["admin.read"])))]
 async fn list_tool_definitions(
     State(app): State<App>,
     caller: Caller<ToolDefinitionRead>,
     OnlyPaging(paging): OnlyPaging,
-) -> Result<Page<ToolDefinition>, Problem> {
-    page(app.tools.list(&caller.tenant), &paging, definition)
+) -> Result<Page<Shown>, Problem> {
+    let tools = app.tools.snapshot(&caller.tenant).await?;
+    page(tools.all(), &paging, |tool| Shown::from(tool))
+}
+
+/// Create a tool definition
+#[utoipa::path(post, path = "/tools/definitions", tag = "tools", request_body = NewTool,
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
+    responses((status = 201, body = Shown, headers(("ETag" = String), ("Location" = String))), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn create_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Keyed { body: Members(body), key }: Keyed<Members>,
+) -> Response {
+    let create = Box::pin(async {
+        let tool = app.tools.create(caller.author(), body).await?;
+        Ok::<_, Problem>((etag(&tool), Created(Shown::from(&*tool))))
+    });
+    once(&app, caller.owner(), key, Answers::Kept, create).await
 }
 
 /// Read a tool definition
 #[utoipa::path(get, path = "/tools/definitions/{id}", tag = "tools",
-    params(("id" = String, Path, description = "Its id or its name")),
-    responses((status = 200, body = ToolDefinition), Problem),
+    params(("id" = String, Path, description = "Its id or its name"), WhichVersion),
+    responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["tool.write"]), ("oauth2" = ["admin.read"])))]
 async fn read_tool_definition(
     State(app): State<App>,
     caller: Caller<ToolDefinitionRead>,
     Path(id_or_name): Path<String>,
-) -> Result<Json<ToolDefinition>, Problem> {
-    let tool = find(&app, &caller.tenant, &id_or_name);
-    tool.map(|tool| Json(definition(&*tool))).ok_or_else(|| not_found(&id_or_name))
+    Query(WhichVersion { version }): Query<WhichVersion>,
+) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tools = app.tools.snapshot(&caller.tenant).await?;
+    let mut tool = Arc::clone(
+        tools
+            .find(&id_or_name)
+            .ok_or_else(|| DefinitionError::not_found::<ToolRows>(&id_or_name))?,
+    );
+    if let Some(version) = version {
+        let past = app.tools.version(&caller.tenant, tool.id, version).await?;
+        let unknown = DefinitionError::VersionNotFound { kind: ToolRows::WORDS, version };
+        tool = past.ok_or(unknown)?;
+    }
+    Ok((etag(&tool), Json(Shown::from(&*tool))))
 }
 
-/// One page of `tools`, which are in the order of their names.
-fn page<T>(
-    mut tools: Vec<Arc<dyn Tool>>,
+/// Change a tool definition
+///
+/// Members that are not in the body stay as they are; `null` stands for the default. The same content
+/// makes no new version.
+#[utoipa::path(put, path = "/tools/definitions/{id}", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
+    request_body = ToolChange,
+    responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn change_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+    Body(Members(body)): Body<Members>,
+) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tool = app.tools.update(caller.author(), &id_or_name, &if_match, body).await?;
+    Ok((etag(&tool), Json(Shown::from(&*tool))))
+}
+
+/// Delete a tool definition
+///
+/// Its runs and their versions stay. A tool that others name is deleted only with `force`.
+#[utoipa::path(delete, path = "/tools/definitions/{id}", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"), Deletion,
+        ("If-Match" = Option<String>, Header, description = "Versions that may be deleted")),
+    responses((status = 204), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn delete_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Path(id_or_name): Path<String>,
+    Query(deletion): Query<Deletion>,
+    if_match: IfMatch,
+) -> Result<NoContent, Problem> {
+    app.tools.delete(caller.author(), &id_or_name, &if_match, deletion.force()).await?;
+    Ok(NoContent)
+}
+
+/// Activate a tool
+#[utoipa::path(post, path = "/tools/definitions/{id}/activate", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
+    responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn activate_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tool = app.tools.switch(caller.author(), &id_or_name, &if_match, Switch::On).await?;
+    Ok((etag(&tool), Json(Shown::from(&*tool))))
+}
+
+/// Deactivate a tool
+///
+/// It stays as it is, but nobody can execute it.
+#[utoipa::path(post, path = "/tools/definitions/{id}/deactivate", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
+    responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn deactivate_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Path(id_or_name): Path<String>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tool = app.tools.switch(caller.author(), &id_or_name, &if_match, Switch::Off).await?;
+    Ok((etag(&tool), Json(Shown::from(&*tool))))
+}
+
+/// List the versions of a tool
+///
+/// The newest first.
+#[utoipa::path(get, path = "/tools/definitions/{id}/versions", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"), Paging),
+    responses((status = 200, body = Page<DefinitionVersion>), Problem),
+    security(("oauth2" = ["tool.write"]), ("oauth2" = ["admin.read"])))]
+async fn list_tool_versions(
+    State(app): State<App>,
+    caller: Caller<ToolDefinitionRead>,
+    Path(id_or_name): Path<String>,
+    OnlyPaging(paging): OnlyPaging,
+) -> Result<Page<DefinitionVersion>, Problem> {
+    let tenant = &caller.tenant;
+    let tools = app.tools.snapshot(tenant).await?;
+    let id = tools
+        .find(&id_or_name)
+        .ok_or_else(|| DefinitionError::not_found::<ToolRows>(&id_or_name))?
+        .id;
+    let (before, rows) = (paging.after()?.unwrap_or(i64::MAX), paging.rows());
+    let versions = app.db.read(async |conn| {
+        store::list_versions(conn, tenant, ToolRows::NAME, id, before, rows).await
+    });
+    let versions = versions.await.map_err(DefinitionError::from)?;
+    let versions = versions.into_iter().map(DefinitionVersion::from).collect();
+    Ok(paging.page(versions, |it: &DefinitionVersion| it.version))
+}
+
+/// Restore a version of a tool
+///
+/// What the tool said then becomes its newest version.
+#[utoipa::path(post, path = "/tools/definitions/{id}/versions/{version}/restore", tag = "tools",
+    params(("id" = String, Path, description = "Its id or its name"), ("version" = i64, Path),
+        ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
+    responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
+    security(("oauth2" = ["tool.write"])))]
+async fn restore_tool(
+    State(app): State<App>,
+    caller: Caller<ToolWrite>,
+    Path((id_or_name, version)): Path<(String, i64)>,
+    if_match: IfMatch,
+) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tool = app.tools.restore(caller.author(), &id_or_name, &if_match, version).await?;
+    Ok((etag(&tool), Json(Shown::from(&*tool))))
+}
+
+/// One page of `tools`, by their names.
+fn page<'t, T>(
+    tools: impl Iterator<Item = &'t Arc<ToolDefinition>>,
     paging: &Paging,
-    show: impl Fn(&dyn Tool) -> T,
+    show: impl Fn(&ToolDefinition) -> T,
 ) -> Result<Page<T>, Problem> {
-    let key = |tool: &Arc<dyn Tool>| tool.spec().name().to_ascii_lowercase();
+    let mut tools: Vec<_> = tools.collect();
     if let Some(after) = paging.after::<String>()? {
-        tools.retain(|tool| key(tool) > after);
+        tools.retain(|tool| tool.key() > after);
     }
-    let Page { data, next_cursor } = paging.page(tools, key);
-    Ok(Page { data: data.iter().map(|tool| show(&**tool)).collect(), next_cursor })
-}
-
-fn find(app: &App, tenant: &TenantId, id_or_name: &str) -> Option<Arc<dyn Tool>> {
-    match id_or_name.parse::<Id>() {
-        Ok(id) => {
-            app.tools.list(tenant).into_iter().find(|it| code_id(KIND, it.spec().name()) == id)
-        }
-        Err(_) => app.tools.find(tenant, id_or_name),
-    }
-}
-
-fn not_found(id_or_name: &str) -> Problem {
-    Problem::not_found("tool-not-found", format!("no tool has the name or id `{id_or_name}`"))
+    tools.sort_by_key(|tool| tool.key());
+    let Page { data, next_cursor } = paging.page(tools, |tool| tool.key());
+    Ok(Page { data: data.into_iter().map(|tool| show(tool)).collect(), next_cursor })
 }
 
 /// Whether `caller` may know that `tool` is there.
-fn is_visible(tool: &dyn Tool, caller: &Principal) -> bool {
-    caller.holds("admin.read") || tool.scopes().iter().all(|scope| caller.holds(scope.as_str()))
+fn is_visible(tool: &ToolDefinition, caller: &Principal) -> bool {
+    let may_use = || tool.content.scopes.iter().all(|scope| caller.holds(scope));
+    caller.holds("admin.read") || tool.is_active && may_use()
 }
 
-fn summary(tool: &dyn Tool) -> ToolSummary {
-    let spec = &tool.spec().tool;
+fn summary(tool: &ToolDefinition) -> ToolSummary {
+    let in_history = tool.source == Source::Database;
     ToolSummary {
-        id: code_id(KIND, &spec.name),
-        name: spec.name.clone(),
-        display_name: spec.name.clone(),
-        description: spec.description.clone(),
-        version: None,
-        source: Source::Code,
-        is_active: true,
-        scopes: tool.scopes().iter().map(|scope| scope.as_str().to_owned()).collect(),
-        updated_at: None,
+        id: tool.id,
+        name: tool.content.name.clone(),
+        display_name: tool.content.display_name.clone(),
+        description: tool.content.description.clone(),
+        version: in_history.then_some(tool.version),
+        source: tool.source,
+        is_active: tool.is_active,
+        scopes: tool.content.scopes.clone(),
+        updated_at: in_history.then_some(tool.updated_at),
     }
 }
 
-fn interface(tool: &dyn Tool) -> ToolInterface {
-    let input_schema = tool.spec().tool.input_schema.clone();
-    ToolInterface { summary: summary(tool), input_schema, output_schema: None }
+impl From<&ToolDefinition> for Shown {
+    fn from(tool: &ToolDefinition) -> Self {
+        let in_history = tool.source == Source::Database;
+        Self {
+            id: tool.id,
+            content: tool.content.clone(),
+            is_active: tool.is_active,
+            source: tool.source,
+            shadows: tool.shadows,
+            version: in_history.then_some(tool.version),
+            content_hash: tool.content_hash.clone(),
+            problems: tool.problems.clone(),
+            created_by: tool.created_by.clone(),
+            created_at: in_history.then_some(tool.created_at),
+            updated_at: in_history.then_some(tool.updated_at),
+        }
+    }
 }
 
-fn definition(tool: &dyn Tool) -> ToolDefinition {
-    let (interface, effect) = (interface(tool), tool.spec().effect);
-    let timeout_ms = tool.timeout().as_millis().try_into().unwrap_or(u64::MAX);
-    let ToolInterface { summary: ToolSummary { name, description, scopes, .. }, .. } = &interface;
-    let content = Map::from_iter([
-        ("name".to_owned(), json!(name)),
-        ("description".to_owned(), json!(description)),
-        ("input_schema".to_owned(), interface.input_schema.clone()),
-        ("scopes".to_owned(), json!(scopes)),
-        ("effect".to_owned(), json!(effect)),
-        ("timeout_ms".to_owned(), json!(timeout_ms)),
-    ]);
-    ToolDefinition {
-        interface,
-        kind: ToolKind::Builtin,
-        effect,
-        timeout_ms,
-        content_hash: Document::new(content).hash(),
-        problems: Vec::new(),
-        metadata: Map::new(),
-        created_by: None,
-        created_at: None,
+impl Located for Shown {
+    fn location(&self) -> String {
+        format!("/tools/definitions/{}", self.id)
     }
 }

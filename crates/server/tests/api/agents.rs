@@ -540,9 +540,12 @@ on_both! {
             409 application/problem+json
             {
               "dependents": [
-                "desk"
+                {
+                  "kind": "agent",
+                  "name": "desk"
+                }
               ],
-              "detail": "other agents name it: desk",
+              "detail": "others name it: the agent `desk`",
               "status": 409,
               "type": "/problems/agent-in-use"
             }
@@ -704,6 +707,13 @@ on_both! {
         next().await;
         let broken = admin.get("/agents/definitions/broken").await.json();
         expect!["/tools/0 unknown_tool: no tool is named `tool1`"].assert_eq(&faults(&broken["problems"]));
+
+        next().await;
+        let tool = admin.get("/tools/definitions/opening_hours").await.json();
+        assert_eq!((&tool["version"], &tool["problems"]), (&json!(1), &json!([])));
+        next().await;
+        let changed = admin.get("/agents/definitions/dynamic-agent").await.json();
+        assert_eq!((&changed["version"], &changed["problems"][0]["pointer"]), (&json!(3), &Value::Null));
 
         next().await;
         assert_eq!(admin.get("/agents/definitions/greeter").await.status, 404);

@@ -219,12 +219,15 @@ on_both! {
             {
               "data": [
                 {
+                  "approval": "never",
+                  "config": {},
                   "content_hash": "sha256:da2e118bfdd772b1d776dcc20367af7176ceceb8f577a67a0633b3473896a665",
                   "created_at": null,
                   "created_by": null,
                   "description": "Tells the current date and time.",
                   "display_name": "current_time",
                   "effect": "read",
+                  "execute_code": null,
                   "id": "e0ca2615-c3e8-86a1-844e-fb3d596d3ff8",
                   "input_schema": {
                     "additionalProperties": false,
@@ -246,19 +249,27 @@ on_both! {
                   "name": "current_time",
                   "output_schema": null,
                   "problems": [],
+                  "retry": {
+                    "backoff_ms": 500,
+                    "max": 0
+                  },
                   "scopes": [],
+                  "shadows": null,
                   "source": "code",
                   "timeout_ms": 30000,
                   "updated_at": null,
                   "version": null
                 },
                 {
+                  "approval": "never",
+                  "config": {},
                   "content_hash": "sha256:f3968f8c2f149b8ffc409ece4b138ea7d72aa9b5540e1332e5de78dcc202ea73",
                   "created_at": null,
                   "created_by": null,
                   "description": "Pays an order back.",
                   "display_name": "refund",
                   "effect": "effect",
+                  "execute_code": null,
                   "id": "734322e7-1bc8-85dc-9804-cc237087d25a",
                   "input_schema": {
                     "additionalProperties": false,
@@ -286,9 +297,14 @@ on_both! {
                   "name": "refund",
                   "output_schema": null,
                   "problems": [],
+                  "retry": {
+                    "backoff_ms": 500,
+                    "max": 0
+                  },
                   "scopes": [
                     "tool.execute"
                   ],
+                  "shadows": null,
                   "source": "code",
                   "timeout_ms": 10000,
                   "updated_at": null,

@@ -28,5 +28,6 @@ mod runs;
 mod secrets;
 mod streams;
 mod threads;
+mod tools;
 mod traces;
 mod webhooks;

@@ -31,6 +31,7 @@ pub(super) struct Model {
 /// What can be said to a model.
 #[derive(Debug, Serialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ModelInput)]
 pub(super) enum Input {
     Text,
     Image,
@@ -48,7 +49,7 @@ pub(super) async fn list_models(
     _: Caller<AgentRead>,
     OnlyPaging(paging): OnlyPaging,
 ) -> Result<Page<Model>, Problem> {
-    let mut models = app.agents.models().known();
+    let mut models = app.agents.kind().models.known();
     if let Some(after) = paging.after::<String>()? {
         models.retain(|model| model.full_name > after);
     }

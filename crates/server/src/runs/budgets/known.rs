@@ -63,7 +63,7 @@ impl Budgets {
     pub async fn refresh(&self) -> Result<(), sqlx::Error> {
         let mut known = self.0.revision.lock().await;
         let news = self.0.db.read(async |conn| {
-            let revision = definitions::find_revision(conn, TABLE).await?;
+            let revision = definitions::find_revision(conn, &[TABLE]).await?;
             if *known == Some(revision) {
                 return Ok::<_, sqlx::Error>(None);
             }

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use chrono::DateTime;
 use chrono::Utc;
+use engine::Answer;
 use engine::Approval;
 use engine::ApprovalDecided;
 use engine::ApprovalDue;
@@ -24,6 +25,7 @@ use engine::ToolFinished;
 use engine::Usage;
 use engine::WaitingStatus;
 use llm::ToolStatus;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -31,12 +33,15 @@ use super::Driver;
 use super::Stop;
 use crate::db::At;
 use crate::db::Id;
+use crate::runs::Record;
 use crate::runs::RunsError;
 use crate::runs::Status;
 use crate::runs::cancel;
+use crate::runs::child;
 use crate::runs::execute;
 use crate::runs::journal::Change;
 use crate::runs::live::End;
+use crate::runs::pins;
 use crate::runs::rights;
 use crate::runs::signal::Cancel;
 use crate::runs::signal::Order;
@@ -46,6 +51,8 @@ use crate::runs::store::approvals;
 use crate::runs::store::signals;
 use crate::runs::take_up;
 use crate::runs::take_up::Found;
+use crate::runs::tool;
+use crate::tools::ToolFailure;
 
 /// When a run below that should be over is looked at again.
 const AGAIN: Duration = Duration::from_secs(10);
@@ -134,11 +141,11 @@ impl Driver {
         let held = rights::held(&self.runs, &self.record).await?;
         for ChildDue { started, agent } in due {
             let call_id = started.call_id.clone();
-            let input = started.arguments["input"].as_str().unwrap_or_default().to_owned();
+            let input = question(&started.arguments);
             self.record(started)?;
             let left = self.agent.left(self.now());
             let held = held.clone();
-            match execute::child(&self.runs, &self.record, &agent, input, held, left).await? {
+            match child::record(&self.runs, &self.record, &agent, input, held, left).await? {
                 Ok(record) => {
                     let summary = &record.run.summary;
                     let (run_id, kind) = (summary.id, summary.kind);
@@ -178,15 +185,20 @@ impl Driver {
         let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
         self.record(ChildFinished { run_id: child.to_string(), status, usage, worked_ms })?;
         let output = run.as_ref().and_then(|run| run.output.as_ref());
-        let finished = match status {
-            Outcome::Succeeded => ToolFinished {
-                call_id,
-                status: ToolStatus::Done,
-                result: output.map_or_else(|| json!({ "text": "" }), said),
-                error: None,
-                duration_ms: 0,
-            },
-            outcome => {
+        let answer = match output.filter(|_| status == Outcome::Succeeded) {
+            Some(output) => Some(self.checked(&call_id, said(output)).await?),
+            None => None,
+        };
+        let finished = match (status, answer) {
+            (_, Some(Ok(result))) => {
+                let status = ToolStatus::Done;
+                ToolFinished { call_id, status, result, error: None, duration_ms: 0 }
+            }
+            (_, Some(Err(why))) => {
+                let error = ToolError { kind: ToolErrorKind::Failed, message: why.to_string() };
+                without_result(call_id, ToolStatus::Failed, error)
+            }
+            (outcome, _) => {
                 let error = run.and_then(|run| run.summary.error);
                 let why = error.map_or_else(|| "it is gone".to_owned(), |error| error.message);
                 let kind = match outcome {
@@ -198,6 +210,21 @@ impl Driver {
             }
         };
         self.record(finished)
+    }
+
+    /// What an agent answered to a call, if it is what the tool says of its results.
+    async fn checked(
+        &self,
+        call_id: &str,
+        answer: Value,
+    ) -> Result<Result<Value, ToolFailure>, RunsError> {
+        let Some(name) = self.agent.tool_of(call_id) else { return Ok(Ok(answer)) };
+        let Record { tenant, asked, .. } = &*self.record;
+        let tool = pins::find(&self.runs, tenant, asked, name).await?;
+        Ok(match tool {
+            Some(tool) => tool::checked(&tool, answer),
+            None => Ok(answer),
+        })
     }
 
     /// Lets go of the run until what it waits for comes.
@@ -267,6 +294,14 @@ impl Driver {
     }
 }
 
+/// What an agent is asked by a call: the text `input` if there is nothing else, or the arguments as JSON.
+fn question(arguments: &Value) -> String {
+    match (arguments.as_object().map(Map::len), &arguments["input"]) {
+        (Some(1), Value::String(input)) => input.clone(),
+        _ => arguments.to_string(),
+    }
+}
+
 fn outcome(status: Status) -> Outcome {
     match status {
         Status::Succeeded => Outcome::Succeeded,
@@ -278,9 +313,12 @@ fn outcome(status: Status) -> Outcome {
 
 /// What an agent that was asked has said.
 fn said(output: &Output) -> Value {
-    match &output.object {
-        Some(object) => json!({ "text": output.text, "object": object }),
-        None => json!({ "text": output.text }),
+    match output {
+        Output::Answer(Answer { text, object: Some(object), .. }) => {
+            json!({ "text": text, "object": object })
+        }
+        Output::Answer(Answer { text, .. }) => json!({ "text": text }),
+        Output::Value(result) => result.clone(),
     }
 }
 

@@ -1,4 +1,4 @@
-//! `POST /agents/{id}/execute`.
+//! `POST /agents/{id}/execute` and `/tools/{id}/execute`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +17,11 @@ use serde_json::json;
 use super::events;
 use super::wait;
 use crate::agents::Agent;
+use crate::agents::AgentKind;
 use crate::app::App;
+use crate::definitions::Content;
+use crate::definitions::Definition;
+use crate::definitions::Kind;
 use crate::http::IdempotencyKey;
 use crate::http::Invalid;
 use crate::http::Keyed;
@@ -28,9 +32,12 @@ use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::caller::insufficient;
 use crate::oauth::scopes::AgentExecute;
+use crate::oauth::scopes::ToolExecute;
 use crate::runs::Run;
 use crate::runs::Status;
 use crate::runs::asked::Execute;
+use crate::runs::call;
+use crate::runs::call::ExecuteTool;
 use crate::runs::cursor::Cursor;
 use crate::runs::execute;
 use crate::runs::execute::Begun;
@@ -40,6 +47,9 @@ use crate::runs::journal::NewKey;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
+use crate::tools::Does;
+use crate::tools::ToolDefinition;
+use crate::tools::ToolRows;
 
 /// How long an `execute` is waited for before it is answered with 202.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -77,7 +87,50 @@ pub async fn execute_agent(
         let agent = agent(&app, &caller, &name, body.version).await?;
         execute::execute(&app.runs, &caller, &agent, body, key).await?
     };
-    let mut answer = answer(&app, &caller, &begun, wanted).await?;
+    answer(&app, &caller, &begun, wanted).await
+}
+
+/// Execute a tool
+///
+/// A run that is one call. It is answered, waited for, watched and canceled as every other, and may need approval.
+#[utoipa::path(post, path = "/tools/{id}/execute", tag = "tools",
+    params(("id" = String, Path, description = "Id or name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key is the same run")),
+    request_body = ExecuteTool,
+    responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
+        (status = 202, body = Run, description = "The run goes on"), Problem),
+    security(("oauth2" = ["tool.execute"])))]
+pub async fn execute_tool(
+    State(app): State<App>,
+    caller: Caller<ToolExecute>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Keyed { body, key }: Keyed<ExecuteTool>,
+) -> Result<Response, Problem> {
+    let key = key.map(NewKey::from);
+    let stream = body.stream || events::wanted(&headers);
+    let wanted = Wanted { stream, background: body.background };
+    let replayed = match &key {
+        Some(key) => execute::replay(&app.runs, &caller, key).await?,
+        None => None,
+    };
+    let begun = if let Some(begun) = replayed {
+        begun
+    } else {
+        let tool = tool(&app, &caller, &name, body.version).await?;
+        call::call(&app.runs, &caller, &tool, body, key).await?
+    };
+    answer(&app, &caller, &begun, wanted).await
+}
+
+/// The answer to an execution, with what every one of them has.
+async fn answer(
+    app: &App,
+    caller: &Principal,
+    begun: &Begun,
+    wanted: Wanted,
+) -> Result<Response, Problem> {
+    let mut answer = body(app, caller, begun, wanted).await?;
     let headers = answer.headers_mut();
     if let Ok(location) = HeaderValue::try_from(format!("/runs/{}", begun.run.summary.id)) {
         headers.insert(header::LOCATION, location);
@@ -95,7 +148,7 @@ struct Wanted {
     background: bool,
 }
 
-async fn answer(
+async fn body(
     app: &App,
     caller: &Principal,
     begun: &Begun,
@@ -127,7 +180,7 @@ pub async fn agent(
         None => current,
         Some(version) => {
             let pinned = app.agents.version(&caller.tenant, current.id, version).await?;
-            let pinned = pinned.ok_or_else(|| no_version(version))?;
+            let pinned = pinned.ok_or_else(|| no_version(AgentKind::NAME, version))?;
             may_execute(caller, &pinned)?;
             pinned
         }
@@ -136,9 +189,47 @@ pub async fn agent(
     Ok(agent)
 }
 
-/// The rights to a definition that `agent.execute` alone does not give.
-fn may_execute(caller: &Principal, agent: &Agent) -> Result<(), Problem> {
-    match agent.content.scopes.iter().find(|scope| !caller.scopes.covers(scope)) {
+/// The same for a tool.
+async fn tool(
+    app: &App,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<ToolDefinition>, Problem> {
+    let current = app.tools.find(&caller.tenant, name).await?;
+    let no_tool =
+        || Problem::not_found("tool-not-found", format!("there is no active tool `{name}`"));
+    let current = current.filter(|it| it.is_active).ok_or_else(no_tool)?;
+    may_execute(caller, &current)?;
+    let tool = match version.filter(|version| *version != current.version) {
+        None => current,
+        Some(version) => {
+            let pinned = app.tools.version(&caller.tenant, current.id, version).await?;
+            let pinned = pinned.ok_or_else(|| no_version(ToolRows::NAME, version))?;
+            may_execute(caller, &pinned)?;
+            pinned
+        }
+    };
+    if !tool.problems.is_empty() {
+        let name = &tool.content.name;
+        let detail = format!("the tool `{name}` cannot be executed as it is defined");
+        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "tool-invalid", detail);
+        return Err(problem.errors(tool.problems.clone()));
+    }
+    if let Some(Does::Ask(agent)) = &tool.ready.does
+        && let Some(agent) = app.agents.find(&caller.tenant, agent).await?
+    {
+        if !caller.holds("agent.execute") {
+            return Err(insufficient(&["agent.execute"]));
+        }
+        may_execute(caller, &agent)?;
+    }
+    Ok(tool)
+}
+
+/// The rights to a definition that its kind's scope alone does not give.
+fn may_execute<K: Kind>(caller: &Principal, definition: &Definition<K>) -> Result<(), Problem> {
+    match definition.content.scopes().iter().find(|scope| !caller.scopes.covers(scope)) {
         Some(scope) => Err(insufficient(&[scope.as_str()])),
         None => Ok(()),
     }
@@ -170,8 +261,8 @@ fn no_agent(name: &str) -> Problem {
     Problem::not_found("agent-not-found", format!("there is no active agent `{name}`"))
 }
 
-fn no_version(version: i64) -> Problem {
-    let detail = format!("the agent has no version {version}");
+fn no_version(kind: &str, version: i64) -> Problem {
+    let detail = format!("the {kind} has no version {version}");
     Problem::invalid(vec![Invalid::new("/version", "unknown_version", detail)])
 }
 

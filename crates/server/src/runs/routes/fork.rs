@@ -6,6 +6,7 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use engine::RunKind;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
@@ -16,6 +17,7 @@ use super::execute;
 use super::find;
 use crate::agents::Agent;
 use crate::app::App;
+use crate::http::Invalid;
 use crate::http::Keyed;
 use crate::http::Path;
 use crate::http::Problem;
@@ -103,6 +105,10 @@ async fn find_both(
     version: Option<i64>,
 ) -> Result<(Record, Arc<Agent>), Problem> {
     let from = find(app, caller, id).await?;
+    if from.run.summary.kind != RunKind::Agent {
+        let detail = "only runs of agents go on elsewhere; a tool is executed again";
+        return Err(Problem::invalid(vec![Invalid::new("", "not_supported", detail)]));
+    }
     let version = version.unwrap_or(from.run.summary.definition.version);
     let agent = execute::agent(app, caller, &from.definition.to_string(), Some(version)).await?;
     Ok((from, agent))

@@ -1,11 +1,13 @@
 //! The row of a run, and the record that it holds.
 
 use engine::DefinitionRef;
+use engine::Input;
 use engine::RunKind;
 use serde::Deserialize;
 use serde::de::Error as _;
 use serde::de::IntoDeserializer;
 use serde::de::value::Error;
+use serde_json::Value;
 use sqlx::FromRow;
 
 use crate::db::At;
@@ -76,7 +78,12 @@ pub(super) struct SummaryRow {
 
 impl RunRow {
     pub fn read(self) -> Result<Record, RunsError> {
-        let asked: Asked = serde_json::from_str(&self.request)?;
+        let mut asked: Asked = serde_json::from_str(&self.request)?;
+        let kind = word(&self.summary.kind)?;
+        if kind != RunKind::Agent {
+            let mut request: Value = serde_json::from_str(&self.request)?;
+            asked.input = Input::read(kind, request["input"].take())?;
+        }
         let output = self.output.as_deref().map(serde_json::from_str).transpose()?;
         let definition = self.summary.definition_id;
         let run = Run { summary: self.summary.read()?, input: asked.input.clone(), output };

@@ -1,19 +1,17 @@
-//! Keeps the history of agents complete, whoever writes their rows.
+//! Keeps the history of definitions complete, whoever writes their rows.
 
-use crate::agents::AgentError;
-use crate::agents::KIND;
-use crate::agents::normalise::normalise;
-use crate::agents::store;
-use crate::agents::store::Row;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::DefinitionError;
 use crate::definitions::Document;
+use crate::definitions::Kind;
+use crate::definitions::Row;
 use crate::definitions::Version;
-use crate::definitions::store as history;
+use crate::definitions::store;
 
-/// Who changed an agent, and why.
+/// Who changed a definition, and why.
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'c> {
     pub by: Option<&'c str>,
@@ -28,62 +26,63 @@ impl Change<'_> {
     }
 }
 
-/// Adds what the row of an agent says to its history, unless the history has it already.
+/// Adds what the row of a definition says to its history, unless the history has it already.
 ///
 /// It is safe on several replicas at once: the row is locked, and who comes second finds it settled.
-pub async fn settle(
+pub async fn settle<K: Kind>(
+    kind: &K,
     tx: &mut Conn<'_>,
     tenant: &TenantId,
     id: Id,
     change: Change<'_>,
-) -> Result<Option<Row>, AgentError> {
-    store::lock(tx, tenant, id).await?;
-    let Some(row) = store::find(tx, tenant, id).await? else { return Ok(None) };
-    let document = row.normalise().document;
-    if row.is_settled(&document) || means_the_same(tx, tenant, &row, &document).await? {
+) -> Result<Option<Row<K>>, DefinitionError> {
+    store::lock::<K>(tx, tenant, id).await?;
+    let Some(row) = store::find::<K>(tx, tenant, id).await? else { return Ok(None) };
+    let document = row.normalise(kind).document;
+    if row.is_settled(&document) || means_the_same(kind, tx, tenant, &row, &document).await? {
         return Ok(Some(row));
     }
     let is_first = row.version.is_none();
     let author = if is_first { change.by.or(row.created_by.as_deref()) } else { change.by };
     let version = Version {
-        version: history::find_last_version(tx, tenant, KIND, id).await? + 1,
+        version: store::find_last_version(tx, tenant, K::NAME, id).await? + 1,
         content_hash: document.hash(),
         content: document.text(),
         created_by: author.map(str::to_owned),
         note: change.note.map(str::to_owned),
         created_at: Some(change.at),
     };
-    history::insert_version(tx, tenant, KIND, id, &version).await?;
+    store::insert_version(tx, tenant, K::NAME, id, &version).await?;
     let updated_at = if is_first { row.updated_at } else { change.at };
-    store::update_version(tx, tenant, id, &version, updated_at).await?;
-    Ok(store::find(tx, tenant, id).await?)
+    store::update_version::<K>(tx, tenant, id, &version, updated_at).await?;
+    Ok(store::find::<K>(tx, tenant, id).await?)
 }
 
-/// The version of an agent of the code that says `document`. Content that was never seen is added to
+/// The version of a definition of the code that says `document`. Content that was never seen is added to
 /// the history.
 ///
 /// Releases that run side by side each find their own version, whichever is the newer.
-pub async fn settle_code(
+pub async fn settle_code<K: Kind>(
     tx: &mut Conn<'_>,
     tenant: &TenantId,
     id: Id,
     document: &Document,
     at: At,
-) -> Result<Version, AgentError> {
+) -> Result<Version, DefinitionError> {
     store::lock_all(tx, tenant).await?;
     let hash = document.hash();
-    if let Some(known) = history::find_version_by_hash(tx, tenant, KIND, id, &hash).await? {
+    if let Some(known) = store::find_version_by_hash(tx, tenant, K::NAME, id, &hash).await? {
         return Ok(known);
     }
     let version = Version {
-        version: history::find_last_version(tx, tenant, KIND, id).await? + 1,
+        version: store::find_last_version(tx, tenant, K::NAME, id).await? + 1,
         content_hash: hash,
         content: document.text(),
         created_by: None,
         note: Some("defined in code".to_owned()),
         created_at: Some(at),
     };
-    history::insert_version(tx, tenant, KIND, id, &version).await?;
+    store::insert_version(tx, tenant, K::NAME, id, &version).await?;
     Ok(version)
 }
 
@@ -92,17 +91,18 @@ pub async fn settle_code(
 /// While releases change, one may know members of a definition that the other does not. Without
 /// this look they would add version after version against each other. A version that cannot be read
 /// says nothing.
-async fn means_the_same(
+async fn means_the_same<K: Kind>(
+    kind: &K,
     tx: &mut Conn<'_>,
     tenant: &TenantId,
-    row: &Row,
+    row: &Row<K>,
     document: &Document,
-) -> Result<bool, AgentError> {
-    let Some(number) = row.version.filter(|_| row.is_in_history) else { return Ok(false) };
-    let found = match history::find_version(tx, tenant, KIND, row.id, number).await {
+) -> Result<bool, DefinitionError> {
+    let Some(number) = row.known_version() else { return Ok(false) };
+    let found = match store::find_version(tx, tenant, K::NAME, row.id, number).await {
         Err(sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_)) => None,
         found => found?,
     };
     let known = found.and_then(|version| Document::parse(&version.content).ok());
-    Ok(known.is_some_and(|known| normalise(known, Vec::new()).document == *document))
+    Ok(known.is_some_and(|known| kind.understand(known, Vec::new()).document == *document))
 }

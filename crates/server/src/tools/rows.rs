@@ -1,0 +1,172 @@
+//! What makes a definition one of a tool.
+
+use std::collections::BTreeMap;
+
+use serde_json::Map;
+use serde_json::Value;
+
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::definitions::Author;
+use crate::definitions::Broken;
+use crate::definitions::DefinitionError;
+use crate::definitions::Dependent;
+use crate::definitions::Document;
+use crate::definitions::Kind;
+use crate::definitions::Normalised;
+use crate::definitions::Slug;
+use crate::definitions::Snapshot;
+use crate::definitions::Table;
+use crate::definitions::Words;
+use crate::definitions::beyond_rights;
+use crate::definitions::members_of;
+use crate::definitions::unknown_at;
+use crate::http::Invalid;
+use crate::table;
+use crate::tools::Does;
+use crate::tools::Makers;
+use crate::tools::Ready;
+use crate::tools::ToolContent;
+use crate::tools::ToolKind;
+use crate::tools::normalise::normalise;
+use crate::tools::store;
+
+/// The kind of definition that a tool is, with what tools are made of.
+#[derive(Debug, Clone)]
+pub struct ToolRows {
+    pub makers: Makers,
+    /// The scopes of the agents of the code, by their names in lower case.
+    pub code_agents: AgentScopes,
+}
+
+/// The scopes of agents, by their names in lower case.
+pub type AgentScopes = BTreeMap<String, Vec<String>>;
+
+static TABLE: Table = table!("tool_definitions", "tool", {
+    "name": Text = "$6",
+    "display_name": Text = "$7",
+    "description": Text = "$8",
+    "kind": Text = "$9",
+    "input_schema": Json = "$10",
+    "output_schema": Json = "$11",
+    "config": Json = "$12",
+    "execute_code": Text = "$13",
+    "effect": Text = "$14",
+    "approval": Json = "$15",
+    "timeout_ms": Number = "$16",
+    "retry": Json = "$17",
+    "scopes": Json = "$18",
+    "metadata": Json = "$19",
+});
+
+static WORDS: Words = Words {
+    name: "tool",
+    not_found: Slug::new("tool-not-found"),
+    version_not_found: Slug::new("tool-version-not-found"),
+    name_taken: Slug::new("tool-name-taken"),
+    in_use: Slug::new("tool-in-use"),
+    invalid: Slug::new("tool-invalid"),
+};
+
+impl Kind for ToolRows {
+    const WORDS: &'static Words = &WORDS;
+    const SCHEMA: &'static str = "Tool";
+    const TABLE: &'static Table = &TABLE;
+    const WATCHED: &'static [&'static str] = &["tool_definitions", "agent_definitions"];
+    const EXECUTE: &'static str = "tool.execute";
+
+    type Content = ToolContent;
+    type Ready = Ready;
+    /// The agents of the tenant.
+    type View = AgentScopes;
+
+    fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
+        normalise(&self.makers, given, unreadable)
+    }
+
+    /// An effect that is the usual one is not written: it is another when the kind is.
+    fn members(normal: &Normalised<Self>) -> Map<String, Value> {
+        let mut members = members_of(&normal.content);
+        if normal.document.get("effect").is_none() {
+            members.remove("effect");
+        }
+        members
+    }
+
+    fn ready(&self, _: Id, version: i64, content: &ToolContent) -> Ready {
+        let does = self.makers.make(content).and_then(Result::ok);
+        Ready::new(content, Some(version), does)
+    }
+
+    async fn look(
+        &self,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+    ) -> Result<AgentScopes, DefinitionError> {
+        let mut agents = store::list_agent_scopes(conn, tenant).await?;
+        if *tenant == TenantId::default() {
+            for (name, scopes) in &self.code_agents {
+                agents.entry(name.clone()).or_insert_with(|| scopes.clone());
+            }
+        }
+        Ok(agents)
+    }
+
+    fn follow(&self, _: &TenantId, content: &ToolContent, around: &Snapshot<Self>) -> Broken {
+        let mut broken = Broken::default();
+        match self.makers.make(content) {
+            None if says_no_kind(content) => {}
+            None => {
+                let kind = content.kind.as_str();
+                let detail = format!("this release cannot execute tools of kind `{kind}`");
+                broken.unusable.push(Invalid::new("/kind", "not_supported", detail));
+            }
+            Some(Ok(Does::Ask(agent))) if !around.view.contains_key(&key(&agent)) => {
+                broken.unknown.push(unknown_at("/config/agent".into(), "unknown_agent", &agent));
+            }
+            Some(_) => {}
+        }
+        broken
+    }
+
+    fn beyond(
+        &self,
+        author: Author<'_>,
+        content: &ToolContent,
+        around: &Snapshot<Self>,
+    ) -> Vec<Invalid> {
+        let Some(Ok(Does::Ask(agent))) = self.makers.make(content) else { return Vec::new() };
+        let Some(scopes) = around.view.get(&key(&agent)) else { return Vec::new() };
+        beyond_rights(author, scopes, "/config/agent".to_owned()).into_iter().collect()
+    }
+
+    async fn dependents(
+        &self,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+        _: Id,
+        name: &str,
+        around: &Snapshot<Self>,
+    ) -> Result<Vec<Dependent>, DefinitionError> {
+        // One of the code that it hides is there again when it is gone.
+        if around.code().contains_key(&key(name)) {
+            return Ok(Vec::new());
+        }
+        let agents = store::list_agents_with_tool(conn, tenant, name).await?;
+        Ok(agents.into_iter().map(|name| Dependent { kind: "agent", name }).collect())
+    }
+}
+
+/// Whether it is of the program, which executes it, or is a row that has a problem with its kind by itself.
+fn says_no_kind(content: &ToolContent) -> bool {
+    match content.kind {
+        ToolKind::Builtin | ToolKind::Mcp => true,
+        ToolKind::Javascript => content.execute_code.is_none(),
+        _ => false,
+    }
+}
+
+fn key(name: &str) -> String {
+    name.to_ascii_lowercase()
+}

@@ -1,0 +1,45 @@
+//! What tools need to know of agents, which come after them: read from their rows.
+
+use serde_json::Value;
+
+use crate::db::Conn;
+use crate::db::Json;
+use crate::db::TenantId;
+use crate::on;
+use crate::tools::AgentScopes;
+
+/// The scopes of all agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
+pub async fn list_agent_scopes(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<AgentScopes, sqlx::Error> {
+    let query = "SELECT name, scopes FROM agent_definitions WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |(name, scopes): (String, Json)| {
+        let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
+        (name.to_ascii_lowercase(), scopes)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The names of the agents of a tenant that name a tool, in their order.
+pub async fn list_agents_with_tool(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    tool: &str,
+) -> Result<Vec<String>, sqlx::Error> {
+    let query = "SELECT name, tools FROM agent_definitions WHERE tenant_id = $1 ORDER BY name";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let names_it = |(_, tools): &(String, Json)| {
+        let tools: Vec<Value> = tools.read().unwrap_or_default();
+        let name = |it: &Value| it.as_str().or_else(|| it.get("name")?.as_str()).map(str::to_owned);
+        tools.iter().filter_map(name).any(|name| name.eq_ignore_ascii_case(tool))
+    };
+    Ok(rows.into_iter().filter(names_it).map(|(name, _)| name).collect())
+}
