@@ -1,6 +1,6 @@
 //! The tables of definitions: what their columns hold, and the statements for them.
 
-/// The table of a kind of definition. Made by [`table!`](crate::definitions::table).
+/// The table of a kind of definition. Made by `table!`.
 #[derive(Debug)]
 pub struct Table {
     pub name: &'static str,
