@@ -218,7 +218,8 @@ async fn calls_and_cancels_at_once_leave_a_pool_that_works() {
             0 => "for (;;);",
             1 => "await fetch('https://a/slow')",
             2 => {
-                "console.log('x'.repeat(1000)); return await (await fetch('https://a/large')).text()"
+                "console.log('x'.repeat(1000));
+                 return (await (await fetch('https://a/large')).text()).length"
             }
             _ => "await new Promise((yes) => setTimeout(yes, 3)); return input",
         };
