@@ -68,8 +68,8 @@ async fn a_script_sees_none_of_the_functions_that_leave_the_engine() {
 
 #[tokio::test]
 async fn a_worker_dies_with_the_process_that_started_it() {
-    // The worker's input stays open: it is not that end which it notices.
-    let script = "exec 3<&0; \"$0\" <&3 & echo $!; wait";
+    // The worker's input stays open: it is not that end which it notices. It tells its id before it is one.
+    let script = r#"exec 3<&0; sh -c 'echo $$; exec "$0"' "$0" <&3 & wait"#;
     let mut parent = Command::new("sh")
         .args(["-c", script, env!("CARGO_BIN_EXE_sandbox-worker")])
         .stdin(Stdio::piped())
