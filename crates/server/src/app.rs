@@ -18,6 +18,7 @@ use crate::code::Builder;
 use crate::config::Config;
 use crate::db::Db;
 use crate::db::OpenError;
+use crate::egress::Egress;
 use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::health::Probe;
@@ -51,6 +52,8 @@ pub struct Parts {
     pub keys: Keys,
     pub clients: Arc<Clients>,
     pub secrets: Vault,
+    /// Asks what definitions and callers name.
+    pub egress: Egress,
     pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,

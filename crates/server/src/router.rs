@@ -55,6 +55,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(oauth::routes::router())
         .merge(secrets::routes::router())
         .merge(tools::routes::router())
+        .merge(tools::openapi::routes::router())
         .merge(agents::routes::router())
         .merge(runs::threads::routes::router())
 }

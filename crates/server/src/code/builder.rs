@@ -22,6 +22,7 @@ use crate::app::StartError;
 use crate::app::Tasks;
 use crate::app::pool;
 use crate::config::Config;
+use crate::config::Identity;
 use crate::db::Db;
 use crate::egress;
 use crate::egress::Egress;
@@ -38,9 +39,11 @@ use crate::runs::webhook::Webhooks;
 use crate::secrets::Vault;
 use crate::telemetry::Telemetry;
 use crate::tools::CodeTools;
+use crate::tools::Maker;
 use crate::tools::Makers;
 use crate::tools::ToolRows;
 use crate::tools::Tools;
+use crate::tools::http::Http;
 
 /// A server in the making: [`App::builder`].
 #[derive(Default)]
@@ -101,23 +104,21 @@ impl Builder {
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
-        let key = MasterKey::parse(&config.identity.encryption_key)?;
-        let previous = config.identity.encryption_key_previous.as_ref().map(MasterKey::parse);
-        let previous: Vec<_> = previous.transpose()?.into_iter().collect();
-        let sealer = Sealer::new(&key, &previous)?;
+        let (key, sealer) = sealer(&config.identity)?;
         let cursors = Cursors::new(&key);
         let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
         let outgoing = &config.outgoing;
         let egress = Egress::new(outgoing.allow.clone())?;
         let signing_keys = outgoing.signing_keys.clone();
-        let webhooks = Webhooks::new(egress, signing_keys, outgoing.webhook_time);
-        let kind = ToolRows { makers: Makers::with([]), code_agents: code_agents.scopes() };
+        let webhooks = Webhooks::new(egress.clone(), signing_keys, outgoing.webhook_time);
+        let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
+        let secrets = Vault::new(db.clone(), own, new, sealer, mac);
+        let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), secrets.clone()));
+        let kind = ToolRows { makers: Makers::with([http]), code_agents: code_agents.scopes() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone() };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
-        let mac = key.mac("secrets");
-        let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), sealer, mac);
         let services = Services {
             db: db.clone(),
             clock: clock.clone(),
@@ -143,6 +144,7 @@ impl Builder {
             keys,
             clients,
             secrets,
+            egress,
             tools,
             agents,
             runs,
@@ -178,6 +180,15 @@ impl Builder {
         }
         if faults.is_empty() { Ok((models, tools, agents)) } else { Err(faults) }
     }
+}
+
+/// The key of the settings, and what seals with it and opens with the one before it, too.
+fn sealer(identity: &Identity) -> Result<(MasterKey, Sealer), StartError> {
+    let key = MasterKey::parse(&identity.encryption_key)?;
+    let previous = identity.encryption_key_previous.as_ref().map(MasterKey::parse).transpose()?;
+    let previous: Vec<_> = previous.into_iter().collect();
+    let sealer = Sealer::new(&key, &previous)?;
+    Ok((key, sealer))
 }
 
 impl fmt::Debug for Builder {

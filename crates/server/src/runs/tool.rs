@@ -114,7 +114,8 @@ async fn make(
         let why = pins::refusal(tool).unwrap_or_else(|| "it cannot be called".to_owned());
         return Err(ToolFailure::Failed(why));
     };
-    let retries = if tool.content.effect == Effect::Effect { 0 } else { max };
+    let is_once = tool.content.effect == Effect::Effect || does.repeats_itself();
+    let retries = if is_once { 0 } else { max };
     for attempt in 0..retries {
         if let Ok(result) = once(tool, &**does, context, arguments.clone()).await {
             return checked(tool, result);

@@ -4,6 +4,7 @@ use secrecy::ExposeSecret;
 use tracing::info;
 
 use crate::db::Conn;
+use crate::db::Json;
 use crate::db::TenantId;
 use crate::definitions::check_name;
 use crate::egress::HostPattern;
@@ -21,6 +22,7 @@ use crate::secrets::Vault;
 use crate::secrets::check_value;
 use crate::secrets::place;
 use crate::secrets::place_row;
+use crate::secrets::references;
 use crate::secrets::store;
 use crate::secrets::store::Position;
 use crate::secrets::store::Row;
@@ -239,8 +241,13 @@ async fn users(
     Ok(users_in(&store::list_tools(conn, tenant).await?, name))
 }
 
-fn users_in(tools: &[(String, String)], name: &str) -> Vec<User> {
-    let names_it = |code: &str| Text::scan(code).secrets().any(|it| it.eq_ignore_ascii_case(name));
-    let users = tools.iter().filter(|(_, code)| names_it(code));
-    users.map(|(tool, _)| User { kind: "tool", name: tool.clone() }).collect()
+fn users_in(tools: &[(String, Json, Option<String>)], name: &str) -> Vec<User> {
+    let is_it = |other: &str| other.eq_ignore_ascii_case(name);
+    let names_it = |config: &Json, code: Option<&str>| {
+        let config = config.read().unwrap_or_default();
+        references(&config).iter().any(|it| is_it(&it.name))
+            || Text::scan(code.unwrap_or_default()).secrets().any(is_it)
+    };
+    let users = tools.iter().filter(|(_, config, code)| names_it(config, code.as_deref()));
+    users.map(|(tool, ..)| User { kind: "tool", name: tool.clone() }).collect()
 }

@@ -8,6 +8,7 @@ use crate::db::At;
 use crate::db::Conn;
 use crate::db::Dialect;
 use crate::db::Id;
+use crate::db::Json;
 use crate::db::OnUnique;
 use crate::db::Readable;
 use crate::db::TenantId;
@@ -207,15 +208,13 @@ pub async fn delete(conn: &mut Conn<'_>, tenant: &TenantId, id: Id) -> Result<()
     Ok(())
 }
 
-/// The names of all tools of a tenant that have code, and that code.
+/// The names of all tools of a tenant, how they are called, and their code.
 pub async fn list_tools(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-) -> Result<Vec<(String, String)>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as::<_, (String, String)>(
-            "SELECT name, execute_code FROM tool_definitions
-             WHERE tenant_id = $1 AND execute_code IS NOT NULL
-             ORDER BY name",
+) -> Result<Vec<(String, Json, Option<String>)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (String, Json, Option<String>)>(
+            "SELECT name, config, execute_code FROM tool_definitions WHERE tenant_id = $1 ORDER BY name",
         )
         .bind(tenant)
         .fetch_all(c)

@@ -41,6 +41,7 @@ use crate::definitions::Kind;
 use crate::definitions::OfCode;
 use crate::definitions::Snapshot;
 use crate::definitions::code_id;
+use crate::egress::HostPattern;
 use crate::http::Invalid;
 
 pub use approval::Approval;
@@ -55,6 +56,7 @@ pub use makers::Ready;
 pub use progress::Progress;
 pub use progress::Reports;
 pub use rows::AgentScopes;
+pub use rows::SecretHosts;
 pub use rows::ToolRows;
 
 /// How long a call may take if its tool says nothing else.
@@ -71,12 +73,32 @@ pub type ToolSnapshot = Arc<Snapshot<ToolRows>>;
 
 /// Something that can be called.
 pub trait Tool: Send + Sync {
+    /// The secrets that a call sends.
+    fn secrets(&self) -> &[SecretUse] {
+        &[]
+    }
+
+    /// Whether it makes a call that may be repeated anew by itself, so that nobody else should.
+    fn repeats_itself(&self) -> bool {
+        false
+    }
+
     /// Makes one call, with arguments that the schema accepts. It may panic: that ends the call.
     fn call<'a>(
         &'a self,
         context: &'a ToolContext,
         arguments: Value,
     ) -> BoxFuture<'a, Result<Value, ToolFailure>>;
+}
+
+/// A secret that a definition names.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SecretUse {
+    /// Where, in the definition.
+    pub pointer: String,
+    pub name: String,
+    /// The host that it is sent to, where the definition tells.
+    pub host: Option<HostPattern>,
 }
 
 /// Why a call gave no result, in words for the model.

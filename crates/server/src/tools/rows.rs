@@ -22,11 +22,13 @@ use crate::definitions::Words;
 use crate::definitions::beyond_rights;
 use crate::definitions::members_of;
 use crate::definitions::unknown_at;
+use crate::egress::HostPattern;
 use crate::http::Invalid;
 use crate::table;
 use crate::tools::Does;
 use crate::tools::Makers;
 use crate::tools::Ready;
+use crate::tools::SecretUse;
 use crate::tools::ToolContent;
 use crate::tools::ToolKind;
 use crate::tools::normalise::normalise;
@@ -42,6 +44,19 @@ pub struct ToolRows {
 
 /// The scopes of agents, by their names in lower case.
 pub type AgentScopes = BTreeMap<String, Vec<String>>;
+
+/// The hosts of secrets, by their names in lower case.
+pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
+
+/// What is around the tools of a tenant.
+#[derive(Debug, Default)]
+pub struct Around {
+    agents: AgentScopes,
+    secrets: SecretHosts,
+}
+
+/// What an author must hold to name a secret.
+const USE: &str = "secret.execute";
 
 static TABLE: Table = table!("tool_definitions", "tool", {
     "name": Text = "$6",
@@ -73,13 +88,12 @@ impl Kind for ToolRows {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Tool";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] = &["tool_definitions", "agent_definitions"];
+    const WATCHED: &'static [&'static str] = &["tool_definitions", "agent_definitions", "secrets"];
     const EXECUTE: &'static str = "tool.execute";
 
     type Content = ToolContent;
     type Ready = Ready;
-    /// The agents of the tenant.
-    type View = AgentScopes;
+    type View = Around;
 
     fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
         normalise(&self.makers, given, unreadable)
@@ -103,14 +117,14 @@ impl Kind for ToolRows {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
-    ) -> Result<AgentScopes, DefinitionError> {
+    ) -> Result<Around, DefinitionError> {
         let mut agents = store::list_agent_scopes(conn, tenant).await?;
         if *tenant == TenantId::default() {
             for (name, scopes) in &self.code_agents {
                 agents.entry(name.clone()).or_insert_with(|| scopes.clone());
             }
         }
-        Ok(agents)
+        Ok(Around { agents, secrets: store::list_secret_hosts(conn, tenant).await? })
     }
 
     fn follow(&self, _: &TenantId, content: &ToolContent, around: &Snapshot<Self>) -> Broken {
@@ -122,8 +136,13 @@ impl Kind for ToolRows {
                 let detail = format!("this release cannot execute tools of kind `{kind}`");
                 broken.unusable.push(Invalid::new("/kind", "not_supported", detail));
             }
-            Some(Ok(Does::Ask(agent))) if !around.view.contains_key(&key(&agent)) => {
+            Some(Ok(Does::Ask(agent))) if !around.view.agents.contains_key(&key(&agent)) => {
                 broken.unknown.push(unknown_at("/config/agent".into(), "unknown_agent", &agent));
+            }
+            Some(Ok(Does::Call(tool))) => {
+                for used in tool.secrets() {
+                    follow_secret(used, &around.view.secrets, &mut broken);
+                }
             }
             Some(_) => {}
         }
@@ -136,8 +155,16 @@ impl Kind for ToolRows {
         content: &ToolContent,
         around: &Snapshot<Self>,
     ) -> Vec<Invalid> {
-        let Some(Ok(Does::Ask(agent))) = self.makers.make(content) else { return Vec::new() };
-        let Some(scopes) = around.view.get(&key(&agent)) else { return Vec::new() };
+        let agent = match self.makers.make(content) {
+            Some(Ok(Does::Ask(agent))) => agent,
+            Some(Ok(Does::Call(tool))) => {
+                let used = tool.secrets().iter();
+                let beyond = used.filter_map(|it| beyond_rights(author, [USE], it.pointer.clone()));
+                return beyond.collect();
+            }
+            _ => return Vec::new(),
+        };
+        let Some(scopes) = around.view.agents.get(&key(&agent)) else { return Vec::new() };
         beyond_rights(author, scopes, "/config/agent".to_owned()).into_iter().collect()
     }
 
@@ -155,6 +182,20 @@ impl Kind for ToolRows {
         }
         let agents = store::list_agents_with_tool(conn, tenant, name).await?;
         Ok(agents.into_iter().map(|name| Dependent { kind: "agent", name }).collect())
+    }
+}
+
+/// What is wrong with the use of a secret.
+fn follow_secret(used: &SecretUse, secrets: &SecretHosts, broken: &mut Broken) {
+    let SecretUse { pointer, name, host } = used;
+    let Some(hosts) = secrets.get(&key(name)) else {
+        return broken.unknown.push(unknown_at(pointer.clone(), "unknown_secret", name));
+    };
+    if let Some(host) =
+        host.as_ref().filter(|host| !hosts.iter().any(|it| it.covers(host.as_str())))
+    {
+        let detail = format!("the secret `{name}` is not for the host `{host}`");
+        broken.unusable.push(Invalid::new(pointer.as_str(), "secret_not_for_host", detail));
     }
 }
 

@@ -19,6 +19,7 @@ mod execute;
 mod forks;
 mod house;
 mod models;
+mod http_tools;
 mod oauth;
 mod progress;
 mod recovery;

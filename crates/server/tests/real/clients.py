@@ -1,4 +1,4 @@
-"""Drives the real binary with clients that others wrote: clients.py AGENT_SERVER
+"""Drives the real binary with clients that others wrote: clients.py AGENT_SERVER OPENAPI_OF_NOTION
 
 What they accept is what the field accepts; nothing here reads an answer by hand that a library reads.
 """
@@ -26,6 +26,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from standardwebhooks import Webhook, WebhookVerificationError
 
 BINARY = Path(sys.argv.pop(1)).resolve()
+NOTION = Path(sys.argv.pop(1)).resolve()
 ASK = {"input": "use tool current_time with {}"}
 WEBHOOK_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
 
@@ -80,6 +81,36 @@ class Server:
             return False
 
 
+class Notion(HTTPServer):
+    """Stands for the API of Notion: keeps what it is sent, and repeats it."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def answer(self) -> None:
+            body = self.rfile.read(int(self.headers.get("content-length", 0)))
+            self.server.requests.append((self.command, self.path, dict(self.headers), body))
+            echo = json.dumps({"headers": dict(self.headers), "body": body.decode()}).encode()
+            self.send_response(200)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(echo)))
+            self.end_headers()
+            self.wfile.write(echo)
+
+        do_GET = do_POST = do_PATCH = do_DELETE = answer
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.requests = []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
+
 class Receiver(HTTPServer):
     """Refuses the first webhook, takes all others, and keeps them."""
 
@@ -108,8 +139,9 @@ class Receiver(HTTPServer):
 class Clients(unittest.TestCase):
     def setUp(self) -> None:
         self.receiver = self.enterContext(Receiver())
+        self.notion = self.enterContext(Notion())
         self.server = self.enterContext(Server(
-            AGENT_SERVER_EGRESS_ALLOW=self.receiver.url, WEBHOOK_SECRETS=f"default={WEBHOOK_KEY}",
+            AGENT_SERVER_EGRESS_ALLOW=f"{self.receiver.url},{self.notion.url}", WEBHOOK_SECRETS=f"default={WEBHOOK_KEY}",
         ))
 
     def session(self, method: str = "client_secret_basic") -> OAuth2Client:
@@ -168,6 +200,33 @@ class Clients(unittest.TestCase):
     def test_the_openapi_document_is_one(self) -> None:
         document = httpx.get(f"{self.server.url}/openapi.json").json()
         OpenAPIV31SpecValidator(document).validate()
+
+    def test_the_document_of_notion_becomes_tools_that_send_its_requests(self) -> None:
+        session = self.session()
+        secret = {"name": "notion", "value": "ntn_a_token_of_ours", "hosts": ["127.0.0.1"]}
+        session.post("/secrets", json=secret).raise_for_status()
+        ask = {"document": NOTION.read_text(), "server": self.notion.url, "dry_run": False,
+               "auth": {"type": "bearer", "secret": "notion"}}
+
+        made = session.post("/tools/import/openapi", json=ask, timeout=60).raise_for_status().json()
+        operations = [it for path in json.loads(NOTION.read_text())["paths"].values() for it in path.values()]
+        self.assertEqual((made["skipped"], len(made["data"])), ([], len(operations)))
+        calls = [
+            ("retrieve-a-page", {"page_id": "a/b", "filter_properties": "x y"}),
+            ("update-a-block", {"block_id": "7", "body": {"archived": True}}),
+        ]
+        for name, arguments in calls:
+            answer = session.post(f"/tools/{name}/execute", json={"input": arguments})
+            self.assertEqual(answer.status_code, 200, answer.text)
+            self.assertNotIn(secret["value"], answer.text)
+            self.assertIn("[secret:notion]", answer.text)
+        (page, block) = self.notion.requests
+        self.assertEqual(page[:2], ("GET", "/v1/pages/a%2Fb?filter_properties=x%20y"))
+        self.assertEqual((block[:2], json.loads(block[3])), (("PATCH", "/v1/blocks/7"), {"archived": True}))
+        for request in self.notion.requests:
+            headers = {name.lower(): value for name, value in request[2].items()}
+            self.assertEqual(headers["authorization"], f"Bearer {secret['value']}")
+            self.assertIn("notion-version", headers)
 
     def test_prometheus_reads_the_metrics(self) -> None:
         text = httpx.get(f"{self.server.url}/metrics").text

@@ -18,6 +18,8 @@ use std::time::Duration;
 use std::time::Instant;
 
 use engine::Effect;
+use futures::FutureExt;
+use futures::future::BoxFuture;
 use http::HeaderName;
 use http::HeaderValue;
 use http::Method;
@@ -41,8 +43,16 @@ use crate::egress::retry_after;
 use crate::http::Invalid;
 use crate::secrets::Reference;
 use crate::secrets::Vault;
+use crate::secrets::references;
+use crate::tools::Does;
+use crate::tools::Maker;
+use crate::tools::SecretUse;
+use crate::tools::Tool;
+use crate::tools::ToolContent;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
+use crate::tools::ToolKind;
+use crate::tools::kinds;
 
 use config::Auth;
 pub use config::Config;
@@ -85,7 +95,7 @@ pub struct HttpTool {
     services: Arc<Services>,
     plan: Plan,
     terms: Terms,
-    references: Vec<Reference>,
+    secrets: Vec<SecretUse>,
 }
 
 /// What came of one attempt.
@@ -101,17 +111,61 @@ impl Http {
     }
 
     /// A tool with this configuration, whose arguments `schema` describes, or all that is wrong with it, with
-    /// pointers into the configuration. `references` are the secrets that it names.
-    pub fn make(
+    /// pointers into the definition. `references` are the secrets that it names.
+    pub fn plan(
         &self,
         config: Config,
         references: &[Reference],
         schema: &Value,
         terms: Terms,
     ) -> Result<HttpTool, Vec<Invalid>> {
-        let plan = Plan::new(config, schema, &self.0.egress)?;
-        let (services, references) = (Arc::clone(&self.0), references.to_vec());
-        Ok(HttpTool { services, plan, terms, references })
+        let plan = Plan::new(config, schema, &self.0.egress);
+        let under = |fault: Invalid| fault.under("/config");
+        let plan = plan.map_err(|faults| faults.into_iter().map(under).collect::<Vec<_>>())?;
+        let token_host = token_host(&plan.auth);
+        let secrets = references.iter().map(|Reference { pointer, name }| {
+            let for_token = token_host.as_ref().filter(|_| pointer == "/auth/secret");
+            let host = for_token.or_else(|| plan.hosts.first()).cloned();
+            SecretUse { pointer: format!("/config{pointer}"), name: name.clone(), host }
+        });
+        let (services, secrets) = (Arc::clone(&self.0), secrets.collect());
+        Ok(HttpTool { services, plan, terms, secrets })
+    }
+}
+
+impl Maker for Http {
+    fn kind(&self) -> ToolKind {
+        ToolKind::Http
+    }
+
+    fn make(&self, content: &ToolContent) -> Result<Does, Vec<Invalid>> {
+        let found = references(&Value::Object(content.config.clone()));
+        let terms = Terms {
+            effect: content.effect,
+            timeout: Duration::from_millis(content.timeout_ms),
+            retries: content.retry.max,
+            backoff: Duration::from_millis(content.retry.backoff_ms),
+        };
+        let tool = self.plan(kinds::config(content)?, &found, &content.input_schema, terms)?;
+        Ok(Does::Call(Arc::new(tool)))
+    }
+}
+
+impl Tool for HttpTool {
+    fn secrets(&self) -> &[SecretUse] {
+        &self.secrets
+    }
+
+    fn repeats_itself(&self) -> bool {
+        true
+    }
+
+    fn call<'a>(
+        &'a self,
+        context: &'a ToolContext,
+        arguments: Value,
+    ) -> BoxFuture<'a, Result<Value, ToolFailure>> {
+        async move { self.send(context, &arguments).await }.boxed()
     }
 }
 
@@ -125,7 +179,7 @@ impl HttpTool {
     pub async fn send(&self, context: &ToolContext, input: &Value) -> Result<Value, ToolFailure> {
         let began = Instant::now();
         let left = || self.terms.timeout.saturating_sub(began.elapsed());
-        let names = self.references.iter().map(|it| it.name.as_str());
+        let names = self.secrets.iter().map(|it| it.name.as_str());
         let secrets = self.services.vault.secrets_named(&context.tenant, names).await;
         let secrets = secrets.map_err(|_| ToolFailure::failed("secrets cannot be read now"))?;
         let mut backoff = self.terms.backoff;
@@ -140,24 +194,6 @@ impl HttpTool {
             backoff = backoff.saturating_mul(2);
         }
         self.attempt(context, input, &secrets, left()).await.outcome
-    }
-
-    /// Why calls could not be sent with these `secrets`: one is not there, or not for the host that it would go
-    /// to. Pointers lead into the configuration.
-    pub fn check_secrets(&self, secrets: &Secrets) -> Vec<Invalid> {
-        let token_host = token_host(&self.plan.auth);
-        let faults = self.references.iter().filter_map(|Reference { pointer, name }| {
-            let Some(secret) = secrets.find(name) else {
-                let detail = format!("no secret is named `{name}`");
-                return Some(Invalid::new(pointer.as_str(), "unknown_secret", detail));
-            };
-            let for_token = token_host.as_ref().filter(|_| pointer == "/auth/secret");
-            let host = for_token.or_else(|| self.plan.hosts.first())?;
-            let detail = format!("the secret `{name}` is not for the host `{host}`");
-            let is_for = secret.hosts.iter().any(|it| it.covers(host.as_str()));
-            (!is_for).then(|| Invalid::new(pointer.as_str(), "secret_not_for_host", detail))
-        });
-        faults.collect()
     }
 
     fn retries(&self) -> u32 {

@@ -25,7 +25,6 @@ use crate::egress::Allow;
 use crate::egress::canary::Canary;
 use crate::egress::canary::ok;
 use crate::secrets::NewSecret;
-use crate::secrets::references;
 
 const VALUE: &str = "hunter2-hunter2";
 
@@ -59,7 +58,7 @@ fn terms(effect: Effect, retries: u32) -> Terms {
 fn tool(kind: &Http, config: &Value, terms: Terms) -> HttpTool {
     let found = references(config);
     let config = serde_json::from_value(config.clone()).unwrap();
-    kind.make(config, &found, &json!({}), terms).unwrap()
+    kind.plan(config, &found, &json!({}), terms).unwrap()
 }
 
 async fn call(tool: &HttpTool, input: Value) -> Result<Value, ToolFailure> {
@@ -198,28 +197,6 @@ async fn a_call_that_reaches_nobody_has_failed() {
     );
     assert_eq!(elsewhere.await, "the secret `key` is not for this host");
     assert_eq!(canary.connections(), 0);
-}
-
-#[tokio::test]
-async fn secrets_that_could_not_be_sent_are_found_before() {
-    let canary = Canary::start(|_| ok("")).await;
-    let (_database, kind) = kind(&[&canary]).await;
-    let faults = async |config: Value| {
-        let secrets = kind.0.vault.secrets(&TenantId::default()).await.unwrap();
-        let faults = tool(&kind, &config, terms(Effect::Read, 0)).check_secrets(&secrets);
-        faults.iter().map(|it| format!("{} {}", it.pointer, it.code)).collect::<Vec<_>>()
-    };
-    let here = format!("{}/", canary.origin());
-
-    let url = json!({"url": here, "allow_http": true, "headers": {"a": "{{secrets.key}}"}});
-    assert_eq!(faults(url).await, [""; 0]);
-    let elsewhere = json!({"url": "https://api.example.com/", "headers": {"a": "{{secrets.key}} {{secrets.none}}"}});
-    assert_eq!(
-        faults(elsewhere).await,
-        ["/headers/a secret_not_for_host", "/headers/a unknown_secret"]
-    );
-    let token = json!({"url": "https://api.example.com/", "auth": {"type": "oauth", "token_url": here, "client_id": "a", "secret": "key"}});
-    assert_eq!(faults(token).await, [""; 0]);
 }
 
 #[tokio::test]

@@ -5,6 +5,7 @@
 
 mod document;
 mod operation;
+pub mod routes;
 mod schema;
 mod security;
 #[cfg(test)]
