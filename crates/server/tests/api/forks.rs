@@ -260,7 +260,7 @@ on_both! {
         let body = json!({"input": "Pay!", "background": true});
         let run = shop.admin.post("/agents/support/execute", body).await.json();
         gate.wait_reached().await;
-        let stored = shop.events(&run).await.len();
+        let stored = shop.admin.stored(&path(&run), "model.started", 2).await.len();
         shop.server.model.reply(Reply::text("Done."));
 
         let forked = shop.accepted(&fork(&run), json!({"from_seq": stored + 1})).await;
@@ -392,6 +392,7 @@ on_both! {
         let body = json!({"input": "Hi", "background": true});
         let run = admin.post("/agents/support/execute", body).await.json();
         gate.wait_reached().await;
+        admin.stored(&path(&run), "model.started", 1).await;
 
         let tree = admin.get(&format!("{}/tree", path(&run))).await.json();
 

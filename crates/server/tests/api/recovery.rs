@@ -203,16 +203,10 @@ on_both! {
         // The answers come when everybody has heard of that.
         tokio::task::yield_now().await;
         desk.answers.add_permits(2);
-        let ends = loop {
-            let events = admin.get(&format!("{path}/events")).await.json();
-            let events = events["data"].as_array().unwrap().clone();
-            let ends = events.into_iter().filter(|it| it["type"] == "tool.finished").collect::<Vec<_>>();
-            if ends.len() == 2 {
-                break ends;
-            }
-        };
+        let events = admin.stored(&path, "tool.finished", 2).await;
 
-        assert!(ends.iter().all(|it| it["data"]["status"] == "done"), "{ends:#?}");
+        let mut ends = events.iter().filter(|event| event["type"] == "tool.finished");
+        assert!(ends.all(|it| it["data"]["status"] == "done"), "{events:#?}");
         assert_eq!(desk.made.lock().unwrap().len(), 2, "a call was made again");
     }
 }

@@ -38,6 +38,7 @@ use testkit::database::DatabaseKind;
 use testkit::database::TestDatabase;
 use testkit::model::FakeModel;
 use tokio::net::TcpListener;
+use tokio::time::timeout;
 
 /// The management client of every test server.
 pub const ADMIN: (&str, &str) = ("admin", "a-management-secret-for-tests");
@@ -227,6 +228,23 @@ impl Client {
         let response = request.header("accept", "text/event-stream").send().await.unwrap();
         assert_eq!(response.headers()["content-type"], "text/event-stream");
         stream::frames(&response.text().await.unwrap())
+    }
+
+    /// The events of the run at `path`, as soon as `count` of them are of this type. What the model has
+    /// been asked or a tool has done may be stored a moment later.
+    pub async fn stored(&self, path: &str, name: &str, count: usize) -> Vec<Value> {
+        let read = async {
+            loop {
+                let events = self.get(&format!("{path}/events?limit=200")).await.json();
+                let events = events["data"].as_array().unwrap();
+                if events.iter().filter(|event| event["type"] == name).count() >= count {
+                    return events.clone();
+                }
+            }
+        };
+        timeout(Duration::from_mins(1), read)
+            .await
+            .unwrap_or_else(|_| panic!("no {count} `{name}` at {path}"))
     }
 
     async fn token_of(&self, id: &str, secret: &str, scope: Option<&str>) -> String {
