@@ -9,6 +9,7 @@ mod encoding;
 mod html;
 mod json;
 mod markdown;
+mod pdf;
 mod pptx;
 mod sniff;
 mod xlsx;
@@ -29,6 +30,7 @@ pub enum Format {
     Json,
     JsonLines,
     Csv,
+    Pdf,
     Docx,
     Pptx,
     Xlsx,
@@ -43,6 +45,7 @@ impl Format {
             Self::Json => "application/json",
             Self::JsonLines => "application/x-ndjson",
             Self::Csv => "text/csv",
+            Self::Pdf => "application/pdf",
             Self::Docx => "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
             Self::Pptx => {
                 "application/vnd.openxmlformats-officedocument.presentationml.presentation"
@@ -109,6 +112,10 @@ pub fn parse(
     let mut out = Writer { text: TextBuilder::default(), limits, late, asked: 0 };
     let format = match sniff::container(bytes)? {
         Some(sniff::Container::Zip) => office(bytes, &mut out)?,
+        Some(sniff::Container::Pdf) => {
+            pdf::read(bytes, &mut out)?;
+            Format::Pdf
+        }
         None => plain(bytes, name, &mut out)?,
     };
     let document = out.text.finish();

@@ -46,6 +46,10 @@ pub enum Warning {
     UnevenRows(usize),
     #[error("{0} cells were left out because their text is missing in the file")]
     CellsWithoutText(usize),
+    #[error("{0} characters were left out because the file does not say which they are")]
+    GlyphsWithoutText(usize),
+    #[error("{0} pages are images; their text has to go through text recognition (OCR) first")]
+    PagesWithoutText(usize),
 }
 
 /// What was read from a file.

@@ -8,12 +8,12 @@ use super::json;
 /// Formats that hold other files.
 pub(super) enum Container {
     Zip,
+    Pdf,
 }
 
 /// Says whether `bytes` are a container, or a known kind of file that has no text for us.
 pub(super) fn container(bytes: &[u8]) -> Result<Option<Container>, ParseError> {
     const FOREIGN: &[(&[u8], &str)] = &[
-        (b"%PDF-", "a PDF file"),
         (b"\x89PNG\r\n", "an image (PNG)"),
         (b"\xff\xd8\xff", "an image (JPEG)"),
         (b"GIF8", "an image (GIF)"),
@@ -45,6 +45,11 @@ pub(super) fn container(bytes: &[u8]) -> Result<Option<Container>, ParseError> {
     // `MZ` and `BZh` may begin a text, too.
     let text = std::str::from_utf8(&bytes[..bytes.len().min(512)])
         .is_ok_and(|start| !start.contains('\0'));
+    // Its first line may stand behind what a mail or a printer put before it, and a text may tell of it.
+    let marked = bytes[..bytes.len().min(1024)].windows(5).any(|window| window == b"%PDF-");
+    if bytes.starts_with(b"%PDF-") || marked && !text {
+        return Ok(Some(Container::Pdf));
+    }
     match FOREIGN.iter().find(|(magic, _)| bytes.starts_with(magic)) {
         Some((magic, kind)) if !text || magic.len() > 3 && *magic != b"GIF8" => {
             Err(ParseError::Unsupported(kind))

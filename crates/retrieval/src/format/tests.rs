@@ -19,12 +19,12 @@ const LIMITS: Limits = Limits {
     columns: 1000,
 };
 
-fn read(bytes: &[u8], name: &str) -> Result<(Format, Document), ParseError> {
+pub(super) fn read(bytes: &[u8], name: &str) -> Result<(Format, Document), ParseError> {
     parse(bytes, Some(name), &LIMITS, &|| false)
 }
 
 /// What came out, on one page: kind, encoding, title, headings, pages, records, warnings, text.
-fn shown(bytes: &[u8], name: &str, expected: Expect) {
+pub(super) fn shown(bytes: &[u8], name: &str, expected: Expect) {
     let (format, document) = match read(bytes, name) {
         Ok(read) => read,
         Err(error) => return expected.assert_eq(&error.to_string()),
@@ -46,7 +46,7 @@ fn shown(bytes: &[u8], name: &str, expected: Expect) {
     expected.assert_eq(&lines.join("\n"));
 }
 
-fn refused(bytes: &[u8], name: &str) -> String {
+pub(super) fn refused(bytes: &[u8], name: &str) -> String {
     read(bytes, name).map(|(format, _)| format).unwrap_err().to_string()
 }
 
