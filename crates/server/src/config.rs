@@ -330,9 +330,14 @@ fn run_retention<E: Env>(from: &mut Reader<E>) -> Option<Duration> {
     (days > 0).then(|| Duration::from_hours(24 * days))
 }
 
+const LEVELS: [&str; 6] = ["error", "warn", "info", "debug", "trace", "off"];
+
 fn log<E: Env>(from: &mut Reader<E>) -> Log {
     let level = from.text("LOG_LEVEL").to_lowercase();
-    if level.parse::<tracing_subscriber::EnvFilter>().is_err() {
+    // A bare word is the name of a module to the filter: a misspelt level would leave nothing to be logged.
+    let mut parts = level.split(',').map(str::trim);
+    let is_known = parts.all(|part| part.contains('=') || LEVELS.contains(&part));
+    if !is_known || level.parse::<tracing_subscriber::EnvFilter>().is_err() {
         from.fault(
             "LOG_LEVEL",
             "it must be `error`, `warn`, `info`, `debug` or `trace`, or such as `info,sqlx=warn`",
@@ -416,7 +421,7 @@ mod tests {
         ("RUN_RETENTION_DAYS", "-1"),
         ("TOOL_WORKERS_MAX", "0"),
         ("REQUEST_TIMEOUT_MS", "-1"),
-        ("LOG_LEVEL", "hunter2=x=y"),
+        ("LOG_LEVEL", "hunter2"),
         ("LOG_FORMAT", "hunter2"),
     ];
 

@@ -38,11 +38,16 @@ pub enum BackupError {
 }
 
 /// Copies the embedded database to `path`, as it is at one moment, and returns the size of the copy in
-/// bytes. A server may be at work on it meanwhile. Only its owner can read the copy: it has secrets.
+/// bytes. A server may be at work on it meanwhile. Only its owner can read the copy: it has secrets. The folder of
+/// `path` is made if it is not there.
 pub async fn backup(settings: &DatabaseSettings, path: &Path) -> Result<u64, BackupError> {
     let Target::Sqlite(database) = settings.target()? else { return Err(BackupError::Postgres) };
     if !database.exists() {
         return Err(OpenError::Missing(database).into());
+    }
+    if let Some(folder) = path.parent() {
+        fs::create_dir_all(folder)
+            .map_err(|source| BackupError::Write { path: path.to_owned(), source })?;
     }
     // The name is taken at once, and filled at the end: a file with something in it is a whole copy.
     make(path)?;

@@ -21,7 +21,7 @@ use sqlx::sqlite::SqliteValueRef;
 use utoipa::ToSchema;
 use uuid::Uuid;
 
-/// The id of a row: a UUID, made by [`Ids`](crate::app::Ids) or by the database for rows that were
+/// The id of a row: a UUID, made by the server or by the database for rows that were
 /// inserted by hand.
 ///
 /// `UUID` on PostgreSQL, hyphenated lower-case `TEXT` on SQLite, so that it reads and sorts the same.

@@ -4,6 +4,10 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::path::PathBuf;
+use std::time::Duration;
+
+use chrono::DateTime;
+use chrono::Utc;
 
 use crate::db::At;
 use crate::db::Dialect;
@@ -27,11 +31,15 @@ fn template(name: &str, dialect: Dialect) -> String {
     )
 }
 
-/// Makes a file for each database in `folder`, and returns their paths. Their names have the time `now`,
-/// so that they come after those that are there.
+/// Makes a file for each database in `folder`, and returns their paths. Their numbers are the time `now`, so that
+/// they come after those that are there, or the next second that is free.
 pub fn create(folder: &Path, name: &str, now: At) -> Result<Vec<PathBuf>, CreateError> {
     let name = snake_case(name).ok_or(CreateError::Name)?;
-    let id = format!("{}_{name}", now.time().format("%Y%m%d%H%M%S"));
+    let mut time = now.time();
+    while is_taken(folder, &number(time))? {
+        time += Duration::from_secs(1);
+    }
+    let id = format!("{}_{name}", number(time));
     let mut paths = Vec::new();
     for dialect in [Dialect::Postgres, Dialect::Sqlite] {
         let folder = folder.join(folder_name(dialect));
@@ -43,6 +51,25 @@ pub fn create(folder: &Path, name: &str, now: At) -> Result<Vec<PathBuf>, Create
         paths.push(path);
     }
     Ok(paths)
+}
+
+fn number(time: DateTime<Utc>) -> String {
+    time.format("%Y%m%d%H%M%S").to_string()
+}
+
+/// Whether a migration of either database has this number.
+fn is_taken(folder: &Path, number: &str) -> Result<bool, CreateError> {
+    for dialect in [Dialect::Postgres, Dialect::Sqlite] {
+        let path = folder.join(folder_name(dialect));
+        let files = match fs::read_dir(&path) {
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            files => files.map_err(|source| CreateError::Write { path, source })?,
+        };
+        if files.flatten().any(|file| file.file_name().to_string_lossy().starts_with(number)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// `Add user preferences!` becomes `add_user_preferences`.
@@ -76,11 +103,16 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_never_overwritten() {
+    fn migrations_of_one_second_have_numbers_of_their_own() {
         let folder = tempfile::tempdir().unwrap();
-        create(folder.path(), "a", now()).unwrap();
+        for name in ["a", "b", "a"] {
+            create(folder.path(), name, now()).unwrap();
+        }
 
-        assert!(matches!(create(folder.path(), "a", now()), Err(CreateError::Write { .. })));
+        let migrations = Source::Folder(folder.path().to_owned()).load(Dialect::Sqlite).unwrap();
+
+        let ids: Vec<_> = migrations.iter().map(|migration| migration.id.as_str()).collect();
+        assert_eq!(ids, ["20261125103000_a", "20261125103001_b", "20261125103002_a"]);
     }
 
     #[test]

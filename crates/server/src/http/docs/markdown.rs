@@ -1,50 +1,26 @@
-//! The little of Markdown that doc comments and problem pages use, as HTML.
-//!
-//! Headings, paragraphs, lists, fenced code; in a line `code`, `**strong**` and `[links](…)`. Anything
-//! else stays as it is written. All text is escaped.
+//! Doc comments and problem pages as HTML. No markup of a text is passed on, and no link but to the web and to us.
 
-use std::iter::Peekable;
-use std::str::Lines;
-
-enum Block<'t> {
-    Heading { level: usize, text: &'t str },
-    Code(Vec<&'t str>),
-    List(Vec<String>),
-    Paragraph(String),
-}
+use pulldown_cmark::CowStr;
+use pulldown_cmark::Event;
+use pulldown_cmark::Options;
+use pulldown_cmark::Parser;
+use pulldown_cmark::Tag;
 
 /// Renders a text.
 pub fn html(text: &str) -> String {
-    let mut lines = text.lines().peekable();
     let mut html = String::new();
-    while let Some(block) = next_block(&mut lines) {
-        let block = match block {
-            Block::Heading { level, text } => format!("<h{level}>{}</h{level}>", inline(text)),
-            Block::Code(lines) => format!("<pre><code>{}</code></pre>", escape(&lines.join("\n"))),
-            Block::List(items) => {
-                let items: Vec<_> =
-                    items.iter().map(|item| format!("<li>{}</li>", inline(item))).collect();
-                format!("<ul>{}</ul>", items.concat())
-            }
-            Block::Paragraph(text) => format!("<p>{}</p>", inline(&text)),
-        };
-        html.extend([&block, "\n"]);
-    }
+    pulldown_cmark::html::push_html(
+        &mut html,
+        Parser::new_ext(text, Options::ENABLE_TABLES).map(harmless),
+    );
     html
 }
 
-/// Renders one line.
+/// Renders one line, without a paragraph around it.
 pub fn inline(text: &str) -> String {
-    let mut html = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['`', '*', '[']) {
-        html.push_str(&escape(&rest[..at]));
-        rest = &rest[at..];
-        let (done, after) = span(rest).unwrap_or_else(|| (escape(&rest[..1]), &rest[1..]));
-        html.push_str(&done);
-        rest = after;
-    }
-    html + &escape(rest)
+    let html = html(text);
+    let line = html.trim_end();
+    line.strip_prefix("<p>").and_then(|line| line.strip_suffix("</p>")).unwrap_or(line).to_owned()
 }
 
 /// Text that stands for itself.
@@ -52,58 +28,22 @@ pub fn escape(text: &str) -> String {
     text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
 }
 
-/// The code, emphasis or link that `text` begins with, and what follows it.
-fn span(text: &str) -> Option<(String, &str)> {
-    if let Some(rest) = text.strip_prefix('`') {
-        let (code, after) = rest.split_once('`')?;
-        return Some((format!("<code>{}</code>", escape(code)), after));
-    }
-    if let Some(rest) = text.strip_prefix("**") {
-        let (strong, after) = rest.split_once("**")?;
-        return Some((format!("<strong>{}</strong>", inline(strong)), after));
-    }
-    let (label, rest) = text.strip_prefix('[')?.split_once("](")?;
-    let (target, after) = rest.split_once(')')?;
-    let is_safe = ["https://", "/", "#"].iter().any(|start| target.starts_with(start));
-    is_safe.then(|| (format!("<a href=\"{}\">{}</a>", escape(target), inline(label)), after))
-}
-
-fn next_block<'t>(lines: &mut Peekable<Lines<'t>>) -> Option<Block<'t>> {
-    while lines.next_if(|line| line.trim().is_empty()).is_some() {}
-    let line = lines.next()?;
-    if line.starts_with("```") {
-        return Some(Block::Code(lines.by_ref().take_while(|line| *line != "```").collect()));
-    }
-    if let Some((marks, text)) = line.split_once(' ')
-        && (1..=4).contains(&marks.len())
-        && marks.bytes().all(|mark| mark == b'#')
-    {
-        return Some(Block::Heading { level: marks.len(), text });
-    }
-    if let Some(item) = line.strip_prefix("- ") {
-        return Some(Block::List(list(item, lines)));
-    }
-    let mut text = line.to_owned();
-    while let Some(more) = lines.next_if(|line| continues(line)) {
-        text.extend([" ", more.trim()]);
-    }
-    Some(Block::Paragraph(text))
-}
-
-fn list(first: &str, lines: &mut Peekable<Lines<'_>>) -> Vec<String> {
-    let mut items = vec![first.to_owned()];
-    while let Some(line) = lines.next_if(|line| line.starts_with("- ") || line.starts_with("  ")) {
-        match (line.strip_prefix("- "), items.last_mut()) {
-            (None, Some(item)) => item.extend([" ", line.trim()]),
-            (item, _) => items.push(item.unwrap_or(line).to_owned()),
+fn harmless(event: Event<'_>) -> Event<'_> {
+    match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        Event::Start(Tag::Link { link_type, dest_url, title, id }) => {
+            Event::Start(Tag::Link { link_type, dest_url: place(dest_url), title, id })
         }
+        Event::Start(Tag::Image { link_type, dest_url, title, id }) => {
+            Event::Start(Tag::Image { link_type, dest_url: place(dest_url), title, id })
+        }
+        other => other,
     }
-    items
 }
 
-/// Whether a line goes on with the paragraph before it.
-fn continues(line: &str) -> bool {
-    !line.trim().is_empty() && !["```", "- ", "#"].iter().any(|start| line.starts_with(start))
+fn place(url: CowStr<'_>) -> CowStr<'_> {
+    let is_safe = ["https://", "/", "#"].iter().any(|start| url.starts_with(start));
+    if is_safe { url } else { CowStr::Borrowed("#") }
 }
 
 #[cfg(test)]
@@ -114,21 +54,34 @@ mod tests {
 
     #[test]
     fn blocks_and_spans_become_html() {
-        let text = "# A `page`\n\nTwo lines\nof **one** paragraph.\n- first\n  item\n- [second](/docs)\n\n```json\n{\"a\": \"<b>\"}\n```\nEnd.";
+        let text = "# A `page`\n\nTwo lines\nof **one** paragraph.\n- first\n  item\n- [second](/docs)\n\n| a | b |\n|---|---|\n| `c` | d |\n\n```json\n{\"a\": \"<b>\"}\n```\nEnd.";
 
         expect![[r#"
             <h1>A <code>page</code></h1>
-            <p>Two lines of <strong>one</strong> paragraph.</p>
-            <ul><li>first item</li><li><a href="/docs">second</a></li></ul>
-            <pre><code>{&quot;a&quot;: &quot;&lt;b&gt;&quot;}</code></pre>
+            <p>Two lines
+            of <strong>one</strong> paragraph.</p>
+            <ul>
+            <li>first
+            item</li>
+            <li><a href="/docs">second</a></li>
+            </ul>
+            <table><thead><tr><th>a</th><th>b</th></tr></thead><tbody>
+            <tr><td><code>c</code></td><td>d</td></tr>
+            </tbody></table>
+            <pre><code class="language-json">{"a": "&lt;b&gt;"}
+            </code></pre>
             <p>End.</p>
         "#]]
         .assert_eq(&html(text));
+        assert_eq!(inline("Of `one` line."), "Of <code>one</code> line.");
     }
 
     #[test]
     fn nothing_that_a_page_says_becomes_markup() {
-        expect!["&lt;b&gt; &amp; &quot;c&quot; <code>&lt;i&gt;</code> [x](javascript:alert) 2 * 3 [open ** `"]
-            .assert_eq(&inline("<b> & \"c\" `<i>` [x](javascript:alert) 2 * 3 [open ** `"));
+        let hostile =
+            "<b> & \"c\" `<i>` [x](javascript:alert) ![y](data:text/html,z) 2 * 3 [open ** `";
+        expect![[r##"&lt;b&gt; &amp; "c" <code>&lt;i&gt;</code> <a href="#">x</a> <img src="#" alt="y" /> 2 * 3 [open ** `"##]].assert_eq(&inline(hostile));
+        expect!["&lt;script&gt;alert(1)&lt;/script&gt;"]
+            .assert_eq(&html("<script>alert(1)</script>"));
     }
 }
