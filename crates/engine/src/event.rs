@@ -21,6 +21,10 @@ use crate::outcome::Outcome;
 use crate::outcome::Output;
 use crate::outcome::RunError;
 use crate::outcome::Usage;
+use crate::progress::LogLine;
+use crate::progress::RequestFinished;
+use crate::progress::RequestStarted;
+use crate::progress::ToolProgress;
 use crate::tool::Effect;
 
 /// Declares the event types: the enum, the names on the wire, and the way there and back.
@@ -74,6 +78,8 @@ events! {
     ToolStarted = "tool.started",
     ToolProgress = "tool.progress",
     ToolFinished = "tool.finished",
+    RequestStarted = "request.started",
+    RequestFinished = "request.finished",
     ApprovalRequested = "approval.requested",
     ApprovalDecided = "approval.decided",
     ChildStarted = "child.started",
@@ -81,6 +87,7 @@ events! {
     LimitReached = "limit.reached",
     MemoryRead = "memory.read",
     MemoryWritten = "memory.written",
+    LogLine = "log",
 }
 
 /// Why a stored event cannot be read.
@@ -311,16 +318,6 @@ pub struct ToolStarted {
     pub effect_id: String,
     pub effect: Effect,
     pub attempt: u32,
-}
-
-/// How far a tool call has come, in its own words. Nothing follows from it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ToolProgress {
-    pub call_id: String,
-    pub progress: f64,
-    /// What `progress` will be in the end, if that is known.
-    pub total: Option<f64>,
-    pub message: Option<String>,
 }
 
 /// A tool call is over.

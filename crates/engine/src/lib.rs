@@ -12,6 +12,7 @@ mod limits;
 mod memory;
 mod outcome;
 mod predicate;
+mod progress;
 mod retry;
 mod structured;
 mod tool;
@@ -55,6 +56,11 @@ pub use predicate::Comparison;
 pub use predicate::Operand;
 pub use predicate::Predicate;
 pub use predicate::PredicateFault;
+pub use progress::LogLevel;
+pub use progress::LogLine;
+pub use progress::RequestFinished;
+pub use progress::RequestStarted;
+pub use progress::ToolProgress;
 pub use retry::RetryPolicy;
 pub use structured::OutputSpec;
 pub use tool::Effect;
@@ -66,5 +72,5 @@ pub use tool::effect_id;
 ///
 /// It rises when the same log would lead to another next step, or may have events that are new. A worker takes
 /// up a run only if its own version is at least the run's. 3 bounded the calls of an answer; 4 has runs of tools, and
-/// ends one whose model calls nothing that can be called.
-pub const ENGINE: i32 = 4;
+/// ends one whose model calls nothing that can be called; 5 has requests and lines of the console.
+pub const ENGINE: i32 = 5;

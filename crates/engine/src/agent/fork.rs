@@ -12,6 +12,8 @@ use super::state::unfinished;
 use crate::event::Event;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;
+use crate::progress::RequestFinished;
+use crate::progress::RequestStarted;
 
 /// A fork cannot begin between the beginning and the end of a call that may have an effect.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
@@ -135,6 +137,10 @@ impl<'e> Past<'e> {
             Event::ToolFinished(it) => {
                 is_done(&it.call_id) || is_unresolved(&it.call_id) && it.is_lost()
             }
+            Event::RequestStarted(RequestStarted { call_id, .. })
+            | Event::RequestFinished(RequestFinished { call_id, .. }) => {
+                is_done(call_id) || is_unresolved(call_id)
+            }
             // Nobody agrees to more than he was asked: a call that is made anew is asked for anew.
             Event::ApprovalRequested(it) => is_done(&it.call_id),
             Event::ApprovalDecided(it) => {
@@ -172,6 +178,7 @@ fn is_of_the_run(event: &Event) -> bool {
             | Event::LimitReached(_)
             | Event::MemoryWritten(_)
             | Event::ToolProgress(_)
+            | Event::LogLine(_)
             | Event::RunFinished(_)
     )
 }

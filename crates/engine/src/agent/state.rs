@@ -162,7 +162,11 @@ impl State {
                 self.phase = Phase::Ending(Outcome::Failed, Some(limit.error()));
             }
             Event::MemoryRead(read) => self.remember(read),
-            Event::MemoryWritten(_) | Event::ToolProgress(_) => {}
+            Event::MemoryWritten(_)
+            | Event::ToolProgress(_)
+            | Event::RequestStarted(_)
+            | Event::RequestFinished(_)
+            | Event::LogLine(_) => {}
             Event::RunFinished(_) => self.phase = Phase::Ended,
         }
     }

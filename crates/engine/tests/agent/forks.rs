@@ -5,8 +5,11 @@ use engine::ApprovalRule;
 use engine::Decision;
 use engine::Effect;
 use engine::Event;
+use engine::LogLevel;
+use engine::LogLine;
 use engine::OnTimeout;
 use engine::OpenEffect;
+use engine::RequestStarted;
 use expect_test::Expect;
 use expect_test::expect;
 use serde_json::json;
@@ -62,6 +65,29 @@ fn a_fork_from_anywhere_ends_as_the_run_did() {
         assert_eq!(count(&forked, "tool.finished"), 3, "before {from_seq}");
         assert_eq!(count(&forked, "model.finished"), 3, "before {from_seq}");
     }
+}
+
+#[test]
+fn requests_go_with_their_call_and_lines_do_not() {
+    let mut whole = two_turns().run();
+    let text = str::to_owned;
+    let (method, url) = (text("POST"), text("https://api.example.com/"));
+    let sent =
+        RequestStarted { call_id: text("a"), request: 1, method, url, effect_id: text("e-1") };
+    let (source, message) = (text("add"), text("it asks"));
+    let line = LogLine { level: LogLevel::Info, source, message, call_id: Some(text("a")) };
+    let begun = |it: &Event| matches!(it, Event::ToolStarted(it) if it.call_id == "a");
+    let ended = |it: &Event| matches!(it, Event::ToolFinished(it) if it.call_id == "a");
+    let begun = whole.iter().position(begun).unwrap();
+    whole.insert(begun + 1, sent.into());
+    whole.insert(begun + 1, line.into());
+    let ended = 1 + whole.iter().position(ended).unwrap() as u64;
+
+    let before = engine::fork(&whole, ended).unwrap();
+    let after = engine::fork(&whole, ended + 1).unwrap();
+
+    let counts = |log: &[Event]| (count(log, "request.started"), count(log, "log"));
+    assert_eq!((counts(&before), counts(&after)), ((0, 0), (1, 0)));
 }
 
 #[test]

@@ -373,7 +373,10 @@ fn line(event: &Event, asked: &str) -> String {
         | Event::CancelRequested(_)
         | Event::MemoryRead(_)
         | Event::MemoryWritten(_)
-        | Event::ToolProgress(_) => name.to_owned(),
+        | Event::ToolProgress(_)
+        | Event::RequestStarted(_)
+        | Event::RequestFinished(_)
+        | Event::LogLine(_) => name.to_owned(),
     }
 }
 
