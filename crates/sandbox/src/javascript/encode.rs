@@ -161,10 +161,11 @@ impl<'js> Encoder<'_, 'js> {
         Ok(())
     }
 
-    /// A text of the script. Halves of characters become U+FFFD.
+    /// A text of the script. NUL and halves of characters become U+FFFD.
     fn string(&self, text: &Value<'js>) -> Result<String, Stop> {
         let whole = text.as_string().and_then(|it| it.to_string().ok());
-        whole.map_or_else(|| self.call("wellFormed", text), Ok)
+        let whole = whole.map_or_else(|| self.call("wellFormed", text), Ok)?;
+        Ok(if whole.contains('\0') { whole.replace('\0', "\u{fffd}") } else { whole })
     }
 
     fn call<R: rquickjs::FromJs<'js>>(&self, name: &str, value: &Value<'js>) -> Result<R, Stop> {

@@ -16,6 +16,7 @@ use rquickjs::Promise;
 use rquickjs::Runtime;
 use rquickjs::Value;
 use rquickjs::context::EvalOptions;
+use rquickjs::module::Declared;
 use rquickjs::promise::PromiseState;
 
 use super::encode;
@@ -24,6 +25,7 @@ use super::fault::Stop;
 use super::host;
 use super::host::Errands;
 use super::wire;
+use super::wire::Until;
 use super::wire::Work;
 use crate::worker::Channel;
 use crate::worker::Gone;
@@ -93,12 +95,22 @@ fn run<'js>(
     let prelude: Object<'js> = prelude.call((host::native(ctx, &errands)?,))?;
     let script = Script { ctx, prelude, errands, clock };
     let input = script.input(work.input.get())?;
-    let main = script.main(&work.source)?;
+    let compiled = script.compile(&work.source)?;
+    if work.until == Until::Read {
+        return Ok("null".to_owned());
+    }
+    let main = script.main(compiled)?;
     let start: Function<'js> = script.prelude.get("start")?;
     let promise: Promise<'js> = start.call((main, input))?;
     script.settle(&promise)?;
     let result = promise.result::<Value<'js>>().ok_or(Stop::Stuck)??;
     encode::encode(&script.prelude, &result)
+}
+
+/// A source that was read.
+enum Compiled<'js> {
+    Function(Value<'js>),
+    Module(Module<'js, Declared>),
 }
 
 /// A script under way.
@@ -119,8 +131,8 @@ impl<'js> Script<'_, 'js> {
         Ok(parse.call((json,))?)
     }
 
-    /// What is to be called: a function, or an object that has one.
-    fn main(&self, source: &str) -> Outcome<Value<'js>> {
+    /// Reads a source, and runs nothing of it.
+    fn compile(&self, source: &str) -> Outcome<Compiled<'js>> {
         if looks_like_function(source) {
             let source = source.trim_end().trim_end_matches(';');
             let whole = format!(
@@ -128,16 +140,31 @@ impl<'js> Script<'_, 'js> {
             );
             match self.eval(whole) {
                 Err(Stop::Thrown) => drop(self.ctx.catch()),
-                function => return function,
+                function => return function.map(Compiled::Function),
             }
         }
         match self.eval(format!("(async (input, ctx) => {{{source}\n}})")) {
             Err(Stop::Thrown) if source.contains("export") => {
                 self.ctx.catch();
-                self.module(source)
+                for name in MASTRA_NAMES {
+                    Module::declare(self.ctx.clone(), name, MASTRA)?;
+                }
+                Ok(Compiled::Module(Module::declare(self.ctx.clone(), NAME, source)?))
             }
-            body => body,
+            body => body.map(Compiled::Function),
         }
+    }
+
+    /// What is to be called: a function, or an object that has one.
+    fn main(&self, compiled: Compiled<'js>) -> Outcome<Value<'js>> {
+        let module = match compiled {
+            Compiled::Function(function) => return Ok(function),
+            Compiled::Module(module) => module,
+        };
+        let (module, loaded) = module.eval()?;
+        self.settle(&loaded)?;
+        loaded.result::<Value<'js>>().ok_or(Stop::Stuck)??;
+        Ok(module.get("default")?)
     }
 
     fn eval(&self, source: String) -> Outcome<Value<'js>> {
@@ -145,16 +172,6 @@ impl<'js> Script<'_, 'js> {
         options.strict = false;
         options.filename = Some(NAME.to_owned());
         Ok(self.ctx.eval_with_options(source, options)?)
-    }
-
-    fn module(&self, source: &str) -> Outcome<Value<'js>> {
-        for name in MASTRA_NAMES {
-            Module::declare(self.ctx.clone(), name, MASTRA)?;
-        }
-        let (module, loaded) = Module::declare(self.ctx.clone(), NAME, source)?.eval()?;
-        self.settle(&loaded)?;
-        loaded.result::<Value<'js>>().ok_or(Stop::Stuck)??;
-        Ok(module.get("default")?)
     }
 
     /// Does whatever is to be done until the promise is settled.

@@ -13,6 +13,7 @@ mod wire;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use futures::future::ready;
 use serde_json::value::RawValue;
 use tokio::time::Instant;
 
@@ -25,6 +26,7 @@ pub(crate) use engine::work;
 pub use wire::Level;
 pub use wire::Request;
 pub use wire::Response;
+use wire::Until;
 
 /// How jobs of this kind begin.
 pub(crate) const TASK: u8 = 1;
@@ -80,8 +82,23 @@ pub async fn run(
     script: Script<'_>,
     host: &impl Host,
 ) -> Result<Box<RawValue>, Failure> {
+    job(pool, owner, script, host, Until::Done).await
+}
+
+/// Says what is wrong with a script as it stands there, which is not run.
+pub async fn check(pool: &Pool, owner: &str, script: Script<'_>) -> Result<(), Failure> {
+    job(pool, owner, script, &Nobody, Until::Read).await.map(drop)
+}
+
+async fn job(
+    pool: &Pool,
+    owner: &str,
+    script: Script<'_>,
+    host: &impl Host,
+    until: Until,
+) -> Result<Box<RawValue>, Failure> {
     let patience = script.deadline.saturating_duration_since(Instant::now());
-    let body = wire::job(&script, patience);
+    let body = wire::job(&script, patience, until);
     let job = Job { task: TASK, body: &body, deadline: script.deadline };
     let done = pool.call(owner, job, &Bridge(host)).await.map_err(|cause| match cause {
         CallError::Late => Failure::Late,
@@ -90,6 +107,17 @@ pub async fn run(
         CallError::Start(_) => Failure::Unavailable(cause),
     })?;
     wire::result(&done)
+}
+
+/// Who does nothing for a script that is not run.
+struct Nobody;
+
+impl Host for Nobody {
+    fn fetch(&self, _: Request) -> BoxFuture<'_, Result<Response, String>> {
+        ready(Err("there is nobody to ask".to_owned())).boxed()
+    }
+
+    fn log(&self, _: Level, _: String) {}
 }
 
 /// A [`Host`] as the pool knows it.

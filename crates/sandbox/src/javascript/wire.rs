@@ -23,6 +23,15 @@ pub struct Work<'a> {
     pub input: &'a RawValue,
     pub memory: usize,
     pub patience_ms: u64,
+    pub until: Until,
+}
+
+/// How far a script is taken.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Until {
+    /// It is read, and nothing of it is run.
+    Read,
+    Done,
 }
 
 /// What a script asks for with `fetch`.
@@ -71,12 +80,13 @@ pub fn with_line(message: &str, line: Option<u32>) -> String {
     }
 }
 
-pub fn job(script: &Script<'_>, patience: Duration) -> Vec<u8> {
+pub fn job(script: &Script<'_>, patience: Duration, until: Until) -> Vec<u8> {
     let work = Work {
         source: script.source.to_owned(),
         input: script.input,
         memory: script.memory,
         patience_ms: patience.as_micros().div_ceil(1000).try_into().unwrap_or(u64::MAX),
+        until,
     };
     serde_json::to_vec(&work).unwrap_or_default()
 }

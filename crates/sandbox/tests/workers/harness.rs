@@ -109,6 +109,13 @@ pub async fn call(
     javascript::run(pool, owner, script, host).await.map(|json| json.get().to_owned())
 }
 
+/// What is wrong with a script that is only read.
+pub async fn check(pool: &Pool, source: &str) -> Result<(), String> {
+    let deadline = Instant::now() + PATIENCE;
+    let script = Script { source, input: RawValue::NULL, memory: MEMORY, deadline };
+    javascript::check(pool, "a", script).await.map_err(|failure| failure.to_string())
+}
+
 /// Runs a script that must give JSON, in a pool of its own.
 pub async fn value(source: &str) -> Value {
     let json = run(&pool(1), source, "null").await.unwrap();

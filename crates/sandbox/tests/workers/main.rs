@@ -9,6 +9,7 @@
 
 mod confined;
 mod console;
+mod harmful;
 mod harness;
 mod hostile;
 mod requests;

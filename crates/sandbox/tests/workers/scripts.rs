@@ -2,6 +2,7 @@
 
 use expect_test::expect;
 
+use crate::harness::check;
 use crate::harness::pool;
 use crate::harness::run;
 use crate::harness::table;
@@ -100,6 +101,37 @@ async fn what_is_wrong_is_said_with_its_line() {
         const f = () => f(); f()
             ! RangeError: Maximum call stack size exceeded (line 1)
     "#]].assert_eq(&table(&scripts).await);
+}
+
+#[tokio::test]
+async fn a_script_that_is_only_read_does_nothing() {
+    let pool = pool(1);
+    for good in [
+        "for (;;);",
+        "throw 1",
+        "({ a }) => { for (;;); }",
+        "for (;;);\nexport default () => 1",
+        "import { createTool } from '@mastra/core'; export default createTool({})",
+    ] {
+        assert_eq!(check(&pool, good).await, Ok(()), "{good}");
+    }
+    let mut told = Vec::new();
+    for bad in [
+        "return 1 +",
+        "const a = 1;\nconst a = 2;",
+        "export default (input) => {\n  return input..x\n}",
+        "await await",
+        "}); globalThis.x = 1; (",
+    ] {
+        told.push(check(&pool, bad).await.unwrap_err());
+    }
+    expect![[r#"
+        SyntaxError: unexpected token in expression: '}' (line 1)
+        SyntaxError: invalid redefinition of lexical identifier (line 2)
+        SyntaxError: expecting field name (line 2)
+        SyntaxError: unexpected token in expression: '}' (line 1)
+        SyntaxError: unexpected token in expression: '}' (line 1)"#]]
+    .assert_eq(&told.join("\n"));
 }
 
 #[tokio::test]
