@@ -10,6 +10,7 @@ use crate::Result;
 use crate::child::Child;
 use crate::client::Call;
 use crate::client::Connection;
+use crate::load::LAST_TOKEN;
 use crate::load::Length;
 use crate::load::Load;
 use crate::load::Outcome;
@@ -17,12 +18,17 @@ use crate::model::SetPace;
 use crate::note;
 use crate::process::Process;
 use crate::process::machine_cpu;
+use crate::server::ADDER;
+use crate::server::EXPERT;
 use crate::server::Server;
 use crate::settings::Database;
 use crate::settings::Settings;
 
 pub const HELLO: &str = "Say hello to the benchmark.";
 pub const USE_TOOL: &str = "use tool current_time with {}";
+pub const USE_SCRIPT: &str = r#"use tool add with {"a": 40000, "b": 2042}"#;
+/// What the script and the stub of the fake model give.
+pub const SUM: &str = "sum=42042";
 
 /// Who is measured, as the tables call the fake model.
 pub const FLOOR: &str = "fake model alone";
@@ -52,6 +58,14 @@ pub enum Phase {
     Cold(Cold),
     Plain(Measured),
     Tool(Measured),
+    /// An agent that calls a script.
+    ScriptTool(Measured),
+    /// A script alone.
+    Script(Measured),
+    /// A tool that sends a request, alone.
+    Http(Measured),
+    /// An agent with many tools.
+    ManyTools(Measured),
     Stream(Measured),
 }
 
@@ -66,6 +80,22 @@ impl Phase {
 
     pub fn tool(&self) -> Option<&Measured> {
         if let Self::Tool(measured) = self { Some(measured) } else { None }
+    }
+
+    pub fn script_tool(&self) -> Option<&Measured> {
+        if let Self::ScriptTool(measured) = self { Some(measured) } else { None }
+    }
+
+    pub fn script(&self) -> Option<&Measured> {
+        if let Self::Script(measured) = self { Some(measured) } else { None }
+    }
+
+    pub fn http(&self) -> Option<&Measured> {
+        if let Self::Http(measured) = self { Some(measured) } else { None }
+    }
+
+    pub fn many_tools(&self) -> Option<&Measured> {
+        if let Self::ManyTools(measured) = self { Some(measured) } else { None }
     }
 
     pub fn stream(&self) -> Option<&Measured> {
@@ -133,7 +163,7 @@ impl<'a> Bench<'a> {
         let candidate = Candidate { who, port, process, server: Some(&server) };
         self.cold(&candidate, &server).await?;
         self.plain(&candidate, &server.execute(HELLO)).await?;
-        self.tool(&candidate, &server.execute(USE_TOOL)).await?;
+        self.tools(&candidate, &server).await?;
         self.streams(&candidate, &server.execute(HELLO).streamed()).await
     }
 
@@ -161,11 +191,30 @@ impl<'a> Bench<'a> {
         Ok(())
     }
 
-    async fn tool(&mut self, candidate: &Candidate<'_>, call: &Call) -> Result<()> {
+    async fn tools(&mut self, candidate: &Candidate<'_>, server: &Server) -> Result<()> {
+        let whole = &[LAST_TOKEN, "The tool answered"];
+        self.runs(candidate, &server.execute(USE_TOOL), whole, Phase::Tool).await?;
+        let summed = &[LAST_TOKEN, SUM];
+        self.runs(candidate, &server.ask(ADDER, USE_SCRIPT), summed, Phase::ScriptTool).await?;
+        let numbers = json!({"a": 40_000, "b": 2042});
+        self.runs(candidate, &server.call("add", &numbers), &[SUM], Phase::Script).await?;
+        self.runs(candidate, &server.call("fetch_sum", &json!({})), &[SUM], Phase::Http).await?;
+        let expert = server.ask(EXPERT, HELLO);
+        self.runs(candidate, &expert, &[LAST_TOKEN], Phase::ManyTools).await
+    }
+
+    /// Runs of one kind, at each concurrency.
+    async fn runs(
+        &mut self,
+        candidate: &Candidate<'_>,
+        call: &Call,
+        expect: &'static [&'static str],
+        phase: fn(Measured) -> Phase,
+    ) -> Result<()> {
         for workers in &self.settings.concurrency {
-            let load = Load { expect: "The tool answered", ..self.load(candidate, call, *workers) };
+            let load = Load { expect, ..self.load(candidate, call, *workers) };
             let measured = measure(candidate, self.model.process(), load).await?;
-            self.push(candidate, Phase::Tool(measured));
+            self.push(candidate, phase(measured));
         }
         Ok(())
     }
@@ -184,7 +233,8 @@ impl<'a> Bench<'a> {
 
     fn load(&self, candidate: &Candidate<'_>, call: &Call, workers: u32) -> Load {
         let length = Length::For(self.settings.length);
-        Load { port: candidate.port, call: call.clone(), expect: "", workers, length }
+        let expect = &[LAST_TOKEN];
+        Load { port: candidate.port, call: call.clone(), expect, workers, length }
     }
 
     fn push(&mut self, candidate: &Candidate<'_>, phase: Phase) {

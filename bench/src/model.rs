@@ -33,6 +33,7 @@ use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use crate::Result;
+use crate::measure::SUM;
 use crate::model::timed::Timed;
 
 /// How the model writes.
@@ -88,6 +89,7 @@ async fn answer(request: Request<Incoming>, state: &State) -> Answer {
     match head.uri.path() {
         "/v1/chat/completions" => complete(&body, state.pace()),
         "/pace" => state.set(&body),
+        "/sum" => plain(StatusCode::OK, SUM),
         _ => plain(StatusCode::NOT_FOUND, "there is only /v1/chat/completions"),
     }
 }

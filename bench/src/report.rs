@@ -8,6 +8,7 @@ use crate::measure::FLOOR;
 use crate::measure::Measured;
 use crate::measure::Phase;
 use crate::measure::Row;
+use crate::server::TOOLS;
 use crate::settings::Settings;
 use crate::soak::Round;
 use crate::stats::Percentiles;
@@ -97,6 +98,12 @@ pub fn tables(settings: &Settings, rows: &[Row]) -> String {
     table(&mut out, plain, RUNS, &shown(Phase::plain));
     let tool = "One-tool runs: two model turns and `current_time`, no delay";
     table(&mut out, tool, RUNS, &shown(Phase::tool));
+    let script = "One-tool runs: two model turns and a script, `sum=<a+b>`, no delay";
+    table(&mut out, script, RUNS, &shown(Phase::script_tool));
+    table(&mut out, "JavaScript tool calls alone", RUNS, &shown(Phase::script));
+    table(&mut out, "HTTP tool calls alone: one GET of the fake model", RUNS, &shown(Phase::http));
+    let many = format!("Plain runs of an agent with {TOOLS} tools, no delay");
+    table(&mut out, &many, RUNS, &shown(Phase::many_tools));
     let streams = format!("Streams: {tokens} tokens, one each {interval} ms");
     table(&mut out, &streams, STREAMS, &shown(Phase::stream));
     out

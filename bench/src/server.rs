@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::Duration;
 use std::time::Instant;
 
+use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
 use tokio::time;
@@ -24,6 +25,11 @@ use crate::settings::Settings;
 const CLIENT: &str = "bench";
 const SECRET: &str = "bench-secret-0123456789-abcdefgh";
 const AGENT: &str = "assistant";
+/// An agent whose tool is a script.
+pub const ADDER: &str = "adder";
+/// An agent with many tools, and how many these are.
+pub const EXPERT: &str = "expert";
+pub const TOOLS: usize = 200;
 
 /// How long the server may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -74,7 +80,7 @@ impl Server {
         }
         let (start, start_cpu) = (begun.elapsed(), child.process().cpu());
         let token = sign_in(port).await?;
-        make_agent(port, &token).await?;
+        make_definitions(port, model, &token).await?;
         Ok(Self { child, postgres, start, start_cpu, token, _folder: folder })
     }
 
@@ -94,7 +100,18 @@ impl Server {
 
     /// What to send for an answer to `input`.
     pub fn execute(&self, input: &str) -> Call {
-        Call::post(&format!("/agents/{AGENT}/execute"), &json!({"input": input}))
+        self.ask(AGENT, input)
+    }
+
+    /// The same of another agent.
+    pub fn ask(&self, agent: &str, input: &str) -> Call {
+        Call::post(&format!("/agents/{agent}/execute"), &json!({"input": input}))
+            .with_token(&self.token)
+    }
+
+    /// What to send for one call of a tool.
+    pub fn call(&self, tool: &str, input: &Value) -> Call {
+        Call::post(&format!("/tools/{tool}/execute"), &json!({"input": input}))
             .with_token(&self.token)
     }
 
@@ -133,6 +150,7 @@ fn environment(
         ("OPENAI_API_KEY", "bench".to_owned()),
         ("DATABASE_SYNC", sync.to_owned()),
         ("LOG_FORMAT", "json".to_owned()),
+        ("AGENT_SERVER_EGRESS_ALLOW", format!("http://127.0.0.1:{model}")),
     ];
     environment.extend(postgres.map(|it| ("DATABASE_URL", it.url.clone())));
     environment
@@ -157,14 +175,43 @@ async fn sign_in(port: u16) -> Result<String> {
     Ok(answer["access_token"].as_str().ok_or("the server gave no token")?.to_owned())
 }
 
-/// Makes the agent that all phases execute.
-async fn make_agent(port: u16, token: &str) -> Result<()> {
-    let agent = json!({
-        "name": AGENT, "display_name": "Assistant", "instructions": "You are a helpful assistant.",
-        "model": "openai/fake", "tools": ["current_time"],
+/// Makes the agents and tools that the phases execute.
+async fn make_definitions(port: u16, model: u16, token: &str) -> Result<()> {
+    let number = json!({"type": "number"});
+    let schema =
+        json!({"type": "object", "properties": {"a": number, "b": number}, "required": ["a", "b"]});
+    let add = json!({
+        "name": "add", "description": "Adds two numbers.", "input_schema": schema, "effect": "read",
+        "execute_code": "return `sum=${input.a + input.b}`",
     });
-    let create = Call::post("/agents/definitions", &agent).with_token(token);
-    Connection::to(port).fetch_json(&create).await?;
+    let fetch = json!({
+        "name": "fetch_sum", "description": "Gets a sum.", "kind": "http", "input_schema": {"type": "object"},
+        "config": {"url": format!("http://127.0.0.1:{model}/sum"), "allow_http": true},
+    });
+    let names: Vec<String> = (0..TOOLS).map(|number| format!("tool{number}")).collect();
+    let fixed = names.iter().map(|name| {
+        json!({
+            "name": name, "description": "Looks up what there is to know of an order.", "kind": "static",
+            "input_schema": schema, "config": {"result": "nothing"},
+        })
+    });
+    let agent = |name: &str, tools: Value| {
+        json!({
+            "name": name, "display_name": "Assistant", "instructions": "You are a helpful assistant.",
+            "model": "openai/fake", "tools": tools,
+        })
+    };
+    let agents = [
+        agent(AGENT, json!(["current_time"])),
+        agent(ADDER, json!(["add"])),
+        agent(EXPERT, json!(names)),
+    ];
+    let tools = [add, fetch].into_iter().chain(fixed).map(|tool| ("/tools/definitions", tool));
+    let all = tools.chain(agents.into_iter().map(|agent| ("/agents/definitions", agent)));
+    let mut connection = Connection::to(port);
+    for (path, definition) in all {
+        connection.fetch_json(&Call::post(path, &definition).with_token(token)).await?;
+    }
     Ok(())
 }
 

@@ -6,6 +6,7 @@ use tokio::time;
 
 use crate::Result;
 use crate::child::Child;
+use crate::load::LAST_TOKEN;
 use crate::load::Length;
 use crate::load::Load;
 use crate::load::Outcome;
@@ -64,14 +65,14 @@ pub async fn run(
 async fn round(server: &Server) -> Round {
     let process = server.process();
     process.forget_peak();
-    let load = |call, expect| {
+    let load = |call, expect: &'static [&'static str]| {
         let (port, length) = (server.port(), Length::For(ROUND));
         Load { port, call, expect, workers: WORKERS, length }.run()
     };
     let (plain, tool, streams) = tokio::join!(
-        load(server.execute(HELLO), ""),
-        load(server.execute(USE_TOOL), "The tool answered"),
-        load(server.execute(HELLO).streamed(), ""),
+        load(server.execute(HELLO), &[LAST_TOKEN]),
+        load(server.execute(USE_TOOL), &[LAST_TOKEN, "The tool answered"]),
+        load(server.execute(HELLO).streamed(), &[LAST_TOKEN]),
     );
     let peak = process.peak_memory();
     time::sleep(REST).await;
