@@ -7,6 +7,7 @@ use std::sync::Arc;
 use auth::seal::Sealer;
 use auth::secret::MasterKey;
 use llm::ChatModel;
+use sandbox::Pool;
 
 use super::Agent;
 use super::Tool;
@@ -44,6 +45,7 @@ use crate::tools::Makers;
 use crate::tools::ToolRows;
 use crate::tools::Tools;
 use crate::tools::http::Http;
+use crate::tools::javascript::Javascript;
 
 /// A server in the making: [`App::builder`].
 #[derive(Default)]
@@ -114,8 +116,8 @@ impl Builder {
         let webhooks = Webhooks::new(egress.clone(), signing_keys, outgoing.webhook_time);
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
-        let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), secrets.clone()));
-        let kind = ToolRows { makers: Makers::with([http]), code_agents: code_agents.scopes() };
+        let makers = makers(&sandbox, &tasks, &egress, &secrets);
+        let kind = ToolRows { makers, code_agents: code_agents.scopes() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone() };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
@@ -180,6 +182,14 @@ impl Builder {
         }
         if faults.is_empty() { Ok((models, tools, agents)) } else { Err(faults) }
     }
+}
+
+/// The kinds of tools that rows may be of.
+fn makers(sandbox: &Pool, tasks: &Tasks, egress: &Egress, secrets: &Vault) -> Makers {
+    let (egress, vault) = (egress.clone(), secrets.clone());
+    let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), vault.clone()));
+    let javascript = Javascript::new(sandbox.clone(), tasks.clone(), egress, vault);
+    Makers::with([http, Box::new(javascript)])
 }
 
 /// The key of the settings, and what seals with it and opens with the one before it, too.

@@ -51,6 +51,17 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     /// same; what it refers to is not looked for.
     fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self>;
 
+    /// What is wrong with those of the members in `given` that take a while to be looked at, such as a script.
+    /// Asked before anything is stored, and not of rows.
+    fn examine(
+        &self,
+        tenant: &TenantId,
+        given: &Map<String, Value>,
+    ) -> impl Future<Output = Vec<Invalid>> + Send {
+        let _ = (tenant, given);
+        async { Vec::new() }
+    }
+
     /// What the columns of its row are to hold, by their names.
     fn members(normal: &Normalised<Self>) -> Map<String, Value> {
         members_of(&normal.content)

@@ -87,7 +87,8 @@ impl<K: Kind> Definitions<K> {
         author: Author<'_>,
         mut body: Map<String, Value>,
     ) -> Result<Arc<Definition<K>>, DefinitionError> {
-        let faults = take_read_only(&mut body, &Map::new());
+        let mut faults = self.kind().examine(author.tenant, &body).await;
+        faults.extend(take_read_only(&mut body, &Map::new()));
         let normal = self.kind().understand(Document::new(body), Vec::new());
         let (kind, change) = (self.kind(), self.change_by(author));
         let id = self.ids().next();
@@ -115,6 +116,7 @@ impl<K: Kind> Definitions<K> {
     ) -> Result<Arc<Definition<K>>, DefinitionError> {
         let id = self.id_of(author.tenant, id_or_name).await?;
         let (kind, change) = (self.kind(), self.change_by(author));
+        let examined = kind.examine(author.tenant, &body).await;
         let row = self
             .db()
             .write(async |tx| {
@@ -122,7 +124,8 @@ impl<K: Kind> Definitions<K> {
                 let row = find_to_change(kind, tx, author, id, if_match, change).await?;
                 let mut current = Arc::new(Definition::of_row(kind, &row, row.normalise(kind)));
                 around.judge(kind, author.tenant, &mut current);
-                let faults = take_read_only(&mut body, &members_of(&*current));
+                let mut faults = take_read_only(&mut body, &members_of(&*current));
+                faults.extend(examined);
                 let normal = merged(kind, &row, body);
                 self.refuse_invalid(author, &normal, faults, &around)?;
                 refuse_rename(kind, tx, author.tenant, &current, &normal, &around).await?;

@@ -1,5 +1,6 @@
 //! Texts with the names of secrets in them, and how the values come into their places.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::fmt;
 use std::sync::Arc;
@@ -192,6 +193,15 @@ impl Text {
         })
     }
 
+    /// The text with what `write` makes of each name in its place.
+    pub fn with_names(&self, write: impl Fn(&str) -> String) -> String {
+        let pieces = self.0.iter().map(|piece| match piece {
+            Piece::Plain(text) => Cow::Borrowed(text.as_str()),
+            Piece::Secret(name) => Cow::Owned(write(name)),
+        });
+        pieces.collect()
+    }
+
     /// The text with all values in it, for a request to `url`.
     pub(super) fn fill(
         &self,
@@ -249,10 +259,7 @@ impl From<&str> for Text {
 impl fmt::Display for Text {
     /// As it is written, with names and without values.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.iter().try_for_each(|piece| match piece {
-            Piece::Plain(text) => f.write_str(text),
-            Piece::Secret(name) => write!(f, "{{{{secrets.{name}}}}}"),
-        })
+        f.write_str(&self.with_names(|name| format!("{{{{secrets.{name}}}}}")))
     }
 }
 

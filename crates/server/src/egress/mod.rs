@@ -56,10 +56,12 @@ pub use redact::UNRESERVED;
 pub use request::Body;
 use request::CREDENTIALS;
 use request::Hop;
+pub use request::IDEMPOTENCY_KEY;
 pub use request::Limits;
 pub use request::Request;
 pub use request::SecretHeader;
 pub use request::Wanted;
+pub use request::is_of_the_connection;
 pub use wait::retry_after;
 
 /// How long a connection may take to be made.

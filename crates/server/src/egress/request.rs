@@ -25,6 +25,26 @@ use super::hosts::HostPattern;
 pub(super) const CREDENTIALS: [HeaderName; 3] =
     [header::AUTHORIZATION, header::COOKIE, header::PROXY_AUTHORIZATION];
 
+/// By which the far side tells attempts of one request from another.
+pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+
+/// Headers that belong to the connection, or are written from the rest of the request.
+const OF_THE_CONNECTION: [&str; 13] = [
+    "connection",
+    "content-length",
+    "expect",
+    "host",
+    "keep-alive",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "accept-encoding",
+];
+
 /// One request that leaves the server.
 #[derive(Debug, Clone)]
 pub struct Request {
@@ -77,6 +97,11 @@ pub enum Wanted {
     Body(usize),
     /// Status and headers only.
     Head,
+}
+
+/// Whether a header belongs to the connection, or is written from the rest of the request: no definition sets it.
+pub fn is_of_the_connection(name: &HeaderName) -> bool {
+    OF_THE_CONNECTION.contains(&name.as_str())
 }
 
 impl Request {

@@ -4,6 +4,7 @@ mod afford;
 mod memory;
 mod model;
 mod pause;
+mod tools;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -17,12 +18,6 @@ use engine::Outcome;
 use engine::RunError;
 use engine::RunFinished;
 use engine::Step;
-use engine::ToolCall;
-use engine::ToolFinished;
-use engine::ToolProgress;
-use futures::FutureExt;
-use futures::StreamExt;
-use futures::stream::FuturesUnordered;
 use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::error;
@@ -40,10 +35,8 @@ use super::log::Log;
 use super::service::Runs;
 use super::store::owners;
 use super::take_up;
-use super::tool;
 use super::trace::Trace;
 use super::webhook::NewDelivery;
-use crate::tools::Reports;
 
 /// The owner of one run.
 #[derive(Debug)]
@@ -88,13 +81,6 @@ enum Interruption {
     Canceled,
     DeadlinePassed,
     HandOver,
-}
-
-/// What comes of calls that are under way.
-#[derive(Debug)]
-enum Heard {
-    Ended(Option<ToolFinished>),
-    Progress(Vec<ToolProgress>),
 }
 
 impl Driver {
@@ -244,54 +230,6 @@ impl Driver {
                 Step::Finished => return Err(JournalError::Fenced.into()),
             }
         }
-    }
-
-    async fn call_tools(&mut self, mut calls: Vec<ToolCall>) -> Result<(), Stop> {
-        tool::refuse(&self.runs, &self.record, &mut calls).await?;
-        for call in &calls {
-            self.record(call.started.clone())?;
-        }
-        let has_effects = calls.iter().any(|call| call.started.effect != engine::Effect::Read);
-        if has_effects {
-            self.store().await?;
-        }
-        let reports = Arc::new(Reports::default());
-        let call = |call| tool::call(&self.runs, &self.record, call, &reports);
-        let mut running: FuturesUnordered<_> = calls.into_iter().map(call).collect();
-        // What is there at once goes into one entry with what follows.
-        while let Some(finished) = running.next().now_or_never() {
-            let Some(finished) = finished else { return Ok(()) };
-            reports.end(&finished.call_id);
-            self.record(finished)?;
-        }
-        loop {
-            self.store().await?;
-            let heard = async {
-                tokio::select! {
-                    finished = running.next() => Heard::Ended(finished),
-                    progress = reports.next() => Heard::Progress(progress),
-                }
-            };
-            match self.uninterrupted(heard).await {
-                Ok(Heard::Ended(Some(finished))) => {
-                    reports.end(&finished.call_id);
-                    self.record(finished)?;
-                }
-                Ok(Heard::Ended(None)) => return Ok(()),
-                Ok(Heard::Progress(said)) => {
-                    said.into_iter().try_for_each(|progress| self.record(progress))?;
-                }
-                Err(Interruption::HandOver) if has_effects => break,
-                Err(interruption) => return self.interrupt(interruption),
-            }
-        }
-        // An answer that is on its way is worth the time that is left: without it nobody would know what
-        // came of the call.
-        while let Some(finished) = running.next().await {
-            self.record(finished)?;
-            self.store().await?;
-        }
-        Err(Stop::HandOver)
     }
 
     async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {

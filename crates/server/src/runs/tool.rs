@@ -35,6 +35,9 @@ use crate::tools::ToolFailure;
 
 /// The most bytes that a result may have as JSON.
 const RESULT_BYTES: usize = 8 << 20;
+/// What a tool that keeps its time is given beyond it.
+const MORE: Duration = Duration::from_secs(1);
+
 /// Refuses those of `calls` that the caller may not make any more.
 pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Result<(), RunsError> {
     let held = rights::held(runs, record).await?;
@@ -137,7 +140,8 @@ async fn once(
     let _abandon = context.abandoned.clone().drop_guard();
     let patience = tool.content.timeout_ms;
     let call = AssertUnwindSafe(async { does.call(context, arguments).await }).catch_unwind();
-    match tokio::time::timeout(Duration::from_millis(patience), call).await {
+    let more = if does.keeps_time() { MORE } else { Duration::ZERO };
+    match tokio::time::timeout(Duration::from_millis(patience) + more, call).await {
         Ok(Ok(answer)) => answer,
         Ok(Err(_)) => {
             let name = &tool.content.name;

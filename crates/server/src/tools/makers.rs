@@ -4,7 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use engine::ToolSpec;
+use futures::FutureExt;
+use futures::future::BoxFuture;
+use futures::future::join_all;
+use futures::future::ready;
+use serde_json::Map;
+use serde_json::Value;
 
+use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
 use crate::tools::Tool;
@@ -23,6 +30,16 @@ pub trait Maker: fmt::Debug + Send + Sync {
     /// What calls of a tool with this content do, or all that is wrong with it, with pointers into the
     /// definition. The same content always gives the same; nothing is looked for elsewhere.
     fn make(&self, content: &ToolContent) -> Result<Does, Vec<Invalid>>;
+
+    /// What is wrong with those of the members in `given` that take a while to be looked at.
+    fn examine<'a>(
+        &'a self,
+        tenant: &'a TenantId,
+        given: &'a Map<String, Value>,
+    ) -> BoxFuture<'a, Vec<Invalid>> {
+        let _ = (tenant, given);
+        ready(Vec::new()).boxed()
+    }
 }
 
 /// What a call does.
@@ -53,6 +70,12 @@ impl Makers {
     pub fn with(more: impl IntoIterator<Item = Box<dyn Maker>>) -> Self {
         let own: [Box<dyn Maker>; 3] = [Box::new(Static), Box::new(Template), Box::new(AskAgent)];
         Self(Arc::new(own.into_iter().chain(more).collect()))
+    }
+
+    /// What is wrong with the members in `given` that takes a while to find.
+    pub async fn examine(&self, tenant: &TenantId, given: &Map<String, Value>) -> Vec<Invalid> {
+        let found = self.0.iter().map(|maker| maker.examine(tenant, given));
+        join_all(found).await.concat()
     }
 
     /// What calls do, or all that is wrong with `content`. None: nobody here knows its kind.

@@ -8,6 +8,7 @@ mod approval;
 mod content;
 mod current_time;
 pub mod http;
+pub mod javascript;
 mod kinds;
 mod makers;
 pub mod normalise;
@@ -55,6 +56,7 @@ pub use makers::Makers;
 pub use makers::Ready;
 pub use progress::Progress;
 pub use progress::Reports;
+pub use progress::Told;
 pub use rows::AgentScopes;
 pub use rows::SecretHosts;
 pub use rows::ToolRows;
@@ -80,6 +82,11 @@ pub trait Tool: Send + Sync {
 
     /// Whether it makes a call that may be repeated anew by itself, so that nobody else should.
     fn repeats_itself(&self) -> bool {
+        false
+    }
+
+    /// Whether it ends within the time of its tool by itself. It is given a little more, to say how.
+    fn keeps_time(&self) -> bool {
         false
     }
 

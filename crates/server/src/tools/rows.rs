@@ -99,6 +99,10 @@ impl Kind for ToolRows {
         normalise(&self.makers, given, unreadable)
     }
 
+    async fn examine(&self, tenant: &TenantId, given: &Map<String, Value>) -> Vec<Invalid> {
+        self.makers.examine(tenant, given).await
+    }
+
     /// An effect that is the usual one is not written: it is another when the kind is.
     fn members(normal: &Normalised<Self>) -> Map<String, Value> {
         let mut members = members_of(&normal.content);
@@ -201,11 +205,7 @@ fn follow_secret(used: &SecretUse, secrets: &SecretHosts, broken: &mut Broken) {
 
 /// Whether it is of the program, which executes it, or is a row that has a problem with its kind by itself.
 fn says_no_kind(content: &ToolContent) -> bool {
-    match content.kind {
-        ToolKind::Builtin | ToolKind::Mcp => true,
-        ToolKind::Javascript => content.execute_code.is_none(),
-        _ => false,
-    }
+    matches!(content.kind, ToolKind::Builtin | ToolKind::Mcp)
 }
 
 fn key(name: &str) -> String {

@@ -19,6 +19,7 @@ mod execute;
 mod forks;
 mod house;
 mod http_tools;
+mod javascript_tools;
 mod models;
 mod oauth;
 mod progress;

@@ -49,6 +49,8 @@ impl Show {
                 self.aside(&format!("→ {} {}", text("tool"), short(&data["arguments"])));
             }
             "tool.progress" => self.aside(&format!("  {}", progress(data))),
+            "request.started" => self.aside(&format!("  {} {}", text("method"), text("url"))),
+            "log" => self.aside(&format!("  {}: {}", text("source"), short(&data["message"]))),
             "tool.finished" => {
                 let error = &data["error"]["message"];
                 let result = if error.is_null() { &data["result"] } else { error };

@@ -32,6 +32,7 @@ use crate::egress::Answer;
 use crate::egress::Egress;
 use crate::egress::EgressError;
 use crate::egress::Escape;
+use crate::egress::IDEMPOTENCY_KEY;
 use crate::egress::Limits;
 use crate::egress::Request;
 use crate::egress::Secret;
@@ -65,7 +66,6 @@ use token::Tokens;
 const LONGEST: usize = 4 << 20;
 /// The longest that is waited between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
-const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
 /// What all tools of this kind need. Clones share it.
 #[derive(Debug, Clone)]

@@ -14,25 +14,10 @@ use super::template::Path;
 use super::template::Template;
 use crate::egress::Egress;
 use crate::egress::HostPattern;
+use crate::egress::is_of_the_connection;
 use crate::http::Invalid;
 use crate::http::pointer_to;
 
-/// Headers that belong to the connection, or are written from the rest of the request.
-const NOT_YOURS: [&str; 13] = [
-    "connection",
-    "content-length",
-    "expect",
-    "host",
-    "keep-alive",
-    "proxy-authenticate",
-    "proxy-authorization",
-    "proxy-connection",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-    "accept-encoding",
-];
 /// The code of what this release cannot do yet.
 const NOT_SUPPORTED: &str = "not_supported";
 
@@ -194,7 +179,7 @@ impl Planner<'_> {
                 continue;
             };
             match HeaderName::try_from(name) {
-                Ok(name) if NOT_YOURS.contains(&name.as_str()) => {
+                Ok(name) if is_of_the_connection(&name) => {
                     self.fault(
                         &at,
                         "not_allowed",
@@ -223,7 +208,7 @@ impl Planner<'_> {
                 return self.fault("/auth/type", NOT_SUPPORTED, detail);
             }
             Auth::Header { name, .. } => match HeaderName::try_from(name) {
-                Ok(name) if !NOT_YOURS.contains(&name.as_str()) => name,
+                Ok(name) if !is_of_the_connection(&name) => name,
                 _ => {
                     return self.fault(
                         "/auth/name",
