@@ -17,7 +17,7 @@ use crate::till::Till;
 const FEW: u64 = 10;
 /// Runs that begin before each kill, and the requests that each of them makes.
 const RUNS: usize = 4;
-const REQUESTS: usize = 8;
+const REQUESTS: usize = 10;
 /// A chance may want more requests than there will be.
 const PATIENCE: Duration = Duration::from_secs(1);
 

@@ -3,9 +3,10 @@
 //! The far side is in the process of the test: whatever happens to a server, what reached it is known.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use agent_server::Agent;
 use agent_server::App;
 use agent_server::Builder;
 use agent_server::Tool;
@@ -23,6 +24,7 @@ use testkit::model::FakeModel;
 use testkit::model::Reply;
 use testkit::receiver::Receiver;
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::server;
 use crate::server::Server;
@@ -56,14 +58,34 @@ fn program(far_side: &str) -> Builder {
         .tool(Tool::read("look", "Looks.", at("look")))
         .tool(Tool::idempotent("put", "Puts, once for each key.", at("put")))
         .tool(Tool::effect("pay", "Pays, each time.", at("pay")))
-        .agent(
-            Agent::new("slow")
-                .instructions("Serve.")
-                .model("openai/till")
-                .tool("look")
-                .tool("put")
-                .tool("pay"),
-        )
+        .worker_program(server::PROGRAM)
+}
+
+/// What is data: tools that send a request and run a script, with the key that the model gives them, and the agent.
+fn rows(far_side: &str) -> [(&'static str, Value); 3] {
+    let host = json!(["127.0.0.1"]);
+    let schema = json!({"type": "object", "properties": {"order": {"type": "string"}}, "required": ["order"]});
+    let script = format!(
+        "const headers = {{ 'idempotency-key': input.order }};
+         const reply = await ctx.fetch('{far_side}/bill', {{ method: 'POST', headers }});
+         await new Promise((end) => setTimeout(end, {}));
+         return {{ status: reply.status }}",
+        WAY_BACK.as_millis(),
+    );
+    let ship = json!({
+        "name": "ship", "description": "Ships, each time.", "kind": "http", "input_schema": schema,
+        "config": {"method": "POST", "url": format!("{far_side}/ship"), "allow_http": true,
+            "headers": {"idempotency-key": "{{ input.order }}"}},
+    });
+    let bill = json!({
+        "name": "bill", "description": "Bills, each time.", "kind": "javascript", "input_schema": schema,
+        "config": {"hosts": host}, "execute_code": script,
+    });
+    let agent = json!({
+        "name": "slow", "display_name": "Slow", "instructions": "Serve.", "model": "openai/till",
+        "tools": ["look", "put", "pay", "ship", "bill"],
+    });
+    [("/tools/definitions", ship), ("/tools/definitions", bill), ("/agents/definitions", agent)]
 }
 
 /// No test, but the program that the tests start: this one, told by its environment to be the server.
@@ -91,6 +113,8 @@ pub struct Till {
     pub database: TestDatabase,
     pub model: FakeModel,
     pub far_side: Receiver,
+    /// Whether there are the rows that it needs.
+    has_rows: OnceCell<()>,
 }
 
 impl Till {
@@ -101,7 +125,7 @@ impl Till {
     pub async fn on(database: TestDatabase) -> Self {
         let (model, far_side) = (FakeModel::start().await, Receiver::start().await);
         model.answer_with(|request| turn(&request.body).every(Duration::from_millis(3)));
-        Self { database, model, far_side }
+        Self { database, model, far_side, has_rows: OnceCell::new() }
     }
 
     pub async fn server(&self) -> Server {
@@ -117,9 +141,21 @@ impl Till {
         program.args(["till::the_server_of_these_tests", "--exact", "--nocapture"]);
         let origin = self.far_side.origin();
         // All know themselves by one name, so that a token of one is good for the others.
-        let mut all = vec![(FAR_SIDE, &*origin), ("TOKEN_SERVICE_URL", "http://till.test")];
+        let mut all = vec![
+            (FAR_SIDE, &*origin),
+            ("AGENT_SERVER_EGRESS_ALLOW", &*origin),
+            ("TOKEN_SERVICE_URL", "http://till.test"),
+        ];
         all.extend_from_slice(own);
-        Server::start_program(program, self.database.url(), &self.model, &all).await
+        let server = Server::start_program(program, self.database.url(), &self.model, &all).await;
+        let make = async || {
+            for (path, row) in rows(&origin) {
+                let reply = server.post(path, row).await;
+                assert_eq!(reply.status(), 201, "{}", reply.text().await.unwrap());
+            }
+        };
+        self.has_rows.get_or_init(make).await;
+        server
     }
 
     /// How often each effect reached the far side.
@@ -197,14 +233,15 @@ fn check(run: &Value, events: &[Value], hits: &BTreeMap<String, usize>) {
             calls.entry(call).or_default().push(event);
         }
     }
-    assert_eq!(calls.len(), 5, "{}", log());
+    assert_eq!(calls.len(), 7, "{}", log());
     for events_of_call in calls.values() {
         check_call(&decided(events_of_call, events), hits, &log());
     }
 }
 
 fn is_of_a_tool(event: &Value) -> bool {
-    matches!(event["type"].as_str(), Some("tool.started" | "tool.finished" | "approval.requested"))
+    let of_a_tool = ["tool.started", "request.started", "tool.finished", "approval.requested"];
+    event["type"].as_str().is_some_and(|name| of_a_tool.contains(&name))
 }
 
 /// The events of one call, with the decisions on it.
@@ -226,7 +263,9 @@ fn check_call(events: &[&Value], hits: &BTreeMap<String, usize>, log: &str) {
     let of = |name: &'static str| events.iter().filter(move |it| it["type"] == name);
     let first = &events[0]["data"];
     let (effect, id) = (first["effect"].as_str().unwrap(), first["effect_id"].as_str().unwrap());
-    let (started, made) = (of("tool.started").count(), hits.get(id).copied().unwrap_or_default());
+    // What is data knows no effect id: the model gave it a key.
+    let key = first["arguments"]["order"].as_str().unwrap_or(id);
+    let (started, made) = (of("tool.started").count(), hits.get(key).copied().unwrap_or_default());
     let last = events.last().unwrap();
     let why = format!("call {first}, {made} times at the far side, in\n{log}");
     assert!(of("tool.started").all(|it| it["data"]["effect_id"] == *id), "{why}");
@@ -242,6 +281,9 @@ fn check_call(events: &[&Value], hits: &BTreeMap<String, usize>, log: &str) {
     }
     // Each attempt was committed before it was sent, and sent once at most.
     assert!(made <= started, "{why}");
+    if first["tool"] == "bill" {
+        assert!(made <= of("request.started").count(), "{why}");
+    }
     if effect == "idempotent" {
         assert_eq!(of("approval.requested").count(), 0, "{why}");
         return;
@@ -267,7 +309,13 @@ fn check_decision(event: &Value, next: &Value, why: &str) {
     }
 }
 
-/// The model calls all tools at once, then two of them again, and is done.
+/// A key that no other call has.
+fn order() -> String {
+    static ORDERS: AtomicU64 = AtomicU64::new(0);
+    format!("order-{}", ORDERS.fetch_add(1, Ordering::SeqCst))
+}
+
+/// The model calls all tools of the program at once, then two of them again with those that are data, and is done.
 pub fn turn(request: &Value) -> Reply {
     let messages = request["messages"].as_array().unwrap();
     match messages.iter().filter(|message| message["role"] == "tool").count() {
@@ -277,7 +325,9 @@ pub fn turn(request: &Value) -> Reply {
             .call("pay", json!({"number": 3})),
         3 => Reply::tokens(["And", " again."])
             .call("pay", json!({"number": 4}))
-            .call("put", json!({"number": 5})),
+            .call("put", json!({"number": 5}))
+            .call("ship", json!({"order": order()}))
+            .call("bill", json!({"order": order()})),
         _ => Reply::tokens(["All", " is", " done."]),
     }
 }
