@@ -33,7 +33,7 @@ pub struct AgentContent {
     pub model: Option<ModelNames>,
     pub model_options: llm::ModelOptions,
     /// The tools that the model may call: names, or `{name, approval}`.
-    #[schema(value_type = Vec<ToolForm>, max_items = 128)]
+    #[schema(value_type = Vec<ToolForm>, max_items = 256)]
     pub tools: Vec<ToolUse>,
     /// Agents that the model may ask.
     #[schema(max_items = 128)]
