@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::AtomicBool;
 use std::sync::atomic::AtomicUsize;
+use std::sync::atomic::Ordering::Relaxed;
 use std::sync::atomic::Ordering::SeqCst;
 use std::time::Duration;
 use std::time::Instant;
@@ -255,6 +256,28 @@ on_both! {
         assert_eq!(*lines[0], json!({"level": "warn", "source": name, "message": r#"one {"a":1}"#, "call_id": "c1"}));
         assert_eq!((&lines[1]["level"], &lines[1]["message"]), (&json!("info"), &json!("0")));
         assert_eq!(lines[200]["message"], "further lines are left out");
+    }
+
+    async fn what_is_stored_for_a_script_depends_on_what_it_may_do(server: TestServer) {
+        let admin = server.admin().await;
+        make(&admin, script("reads", "return 1", json!({"config": {}, "effect": "read"}))).await;
+        make(&admin, script("does", "return 1", json!({"config": {}}))).await;
+        let alone = server.alone().await;
+        let stats = server.app.db.stats();
+        let counted = || (stats.commits.load(Relaxed), stats.statements.load(Relaxed));
+        let mut costs = Vec::new();
+        for name in ["reads", "does"] {
+            let path = format!("/tools/{name}/execute");
+            alone.post(&path, json!({"input": {}})).await;
+            let before = counted();
+            assert_eq!(alone.post(&path, json!({"input": {}})).await.status, 200);
+            let after = counted();
+            costs.push(format!("{name}: {} commits, {} statements", after.0 - before.0, after.1 - before.1));
+        }
+
+        expect![[r#"
+            reads: 2 commits, 4 statements
+            does: 3 commits, 5 statements"#]].assert_eq(&costs.join("\n"));
     }
 
     async fn a_script_ends_with_its_time_or_its_run(server: TestServer) {

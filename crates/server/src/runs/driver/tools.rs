@@ -56,7 +56,13 @@ impl Driver {
             };
             let heard = if is_leaving { Ok(heard.await) } else { self.uninterrupted(heard).await };
             match heard {
-                Ok(Heard::Ended(Some(finished))) => self.end_call(&reports, finished)?,
+                Ok(Heard::Ended(Some(finished))) => {
+                    self.end_call(&reports, finished)?;
+                    // What only reads goes into one entry with what follows.
+                    if !has_effects && running.is_empty() {
+                        return Ok(());
+                    }
+                }
                 Ok(Heard::Ended(None)) if is_leaving => return Err(Stop::HandOver),
                 Ok(Heard::Ended(None)) => return Ok(()),
                 Ok(Heard::Told(told)) => {
