@@ -6,9 +6,13 @@ use std::fs;
 use std::path::Path;
 use std::process::Stdio;
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use serde_json::json;
 use tempfile::TempDir;
+use testkit::receiver::Answer;
+use testkit::receiver::Receiver;
 use tokio::io::AsyncBufReadExt;
 use tokio::io::BufReader;
 use tokio::process::Child;
@@ -21,7 +25,8 @@ async fn no_secret_reaches_the_log_or_the_database() {
     succeed(&folder, "setup-auth").await;
     succeed(&folder, "migrate up").await;
     let management = setting(&folder, "MANAGEMENT_CLIENT_SECRET");
-    let server = Server::start(&folder).await;
+    let receiver = Receiver::start().await;
+    let server = Server::start(&folder, &receiver.origin()).await;
 
     let admin = server.token("admin", &management).await;
     let client = json!({"client_name": "Shop", "scope": "client.read"});
@@ -31,11 +36,22 @@ async fn no_secret_reaches_the_log_or_the_database() {
     let token = server.token(&id, &secret).await;
     assert!(server.get("/oauth/clients", &token).await["data"].is_array());
     let planted = "a-value-that-only-tools-send";
-    let hosts = ["api.example.com"];
+    let hosts = ["127.0.0.1"];
     let secret_of_tools = json!({"name": "planted", "value": planted, "hosts": hosts});
     server.post("/secrets", &admin, secret_of_tools.clone()).await;
     assert_eq!(server.post("/secrets", &admin, secret_of_tools).await["status"], 409);
     assert_eq!(server.get("/secrets/planted", &admin).await["hosts"], json!(hosts));
+    let tool = json!({"name": "order", "description": "Orders.", "kind": "http", "input_schema": {"type": "object"},
+        "config": {"url": format!("{}/x", receiver.origin()), "allow_http": true, "query": {"k": "{{secrets.planted}}"},
+            "auth": {"type": "basic", "username": "me", "secret": "planted"}}});
+    server.post("/tools/definitions", &admin, tool).await;
+    let moved = Answer::With(307, "location", format!("{}/y?k={planted}", receiver.origin()));
+    let inside = Answer::With(307, "location", format!("http://127.0.0.1:1/?k={planted}"));
+    for answer in [Answer::Echo(200), Answer::Echo(500), moved, inside] {
+        receiver.answer(answer);
+        server.post("/tools/order/execute", &admin, json!({"input": {}})).await;
+    }
+    assert_eq!(receiver.webhooks().iter().filter(|it| it.path.contains(planted)).count(), 5);
     let wrong = "a-wrong-secret-that-somebody-typed";
     server.ask(&id, wrong).await;
     server.get(&format!("/oauth/clients?access_token={token}"), &token).await;
@@ -51,6 +67,7 @@ async fn no_secret_reaches_the_log_or_the_database() {
         management,
         secret,
         planted.to_owned(),
+        STANDARD.encode(format!("me:{planted}")),
         wrong.to_owned(),
         signature(&admin),
         signature(&token),
@@ -75,10 +92,11 @@ struct Server {
 }
 
 impl Server {
-    /// Starts the program so that it says as much as it can.
-    async fn start(folder: &TempDir) -> Self {
+    /// Starts the program, which may ask `egress`, so that it says as much as it can.
+    async fn start(folder: &TempDir, egress: &str) -> Self {
         let mut process = program(folder, "serve")
             .envs([("PORT", "0"), ("LOG_LEVEL", "trace"), ("LOG_FORMAT", "json")])
+            .env("AGENT_SERVER_EGRESS_ALLOW", egress)
             .stdout(Stdio::piped())
             .kill_on_drop(true)
             .spawn()

@@ -7,6 +7,7 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
+use axum::Json;
 use axum::Router;
 use axum::body::to_bytes;
 use axum::extract::Request;
@@ -16,6 +17,9 @@ use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use bytes::Bytes;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
@@ -36,6 +40,10 @@ pub enum Answer {
     Status(u16),
     /// A status with a header.
     With(u16, &'static str, String),
+    /// A status with this JSON.
+    Json(u16, String),
+    /// A status with all that was sent, in JSON: the path, the headers and the body.
+    Echo(u16),
     /// 204, once the gate is open.
     Behind(Gate),
     Never,
@@ -44,6 +52,8 @@ pub enum Answer {
 /// A webhook as it came.
 #[derive(Debug, Clone)]
 pub struct Webhook {
+    /// With the query.
+    pub path: String,
     pub headers: HeaderMap,
     pub body: Bytes,
 }
@@ -111,6 +121,15 @@ impl Webhook {
         let value = self.headers.get(name).expect("the header");
         value.to_str().expect("a header in ASCII")
     }
+
+    /// All of it as JSON.
+    fn shown(&self) -> Value {
+        let headers = self.headers.iter().map(|(name, value)| {
+            (name.to_string(), Value::from(String::from_utf8_lossy(value.as_bytes())))
+        });
+        let headers: Map<_, _> = headers.collect();
+        json!({"path": self.path, "headers": headers, "body": String::from_utf8_lossy(&self.body)})
+    }
 }
 
 impl Drop for Receiver {
@@ -127,7 +146,9 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         at_once.0 += 1;
         at_once.1 = at_once.1.max(at_once.0);
     }
-    lock(&shared.webhooks).push(Webhook { headers: parts.headers, body });
+    let path = parts.uri.to_string();
+    let webhook = Webhook { path, headers: parts.headers, body };
+    lock(&shared.webhooks).push(webhook.clone());
     let answer = lock(&shared.answers).pop_front();
     shared.received.send_modify(|received| *received += 1);
     let answer = answer.unwrap_or(Answer::Status(204));
@@ -139,6 +160,10 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
     match answer {
         Answer::Status(code) => status(code).into_response(),
         Answer::With(code, name, value) => (status(code), [(name, value)]).into_response(),
+        Answer::Json(code, json) => {
+            (status(code), [("content-type", "application/json")], json).into_response()
+        }
+        Answer::Echo(code) => (status(code), Json(webhook.shown())).into_response(),
         Answer::Behind(_) => status(204).into_response(),
         Answer::Never => std::future::pending().await,
     }

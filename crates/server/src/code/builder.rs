@@ -27,6 +27,7 @@ use crate::config::Identity;
 use crate::db::Db;
 use crate::egress;
 use crate::egress::Egress;
+use crate::egress::Names;
 use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::health::Probe;
@@ -55,6 +56,7 @@ pub struct Builder {
     agents: Vec<Agent>,
     models: Vec<(String, Arc<dyn ChatModel>)>,
     worker_program: Option<PathBuf>,
+    names: Names,
 }
 
 impl Builder {
@@ -84,6 +86,13 @@ impl Builder {
         self
     }
 
+    /// Who tells the addresses of the hosts that callers and definitions name; without it that is the
+    /// machine. What is told is checked like what the machine tells.
+    pub fn names(mut self, names: Names) -> Self {
+        self.names = names;
+        self
+    }
+
     /// Opens what the settings name, and checks all that was added: whatever is wrong with it is said
     /// at once. Nothing is under way yet: [`App::serve`] begins it.
     pub async fn start(self, config: Config) -> Result<App, StartError> {
@@ -103,6 +112,7 @@ impl Builder {
         let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
         let models = Models::new(&config.models, &client);
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
+        let names = std::mem::take(&mut self.names);
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let tasks = Tasks::default();
         let keys = Keys::from_config(&config)?;
@@ -111,7 +121,7 @@ impl Builder {
         let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
         let outgoing = &config.outgoing;
-        let egress = Egress::new(outgoing.allow.clone())?;
+        let egress = Egress::with(outgoing.allow.clone(), names)?;
         let signing_keys = outgoing.signing_keys.clone();
         let webhooks = Webhooks::new(egress.clone(), signing_keys, outgoing.webhook_time);
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));

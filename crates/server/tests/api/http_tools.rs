@@ -59,6 +59,39 @@ on_both! {
         drop(server);
     }
 
+    async fn a_tool_that_may_be_repeated_is_as_often_as_it_says(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let (_server, admin) = crate::http_tools::server(server.app.db.dialect(), &receiver).await;
+        let retry = json!({"max": 2, "backoff_ms": 1});
+        for (name, effect) in [("again", "idempotent"), ("once", "effect")] {
+            let retry = if effect == "effect" { json!({"max": 0}) } else { retry.clone() };
+            let tool = order(&receiver, json!({"name": name, "effect": effect, "retry": retry}));
+            assert_eq!(admin.post("/tools/definitions", tool).await.status, 201);
+        }
+        let execute = async |name: &str, answers: &[u16]| {
+            let before = receiver.received();
+            for status in answers {
+                receiver.answer(Answer::Status(*status));
+            }
+            let status = admin.post(&format!("/tools/{name}/execute"), json!({"input": {"id": "7"}})).await.status;
+            (status, receiver.received() - before)
+        };
+
+        let refused = order(&receiver, json!({"effect": "effect", "retry": retry}));
+        let refused = admin.post("/tools/definitions", refused).await;
+        let done = execute("again", &[503, 429, 200]).await;
+        let given_up = execute("again", &[503, 502, 504]).await;
+        let once = execute("once", &[503]).await;
+
+        assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/retry/max")), "{}", refused.text);
+        assert_eq!((done, given_up, once), ((200, 3), (502, 3), (502, 1)));
+        let requests = receiver.webhooks();
+        let keys: Vec<_> = requests[..6].iter().map(|it| it.header("idempotency-key")).collect();
+        assert_eq!((keys[1], keys[2], keys[4], keys[5]), (keys[0], keys[0], keys[3], keys[3]));
+        assert_ne!(keys[0], keys[3]);
+        assert!(!requests[6].headers.contains_key("idempotency-key"));
+    }
+
     async fn a_secret_must_be_there_and_for_the_author_and_for_the_host(server: TestServer) {
         let receiver = Receiver::start().await;
         let (server, admin) = crate::http_tools::server(server.app.db.dialect(), &receiver).await;

@@ -17,6 +17,7 @@ mod code;
 mod events;
 mod execute;
 mod forks;
+mod hostile;
 mod house;
 mod http_tools;
 mod javascript_tools;

@@ -204,11 +204,29 @@ impl HttpTool {
         self.terms.effect == Effect::Read || self.plan.method.is_safe()
     }
 
+    /// Makes one attempt, and takes out of what is told of it what the client could not find: values that
+    /// the far side wrote in a way of its own.
     async fn attempt(
         &self,
         context: &ToolContext,
         input: &Value,
         secrets: &Secrets,
+        time: Duration,
+    ) -> Attempt {
+        let mut secrets = secrets.clone();
+        let mut attempt = self.make(context, input, &mut secrets, time).await;
+        secrets.redactors().for_each(|it| match &mut attempt.outcome {
+            Ok(result) => it.value(result),
+            Err(ToolFailure::Failed(why) | ToolFailure::Unknown(why)) => it.replace(why),
+        });
+        attempt
+    }
+
+    async fn make(
+        &self,
+        context: &ToolContext,
+        input: &Value,
+        secrets: &mut Secrets,
         time: Duration,
     ) -> Attempt {
         let response =
@@ -237,12 +255,13 @@ impl HttpTool {
         self.judge(context, secrets, answer)
     }
 
-    /// Sends with a token; with a new one if the far side does not take the one that was kept.
+    /// Sends with a token, which is one of the `secrets` from then on; with a new one if the far side does
+    /// not take the one that was kept.
     async fn with_token(
         &self,
         context: &ToolContext,
         request: Request,
-        secrets: &Secrets,
+        secrets: &mut Secrets,
         time: Duration,
     ) -> Result<Result<Answer, EgressError>, Attempt> {
         let Auth::Oauth { token_url, client_id, secret, scope } = &self.plan.auth else {
@@ -250,17 +269,17 @@ impl HttpTool {
         };
         let scope = scope.as_deref();
         let grant = Grant { tenant: &context.tenant, token_url, client_id, secret, scope };
-        let mut refused: Option<SecretString> = None;
+        let (own, mut refused) = (secrets.clone(), None::<SecretString>);
         loop {
             let Services { egress, tokens, .. } = &*self.services;
-            let token = tokens.get(egress, secrets, grant, refused.as_ref(), time).await;
+            let token = tokens.get(egress, &own, grant, refused.as_ref(), time).await;
             let token = token.map_err(Attempt::failed)?;
             let name = format!("{secret}.token");
             let mut bearer = Text::from("Bearer ");
             bearer.push_secret(&name);
             let mut request = request.clone();
-            request.secrets =
-                secrets.with(Secret::new(name, token.clone(), self.plan.hosts.clone()));
+            *secrets = own.with(Secret::new(name, token.clone(), self.plan.hosts.clone()));
+            request.secrets = secrets.clone();
             request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
             let answer = egress.send(request).await;
             let is_refused = matches!(&answer, Ok(it) if it.status == StatusCode::UNAUTHORIZED);
@@ -280,11 +299,7 @@ impl HttpTool {
         let reading = &self.plan.reading;
         match answer {
             Ok(answer) => {
-                let mut outcome = reading.read(&self.plan.method, &answer);
-                if let Ok(result) = &mut outcome {
-                    // What is escaped in JSON in a way of its own is found only now.
-                    secrets.redactors().for_each(|it| it.value(result));
-                }
+                let outcome = reading.read(&self.plan.method, &answer, secrets);
                 let asked = || retry_after(&answer.headers, context.now.time()).unwrap_or_default();
                 let may_pass = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502..=504);
                 let again = (outcome.is_err() && may_pass).then(asked);

@@ -14,6 +14,7 @@ use super::config::Response;
 use super::plan::is_json;
 use crate::egress::Answer;
 use crate::egress::EgressError;
+use crate::egress::Secrets;
 use crate::http::Invalid;
 use crate::tools::ToolFailure;
 
@@ -59,9 +60,14 @@ impl Reading {
     }
 
     /// What the model gets of an answer. The far side has spoken: what is no success was not done.
-    pub fn read(&self, method: &Method, answer: &Answer) -> Result<Value, ToolFailure> {
+    pub fn read(
+        &self,
+        method: &Method,
+        answer: &Answer,
+        secrets: &Secrets,
+    ) -> Result<Value, ToolFailure> {
         if !self.is_success(answer.status) {
-            return Err(ToolFailure::Failed(refused(answer)));
+            return Err(ToolFailure::Failed(refused(answer, secrets)));
         }
         if method == Method::HEAD {
             return Ok(head(answer));
@@ -108,8 +114,17 @@ fn statuses(text: &str) -> Option<(u16, u16)> {
     }
 }
 
-fn refused(answer: &Answer) -> String {
-    let text = String::from_utf8_lossy(&answer.body);
+/// What is said of an answer that is no success. Secrets in JSON are found only now, if it escapes them in a
+/// way of its own.
+fn refused(answer: &Answer, secrets: &Secrets) -> String {
+    let mut text = String::from_utf8_lossy(&answer.body);
+    if let Ok(said) = serde_json::from_str::<Value>(&text) {
+        let mut clean = said.clone();
+        secrets.redactors().for_each(|it| it.value(&mut clean));
+        if clean != said {
+            text = clean.to_string().into();
+        }
+    }
     let words: Vec<&str> = text.split(|it: char| it.is_whitespace() || it.is_control()).collect();
     let line = words.into_iter().filter(|word| !word.is_empty()).collect::<Vec<_>>().join(" ");
     let excerpt: String = line.chars().take(EXCERPT).collect();
@@ -232,7 +247,9 @@ mod tests {
     }
 
     fn read(kind: &str, body: &[u8]) -> Value {
-        reading("", &["2xx"]).read(&Method::GET, &answer(200, kind, body)).unwrap()
+        reading("", &["2xx"])
+            .read(&Method::GET, &answer(200, kind, body), &Secrets::default())
+            .unwrap()
     }
 
     #[test]
@@ -262,7 +279,7 @@ mod tests {
     fn a_pointer_chooses_a_part() {
         let chosen = |pointer: &str| {
             let answer = answer(200, "application/json", b"{\"data\": [{\"a/b\": 1}]}");
-            reading(pointer, &["2xx"]).read(&Method::GET, &answer)
+            reading(pointer, &["2xx"]).read(&Method::GET, &answer, &Secrets::default())
         };
 
         assert_eq!(chosen("/data/0/a~1b"), Ok(json!(1)));
@@ -273,7 +290,11 @@ mod tests {
     #[test]
     fn what_is_no_success_has_failed_and_says_why() {
         let read = |success: &[&str], status, body: &str| {
-            reading("", success).read(&Method::POST, &answer(status, "text/plain", body.as_bytes()))
+            reading("", success).read(
+                &Method::POST,
+                &answer(status, "text/plain", body.as_bytes()),
+                &Secrets::default(),
+            )
         };
 
         assert_eq!(read(&["2xx", "404"], 404, "none"), Ok(json!("none")));

@@ -163,8 +163,9 @@ async fn ask(
     let answer = egress.send(request).await?;
     if !answer.status.is_success() {
         let error = serde_json::from_slice::<Refusal>(&answer.body).map(|it| it.error);
-        let word: String =
-            error.unwrap_or_default().chars().filter(char::is_ascii_graphic).take(64).collect();
+        let mut error = error.unwrap_or_default();
+        secrets.redactors().for_each(|it| it.replace(&mut error));
+        let word: String = error.chars().filter(char::is_ascii_graphic).take(64).collect();
         return Err(TokenFailure::Refused(format!(
             "the token endpoint answered {} {word}",
             answer.status

@@ -30,6 +30,7 @@ use agent_server::workers;
 pub use reply::Reply;
 use serde_json::Value;
 use serde_json::json;
+pub use sql::dump;
 pub use sql::in_sql;
 pub use sql::number;
 pub use stream::Frame;
