@@ -4,14 +4,9 @@ What they accept is what the field accepts; nothing here reads an answer by hand
 """
 
 import json
-import os
 import queue
-import socket
-import subprocess
 import sys
-import tempfile
 import threading
-import time
 import unittest
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -25,60 +20,11 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from prometheus_client.parser import text_string_to_metric_families
 from standardwebhooks import Webhook, WebhookVerificationError
 
-BINARY = Path(sys.argv.pop(1)).resolve()
+from harness import Server, session
+
 NOTION = Path(sys.argv.pop(1)).resolve()
 ASK = {"input": "use tool current_time with {}"}
 WEBHOOK_KEY = "whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw"
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Server:
-    """`agent-server dev` in a folder of its own, with settings of its own."""
-
-    def __init__(self, **settings: str) -> None:
-        self.settings = settings
-
-    def __enter__(self) -> "Server":
-        self.folder = tempfile.TemporaryDirectory()
-        self.port = free_port()
-        self.url = f"http://localhost:{self.port}"
-        self.start()
-        lines = (Path(self.folder.name) / "data" / "dev.env").read_text().splitlines()
-        pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
-        settings = {name: value.strip("'\"") for name, _, value in pairs}
-        self.client_id = settings["MANAGEMENT_CLIENT_ID"]
-        self.client_secret = settings["MANAGEMENT_CLIENT_SECRET"]
-        return self
-
-    def start(self) -> None:
-        self.process = subprocess.Popen(
-            [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(self.port), **self.settings},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-        )
-        end = time.monotonic() + 30
-        while not self.is_ready():
-            if self.process.poll() is not None or time.monotonic() > end:
-                raise RuntimeError("the server did not start")
-            time.sleep(0.05)
-
-    def stop(self) -> None:
-        self.process.terminate()
-        self.process.wait()
-
-    def __exit__(self, *_) -> None:
-        self.stop()
-        self.folder.cleanup()
-
-    def is_ready(self) -> bool:
-        try:
-            return httpx.get(f"{self.url}/ready").status_code == 200
-        except httpx.TransportError:
-            return False
 
 
 class Notion(HTTPServer):
@@ -208,21 +154,30 @@ class Clients(unittest.TestCase):
         ask = {"document": NOTION.read_text(), "server": self.notion.url, "dry_run": False,
                "auth": {"type": "bearer", "secret": "notion"}}
 
+        dry = {**ask, "dry_run": True}
+        shown = session.post("/tools/import/openapi", json=dry, timeout=60).raise_for_status().json()
+        self.assertEqual(session.get("/tools/retrieve-a-page").status_code, 404)
         made = session.post("/tools/import/openapi", json=ask, timeout=60).raise_for_status().json()
+        self.assertEqual([it["config"] for it in shown["data"]], [it["config"] for it in made["data"]])
         operations = [it for path in json.loads(NOTION.read_text())["paths"].values() for it in path.values()]
         self.assertEqual((made["skipped"], len(made["data"])), ([], len(operations)))
         calls = [
             ("retrieve-a-page", {"page_id": "a/b", "filter_properties": "x y"}),
             ("update-a-block", {"block_id": "7", "body": {"archived": True}}),
+            ("query-data-source", {"data_source_id": "ö", "body": {"page_size": 5, "filter": {"and": []}}}),
+            ("delete-a-block", {"block_id": "../users"}),
         ]
         for name, arguments in calls:
             answer = session.post(f"/tools/{name}/execute", json={"input": arguments})
             self.assertEqual(answer.status_code, 200, answer.text)
             self.assertNotIn(secret["value"], answer.text)
             self.assertIn("[secret:notion]", answer.text)
-        (page, block) = self.notion.requests
+        (page, block, query, deleted) = self.notion.requests
         self.assertEqual(page[:2], ("GET", "/v1/pages/a%2Fb?filter_properties=x%20y"))
         self.assertEqual((block[:2], json.loads(block[3])), (("PATCH", "/v1/blocks/7"), {"archived": True}))
+        self.assertEqual(query[:2], ("POST", "/v1/data_sources/%C3%B6/query"))
+        self.assertEqual(json.loads(query[3]), {"page_size": 5, "filter": {"and": []}})
+        self.assertEqual((deleted[:2], deleted[3]), (("DELETE", "/v1/blocks/..%2Fusers"), b""))
         for request in self.notion.requests:
             headers = {name.lower(): value for name, value in request[2].items()}
             self.assertEqual(headers["authorization"], f"Bearer {secret['value']}")
@@ -231,16 +186,6 @@ class Clients(unittest.TestCase):
     def test_prometheus_reads_the_metrics(self) -> None:
         text = httpx.get(f"{self.server.url}/metrics").text
         self.assertTrue(list(text_string_to_metric_families(text)))
-
-
-def session(test: unittest.TestCase, server: Server, method: str = "client_secret_basic") -> OAuth2Client:
-    """A client of Authlib that has a token."""
-    session = OAuth2Client(
-        server.client_id, server.client_secret, token_endpoint_auth_method=method, base_url=server.url,
-    )
-    test.addCleanup(session.close)
-    session.fetch_token(f"{server.url}/oauth/token", grant_type="client_credentials")
-    return session
 
 
 def read(session: httpx.Client, method: str, path: str, **request) -> list:

@@ -9,14 +9,16 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 import unittest
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
-FOLDER = Path(sys.argv.pop(2)).resolve()
+import httpx
+from harness import Server, free_port, session
 
-from clients import Server, free_port, session  # noqa: E402
-
+FOLDER = Path(sys.argv.pop(1)).resolve()
 THOUGHT = "The user asks for the time 🕙."
 SIGNATURE = "c2lnbmVkL2J5K2FpbW9jaw=="
 USAGE = {"prompt_tokens": 12, "completion_tokens": 5, "total_tokens": 17}
@@ -85,9 +87,40 @@ class Aimock:
         return keys | {f"{name}_BASE_URL": self.url + path for name, path in urls.items()}
 
 
+class Wire(ThreadingHTTPServer):
+    """Stands before `aimock`, and keeps what goes over the wire, each request with its answer."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            asked = self.rfile.read(int(self.headers["content-length"]))
+            headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
+            answer = httpx.post(self.server.behind + self.path, content=asked, headers=headers, timeout=60)
+            self.server.seen.append((asked.decode(), answer.text))
+            self.send_response(answer.status_code)
+            self.send_header("content-type", answer.headers["content-type"])
+            self.send_header("content-length", str(len(answer.content)))
+            self.end_headers()
+            self.wfile.write(answer.content)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def __init__(self, behind: str) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.behind, self.seen = behind, []
+        self.url = f"http://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
+
 class Models(unittest.TestCase):
     def setUp(self) -> None:
         self.aimock = self.enterContext(Aimock())
+        self.wire = self.enterContext(Wire(self.aimock.url))
+        self.aimock.url = self.wire.url
         self.server = self.enterContext(Server(**self.aimock.settings()))
         self.session = session(self, self.server)
 
@@ -125,6 +158,37 @@ class Models(unittest.TestCase):
                 self.assertEqual(answer.status_code, 502, answer.text)
                 self.assertIn(f"`{provider}` answered 400: Slow down", answer.text)
 
+    def test_thoughts_come_back_in_a_run_whose_process_was_killed_between_its_turns(self) -> None:
+        thinking = {"reasoning_effort": "low"}
+        tools = [{"name": "current_time", "approval": "always"}]
+        for provider in ("anthropic", "openai-responses", "google"):
+            with self.subTest(provider):
+                self.agent(provider, model=MODELS[provider], tools=tools, model_options=thinking)
+                run = self.execute(provider, "what time is it?")
+                self.assertEqual(run["status"], "suspended", run)
+                self.server.process.kill()
+                self.server.process.wait()
+                self.server.start()
+                self.session = session(self, self.server)
+
+                [approval] = self.session.get(f"/approvals?run_id={run['id']}").json()["data"]
+                decision = {"decision": "approve", "arguments_hash": approval["arguments_hash"]}
+                self.session.post(f"/approvals/{approval['id']}", json=decision).raise_for_status()
+                run = self.session.get(f"/runs/{run['id']}/wait", timeout=60).json()
+                self.assertEqual((run["status"], run["output"]["text"]), ("succeeded", "It is late in Zürich."))
+
+                (first, answer), (second, _) = self.wire.seen[-2:]
+                self.assertTrue(len(second) > len(first) and "what time" in second)
+                if provider == "anthropic":
+                    block = {"type": "thinking", "thinking": THOUGHT, "signature": SIGNATURE}
+                    self.assertIn(block, json.loads(second)["messages"][1]["content"])
+                if provider == "openai-responses":
+                    events = [json.loads(line[6:]) for line in answer.splitlines() if line.startswith("data: {")]
+                    done = [it["item"] for it in events if it["type"] == "response.output_item.done"]
+                    [thought] = [item for item in done if item["type"] == "reasoning"]
+                    self.assertIn(thought, json.loads(second)["input"])
+                    self.assertIn(json.dumps(thought["encrypted_content"]), second)
+
     def test_signed_thoughts_come_back_over_a_tool_turn_and_a_restart(self) -> None:
         thinking = {"reasoning_effort": "low"}
         for provider in ("anthropic", "openai-responses", "google"):
@@ -139,6 +203,8 @@ class Models(unittest.TestCase):
                 self.session = session(self, self.server)
                 run = self.execute(provider, "and now?", thread)
                 self.assertEqual(run["output"]["text"], "Later.", run)
+                if provider == "anthropic":
+                    self.assertIn(json.dumps(SIGNATURE), self.wire.seen[-1][0])
                 kept = [
                     part["private"]["data"]
                     for message in self.session.get(f"/threads/{thread}/messages").json()["data"]

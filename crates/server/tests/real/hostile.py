@@ -1,0 +1,135 @@
+"""Drives the real binary against an HTTPS server that sends it elsewhere: hostile.py AGENT_SERVER
+
+The rules are tested where they are; this is for what only a real handshake shows.
+"""
+
+import datetime
+import ipaddress
+import json
+import ssl
+import tempfile
+import threading
+import unittest
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from pathlib import Path
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+
+from harness import Server, session
+
+SECRET = "a-token-that-stays-on-https"
+
+
+class FarSide(HTTPServer):
+    """Answers `/moved?to=…` with a redirect there, all else with what it was sent."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.server.requests.append((self.path, dict(self.headers)))
+            _, is_moved, target = self.path.partition("/moved?to=")
+            body = json.dumps(dict(self.headers)).encode()
+            self.send_response(302 if is_moved else 200)
+            if is_moved:
+                self.send_header("location", target)
+            self.send_header("content-type", "application/json")
+            self.send_header("content-length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_) -> None:
+            pass
+
+    def __init__(self, tls: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), self.Handler)
+        self.requests = []
+        scheme = "http"
+        if tls:
+            scheme, self.socket = "https", tls.wrap_socket(self.socket, server_side=True)
+        self.url = f"{scheme}://127.0.0.1:{self.server_port}"
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def server_close(self) -> None:
+        self.shutdown()
+        super().server_close()
+
+
+def certificate(folder: Path) -> Path:
+    """A file with a certificate for 127.0.0.1 that nobody knows, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "hostile")])
+    now = datetime.datetime.now(datetime.UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1)).not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    file = folder / "certificate.pem"
+    private = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption(),
+    )
+    file.write_bytes(private + made.public_bytes(serialization.Encoding.PEM))
+    return file
+
+
+class Hostile(unittest.TestCase):
+    def setUp(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        file = certificate(folder)
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(file)
+        self.far = self.enterContext(FarSide(tls))
+        self.inside, self.permitted = self.enterContext(FarSide()), self.enterContext(FarSide())
+        self.server = self.enterContext(Server(
+            AGENT_SERVER_EGRESS_ALLOW=f"{self.far.url},{self.permitted.url}", SSL_CERT_FILE=str(file),
+        ))
+        self.session = session(self, self.server)
+        secret = {"name": "key", "value": SECRET, "hosts": ["127.0.0.1"]}
+        self.session.post("/secrets", json=secret).raise_for_status()
+
+    def call(self, name: str, target: str) -> dict:
+        tool = {
+            "name": name, "description": "Asks.", "kind": "http", "input_schema": {"type": "object"},
+            "config": {"url": self.far.url + target, "auth": {"type": "bearer", "secret": "key"}},
+        }
+        self.session.post("/tools/definitions", json=tool).raise_for_status()
+        return self.session.post(f"/tools/{name}/execute", json={"input": {}}).json()
+
+    def test_a_redirect_from_https_to_http_reaches_nobody_inside(self) -> None:
+        answered = self.call("here", "/x")
+        self.assertEqual(answered["status"], "succeeded", answered)
+        self.assertEqual(self.far.requests[0][1]["authorization"], f"Bearer {SECRET}")
+
+        refused = self.call("inside", f"/moved?to={self.inside.url}/x")
+        message = refused["run"]["error"]["message"]
+        self.assertIn("a redirect was refused: it must begin with `https://`", message)
+        self.assertEqual(self.inside.requests, [])
+
+    def test_a_secret_is_not_sent_on_where_anybody_can_read_it(self) -> None:
+        answered = self.call("downgraded", f"/moved?to={self.permitted.url}/x")
+
+        self.assertEqual(answered["status"], "succeeded", answered)
+        [(path, headers)] = self.permitted.requests
+        self.assertEqual(path, "/x")
+        self.assertNotIn(SECRET, json.dumps(headers))
+
+    def test_a_certificate_that_nobody_knows_is_not_believed(self) -> None:
+        folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
+        tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        tls.load_cert_chain(certificate(folder))
+        with FarSide(tls) as stranger:
+            settings = {**self.server.settings, "AGENT_SERVER_EGRESS_ALLOW": stranger.url}
+            with Server(**settings) as server:
+                asking = session(self, server)
+                answer = asking.post("/tools/import/openapi", json={"url": stranger.url})
+                self.assertEqual(answer.status_code, 422, answer.text)
+                self.assertIn("no connection could be made", answer.text)
+            self.assertEqual(stranger.requests, [])
+
+
+if __name__ == "__main__":
+    unittest.main(verbosity=2)
