@@ -350,6 +350,7 @@ impl Agent {
                 model: model.clone(),
                 attempt: self.state.attempt + 1,
                 left_out: Vec::new(),
+                unbound: None,
                 may_use: None,
             },
             request: self.request(model),

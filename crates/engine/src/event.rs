@@ -263,6 +263,9 @@ pub struct ModelStarted {
     /// Tools that cannot be offered to this model; the call is made without them.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub left_out: Vec<LeftOut>,
+    /// Why its provider does not bind the answer to the output schema, if there is one: the model is told it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unbound: Option<String>,
     /// The most that it may use, in a run with limits of tokens or money.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_use: Option<Usage>,

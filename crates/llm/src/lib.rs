@@ -62,4 +62,10 @@ pub trait ChatModel: Send + Sync + 'static {
         let _ = tool;
         None
     }
+
+    /// Why the answer to `request` is not bound to its output schema, in words for the schema's author. The
+    /// model is told the schema then, and may answer something else.
+    fn unbound(&self, request: &Request) -> Option<String> {
+        request.output_schema.as_ref().map(|_| "this provider is only told the schema".to_owned())
+    }
 }

@@ -100,6 +100,11 @@ impl ChatModel for Google {
     fn refusal(&self, tool: &Tool) -> Option<String> {
         schema::refusal(tool, schema::Dialect::Google)
     }
+
+    fn unbound(&self, request: &Request) -> Option<String> {
+        let has_tools = request.tools.iter().any(|tool| self.refusal(tool).is_none());
+        request::response_schema(request, has_tools)?.err()
+    }
 }
 
 /// Makes an answer out of events.

@@ -48,9 +48,14 @@ pub(super) fn body(
 ) -> Result<Vec<u8>, ModelError> {
     let options = &request.options;
     let has_tools = !request.tools.is_empty();
-    let instructions = schema::instructions_with_output(request);
-    let instructions =
-        instructions.map(|said| WirePart { text: Some(said), ..WirePart::default() });
+    let response_schema = response_schema(request, has_tools).and_then(Result::ok);
+    let instructions = match response_schema {
+        Some(_) => request.instructions.as_deref().map(Cow::Borrowed),
+        None => schema::instructions_with_output(request),
+    };
+    let instructions = instructions
+        .filter(|said| !said.is_empty())
+        .map(|said| WirePart { text: Some(said), ..WirePart::default() });
     let body = wire::Body {
         contents: contents(request, names, account)?,
         system_instruction: instructions.map(|it| wire::Instruction { parts: [it] }),
@@ -61,9 +66,27 @@ pub(super) fn body(
             top_p: options.top_p,
             max_output_tokens: options.max_output_tokens,
             thinking_config: options.reasoning_effort.and_then(|it| thinking(&request.model, it)),
+            response_mime_type: response_schema.as_ref().map(|_| "application/json"),
+            response_schema,
         },
     };
     body_with(&body, &options.provider, &["generationConfig"])
+}
+
+/// What the provider is bound to by the output schema, if there is one, or why it is not, in a request that
+/// `has_tools` or none.
+///
+/// Source: <https://ai.google.dev/gemini-api/docs/structured-output>
+pub(super) fn response_schema(request: &Request, has_tools: bool) -> Option<Result<Value, String>> {
+    let schema = request.output_schema.as_ref()?;
+    let refused = |why: &str| Some(Err(why.to_owned()));
+    match version(&request.model) {
+        None => refused("this model may know no schemas of answers"),
+        Some(version) if version < 3.0 && has_tools => {
+            refused("models before Gemini 3 take no schema beside tools")
+        }
+        Some(_) => Some(schema::reduced(schema, schema::Dialect::Google)),
+    }
 }
 
 /// The most that the models answer when nobody set a limit.

@@ -68,6 +68,11 @@ impl ChatModel for Ollama {
     fn refusal(&self, tool: &Tool) -> Option<String> {
         schema::refusal(tool, schema::Dialect::Ollama)
     }
+
+    fn unbound(&self, request: &Request) -> Option<String> {
+        let has_tools = request.tools.iter().any(|tool| self.refusal(tool).is_none());
+        request::format(request, has_tools)?.err()
+    }
 }
 
 /// Makes an answer out of lines.

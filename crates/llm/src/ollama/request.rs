@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use serde_json::Value;
+
 use super::wire;
 use super::wire::Kept;
 use super::wire::Message;
@@ -39,6 +41,7 @@ pub(super) fn body(
         model: &request.model,
         messages: messages(request, names, account)?,
         tools: tools(request, names),
+        format: format(request, !request.tools.is_empty()).and_then(Result::ok),
         think: options.reasoning_effort.map(|effort| think(&request.model, effort)),
         options: wire::Options {
             temperature: options.temperature,
@@ -48,6 +51,18 @@ pub(super) fn body(
         stream: true,
     };
     body_with(&body, &options.provider, &["options"])
+}
+
+/// What the model is bound to by the output schema, if there is one, or why it is not, in a request that
+/// `has_tools` or none. It is told the schema in any case: what binds it tells it nothing.
+///
+/// Source: <https://docs.ollama.com/capabilities/structured-outputs>
+pub(super) fn format(request: &Request, has_tools: bool) -> Option<Result<Value, String>> {
+    let schema = request.output_schema.as_ref()?;
+    if has_tools && request.options.tool_choice != ToolChoice::None {
+        return Some(Err("a model that is bound to a schema cannot call its tools".to_owned()));
+    }
+    Some(schema::reduced(schema, schema::Dialect::Ollama))
 }
 
 /// Only `gpt-oss` knows degrees, and it cannot do without.

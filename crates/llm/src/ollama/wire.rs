@@ -15,6 +15,8 @@ pub(super) struct Body<'a> {
     pub tools: Vec<Tool<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub think: Option<Think>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub format: Option<Value>,
     #[serde(skip_serializing_if = "Options::is_empty")]
     pub options: Options,
     pub stream: bool,

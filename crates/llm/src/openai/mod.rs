@@ -16,6 +16,7 @@ use futures::stream::BoxStream;
 use reqwest::header::HeaderMap;
 use reqwest::header::HeaderName;
 use secrecy::ExposeSecret;
+use serde_json::Value;
 use url::Url;
 
 use crate::Account;
@@ -30,6 +31,7 @@ use crate::names::ToolNames;
 use crate::private::Origin;
 use crate::reader::Assembler;
 use crate::schema;
+use crate::schema::Named;
 use crate::stream;
 
 /// As in `openai/gpt-5`.
@@ -90,6 +92,10 @@ impl ChatModel for OpenAi {
     fn refusal(&self, tool: &Tool) -> Option<String> {
         schema::refusal(tool, schema::Dialect::OpenAi)
     }
+
+    fn unbound(&self, request: &Request) -> Option<String> {
+        request::response_format(request, self.dialect)?.err()
+    }
 }
 
 impl Dialect {
@@ -98,6 +104,17 @@ impl Dialect {
             "api.openai.com" => Self::OpenAi,
             host if host.ends_with(".azure.com") => Self::Azure,
             _ => Self::Compatible,
+        }
+    }
+
+    /// `schema` as answers are bound to it.
+    ///
+    /// # Errors
+    /// Why they are not.
+    pub(crate) fn bound(self, schema: &Value) -> Result<Named<'_>, String> {
+        match self {
+            Self::Compatible => Err("its server may know no schemas of answers".to_owned()),
+            Self::OpenAi | Self::Azure => Named::new(schema),
         }
     }
 

@@ -42,7 +42,7 @@ pub(super) fn body(
         Dialect::OpenAi | Dialect::Azure => (None, options.max_output_tokens),
     };
     let has_tools = !request.tools.is_empty();
-    let response_format = response_format(request, dialect);
+    let response_format = response_format(request, dialect).and_then(Result::ok);
     let instructions = match response_format {
         Some(_) => request.instructions.as_deref().map(Cow::Borrowed),
         None => schema::instructions_with_output(request),
@@ -65,13 +65,14 @@ pub(super) fn body(
     body_with(&body, &options.provider, &[])
 }
 
-/// How the provider is bound to the output schema; not at all if it may know no such schema.
-fn response_format(request: &Request, dialect: Dialect) -> Option<wire::ResponseFormat<'_>> {
-    let schema = request.output_schema.as_ref().filter(|_| dialect != Dialect::Compatible)?;
-    schema.as_object().filter(|members| schema::is_object(members))?;
-    let strict = schema::is_strict(schema);
-    let json_schema = wire::JsonSchema { name: "answer", schema, strict };
-    Some(wire::ResponseFormat { r#type: "json_schema", json_schema })
+/// How the provider is bound to the output schema, if there is one, or why it is not.
+pub(super) fn response_format(
+    request: &Request,
+    dialect: Dialect,
+) -> Option<Result<wire::ResponseFormat<'_>, String>> {
+    let json_schema = dialect.bound(request.output_schema.as_ref()?);
+    let format = |json_schema| wire::ResponseFormat { r#type: "json_schema", json_schema };
+    Some(json_schema.map(format))
 }
 
 fn messages<'a>(
@@ -262,7 +263,8 @@ mod tests {
                 options: crate::ModelOptions::default(),
                 output_schema: Some(schema.clone()),
             };
-            let format = response_format(&request, dialect).map(|it| it.json_schema.strict);
+            let format = response_format(&request, dialect).unwrap();
+            let format = format.ok().map(|it| it.json_schema.strict);
             assert_eq!(format, expected, "{schema}");
         }
     }

@@ -8,6 +8,8 @@ use serde::Serializer;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::schema::Named;
+
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     pub model: &'a str,
@@ -38,14 +40,7 @@ pub(super) struct Body<'a> {
 #[derive(Serialize)]
 pub(super) struct ResponseFormat<'a> {
     pub r#type: &'static str,
-    pub json_schema: JsonSchema<'a>,
-}
-
-#[derive(Serialize)]
-pub(super) struct JsonSchema<'a> {
-    pub name: &'static str,
-    pub schema: &'a Value,
-    pub strict: bool,
+    pub json_schema: Named<'a>,
 }
 
 #[derive(Serialize)]

@@ -47,7 +47,7 @@ impl Responses {
 
     fn call(&self, request: &Request, names: &ToolNames) -> Result<Call, ModelError> {
         let headers = self.dialect.headers(&self.account)?;
-        let body = request::body(request, names, &self.account)?;
+        let body = request::body(request, names, &self.account, self.dialect)?;
         let (account, url) = (Arc::clone(&self.account), self.account.url(&["responses"]));
         Ok(Call { account, url, headers, body: Bytes::from(body) })
     }
@@ -65,6 +65,10 @@ impl ChatModel for Responses {
 
     fn refusal(&self, tool: &Tool) -> Option<String> {
         schema::refusal(tool, schema::Dialect::OpenAi)
+    }
+
+    fn unbound(&self, request: &Request) -> Option<String> {
+        request::text(request, self.dialect)?.err()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::media;
 use crate::media::Data;
 use crate::names::ToolNames;
 use crate::names::foreign_id;
+use crate::openai::Dialect;
 use crate::openai::effort;
 use crate::private::Origin;
 use crate::schema;
@@ -38,13 +39,19 @@ pub(super) fn body(
     request: &Request,
     names: &ToolNames,
     account: &Account,
+    dialect: Dialect,
 ) -> Result<Vec<u8>, ModelError> {
     let options = &request.options;
+    let text = text(request, dialect).and_then(Result::ok);
+    let instructions = match text {
+        Some(_) => request.instructions.as_deref().map(Cow::Borrowed),
+        None => schema::instructions_with_output(request),
+    };
     let has_tools = !request.tools.is_empty();
     let reasoning = options.reasoning_effort.map(|it| wire::Reasoning { effort: effort(it) });
     let body = wire::Body {
         model: &request.model,
-        instructions: schema::instructions_with_output(request),
+        instructions,
         input: input(request, names, account)?,
         tools: tools(request, names),
         tool_choice: tool_choice(&options.tool_choice, names).filter(|_| has_tools),
@@ -53,11 +60,19 @@ pub(super) fn body(
         top_p: options.top_p,
         max_output_tokens: options.max_output_tokens,
         reasoning,
+        text,
         include: if reasons(&request.model) { vec![ENCRYPTED] } else { Vec::new() },
         store: false,
         stream: true,
     };
-    body_with(&body, &options.provider, &["reasoning"])
+    body_with(&body, &options.provider, &["reasoning", "text"])
+}
+
+/// How the provider is bound to the output schema, if there is one, or why it is not.
+pub(super) fn text(request: &Request, dialect: Dialect) -> Option<Result<wire::Text<'_>, String>> {
+    let schema = dialect.bound(request.output_schema.as_ref()?);
+    let format = |schema| wire::Format { r#type: "json_schema", schema };
+    Some(schema.map(|schema| wire::Text { format: format(schema) }))
 }
 
 /// Whether `model` may think before it answers: those that cannot refuse to be asked for it.
@@ -181,7 +196,42 @@ fn tool_choice<'a>(choice: &'a ToolChoice, names: &'a ToolNames) -> Option<wire:
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::reasons;
+    use super::text;
+    use crate::ModelOptions;
+    use crate::Request;
+    use crate::openai::Dialect;
+
+    #[test]
+    fn openai_is_bound_to_a_schema_in_this_protocol_too() {
+        let strict = json!({"type": "object", "properties": {}, "additionalProperties": false});
+        let bound = |strict: bool, schema| {
+            Ok(
+                json!({"format": {"type": "json_schema", "name": "answer", "schema": schema, "strict": strict}}),
+            )
+        };
+        let lax = json!({"type": "object"});
+        for (dialect, schema, expected) in [
+            (Dialect::OpenAi, strict.clone(), bound(true, &strict)),
+            (Dialect::Azure, lax.clone(), bound(false, &lax)),
+            (Dialect::OpenAi, json!({"type": "array"}), Err("the schema is not that of an object")),
+            (Dialect::Compatible, strict.clone(), Err("its server may know no schemas of answers")),
+        ] {
+            let request = Request {
+                model: "m".to_owned(),
+                instructions: None,
+                messages: Vec::new(),
+                tools: Vec::new(),
+                options: ModelOptions::default(),
+                output_schema: Some(schema),
+            };
+            let text = text(&request, dialect).unwrap();
+            let text = text.map(|it| serde_json::to_value(it).unwrap());
+            assert_eq!(text, expected.map_err(str::to_owned));
+        }
+    }
 
     #[test]
     fn only_models_that_can_think_are_asked_for_what_they_thought() {

@@ -7,6 +7,8 @@ use serde::Serialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
+use crate::schema::Named;
+
 #[derive(Serialize)]
 pub(super) struct Body<'a> {
     pub model: &'a str,
@@ -27,10 +29,25 @@ pub(super) struct Body<'a> {
     pub max_output_tokens: Option<u32>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub reasoning: Option<Reasoning>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub text: Option<Text<'a>>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub include: Vec<&'static str>,
     pub store: bool,
     pub stream: bool,
+}
+
+/// That the answer is a JSON value, and which.
+#[derive(Serialize)]
+pub(super) struct Text<'a> {
+    pub format: Format<'a>,
+}
+
+#[derive(Serialize)]
+pub(super) struct Format<'a> {
+    pub r#type: &'static str,
+    #[serde(flatten)]
+    pub schema: Named<'a>,
 }
 
 #[derive(Serialize)]

@@ -8,9 +8,9 @@ mod output;
 mod simple;
 mod top;
 
+pub(crate) use output::Named;
 pub(crate) use output::instructions_with_output;
-pub(crate) use output::is_object;
-pub(crate) use output::is_strict;
+pub(crate) use output::reduced;
 
 use std::borrow::Cow;
 
@@ -100,7 +100,7 @@ pub(crate) fn translate(schema: &Value, dialect: Dialect) -> Result<Cow<'_, Valu
             )),
             None => Ok(schema),
         },
-        Dialect::Google | Dialect::Ollama => simple::simple(&schema, dialect).map(Cow::Owned),
+        Dialect::Google | Dialect::Ollama => simple::arguments(&schema, dialect).map(Cow::Owned),
     }
 }
 

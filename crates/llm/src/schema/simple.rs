@@ -17,14 +17,18 @@ const MAX_DEPTH: usize = 24;
 /// The most schemas that one may have once its references are followed.
 const MAX_NODES: usize = 2_000;
 
-/// `schema`, whose top is an object, with references followed and with nothing but types, names,
-/// choices, bounds and descriptions in it.
+/// `schema` with references followed and with nothing but types, names, choices, bounds and descriptions
+/// in it.
 ///
 /// # Errors
 /// It is too large, or refers to nothing.
 pub(super) fn simple(schema: &Value, dialect: Dialect) -> Result<Value, String> {
-    let mut writer = Writer { root: schema, dialect, nodes: 0, references: Vec::new() };
-    let mut written = writer.write(schema, 0)?;
+    Writer { root: schema, dialect, nodes: 0, references: Vec::new() }.write(schema, 0)
+}
+
+/// The same of a tool's arguments.
+pub(super) fn arguments(schema: &Value, dialect: Dialect) -> Result<Value, String> {
+    let mut written = simple(schema, dialect)?;
     if dialect == Dialect::Ollama
         && let Some(members) = written.as_object_mut()
     {

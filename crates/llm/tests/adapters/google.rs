@@ -289,3 +289,43 @@ async fn thoughts_are_output_wherever_they_are_counted() {
         assert_eq!(answer.usage, expected, "{total}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_bound_to_its_schema_where_the_model_can_be() {
+    let schema = json!({"type": "object", "properties": {"days": {"type": ["integer", "null"], "minimum": 1}},
+        "required": ["days"], "additionalProperties": false});
+    let reduced = json!({"type": "OBJECT", "required": ["days"],
+        "properties": {"days": {"type": "INTEGER", "minimum": 1, "nullable": true}}});
+    let beside = "models before Gemini 3 take no schema beside tools";
+    for (model, tools, schema, expected) in [
+        ("gemini-2.5-flash", vec![], schema.clone(), Ok(&reduced)),
+        ("gemini-3-pro-preview", vec![tool("time")], schema.clone(), Ok(&reduced)),
+        ("gemini-2.5-flash", vec![tool("time")], schema.clone(), Err(beside)),
+        ("gemma-3", vec![], schema, Err("this model may know no schemas of answers")),
+        (
+            "gemini-3-pro",
+            vec![],
+            json!({"type": "object"}),
+            Err("an object in the schema names no members"),
+        ),
+    ] {
+        let asked = Request {
+            model: model.to_owned(),
+            instructions: Some("Be brief.".to_owned()),
+            output_schema: Some(schema),
+            tools,
+            ..request("Hello")
+        };
+        let fake = FakeModel::start().await;
+        let google = Format::Google.model(&fake);
+        call(&*google, asked.clone()).await.end.unwrap();
+
+        let body = fake.last_request().body;
+        let config = &body["generationConfig"];
+        let told = body["systemInstruction"]["parts"][0]["text"].as_str().unwrap();
+        assert_eq!(google.unbound(&asked).as_deref(), expected.err(), "{model}");
+        assert_eq!(config.get("responseSchema"), expected.ok(), "{model}");
+        assert_eq!(config.get("responseMimeType").is_some(), expected.is_ok(), "{model}");
+        assert_eq!(told == "Be brief.", expected.is_ok(), "{model}: {told}");
+    }
+}

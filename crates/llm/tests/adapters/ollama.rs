@@ -170,3 +170,25 @@ async fn garbage_is_not_of_the_protocol() {
         assert_eq!((error.kind, error.retryable), (ErrorKind::Protocol, false), "{line}");
     }
 }
+
+#[tokio::test]
+async fn an_answer_is_bound_to_its_schema_where_no_tool_may_be_called() {
+    let schema = json!({"type": "object", "properties": {"a": {"$ref": "#/$defs/a"}}, "$defs": {"a": {"const": "x"}}});
+    let reduced = json!({"type": "object", "properties": {"a": {"type": "string", "enum": ["x"]}}});
+    let mut without = Request { output_schema: Some(schema), ..request("Hello") };
+    without.options.tool_choice = ToolChoice::None;
+    let mut with = Request { tools: vec![tool("time")], ..without.clone() };
+    let off = with.clone();
+    with.options.tool_choice = ToolChoice::Auto;
+    let model = Format::Ollama.model(&FakeModel::start().await);
+
+    for (asked, expected) in [(&without, Some(&reduced)), (&off, Some(&reduced)), (&with, None)] {
+        let body = sent(Format::Ollama, asked.clone()).await.body;
+        assert_eq!(body.get("format"), expected);
+        // It is told in any case.
+        assert!(body["messages"][0]["content"].as_str().unwrap().contains("\"$defs\""), "{body}");
+    }
+    assert_eq!(model.unbound(&without), None);
+    let why = "a model that is bound to a schema cannot call its tools";
+    assert_eq!(model.unbound(&with).as_deref(), Some(why));
+}

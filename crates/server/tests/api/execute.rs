@@ -539,6 +539,38 @@ on_both! {
         assert!(told(2, 0).contains(r#"{\"type\":\"array\"}"#), "{}", told(2, 0));
     }
 
+    async fn why_a_model_is_not_bound_to_a_schema_is_in_the_log(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let schema = json!({"type": "object", "properties": {"days": {"type": "integer"}}, "required": ["days"]});
+        let mut said = Vec::new();
+        for (change, schema) in [
+            (json!({}), Value::Null),
+            (json!({}), schema.clone()),
+            (json!({"model": "ollama/fake"}), schema.clone()),
+            (json!({"tools": []}), schema),
+        ] {
+            assert_eq!(admin.put("/agents/definitions/support", change).await.status, 200);
+            server.model.reply(Reply::text(r#"{"days": 3}"#));
+            let body = json!({"input": "When?", "output_schema": schema});
+            let run = admin.post("/agents/support/execute", body).await;
+            assert_eq!(run.status, 200, "{}", run.text);
+            let path = run.header("location").unwrap().to_owned();
+            let events = admin.stored(&path, "model.started", 1).await;
+            let started = events.iter().find(|event| event["type"] == "model.started").unwrap();
+            said.push(started["data"].get("unbound").cloned());
+        }
+
+        let told = |why: &str| Some(json!(why));
+        assert_eq!(said, [
+            None,
+            told("its server may know no schemas of answers"),
+            told("a model that is bound to a schema cannot call its tools"),
+            None,
+        ]);
+        assert_eq!(server.model.last_request().body["format"]["type"], "object");
+    }
+
     async fn an_answer_that_never_fits_is_none(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;

@@ -403,6 +403,28 @@ on_both! {
         expect![[r#"{"error":"\"name\" is a required property (at ``)"}"#]].assert_eq(&call(&server, "greeting", json!({"nam": "Ann"})).await.0);
     }
 
+    async fn a_tool_that_a_provider_cannot_take_is_left_out_and_the_run_says_why(server: TestServer) {
+        let admin = server.admin().await;
+        let schema = json!({"input_schema": {"type": "object", "properties": {"größe": {"type": "integer"}}}});
+        create(&admin, with(fixed("size", json!(1)), schema)).await;
+        create(&admin, greeting()).await;
+        agent(&admin, json!(["size", "greeting"])).await;
+        let change = json!({"model": ["anthropic/fake", "openai/fake"]});
+        assert_eq!(admin.put("/agents/definitions/support", change).await.status, 200);
+        server.model.reply(Answer::error(400, "Not today."));
+
+        let run = admin.post("/agents/support/execute", json!({"input": "Go!"})).await.json();
+
+        let started = events(&admin, &run, "model.started").await;
+        let why = "the name of its property `größe` is not 1 to 64 letters, digits, `_`, `.` and `-`";
+        assert_eq!(started[0]["left_out"], json!([{"tool": "size", "reason": why}]), "{started:#?}");
+        assert_eq!((started.len(), started[1].get("left_out")), (2, None));
+        let [first, second] = server.model.requests().try_into().unwrap();
+        let offered = |tools: &Value, name: &str| tools.as_array().unwrap().iter().map(|it| it.pointer(name).unwrap().clone()).collect::<Vec<_>>();
+        assert_eq!(offered(&first.body["tools"], "/name"), ["greeting"]);
+        assert_eq!(offered(&second.body["tools"], "/function/name"), ["size", "greeting"]);
+    }
+
     async fn a_tool_that_is_switched_off_is_not_called(server: TestServer) {
         let admin = server.admin().await;
         create(&admin, greeting()).await;

@@ -13,6 +13,7 @@ use engine::RunErrorKind;
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use llm::Answer;
+use llm::ChatModel;
 use llm::Chunk;
 use llm::ErrorKind;
 use llm::ModelError;
@@ -45,7 +46,10 @@ impl Driver {
             Err(reached) => return self.record(reached),
         };
         let ModelCall { mut started, request, .. } = call;
-        started.left_out = self.left_out(&request);
+        if let Ok(found) = self.runs.models.resolve(&request.model) {
+            started.left_out = left_out(&*found.model, &request);
+            started.unbound = found.model.unbound(&request);
+        }
         self.record(started.clone())?;
         if self.first_before_asking {
             self.store().await?;
@@ -73,15 +77,6 @@ impl Driver {
                 self.interrupt(interruption)
             }
         }
-    }
-
-    /// The tools of `request` that its model cannot be offered: its adapter leaves them out.
-    fn left_out(&self, request: &llm::Request) -> Vec<LeftOut> {
-        let Ok(found) = self.runs.models.resolve(&request.model) else { return Vec::new() };
-        let refused = request.tools.iter().filter_map(|tool| {
-            Some(LeftOut { tool: tool.name.clone(), reason: found.model.refusal(tool)? })
-        });
-        refused.collect()
     }
 
     fn begin_call(
@@ -161,6 +156,15 @@ impl Driver {
             may_have_used: started.may_use,
         })
     }
+}
+
+/// The tools of `request` that `model` cannot be offered: its adapter leaves them out.
+fn left_out(model: &dyn ChatModel, request: &llm::Request) -> Vec<LeftOut> {
+    let refused = request
+        .tools
+        .iter()
+        .filter_map(|tool| Some(LeftOut { tool: tool.name.clone(), reason: model.refusal(tool)? }));
+    refused.collect()
 }
 
 fn without_end() -> ModelError {
