@@ -130,6 +130,18 @@ fn keys_are_made_once_and_replaced_only_by_force() {
 }
 
 #[test]
+fn secrets_are_sealed_anew_by_command() {
+    let folder = folder();
+    let unmigrated = run(folder.path(), &["secrets", "reseal"], &KEYS);
+    let migrated = run(folder.path(), &["migrate", "up"], &KEYS);
+    let done = run(folder.path(), &["secrets", "reseal"], &KEYS);
+
+    assert_eq!((unmigrated.status.code(), migrated.status.code()), (Some(1), Some(0)));
+    assert_eq!(done.status.code(), Some(0), "{}", err(&done));
+    assert_eq!(out(&done), "0 sealed with the current key, 0 were already\n");
+}
+
+#[test]
 fn the_doctor_says_all_that_must_be_mended_and_ends_with_1() {
     let mut settings = KEYS.to_vec();
     settings.extend([

@@ -7,6 +7,7 @@ mod doctor;
 mod env_file;
 mod logging;
 mod migrate;
+mod secrets;
 mod serve;
 pub mod setup_auth;
 pub mod terminal;
@@ -59,6 +60,9 @@ enum Command {
     /// Make and change the tables of the database
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::MigrateArgs),
+    /// Seal secrets with a new key
+    #[command(after_help = secrets::HELP)]
+    Secrets(secrets::SecretsArgs),
     /// Copy the embedded database
     #[command(after_help = backup::HELP)]
     Backup(backup::BackupArgs),
@@ -97,6 +101,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Migrate(args) => migrate::run(&args, &env).await,
+            Command::Secrets(args) => secrets::run(&args, &env, server).await,
             Command::Backup(args) => backup::run(&args, &env).await,
             Command::Doctor => doctor::run(&env).await,
         };

@@ -5,6 +5,7 @@
 //! has a value in it.
 
 mod references;
+mod reseal;
 pub mod routes;
 mod save;
 mod store;
@@ -26,9 +27,12 @@ use crate::http::Invalid;
 
 pub use references::Reference;
 pub use references::references;
+pub use reseal::Resealed;
 pub use save::Force;
 pub use vault::Vault;
 
+/// The scope of who may have a secret used for him.
+pub const USE: &str = "secret.execute";
 /// The longest value, in bytes: it has room for a key of RSA in PEM.
 pub const LONGEST: usize = 8 << 10;
 /// As many secrets a tenant may have, and as many bytes of values in all of them: they are in memory.

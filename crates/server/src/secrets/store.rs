@@ -81,6 +81,13 @@ pub async fn size(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<(i64, i64), 
         .await)
 }
 
+/// The tenants that have secrets.
+pub async fn list_tenants(conn: &mut Conn<'_>) -> Result<Vec<TenantId>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar("SELECT DISTINCT tenant_id FROM secrets ORDER BY tenant_id")
+        .fetch_all(c)
+        .await)
+}
+
 /// All secrets of a tenant.
 pub async fn list_all(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Vec<Row>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, Row>(select_rows!("WHERE tenant_id = $1"))
@@ -177,6 +184,28 @@ pub async fn update(
         .execute(c)
         .await)?;
     Ok(())
+}
+
+/// Writes the same value as another key has sealed it, unless the row has changed; how many rows that were.
+pub async fn replace_sealed(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    row: &Row,
+    sealed: &str,
+) -> Result<usize, sqlx::Error> {
+    let written = on!(conn, c => sqlx::query(
+            "UPDATE secrets SET value = $5
+             WHERE tenant_id = $1 AND id = $2 AND value = $3 AND hosts = $4",
+        )
+        .bind(tenant)
+        .bind(row.id)
+        .bind(&row.value)
+        .bind(&row.hosts)
+        .bind(sealed)
+        .execute(c)
+        .await
+        .map(|it| it.rows_affected()))?;
+    Ok(usize::try_from(written).unwrap_or_default())
 }
 
 /// Writes down that a secret was used, unless a later time stands there.

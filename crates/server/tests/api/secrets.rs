@@ -5,6 +5,7 @@ use std::time::Duration;
 use agent_server::App;
 use agent_server::db::Dialect;
 use agent_server::db::TenantId;
+use agent_server::secrets::Resealed;
 use expect_test::expect;
 use secrecy::ExposeSecret;
 use serde_json::Value;
@@ -130,6 +131,32 @@ on_both! {
         assert_eq!((short.status, &short.json()["errors"][0]["pointer"]), (422, &json!("/value")));
         assert_eq!((none.status, &none.json()["type"]), (404, &json!("/problems/secret-not-found")));
         assert_eq!(value(&server.app, "stripe_key").await.as_deref(), Some(VALUE));
+    }
+
+    async fn all_values_are_sealed_anew_with_a_new_key(server: TestServer) {
+        let admin = server.admin().await;
+        admin.post("/secrets", stripe()).await;
+        let other = json!({"name": "other", "value": "another value", "hosts": ["a.example"]});
+        admin.post("/secrets", other).await;
+        in_sql(&server, "UPDATE secrets SET hosts = '[]' WHERE name = 'other'").await;
+        let before = admin.get("/secrets/stripe_key").await.json();
+        let (new, old) = ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let both = [("AGENT_SERVER_ENCRYPTION_KEY", new), ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", old)];
+
+        let (changing, _) = server.replica_with(App::builder(), &both).await;
+        let (alone, _) = server.replica_with(App::builder(), &both[..1]).await;
+        let unread = value(&alone, "stripe_key").await;
+        let first = changing.secrets.reseal().await.unwrap();
+        let second = changing.secrets.reseal().await.unwrap();
+
+        let counts = |done: &Resealed| (done.renewed, done.kept, done.missed, done.unreadable.len());
+        assert_eq!((counts(&first), counts(&second)), ((1, 0, 0, 1), (0, 1, 0, 1)));
+        assert_eq!(first.unreadable[0].1, "other");
+        assert_eq!(unread, None);
+        assert_eq!(value(&alone, "stripe_key").await.as_deref(), Some(VALUE));
+        assert_eq!(value(&changing, "stripe_key").await.as_deref(), Some(VALUE));
+        assert_eq!(admin.get("/secrets/stripe_key").await.json()["version"], before["version"]);
+        assert_eq!(admin.get("/secrets/stripe_key").await.json()["updated_at"], before["updated_at"]);
     }
 
     async fn a_secret_that_code_names_is_deleted_only_by_force(server: TestServer) {
