@@ -11,6 +11,8 @@ use crate::definitions::Document;
 use crate::definitions::InCode;
 use crate::definitions::in_order;
 use crate::http::Invalid;
+use crate::tools::KnownAgent;
+use crate::tools::KnownAgents;
 
 /// What the code says of its agents, by their names in lower case.
 #[derive(Debug, Default)]
@@ -40,12 +42,17 @@ impl CodeAgents {
         Ok(())
     }
 
-    /// The scopes of each, by names in lower case.
-    pub fn scopes(&self) -> BTreeMap<String, Vec<String>> {
-        let scopes = |(name, (content, _)): (&String, &(AgentContent, Document))| {
-            (name.clone(), content.scopes.clone())
+    /// What tools must know of each.
+    pub fn known(&self) -> KnownAgents {
+        let known = |(name, (content, _)): (&String, &(AgentContent, Document))| {
+            let known = KnownAgent {
+                scopes: content.scopes.clone(),
+                agents: content.agents.clone(),
+                tools: content.tools.iter().map(|it| it.name.clone()).collect(),
+            };
+            (name.clone(), known)
         };
-        self.0.iter().map(scopes).collect()
+        self.0.iter().map(known).collect()
     }
 }
 

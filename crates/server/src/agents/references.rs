@@ -1,10 +1,10 @@
 //! Whether what an agent refers to is there, and for its author to use.
 
 use std::collections::BTreeSet;
-use std::collections::HashSet;
 
 use crate::agents::AgentContent;
 use crate::agents::Around;
+use crate::agents::ToolUse;
 use crate::agents::models::Models;
 use crate::agents::models::NoModel;
 use crate::definitions;
@@ -12,6 +12,7 @@ use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::unknown;
 use crate::http::Invalid;
+use crate::tools::reaches;
 
 /// Follows all references of `content`; the two functions know the names of tools and of agents.
 pub fn follow(
@@ -72,27 +73,25 @@ pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around
     tools.chain(agents).collect()
 }
 
-/// The agents of `content` that would, directly or through others, ask it itself.
+/// The agents and tools of `content` through which it would, directly or not, ask itself.
 pub fn cycles(content: &AgentContent, around: &Around) -> Vec<Invalid> {
-    let leads_back = |first: &String| {
-        let (mut seen, mut ahead) = (HashSet::new(), vec![first.to_ascii_lowercase()]);
-        while let Some(name) = ahead.pop() {
-            if name.eq_ignore_ascii_case(&content.name) {
-                return true;
-            }
-            if seen.insert(name.clone())
-                && let Some(agent) = around.find_by_name(&name)
-            {
-                ahead.extend(agent.content.agents.iter().map(|it| it.to_ascii_lowercase()));
-            }
-        }
-        false
+    let through =
+        |tool: &ToolUse| around.view.find_by_name(&tool.name)?.ready.asks().map(str::to_owned);
+    let asks = |name: &str| {
+        let Some(agent) = around.find_by_name(name) else { return Vec::new() };
+        let AgentContent { agents, tools, .. } = &agent.content;
+        agents.iter().cloned().chain(tools.iter().filter_map(through)).collect()
     };
-    let fault = |(index, name): (usize, &String)| {
+    let is_it = |name: &str| name.eq_ignore_ascii_case(&content.name);
+    let fault = |place: String, name: &str| {
         let detail = format!("`{name}` would ask `{}` in turn, which waits for it", content.name);
-        leads_back(name).then(|| Invalid::new(format!("/agents/{index}"), "cycle", detail))
+        reaches(name, is_it, asks).then(|| Invalid::new(place, "cycle", detail))
     };
-    content.agents.iter().enumerate().filter_map(fault).collect()
+    let agents = content.agents.iter().enumerate();
+    let agents = agents.filter_map(|(index, name)| fault(format!("/agents/{index}"), name));
+    let tools = content.tools.iter().enumerate();
+    let tools = tools.filter_map(|(index, it)| fault(format!("/tools/{index}"), &through(it)?));
+    agents.chain(tools).collect()
 }
 
 #[cfg(test)]

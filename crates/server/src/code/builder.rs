@@ -127,7 +127,7 @@ impl Builder {
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let makers = makers(&sandbox, &tasks, &egress, &secrets);
-        let kind = ToolRows { makers, code_agents: code_agents.scopes() };
+        let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone() };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());

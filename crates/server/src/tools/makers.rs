@@ -85,6 +85,14 @@ impl Makers {
 }
 
 impl Ready {
+    /// The agent that a call asks.
+    pub fn asks(&self) -> Option<&str> {
+        match &self.does {
+            Some(Does::Ask(agent)) => Some(agent),
+            _ => None,
+        }
+    }
+
     /// A tool at `version`, which one of the code does not have, whose calls do this.
     pub fn new(content: &ToolContent, version: Option<i64>, does: Option<Does>) -> Self {
         let tool = llm::Tool {

@@ -5,6 +5,7 @@
 //! not done here.
 
 mod approval;
+mod circles;
 mod content;
 mod current_time;
 pub mod http;
@@ -46,6 +47,9 @@ use crate::egress::HostPattern;
 use crate::http::Invalid;
 
 pub use approval::Approval;
+pub use circles::KnownAgent;
+pub use circles::KnownAgents;
+pub use circles::reaches;
 pub use content::Retry;
 pub use content::ToolContent;
 pub use content::ToolKind;
@@ -57,7 +61,6 @@ pub use makers::Ready;
 pub use progress::Progress;
 pub use progress::Reports;
 pub use progress::Told;
-pub use rows::AgentScopes;
 pub use rows::SecretHosts;
 pub use rows::ToolRows;
 
@@ -231,9 +234,8 @@ impl Tools {
         agent: &str,
     ) -> Result<Vec<Dependent>, DefinitionError> {
         let tools = self.seen_by(conn, tenant).await?;
-        let asks_it = |tool: &&Arc<ToolDefinition>| match &tool.ready.does {
-            Some(Does::Ask(name)) => name.eq_ignore_ascii_case(agent),
-            _ => false,
+        let asks_it = |tool: &&Arc<ToolDefinition>| {
+            tool.ready.asks().is_some_and(|name| name.eq_ignore_ascii_case(agent))
         };
         let names = tools.newest_first(None).filter(asks_it).map(|it| it.content.name.clone());
         Ok(names.map(|name| Dependent { kind: ToolRows::NAME, name }).collect())

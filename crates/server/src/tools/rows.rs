@@ -24,26 +24,26 @@ use crate::definitions::members_of;
 use crate::definitions::unknown_at;
 use crate::egress::HostPattern;
 use crate::http::Invalid;
+use crate::secrets;
 use crate::table;
 use crate::tools::Does;
+use crate::tools::KnownAgents;
 use crate::tools::Makers;
 use crate::tools::Ready;
 use crate::tools::SecretUse;
 use crate::tools::ToolContent;
 use crate::tools::ToolKind;
 use crate::tools::normalise::normalise;
+use crate::tools::reaches;
 use crate::tools::store;
 
 /// The kind of definition that a tool is, with what tools are made of.
 #[derive(Debug, Clone)]
 pub struct ToolRows {
     pub makers: Makers,
-    /// The scopes of the agents of the code, by their names in lower case.
-    pub code_agents: AgentScopes,
+    /// The agents of the code.
+    pub code_agents: KnownAgents,
 }
-
-/// The scopes of agents, by their names in lower case.
-pub type AgentScopes = BTreeMap<String, Vec<String>>;
 
 /// The hosts of secrets, by their names in lower case.
 pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
@@ -51,12 +51,9 @@ pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
 /// What is around the tools of a tenant.
 #[derive(Debug, Default)]
 pub struct Around {
-    agents: AgentScopes,
+    agents: KnownAgents,
     secrets: SecretHosts,
 }
-
-/// What an author must hold to name a secret.
-const USE: &str = "secret.execute";
 
 static TABLE: Table = table!("tool_definitions", "tool", {
     "name": Text = "$6",
@@ -122,10 +119,10 @@ impl Kind for ToolRows {
         conn: &mut Conn<'_>,
         tenant: &TenantId,
     ) -> Result<Around, DefinitionError> {
-        let mut agents = store::list_agent_scopes(conn, tenant).await?;
+        let mut agents = store::list_agents(conn, tenant).await?;
         if *tenant == TenantId::default() {
-            for (name, scopes) in &self.code_agents {
-                agents.entry(name.clone()).or_insert_with(|| scopes.clone());
+            for (name, agent) in &self.code_agents {
+                agents.entry(name.clone()).or_insert_with(|| agent.clone());
             }
         }
         Ok(Around { agents, secrets: store::list_secret_hosts(conn, tenant).await? })
@@ -163,13 +160,15 @@ impl Kind for ToolRows {
             Some(Ok(Does::Ask(agent))) => agent,
             Some(Ok(Does::Call(tool))) => {
                 let used = tool.secrets().iter();
-                let beyond = used.filter_map(|it| beyond_rights(author, [USE], it.pointer.clone()));
+                let beyond =
+                    used.filter_map(|it| beyond_rights(author, [secrets::USE], it.pointer.clone()));
                 return beyond.collect();
             }
             _ => return Vec::new(),
         };
-        let Some(scopes) = around.view.agents.get(&key(&agent)) else { return Vec::new() };
-        beyond_rights(author, scopes, "/config/agent".to_owned()).into_iter().collect()
+        let Some(known) = around.view.agents.get(&key(&agent)) else { return Vec::new() };
+        let beyond = beyond_rights(author, &known.scopes, "/config/agent".to_owned());
+        beyond.into_iter().chain(circle(content, &agent, around)).collect()
     }
 
     async fn dependents(
@@ -190,6 +189,22 @@ impl Kind for ToolRows {
 }
 
 /// What is wrong with the use of a secret.
+/// That a tool which asks `agent` is called by somebody who would be asked then.
+fn circle(content: &ToolContent, agent: &str, around: &Snapshot<ToolRows>) -> Option<Invalid> {
+    let agents = &around.view.agents;
+    let is_it = |tool: &String| tool.eq_ignore_ascii_case(&content.name);
+    let calls_it = |name: &str| agents.get(name).is_some_and(|it| it.tools.iter().any(is_it));
+    let asks = |name: &str| {
+        let Some(known) = agents.get(name) else { return Vec::new() };
+        let through = known.tools.iter().filter(|it| !is_it(it));
+        let through =
+            through.filter_map(|tool| around.find_by_name(tool)?.ready.asks().map(str::to_owned));
+        known.agents.iter().cloned().chain(through).collect()
+    };
+    let detail = format!("`{agent}` would call `{}` in turn, which waits for it", content.name);
+    reaches(agent, calls_it, asks).then(|| Invalid::new("/config/agent", "cycle", detail))
+}
+
 fn follow_secret(used: &SecretUse, secrets: &SecretHosts, broken: &mut Broken) {
     let SecretUse { pointer, name, host } = used;
     let Some(hosts) = secrets.get(&key(name)) else {

@@ -6,22 +6,24 @@ use crate::db::Conn;
 use crate::db::Json;
 use crate::db::TenantId;
 use crate::on;
-use crate::tools::AgentScopes;
+use crate::tools::KnownAgent;
+use crate::tools::KnownAgents;
 use crate::tools::SecretHosts;
 
-/// The scopes of all agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
-pub async fn list_agent_scopes(
+/// All agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
+pub async fn list_agents(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-) -> Result<AgentScopes, sqlx::Error> {
-    let query = "SELECT name, scopes FROM agent_definitions WHERE tenant_id = $1";
-    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
+) -> Result<KnownAgents, sqlx::Error> {
+    let query = "SELECT name, scopes, agents, tools FROM agent_definitions WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json, Json)>(query)
         .bind(tenant)
         .fetch_all(c)
         .await)?;
-    let read = |(name, scopes): (String, Json)| {
+    let read = |(name, scopes, agents, tools): (String, Json, Json, Json)| {
         let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
-        (name.to_ascii_lowercase(), scopes)
+        let known = KnownAgent { scopes, agents: names(&agents), tools: names(&tools) };
+        (name.to_ascii_lowercase(), known)
     };
     Ok(rows.into_iter().map(read).collect())
 }
@@ -54,9 +56,14 @@ pub async fn list_agents_with_tool(
         .fetch_all(c)
         .await)?;
     let names_it = |(_, tools): &(String, Json)| {
-        let tools: Vec<Value> = tools.read().unwrap_or_default();
-        let name = |it: &Value| it.as_str().or_else(|| it.get("name")?.as_str()).map(str::to_owned);
-        tools.iter().filter_map(name).any(|name| name.eq_ignore_ascii_case(tool))
+        names(tools).iter().any(|name| name.eq_ignore_ascii_case(tool))
     };
     Ok(rows.into_iter().filter(names_it).map(|(name, _)| name).collect())
+}
+
+/// The names in a list of them, or of objects that have them.
+fn names(list: &Json) -> Vec<String> {
+    let list: Vec<Value> = list.read().unwrap_or_default();
+    let name = |it: &Value| it.as_str().or_else(|| it.get("name")?.as_str()).map(str::to_owned);
+    list.iter().filter_map(name).collect()
 }

@@ -258,4 +258,37 @@ on_both! {
         assert_eq!(reply.json()["errors"][0]["code"], "cycle");
         assert_eq!(reply.json()["errors"][0]["pointer"], "/agents/0");
     }
+
+    async fn nor_through_tools_that_ask_agents(server: TestServer) {
+        let admin = server.admin().await;
+        for name in ["a", "b", "c"] {
+            agent(&admin, name, &[]).await;
+        }
+        let tool = |name: &str, agent: &str| json!({
+            "name": name, "description": "Asks.", "kind": "agent", "config": {"agent": agent}, "input_schema": {"type": "object"},
+        });
+        for (name, agent) in [("ask_a", "a"), ("ask_b", "b"), ("free", "b")] {
+            assert_eq!(admin.post("/tools/definitions", tool(name, agent)).await.status, 201);
+        }
+        let change = async |name: &str, change: Value| {
+            let reply = admin.put(&format!("/agents/definitions/{name}"), change).await;
+            let fault = &reply.json()["errors"][0];
+            (reply.status, fault["code"].clone(), fault["pointer"].clone())
+        };
+        let cycle = |at: &str| (422, json!("cycle"), json!(at));
+
+        // a → c → b, and then back to a: by a tool, by itself, by changing a tool of an agent.
+        assert_eq!(change("a", json!({"tools": ["current_time", "ask_a"]})).await, cycle("/tools/1"));
+        assert_eq!(change("a", json!({"agents": ["c"]})).await.0, 200);
+        assert_eq!(change("c", json!({"tools": ["ASK_b"]})).await.0, 200);
+        assert_eq!(change("b", json!({"tools": [{"name": "ask_a"}]})).await, cycle("/tools/0"));
+        assert_eq!(change("b", json!({"agents": ["a"]})).await, cycle("/agents/0"));
+        let turned = admin.put("/tools/definitions/ask_b", json!({"config": {"agent": "a"}})).await;
+        assert_eq!((turned.status, &turned.json()["errors"][0]["code"]), (422, &json!("cycle")));
+        assert_eq!(turned.json()["errors"][0]["pointer"], "/config/agent");
+        // Nobody in the circle calls this one.
+        let free = admin.put("/tools/definitions/free", json!({"config": {"agent": "a"}})).await;
+        assert_eq!(free.status, 200, "{}", free.text);
+        assert_eq!(change("b", json!({"tools": ["current_time"]})).await.0, 200);
+    }
 }
