@@ -123,9 +123,10 @@ impl Builder {
         let outgoing = &config.outgoing;
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let signing_keys = outgoing.signing_keys.clone();
-        let webhooks = Webhooks::new(egress.clone(), signing_keys, outgoing.webhook_time);
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
+        let (vault, time) = (secrets.clone(), outgoing.webhook_time);
+        let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
         let makers = makers(&sandbox, &tasks, &egress, &secrets);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());

@@ -31,8 +31,7 @@ impl SigningKeys {
             if !is_name(name) {
                 return Err(fault("a name is 1 to 56 letters, digits, `_` and `-`"));
             }
-            let key = key.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok());
-            let key = key.filter(|key| BYTES.contains(&key.len())).ok_or_else(|| {
+            let key = read(key).ok_or_else(|| {
                 fault("a key is `whsec_` and 24 to 64 bytes in base64, as `openssl rand -base64 32` makes them")
             })?;
             let of_name = keys.entry(name.to_owned()).or_default();
@@ -47,6 +46,12 @@ impl SigningKeys {
         Ok(Self(keys))
     }
 
+    /// The keys that a secret is: `whsec_…`, or two of them with a comma between while they change.
+    pub fn of_secret(value: &str) -> Option<Vec<SecretSlice<u8>>> {
+        let keys = value.split(',').map(|key| read(key.trim()).map(SecretSlice::from));
+        keys.collect::<Option<Vec<_>>>().filter(|keys| keys.len() <= OF_ONE_NAME)
+    }
+
     /// The keys of this name, each of which signs; none if it is not there.
     pub fn get(&self, name: &str) -> &[SecretSlice<u8>] {
         self.0.get(name).map_or(&[], Vec::as_slice)
@@ -57,6 +62,11 @@ impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys()).finish()
     }
+}
+
+fn read(key: &str) -> Option<Vec<u8>> {
+    let key = key.strip_prefix(PREFIX).and_then(|key| STANDARD.decode(key).ok());
+    key.filter(|key| BYTES.contains(&key.len()))
 }
 
 fn is_name(name: &str) -> bool {

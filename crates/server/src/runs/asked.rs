@@ -16,11 +16,9 @@ use utoipa::ToSchema;
 use super::pins::Pins;
 use super::webhook::Webhook;
 use super::webhook::WebhookAsked;
-use super::webhook::Webhooks;
 use crate::agents::AgentContent;
 use crate::agents::Memory;
 use crate::db::Id;
-use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::json;
 use crate::http::schema::Schema;
@@ -70,7 +68,7 @@ pub struct Execute {
     #[serde(default)]
     pub on_busy: OnBusy,
     /// Where to tell of the run's end, whatever it is.
-    webhook: Option<WebhookAsked>,
+    pub webhook: Option<WebhookAsked>,
     /// Kept with the run and shown again.
     #[serde(default)]
     #[schema(value_type = Object)]
@@ -158,13 +156,12 @@ pub struct Asked {
 }
 
 impl Execute {
-    /// Checks what the body's schema cannot say, against what the agent has of its own, and what
-    /// `webhooks` may be sent for `tenant`.
+    /// Checks what the body's schema cannot say, against what the agent has of its own. `webhook` is what
+    /// became of the one that is asked for.
     pub fn read(
         self,
         agent: &AgentContent,
-        tenant: &TenantId,
-        webhooks: &Webhooks,
+        webhook: Result<Option<Webhook>, Invalid>,
     ) -> Result<(Asked, Limits), Vec<Invalid>> {
         let mut wrong = Vec::new();
         if let Some(Err(fault)) = self.output_schema.clone().map(Schema::compile) {
@@ -177,9 +174,7 @@ impl Execute {
         wrong.extend(check_user(self.user.as_deref()));
         let limits = self.limits.lower(&agent.limits, &mut wrong);
         let options = override_options(&agent.model_options, self.model_options, &mut wrong);
-        let webhook = self.webhook.and_then(|asked| {
-            webhooks.accept(tenant, asked).map_err(|fault| wrong.push(fault)).ok()
-        });
+        let webhook = webhook.map_err(|fault| wrong.push(fault)).unwrap_or_default();
         let input = match (self.input, self.messages) {
             (Some(input), None) => read_input(input, &mut wrong),
             (None, Some(messages)) => read_messages(messages, &mut wrong),

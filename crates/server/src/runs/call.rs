@@ -9,6 +9,7 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::RunsError;
 use super::asked::Asked;
 use super::asked::OnBusy;
 use super::asked::check_user;
@@ -22,6 +23,7 @@ use super::pins::Pin;
 use super::pins::Pins;
 use super::prepare;
 use super::service::Runs;
+use super::webhook::Webhook;
 use super::webhook::WebhookAsked;
 use crate::agents::Memory;
 use crate::http::Invalid;
@@ -75,11 +77,13 @@ pub async fn call(
     runs: &Runs,
     caller: &Principal,
     tool: &ToolDefinition,
-    body: ExecuteTool,
+    mut body: ExecuteTool,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let metadata = body.metadata.clone();
-    let (asked, limits) = body.read(runs, caller, tool).map_err(ExecuteError::Invalid)?;
+    let webhook = runs.webhooks.accept(caller, body.webhook.take()).await;
+    let webhook = webhook.map_err(RunsError::from)?;
+    let (asked, limits) = body.read(tool, webhook).map_err(ExecuteError::Invalid)?;
     let executed = Executed {
         kind: RunKind::Tool,
         id: tool.id,
@@ -101,9 +105,8 @@ impl ExecuteTool {
     /// Checks what the body's schema cannot say.
     fn read(
         self,
-        runs: &Runs,
-        caller: &Principal,
         tool: &ToolDefinition,
+        webhook: Result<Option<Webhook>, Invalid>,
     ) -> Result<(Asked, Limits), Vec<Invalid>> {
         let mut wrong = Vec::new();
         if self.stream && self.background {
@@ -122,9 +125,7 @@ impl ExecuteTool {
                 .map(|fault| fault.under("/input")),
             );
         }
-        let webhook = self.webhook.and_then(|asked| {
-            runs.webhooks.accept(&caller.tenant, asked).map_err(|fault| wrong.push(fault)).ok()
-        });
+        let webhook = webhook.map_err(|fault| wrong.push(fault)).unwrap_or_default();
         if !wrong.is_empty() {
             return Err(wrong);
         }

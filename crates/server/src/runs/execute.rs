@@ -100,14 +100,15 @@ pub async fn execute(
     runs: &Runs,
     caller: &Principal,
     agent: &Agent,
-    body: Execute,
+    mut body: Execute,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let content = &agent.content;
+    let webhook = runs.webhooks.accept(caller, body.webhook.take()).await;
+    let webhook = webhook.map_err(RunsError::from)?;
     let (metadata, thread_id, on_busy) =
         (body.metadata.clone(), body.thread_id.clone(), body.on_busy);
-    let (mut asked, limits) =
-        body.read(content, &caller.tenant, &runs.webhooks).map_err(ExecuteError::Invalid)?;
+    let (mut asked, limits) = body.read(content, webhook).map_err(ExecuteError::Invalid)?;
     let thread = match thread_id {
         Some(id) => Some(threads::begin::find_own(runs, caller, &id, asked.user.as_deref()).await?),
         None => None,

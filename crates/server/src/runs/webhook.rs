@@ -18,6 +18,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use secrecy::ExposeSecret;
 use secrecy::SecretSlice;
 use serde::Deserialize;
 use serde::Serialize;
@@ -32,6 +33,9 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::egress::Egress;
 use crate::http::Invalid;
+use crate::oauth::caller::Principal;
+use crate::secrets;
+use crate::secrets::Vault;
 
 /// The key that signs where none is named.
 const DEFAULT_KEY: &str = "default";
@@ -46,7 +50,8 @@ pub struct WebhookAsked {
     /// An `https` URL on the public Internet, or one that the operator permits.
     #[schema(max_length = 2048)]
     url: String,
-    /// The name of the key that signs it; `default` if absent.
+    /// The name of the key that signs it: of `WEBHOOK_SECRETS`, or else of a secret that is for the URL's host;
+    /// `default` if absent.
     #[schema(max_length = 56)]
     secret: Option<String>,
 }
@@ -102,6 +107,7 @@ pub enum DeliveryState {
 pub struct Webhooks {
     egress: Egress,
     keys: SigningKeys,
+    vault: Vault,
     /// How long a receiver may take to answer.
     time: Duration,
     permits: Arc<Semaphore>,
@@ -109,6 +115,29 @@ pub struct Webhooks {
     busy: Mutex<HashMap<String, usize>>,
     /// There may be something to do.
     wake: Notify,
+}
+
+/// Why nothing can be signed with a key.
+#[derive(Debug, thiserror::Error)]
+enum KeyFault {
+    #[error(
+        "no key is named `{0}`, neither in WEBHOOK_SECRETS nor among the secrets that you may use"
+    )]
+    Unknown(String),
+    #[error("the secret `{0}` is not for this host")]
+    OtherHost(String),
+    #[error("the secret `{0}` is no key: `whsec_` and 24 to 64 bytes in base64")]
+    NotAKey(String),
+}
+
+impl KeyFault {
+    fn code(&self) -> &'static str {
+        match self {
+            Self::Unknown(_) => "unknown_secret",
+            Self::OtherHost(_) => "secret_not_for_host",
+            Self::NotAKey(_) => "bad_secret",
+        }
+    }
 }
 
 impl DeliveryState {
@@ -131,28 +160,57 @@ impl Webhook {
 }
 
 impl Webhooks {
-    pub fn new(egress: Egress, keys: SigningKeys, time: Duration) -> Self {
+    pub fn new(egress: Egress, keys: SigningKeys, vault: Vault, time: Duration) -> Self {
         let permits = Arc::new(Semaphore::new(CONCURRENCY));
-        Self { egress, keys, time, permits, busy: Mutex::default(), wake: Notify::new() }
+        Self { egress, keys, vault, time, permits, busy: Mutex::default(), wake: Notify::new() }
     }
 
-    /// Checks what a caller of `tenant` asks for.
-    pub fn accept(&self, tenant: &TenantId, asked: WebhookAsked) -> Result<Webhook, Invalid> {
-        let url = self.egress.check(&asked.url);
-        let url = url.map_err(|why| Invalid::new("/webhook/url", "url_not_allowed", why))?;
-        let secret = asked.secret.unwrap_or_else(|| DEFAULT_KEY.to_owned());
-        if self.keys(tenant, &secret).is_empty() {
-            let name: String = secret.chars().take(56).collect();
-            let detail = format!(
-                "no key is named `{name}`; an operator adds one to WEBHOOK_SECRETS as `{name}=whsec_…`"
-            );
-            return Err(Invalid::new("/webhook/secret", "unknown_secret", detail));
+    /// Checks what `caller` asks for, if it is anything.
+    pub async fn accept(
+        &self,
+        caller: &Principal,
+        asked: Option<WebhookAsked>,
+    ) -> Result<Result<Option<Webhook>, Invalid>, sqlx::Error> {
+        let Some(asked) = asked else { return Ok(Ok(None)) };
+        let url = match self.egress.check(&asked.url) {
+            Ok(url) => url,
+            Err(why) => return Ok(Err(Invalid::new("/webhook/url", "url_not_allowed", why))),
+        };
+        let name = asked.secret.unwrap_or_else(|| DEFAULT_KEY.to_owned());
+        let is_set = !self.set_keys(&caller.tenant, &name).is_empty();
+        let keys = if is_set || caller.scopes.covers(secrets::USE) {
+            self.keys(&caller.tenant, &name, &url).await?
+        } else {
+            Err(KeyFault::Unknown(name.chars().take(56).collect()))
+        };
+        let fault = |why: KeyFault| Invalid::new("/webhook/secret", why.code(), why);
+        Ok(keys.map(|_| Some(Webhook { url, secret: name })).map_err(fault))
+    }
+
+    /// The keys of this name, as they are now, for `url`.
+    async fn keys(
+        &self,
+        tenant: &TenantId,
+        name: &str,
+        url: &Url,
+    ) -> Result<Result<Vec<SecretSlice<u8>>, KeyFault>, sqlx::Error> {
+        let set = self.set_keys(tenant, name);
+        if !set.is_empty() {
+            return Ok(Ok(set.to_vec()));
         }
-        Ok(Webhook { url, secret })
+        let shown = || name.chars().take(56).collect();
+        let secrets = self.vault.secrets_named(tenant, [name]).await?;
+        let Some(secret) = secrets.find(name) else { return Ok(Err(KeyFault::Unknown(shown()))) };
+        if !secret.is_for(url) {
+            return Ok(Err(KeyFault::OtherHost(shown())));
+        }
+        secret.note_used();
+        let keys = SigningKeys::of_secret(secret.value.expose_secret());
+        Ok(keys.ok_or_else(|| KeyFault::NotAKey(shown())))
     }
 
-    /// The keys of this name. Those from the settings belong to the tenant `default`.
-    fn keys(&self, tenant: &TenantId, name: &str) -> &[SecretSlice<u8>] {
+    /// Those of the settings, which belong to the tenant `default`.
+    fn set_keys(&self, tenant: &TenantId, name: &str) -> &[SecretSlice<u8>] {
         if *tenant == TenantId::default() { self.keys.get(name) } else { &[] }
     }
 

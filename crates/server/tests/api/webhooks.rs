@@ -197,6 +197,59 @@ on_both! {
         assert_eq!(signatures, [signature_by(&new, webhook), signature(webhook)]);
     }
 
+    async fn a_secret_signs_webhooks_to_its_hosts_for_who_may_use_it(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
+        let admin = server.admin().await;
+        let other: &[u8] = b"another key of 24 bytes or more";
+        let (key, next) = (format!("whsec_{}", STANDARD.encode(KEY)), format!("whsec_{}", STANDARD.encode(other)));
+        for (name, value, host) in [
+            ("hook", &*key, "127.0.0.1"),
+            ("elsewhere", &*key, "api.example.com"),
+            ("no_key", "whsec_too-short", "127.0.0.1"),
+        ] {
+            let secret = json!({"name": name, "value": value, "hosts": [host]});
+            assert_eq!(admin.post("/secrets", secret).await.status, 201);
+        }
+        let url = format!("{}/hook", receiver.origin());
+        let execute = async |client: &Client, secret: &str| {
+            let body = json!({"input": "Go", "webhook": {"url": url, "secret": secret}});
+            client.post("/agents/support/execute", body).await
+        };
+        let refused = async |client: &Client, secret: &str| execute(client, secret).await.json()["errors"][0]["code"].clone();
+
+        let done = execute(&admin, "Hook").await;
+        let webhook = receiver.wait_received(1).await;
+        let changing = json!({"value": format!("{next}, {key}")});
+        assert_eq!(admin.put("/secrets/hook", changing).await.status, 200);
+        execute(&admin, "hook").await;
+        let signed_twice = receiver.wait_received(2).await;
+        let stranger = server.client("agent.execute").await;
+        let user = server.client("agent.execute secret.execute").await;
+
+        assert_eq!(done.status, 200, "{}", done.text);
+        assert_eq!(webhook.header("webhook-signature"), signature(&webhook));
+        let both = format!("{} {}", signature_by(other, &signed_twice), signature(&signed_twice));
+        assert_eq!(signed_twice.header("webhook-signature"), both);
+        assert_eq!(refused(&admin, "elsewhere").await, "secret_not_for_host");
+        assert_eq!(refused(&admin, "no_key").await, "bad_secret");
+        assert_eq!(refused(&admin, "none").await, "unknown_secret");
+        assert_eq!(refused(&stranger, "hook").await, "unknown_secret");
+        assert_eq!(execute(&user, "hook").await.status, 200);
+        receiver.wait_received(3).await;
+
+        // What was accepted is not signed any more when its key is gone.
+        receiver.answer(Answer::Status(503));
+        let path = execute(&admin, "hook").await.header("location").unwrap().to_owned();
+        settled(&admin, &path, "pending", 1, 503).await;
+        assert_eq!(admin.delete("/secrets/hook").await.status, 204);
+        server.app.clock.advance(HOUR);
+        let admin = server.admin().await;
+        let unsigned = delivery(&admin, &path, |it| it["attempts"] == 2 && it["last_status"].is_null()).await.json();
+        assert!(unsigned["data"][0]["last_error"].as_str().unwrap().starts_with("it cannot be signed: "), "{unsigned}");
+        assert_eq!(receiver.received(), 4);
+    }
+
     async fn a_webhook_is_sent_again_by_hand_whatever_came_of_it(server: TestServer) {
         let receiver = Receiver::start().await;
         let server = crate::webhooks::server(server.app.db.dialect(), &[&receiver], &[]).await;
@@ -379,7 +432,7 @@ on_both! {
               "/webhook/url" "url_not_allowed": "it must not hold a user or a password"
             {"secret":"other","url":"https://example.com"}
               422
-              "/webhook/secret" "unknown_secret": "no key is named `other`; an operator adds one to WEBHOOK_SECRETS as `other=whsec_…`""#]].assert_eq(&answers.join("\n"));
+              "/webhook/secret" "unknown_secret": "no key is named `other`, neither in WEBHOOK_SECRETS nor among the secrets that you may use""#]].assert_eq(&answers.join("\n"));
         assert_eq!(admin.get("/runs").await.json()["data"], json!([]));
     }
 

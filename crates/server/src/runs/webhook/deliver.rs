@@ -220,14 +220,14 @@ async fn make(runs: &Runs, attempt: Attempt) -> Result<(), RunsError> {
 /// Sends the run, signed, and gives the status of a receiver that has it now.
 async fn send(runs: &Runs, attempt: &Attempt, run: &Run) -> Result<StatusCode, Failure> {
     let webhooks = &runs.webhooks;
-    let keys = webhooks.keys(&attempt.tenant, &attempt.secret);
-    if keys.is_empty() {
-        return Err(Failure::before("the key that signs it is not configured any more"));
-    }
+    let url = attempt.url.parse().map_err(|_| Failure::before("its URL is none"))?;
+    let keys = webhooks.keys(&attempt.tenant, &attempt.secret, &url).await;
+    let keys = keys.map_err(|_| Failure::before("the key that signs it cannot be read now"))?;
+    let keys = keys.map_err(|why| Failure::before(&format!("it cannot be signed: {why}")))?;
     let body = serde_json::to_vec(&Message { kind: "run.finished", run });
     let body = body.map_err(|_| Failure::before("the run cannot be written"))?;
     let timestamp = runs.clock.now().time().timestamp();
-    let signature = sign::signatures(keys, attempt.id, timestamp, &body);
+    let signature = sign::signatures(&keys, attempt.id, timestamp, &body);
     let headers = headers(&attempt.id.to_string(), &timestamp.to_string(), &signature);
     let limits = Limits { time: webhooks.time, response: Wanted::Head, hosts: None };
     let request = Request {
