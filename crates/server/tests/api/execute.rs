@@ -539,6 +539,42 @@ on_both! {
         assert!(told(2, 0).contains(r#"{\"type\":\"array\"}"#), "{}", told(2, 0));
     }
 
+    async fn instructions_are_filled_in_from_the_context_that_their_schema_accepts(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let schema = json!({"type": "object", "properties": {"customer": {"type": "string"}}, "required": ["customer"]});
+        let change = async |instructions: &str, schema: &Value| {
+            let change = json!({"instructions": instructions, "context_schema": schema});
+            let reply = admin.put("/agents/definitions/support", change).await;
+            (reply.status, reply.json()["errors"][0]["code"].clone())
+        };
+        let execute = async |more: Value| {
+            let mut body = json!({"input": "Go"});
+            body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+            admin.post("/agents/support/execute", body).await
+        };
+        let told = || server.model.last_request().body["messages"][0]["content"].clone();
+
+        let unknown = (422, json!("unknown_variable"));
+        assert_eq!(change("Help {{ context.custmer }}.", &schema).await, unknown);
+        assert_eq!(change("Help {{ customer }}.", &schema).await, unknown);
+        assert_eq!(change("Help {{ secrets.key }}.", &schema).await, unknown);
+        assert_eq!(change("Keep {{ customer }}.", &Value::Null).await.0, 200);
+        assert_eq!(execute(json!({"context": {"customer": "Ann"}})).await.status, 200);
+        assert_eq!(told(), "Keep {{ customer }}.");
+
+        assert_eq!(change("Help {{ context.customer }} ({{ user }}, {{ now }}).", &schema).await.0, 200);
+        let context = json!({"customer": "Ann {{ context.customer }}"});
+        assert_eq!(execute(json!({"context": context, "user": "u-1"})).await.status, 200);
+        assert_eq!(told(), "Help Ann {{ context.customer }} (u-1, 2026-11-25T10:00:00Z).");
+        let asked = server.model.received();
+        for wrong in [json!({}), json!({"context": {"customer": 5}}), json!({"context": {"customer": null}})] {
+            let refused = execute(wrong).await;
+            assert_eq!((refused.status, &refused.json()["errors"][0]["pointer"]), (422, &json!("/context/customer")), "{}", refused.text);
+        }
+        assert_eq!(server.model.received(), asked);
+    }
+
     async fn why_a_model_is_not_bound_to_a_schema_is_in_the_log(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;

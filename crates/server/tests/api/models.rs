@@ -50,6 +50,65 @@ on_both! {
         }
     }
 
+    async fn images_and_files_reach_each_provider_in_its_words(server: TestServer) {
+        let admin = server.admin().await;
+        let file = |url: &str, media_type: &str| json!({"type": "file", "url": url, "media_type": media_type, "filename": "a.x"});
+        let input = json!([
+            {"type": "text", "text": "What is this?"},
+            {"type": "image", "url": "data:image/png;base64,UE5H"},
+            file("data:text/plain;base64,cGxhaW4=", "text/plain"),
+            file("data:application/pdf;base64,UERG", "application/pdf"),
+        ]);
+        let mut lines = Vec::new();
+        let without_pdf = json!(input.as_array().unwrap()[..3]);
+        let ollama = ["ollama/qwen3"; 2].into_iter().zip([&input, &without_pdf]);
+        for (at, (model, input)) in PRICED[..4].iter().map(|it| (*it, &input)).chain(ollama).enumerate() {
+            let agent = json!({"name": format!("agent-{at}"), "display_name": "A", "instructions": "Be brief.", "model": model});
+            assert_eq!(admin.post("/agents/definitions", agent).await.status, 201);
+            let before = server.model.received();
+
+            let reply = admin.post(&format!("/agents/agent-{at}/execute"), json!({"input": input})).await;
+
+            lines.push(format!("{model}: {}", reply.status));
+            if server.model.received() == before {
+                lines.push(reply.json()["run"]["error"]["message"].as_str().unwrap().to_owned());
+                continue;
+            }
+            let body = server.model.last_request().body;
+            let messages = ["messages", "input", "contents"].iter().find_map(|it| body.get(*it)).unwrap();
+            let said = messages.as_array().unwrap().iter().find(|it| it["role"] == "user").unwrap();
+            let parts = said.get("content").or_else(|| said.get("parts")).unwrap();
+            let parts = parts.as_array().cloned().unwrap_or_else(|| vec![said.clone()]);
+            lines.extend(parts.iter().map(|part| format!("  {part}")));
+        }
+
+        expect![[r#"
+            openai/gpt-5: 200
+              {"text":"What is this?","type":"text"}
+              {"image_url":{"url":"data:image/png;base64,UE5H"},"type":"image_url"}
+              {"text":"a.x:\nplain","type":"text"}
+              {"file":{"file_data":"data:application/pdf;base64,UERG","filename":"a.x"},"type":"file"}
+            openai-responses/gpt-5: 200
+              {"text":"What is this?","type":"input_text"}
+              {"image_url":"data:image/png;base64,UE5H","type":"input_image"}
+              {"text":"a.x:\nplain","type":"input_text"}
+              {"file_data":"data:application/pdf;base64,UERG","filename":"a.x","type":"input_file"}
+            anthropic/claude-sonnet-4-5: 200
+              {"text":"What is this?","type":"text"}
+              {"source":{"data":"UE5H","media_type":"image/png","type":"base64"},"type":"image"}
+              {"source":{"data":"plain","media_type":"text/plain","type":"text"},"title":"a.x","type":"document"}
+              {"source":{"data":"UERG","media_type":"application/pdf","type":"base64"},"title":"a.x","type":"document"}
+            google/gemini-2.5-flash: 200
+              {"text":"What is this?"}
+              {"inlineData":{"data":"UE5H","mimeType":"image/png"}}
+              {"text":"a.x:\nplain"}
+              {"inlineData":{"data":"UERG","mimeType":"application/pdf"}}
+            ollama/qwen3: 502
+            `ollama` takes no file of type `application/pdf` in this form
+            ollama/qwen3: 200
+              {"content":"What is this?\n\na.x:\nplain","images":["UE5H"],"role":"user"}"#]].assert_eq(&lines.join("\n"));
+    }
+
     async fn known_models_are_listed_by_the_page(server: TestServer) {
         let settings = [
             ("AGENT_SERVER_MODEL_ALIASES", "fast=openai/gpt-5-mini, smart=google/gemini-2.5-pro"),
