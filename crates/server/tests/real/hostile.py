@@ -1,9 +1,10 @@
-"""Drives the real binary against an HTTPS server that sends it elsewhere: hostile.py AGENT_SERVER
+"""Drives the real binary against an HTTPS server that means it ill: hostile.py AGENT_SERVER
 
-The rules are tested where they are; this is for what only a real handshake shows.
+The rules are tested where they are; this is for what only a real handshake and real memory show.
 """
 
 import datetime
+import gzip
 import ipaddress
 import json
 import ssl
@@ -23,16 +24,23 @@ SECRET = "a-token-that-stays-on-https"
 
 
 class FarSide(HTTPServer):
-    """Answers `/moved?to=…` with a redirect there, all else with what it was sent."""
+    """Answers `/moved?to=…` with a redirect there, some paths with what is no good, all else with what it was sent."""
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.server.requests.append((self.path, dict(self.headers)))
             _, is_moved, target = self.path.partition("/moved?to=")
             body = json.dumps(dict(self.headers)).encode()
+            if self.path == "/large":
+                body = b'"' + b"0" * (200 << 20) + b'"'
+            if self.path == "/nan":
+                body = b'{"a": NaN, "b": -Infinity, "c": 1e999, "d": 12345678901234567890123}'
             self.send_response(302 if is_moved else 200)
             if is_moved:
                 self.send_header("location", target)
+            if self.path in ("/large", "/zipped"):
+                body = gzip.compress(body)
+                self.send_header("content-encoding", "gzip")
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
             self.end_headers()
@@ -116,6 +124,30 @@ class Hostile(unittest.TestCase):
         [(path, headers)] = self.permitted.requests
         self.assertEqual(path, "/x")
         self.assertNotIn(SECRET, json.dumps(headers))
+
+    def test_what_is_packed_is_looked_into_and_only_so_far(self) -> None:
+        zipped = self.call("zipped", "/zipped")
+        self.assertEqual(zipped["status"], "succeeded", zipped)
+        self.assertIn("Bearer [secret:key]", json.dumps(zipped))
+        self.assertNotIn(SECRET, json.dumps(zipped))
+
+        before = self.peak()
+        large = self.call("large", "/large")
+        self.assertIn("the answer has more than 4194304 bytes", large["run"]["error"]["message"])
+        self.assertLess(self.peak() - before, 50 << 20)
+        self.assertEqual(self.call("after", "/x")["status"], "succeeded")
+
+    def test_numbers_that_are_none_keep_their_letters(self) -> None:
+        answered = self.call("nan", "/nan")
+        self.assertEqual(answered["status"], "succeeded", answered)
+        for letters in ("NaN", "-Infinity", "1e999", "12345678901234567890123"):
+            self.assertIn(letters, json.dumps(answered["output"]))
+
+    def peak(self) -> int:
+        """The most memory that the server ever had, in bytes."""
+        status = Path(f"/proc/{self.server.process.pid}/status").read_text()
+        line = next(line for line in status.splitlines() if line.startswith("VmHWM:"))
+        return int(line.split()[1]) << 10
 
     def test_a_certificate_that_nobody_knows_is_not_believed(self) -> None:
         folder = Path(self.enterContext(tempfile.TemporaryDirectory()))
