@@ -9,6 +9,7 @@ use sha2::Digest;
 use sha2::Sha256;
 
 pub use hashing::Hashing;
+pub(crate) use hashing::fnv1a;
 
 /// Some models embed a question differently from what answers it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -4,6 +4,7 @@ mod code;
 mod diversity;
 mod fusion;
 mod index;
+mod words;
 
 pub use code::Code;
 pub use code::VectorError;
@@ -17,6 +18,9 @@ pub use index::Index;
 pub use index::Revision;
 pub use index::candidates_for;
 pub use index::rescore;
+pub use words::WordIndex;
+pub use words::WordQuery;
+pub use words::Words;
 
 /// The id of a chunk: the number of its UUID.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]

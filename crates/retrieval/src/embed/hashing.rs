@@ -90,7 +90,7 @@ fn normalised(counts: &[i32]) -> Vec<f32> {
 }
 
 /// The 64-bit hash of Fowler, Noll and Vo, and a last mix so that its high and low bits are of use alone.
-fn fnv1a(bytes: &[u8]) -> u64 {
+pub(crate) fn fnv1a(bytes: &[u8]) -> u64 {
     let step = |hash: u64, byte: &u8| (hash ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3);
     let hash = bytes.iter().fold(0xcbf2_9ce4_8422_2325, step);
     let hash = (hash ^ hash >> 33).wrapping_mul(0xff51_afd7_ed55_8ccd);
