@@ -30,20 +30,29 @@ use crate::javascript;
 /// What is read at once.
 const PIECE: usize = 64 * 1024;
 
-/// Works until nobody has anything to do for it. The process must not have done anything else: no
-/// thread may be running, and what is open stays open.
-pub fn main() -> ExitCode {
+/// A kind of job that the program brings along. It gets the body of a job and gives what came of it; it
+/// may not end, and may take all the memory there is: that ends the worker, and the job with it.
+#[derive(Debug, Clone, Copy)]
+pub struct Task {
+    /// How jobs of this kind begin: not 1, which is JavaScript.
+    pub number: u8,
+    pub work: fn(&[u8]) -> Vec<u8>,
+}
+
+/// Works until nobody has anything to do for it: JavaScript, and `tasks`. The process must not have done
+/// anything else: no thread may be running, and what is open stays open.
+pub fn main(tasks: &[Task]) -> ExitCode {
     // What lists of processes show; it does no harm if they do not.
     #[cfg(target_os = "linux")]
     let _ = rustix::thread::set_name(c"tool-worker");
-    match confine::confine().map(serve) {
+    match confine::confine().map(|filter| serve(filter, tasks)) {
         Ok(Err(Gone)) => ExitCode::SUCCESS,
         Ok(Ok(never)) => match never {},
         Err(_) => ExitCode::FAILURE,
     }
 }
 
-fn serve(filter: Filter) -> Result<Infallible, Gone> {
+fn serve(filter: Filter, tasks: &[Task]) -> Result<Infallible, Gone> {
     let channel = Rc::new(Channel::new());
     channel.send(Kind::Hello, &[&[u8::from(filter == Filter::On)]])?;
     loop {
@@ -55,7 +64,10 @@ fn serve(filter: Filter) -> Result<Infallible, Gone> {
         channel.send(Kind::Begun, &[])?;
         match body.get_u8() {
             javascript::TASK => javascript::work(&body, &channel)?,
-            _ => return Err(Gone),
+            number => {
+                let task = tasks.iter().find(|task| task.number == number).ok_or(Gone)?;
+                channel.done(&[&(task.work)(&body)])?;
+            }
         }
     }
 }

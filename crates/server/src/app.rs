@@ -25,6 +25,7 @@ use crate::http::health::Probe;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
+use crate::rag::Rag;
 use crate::runs::Runs;
 use crate::secrets::Vault;
 use crate::tools::Tools;
@@ -54,6 +55,7 @@ pub struct Parts {
     pub secrets: Vault,
     /// Asks what definitions and callers name.
     pub egress: Egress,
+    pub rag: Rag,
     pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,

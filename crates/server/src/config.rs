@@ -10,6 +10,7 @@ pub mod dotenv;
 mod environment;
 mod models;
 mod providers;
+mod rag;
 mod reader;
 mod registration;
 pub mod table;
@@ -36,6 +37,7 @@ use crate::egress;
 
 pub use environment::Environment;
 pub use providers::ProviderKind;
+pub use rag::Rag;
 pub use reader::ConfigErrors;
 use reader::Reader;
 pub use registration::Registration;
@@ -71,6 +73,7 @@ pub struct Config {
     pub limits: Limits,
     /// Processes that run JavaScript at once.
     pub tool_workers: NonZeroUsize,
+    pub rag: Rag,
     /// How long a run is kept after its end; `None`: for ever.
     pub run_retention: Option<Duration>,
     pub log: Log,
@@ -201,6 +204,7 @@ impl Config {
             tool_workers: from
                 .optional("TOOL_WORKERS_MAX", tool_workers)
                 .unwrap_or_else(processors),
+            rag: rag::rag(&mut from),
             run_retention: run_retention(&mut from),
             log: log(&mut from),
             telemetry: telemetry::telemetry(&mut from),

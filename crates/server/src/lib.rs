@@ -39,6 +39,7 @@ pub mod telemetry;
 pub mod agents;
 
 pub mod oauth;
+pub mod rag;
 pub mod runs;
 pub mod secrets;
 pub mod tools;

@@ -13,6 +13,7 @@ use crate::http::health;
 use crate::http::layers;
 use crate::http::openapi;
 use crate::oauth;
+use crate::rag;
 use crate::runs;
 use crate::secrets;
 use crate::tools;
@@ -54,6 +55,7 @@ fn api() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .merge(oauth::routes::router())
         .merge(secrets::routes::router())
+        .merge(rag::routes::router())
         .merge(tools::routes::router())
         .merge(tools::openapi::routes::router())
         .merge(agents::routes::router())

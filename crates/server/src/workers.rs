@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::db::Channel;
 use crate::oauth;
+use crate::rag;
 use crate::runs::recover;
 use crate::runs::relay;
 use crate::runs::retention;
@@ -23,6 +24,7 @@ pub async fn start(app: &App) -> Result<(), sqlx::Error> {
     app.agents.start(&app.tasks);
     app.runs.budgets.start(&app.tasks).await?;
     recover::start(&app.runs).await?;
+    rag::start(&app.rag, &app.tasks, app.runs.worker());
     if let Some(listen) = &app.config.listen {
         relay::start(&app.runs, Channel::new(listen)?);
     }

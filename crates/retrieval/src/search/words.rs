@@ -110,13 +110,12 @@ pub struct WordIndex {
 
 impl WordIndex {
     pub fn put(&mut self, id: ChunkId, words: Words) {
-        match self.places.get(&id) {
-            Some(&row) => self.rows[row].1 = words,
-            None => {
-                self.places.insert(id, self.rows.len());
-                self.rows.push((id, words));
-            }
+        if let Some(&row) = self.places.get(&id) {
+            self.rows[row].1 = words;
+            return;
         }
+        self.places.insert(id, self.rows.len());
+        self.rows.push((id, words));
     }
 
     /// The last row moves to where the deleted one was.

@@ -3,5 +3,5 @@
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    sandbox::worker::main()
+    sandbox::worker::main(&[])
 }

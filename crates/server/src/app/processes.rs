@@ -8,6 +8,8 @@ use std::time::Duration;
 use sandbox::Pool;
 use sandbox::Settings;
 
+use crate::rag;
+
 /// What the program is started with to be such a process. It is not in the help: nobody else needs it.
 const WORKER: &str = "worker";
 /// Jobs that may wait for a process.
@@ -16,14 +18,14 @@ const QUEUE: usize = 1000;
 const IDLE: Duration = Duration::from_mins(1);
 
 /// Does what the server starts its own program for, if this process is one of those: it runs
-/// JavaScript of tools, confined, until the server ends, and gives how the process is to end.
+/// JavaScript of tools and reads files, confined, until the server ends, and gives how the process is to end.
 ///
 /// `App::builder().main()` begins with it. A program that starts its server otherwise calls this
 /// before it does anything else: before any thread or runtime is started, and any file opened.
 pub fn worker() -> Option<ExitCode> {
     let mut arguments = std::env::args_os().skip(1);
     let is_worker = arguments.next().is_some_and(|it| it == WORKER) && arguments.next().is_none();
-    is_worker.then(sandbox::worker::main)
+    is_worker.then(|| sandbox::worker::main(&[rag::TASK]))
 }
 
 /// Processes of `program`, which are started when they are needed.

@@ -34,6 +34,7 @@ use crate::http::health::Probe;
 use crate::http::pointer_to;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
+use crate::rag::Rag;
 use crate::runs::Budgets;
 use crate::runs::Runs;
 use crate::runs::Services;
@@ -127,6 +128,8 @@ impl Builder {
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let (vault, time) = (secrets.clone(), outgoing.webhook_time);
         let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
+        let (own, new, limits) = (clock.clone(), ids.clone(), config.rag);
+        let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), limits);
         let makers = makers(&sandbox, &tasks, &egress, &secrets);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
@@ -158,6 +161,7 @@ impl Builder {
             clients,
             secrets,
             egress,
+            rag,
             tools,
             agents,
             runs,

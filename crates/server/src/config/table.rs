@@ -41,6 +41,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Identity", settings: IDENTITY },
     Group { title: "Models", settings: MODELS },
     Group { title: "Outgoing requests", settings: OUTGOING },
+    Group { title: "Documents", settings: DOCUMENTS },
     Group { title: "Limits", settings: LIMITS },
     Group { title: "Logs", settings: LOGS },
     Group { title: "Traces", settings: TRACES },
@@ -245,6 +246,20 @@ const OUTGOING: &[Setting] = &[
         "WEBHOOK_TIMEOUT_MS",
         "15000",
         "How long the receiver of a webhook may take to answer, at most 60000.",
+    ),
+];
+
+const DOCUMENTS: &[Setting] = &[
+    plain(
+        "RAG_FILE_LIMIT",
+        "10485760",
+        "Bytes that a document's file may have, at most 15728640. It must arrive within `REQUEST_BODY_TIMEOUT_MS`.",
+    ),
+    plain(
+        "RAG_INDEX_MEMORY_MB",
+        "512",
+        "Megabytes that passages may take in memory, of all databases together: those that were not searched for \
+         longest make room. Of one with 100,000 passages it is about 190.",
     ),
 ];
 

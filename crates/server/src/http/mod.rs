@@ -4,7 +4,7 @@
 //! `routes.rs`.
 
 pub mod address;
-mod body;
+pub mod body;
 mod cors;
 mod cursor;
 pub mod docs;

@@ -40,6 +40,12 @@ scope_sets! {
     ToolWrite = "tool.write";
     /// To call tools.
     ToolExecute = "tool.execute";
+    /// To see databases and their documents: also for whoever may change them.
+    RagRead = "rag.read" | "rag.write";
+    /// To make and change databases and documents.
+    RagWrite = "rag.write";
+    /// To search them.
+    RagSearch = "rag.search";
     /// To see that secrets are there.
     SecretRead = "secret.read" | "secret.write";
     /// To keep, rotate and delete them.

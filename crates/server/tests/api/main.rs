@@ -24,6 +24,7 @@ mod javascript_tools;
 mod models;
 mod oauth;
 mod progress;
+mod rag;
 mod recovery;
 mod retention;
 mod rights;

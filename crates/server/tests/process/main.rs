@@ -6,6 +6,7 @@ mod crash;
 mod dev;
 mod faults;
 mod postgres;
+mod rag;
 mod readme;
 mod server;
 mod till;

@@ -5,7 +5,7 @@ use tokio::process::Command;
 use crate::dev;
 
 /// What the steps make the server say, in this order.
-const SAID: [&str; 8] = [
+const SAID: [&str; 10] = [
     r#""name":"demo""#,
     "You said: Hello!",
     "event: tool.finished",
@@ -14,6 +14,8 @@ const SAID: [&str; 8] = [
     "You said: The sea",
     r#""type":"run.finished""#,
     r#""client_secret":"ags_"#,
+    r#""name":"handbook""#,
+    r#""quote":"Parental leave lasts fourteen months.""#,
 ];
 
 #[tokio::test]

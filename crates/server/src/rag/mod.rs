@@ -1,0 +1,143 @@
+//! Documents that are asked: databases of them, their ingestion, and search.
+//!
+//! A database is a row of `rag_databases`, written by the API or in SQL. A document of it is a row of
+//! `rag_documents`; its file is kept, and what came of it are rows of `rag_chunks`, with their vectors. These
+//! rows are the truth: what is in memory is read from them and follows them.
+
+mod databases;
+mod documents;
+mod embedders;
+mod ingest;
+mod purge;
+mod reading;
+pub mod routes;
+mod search;
+mod store;
+
+use std::collections::BTreeMap;
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::Mutex;
+
+use sandbox::Pool;
+use tokio::sync::Notify;
+use tokio::sync::Semaphore;
+
+use crate::app::Clock;
+use crate::app::Ids;
+use crate::app::Tasks;
+use crate::config;
+use crate::db::Db;
+use crate::db::Id;
+use crate::definitions::Definition;
+use crate::definitions::DefinitionError;
+use crate::definitions::Definitions;
+use crate::definitions::InCode;
+use crate::http::Invalid;
+
+pub use databases::DatabaseContent;
+pub use databases::DatabaseRows;
+pub use documents::Document;
+pub use documents::DocumentStatus;
+pub use documents::Progress;
+pub use documents::Stage;
+pub use ingest::start;
+pub use reading::TASK;
+
+use search::Indexes;
+
+/// A database of documents, at one of its versions.
+pub type Database = Definition<DatabaseRows>;
+
+/// The databases of all tenants.
+pub type Databases = Definitions<DatabaseRows>;
+
+/// Documents of all tenants. Clones share them.
+#[derive(Debug, Clone)]
+pub struct Rag(Arc<Inner>);
+
+#[derive(Debug)]
+struct Inner {
+    db: Db,
+    clock: Clock,
+    ids: Ids,
+    tasks: Tasks,
+    databases: Databases,
+    sandbox: Pool,
+    limits: config::Rag,
+    indexes: Indexes,
+    /// There may be something to ingest.
+    wake: Notify,
+    /// The documents that this process is at work on.
+    at_work: Mutex<HashSet<Id>>,
+    /// The right to ingest one more.
+    places: Arc<Semaphore>,
+}
+
+/// Why an operation on documents failed.
+#[derive(Debug, thiserror::Error)]
+pub enum RagError {
+    #[error("the database `{name}` cannot be used as it is defined")]
+    DatabaseInvalid { name: String, problems: Vec<Invalid> },
+    #[error("the database has no document `{0}`")]
+    DocumentNotFound(String),
+    #[error("the database has this file already, as the document `{0}`")]
+    Duplicate(Id),
+    #[error("a file may have at most {0} bytes")]
+    FileTooLarge(usize),
+    #[error("the request is not valid")]
+    Invalid(Vec<Invalid>),
+    #[error(
+        "the passages of the database need {needed} MB of memory and may have {most} MB \
+         (RAG_INDEX_MEMORY_MB); a store of vectors such as pgvector or Qdrant is for so many"
+    )]
+    IndexTooLarge { needed: usize, most: usize },
+    #[error("the query could not be embedded")]
+    Embed(#[from] retrieval::EmbedError),
+    #[error(transparent)]
+    Definition(#[from] DefinitionError),
+    #[error("what is stored could not be read as JSON")]
+    Json(#[from] serde_json::Error),
+    #[error("the search broke off")]
+    Broken(#[from] tokio::task::JoinError),
+    #[error("the vectors of a database do not fit together")]
+    Feed(#[from] retrieval::FeedError),
+    #[error("the database refused a query of documents")]
+    Database(#[from] sqlx::Error),
+}
+
+impl Rag {
+    pub fn new(
+        db: Db,
+        clock: Clock,
+        ids: Ids,
+        tasks: Tasks,
+        sandbox: Pool,
+        limits: config::Rag,
+    ) -> Self {
+        let (own, new) = (clock.clone(), ids.clone());
+        let code = InCode::Versioned(BTreeMap::new());
+        Self(Arc::new(Inner {
+            databases: Databases::new(db.clone(), own, new, DatabaseRows, code),
+            db,
+            clock,
+            ids,
+            tasks,
+            sandbox,
+            indexes: Indexes::new(limits.index_bytes),
+            limits,
+            wake: Notify::new(),
+            at_work: Mutex::default(),
+            places: Arc::new(Semaphore::new(ingest::AT_ONCE)),
+        }))
+    }
+
+    pub fn databases(&self) -> &Databases {
+        &self.0.databases
+    }
+
+    /// Says that there is something to ingest.
+    fn wake(&self) {
+        self.0.wake.notify_one();
+    }
+}

@@ -1,0 +1,119 @@
+//! `/rag/databases/{id}/search`.
+
+use std::time::Instant;
+
+use axum::Json;
+use axum::extract::State;
+use retrieval::Filter;
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use super::holds_all;
+use crate::app::App;
+use crate::definitions::DefinitionError;
+use crate::http::Body;
+use crate::http::Invalid;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::oauth::caller::Caller;
+use crate::oauth::scopes::RagSearch;
+use crate::rag::Database;
+use crate::rag::DatabaseRows;
+use crate::rag::databases::Mode;
+use crate::rag::search::Answer;
+use crate::rag::search::Found;
+use crate::rag::search::Query;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(search_rag_database))
+}
+
+/// What is looked for. What it does not say, the database's `search` does.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RagQuery {
+    /// Taken for what it is, in any language: there are no operators.
+    #[schema(min_length = 1, max_length = 10_000, example = "parental leave")]
+    query: String,
+    #[schema(required = false)]
+    mode: Option<Mode>,
+    #[schema(required = false, minimum = 1, maximum = 100)]
+    top_k: Option<u32>,
+    /// Passages with a lower `score` are left out.
+    #[schema(required = false)]
+    min_score: Option<f32>,
+    /// Which documents, by their metadata: `{"team": "hr", "year": {"$gte": 2024}}`.
+    #[schema(value_type = Option<Object>, required = false)]
+    filter: Option<Value>,
+    /// Only `null`: this release has no model for it.
+    #[schema(value_type = Option<Object>, required = false)]
+    rerank: Option<Value>,
+    /// 0 to 1: how much results should differ from each other.
+    #[schema(required = false, minimum = 0, maximum = 1)]
+    diversity: Option<f32>,
+}
+
+/// The passages that were found, the best first.
+#[derive(Debug, Serialize, ToSchema)]
+struct RagAnswer {
+    data: Vec<Found>,
+    mode: Mode,
+    /// Of the vectors that were searched.
+    generation: i64,
+    took_ms: u64,
+    warnings: Vec<String>,
+}
+
+/// Search a database
+///
+/// Finds passages of the documents that the caller may find, as they are now.
+#[utoipa::path(post, path = "/rag/databases/{id}/search", tag = "rag",
+    params(("id" = String, Path, description = "Id or name of the database")), request_body = RagQuery,
+    responses((status = 200, body = RagAnswer), Problem),
+    security(("oauth2" = ["rag.search"])))]
+async fn search_rag_database(
+    State(app): State<App>,
+    caller: Caller<RagSearch>,
+    Path(id_or_name): Path<String>,
+    Body(body): Body<RagQuery>,
+) -> Result<Json<RagAnswer>, Problem> {
+    let began = Instant::now();
+    let found = app.rag.databases().find(&caller.tenant, &id_or_name).await?;
+    let visible = found.filter(|it| holds_all(&caller, &it.content.scopes));
+    let database =
+        visible.ok_or_else(|| DefinitionError::not_found::<DatabaseRows>(&id_or_name))?;
+    let query = understand(body, &database)?;
+    let mode = query.mode;
+    let holds = |scope: &str| caller.holds(scope);
+    let Answer { found, generation } =
+        app.rag.search(&caller.tenant, &database, query, holds).await?;
+    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    Ok(Json(RagAnswer { data: found, mode, generation, took_ms, warnings: Vec::new() }))
+}
+
+fn understand(body: RagQuery, database: &Database) -> Result<Query, Problem> {
+    let usual = database.content.search;
+    let mut faults = Vec::new();
+    if body.rerank.is_some() {
+        faults.push(Invalid::new("/rerank", "not_supported", "this release has no model for it"));
+    }
+    let filter = body.filter.as_ref().map_or_else(|| Ok(Filter::all()), Filter::parse);
+    let filter = filter.map_err(|error| {
+        faults.push(Invalid::new(format!("/filter{}", error.pointer), "bad_filter", error.reason));
+    });
+    match filter {
+        Ok(filter) if faults.is_empty() => Ok(Query {
+            text: body.query,
+            mode: body.mode.unwrap_or(usual.mode),
+            top_k: body.top_k.unwrap_or(usual.top_k) as usize,
+            min_score: body.min_score.or(usual.min_score),
+            filter,
+            diversity: body.diversity,
+        }),
+        _ => Err(Problem::invalid(faults)),
+    }
+}

@@ -1,0 +1,97 @@
+//! `kill -9` while documents are ingested: in the end each passage is there exactly once.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::hash::BuildHasher;
+use std::hash::RandomState;
+use std::time::Duration;
+
+use serde_json::Value;
+use serde_json::json;
+use testkit::database::DatabaseKind;
+use testkit::model::FakeModel;
+
+use crate::server;
+use crate::server::Server;
+
+const KILLS: u64 = 4;
+/// Documents that come before each kill, and the passages of each.
+const DOCUMENTS: usize = 12;
+const PASSAGES: usize = 150;
+const PATH: &str = "/rag/databases/handbook";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_ingests_each_passage_is_there_once_on_sqlite() {
+    kill_while_ingesting(DatabaseKind::Sqlite, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_ingests_each_passage_is_there_once_on_postgres() {
+    kill_while_ingesting(DatabaseKind::Postgres, 2).await;
+}
+
+async fn kill_while_ingesting(kind: DatabaseKind, processes: usize) {
+    let database = server::database(kind).await;
+    let model = FakeModel::start().await;
+    let mut servers = Vec::new();
+    for _ in 0..processes {
+        servers.push(Server::start(database.url(), &model).await);
+    }
+    let new = json!({"name": "handbook", "chunk_size": 40, "chunk_overlap": 0});
+    assert_eq!(servers[0].post("/rag/databases", new).await.status(), 201);
+    let mut paths = Vec::new();
+    for round in 0..KILLS {
+        for document in 0..DOCUMENTS {
+            let text = text(&format!("{round}-{document}"));
+            let reply = servers[0].post(&format!("{PATH}/documents"), json!({"text": text})).await;
+            assert_eq!(reply.status(), 201);
+            paths.push(reply.headers()["location"].to_str().unwrap().to_owned());
+        }
+        let chance = RandomState::new().hash_one(round) % 400;
+        tokio::time::sleep(Duration::from_millis(chance)).await;
+        servers.remove(0).kill().await;
+        servers.push(Server::start(database.url(), &model).await);
+    }
+
+    let server = &servers[0];
+    for path in &paths {
+        let document = ingested(server, path).await;
+        assert_eq!(document["chunk_count"], PASSAGES, "{document:#}");
+        let passages = server.list(&format!("{path}/chunks?limit=200")).await;
+        let places: Vec<_> = passages.iter().map(|it| it["index"].as_u64().unwrap()).collect();
+        assert_eq!(places, (0..PASSAGES as u64).collect::<Vec<_>>());
+        let ids: BTreeSet<_> = passages.iter().map(|it| it["id"].as_str().unwrap()).collect();
+        assert_eq!(ids.len(), PASSAGES);
+    }
+    let state: Value = server.get(PATH).await.json().await.unwrap();
+    assert_eq!(state["stats"]["chunks"], PASSAGES * paths.len());
+    let query = json!({"query": "2-7-149", "mode": "keyword", "top_k": 1});
+    let answer: Value = server.post(&format!("{PATH}/search"), query).await.json().await.unwrap();
+    assert_eq!(answer["data"][0]["text"], "Line 2-7-149 stands alone.", "{answer:#}");
+    for server in servers {
+        server.stop().await;
+    }
+}
+
+/// As many passages as a document is to have.
+fn text(name: &str) -> String {
+    let add = |mut text: String, line| {
+        let _ = write!(text, "Line {name}-{line} stands alone.\n\n");
+        text
+    };
+    (0..PASSAGES).fold(String::new(), add)
+}
+
+/// The document at `path`, as soon as it is ingested.
+async fn ingested(server: &Server, path: &str) -> Value {
+    let read = async {
+        loop {
+            let document: Value = server.get(path).await.json().await.unwrap();
+            if document["embedding_status"] == "completed" {
+                return document;
+            }
+            assert_ne!(document["embedding_status"], "failed", "{document:#}");
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(2), read).await.unwrap()
+}
