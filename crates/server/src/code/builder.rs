@@ -44,6 +44,7 @@ use crate::telemetry::Telemetry;
 use crate::tools::CodeTools;
 use crate::tools::Maker;
 use crate::tools::Makers;
+use crate::tools::Search;
 use crate::tools::ToolRows;
 use crate::tools::Tools;
 use crate::tools::http::Http;
@@ -130,7 +131,7 @@ impl Builder {
         let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
         let (own, new, limits) = (clock.clone(), ids.clone(), config.rag);
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), limits);
-        let makers = makers(&sandbox, &tasks, &egress, &secrets);
+        let makers = makers(&sandbox, &tasks, &egress, &secrets, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone() };
@@ -200,11 +201,11 @@ impl Builder {
 }
 
 /// The kinds of tools that rows may be of.
-fn makers(sandbox: &Pool, tasks: &Tasks, egress: &Egress, secrets: &Vault) -> Makers {
+fn makers(sandbox: &Pool, tasks: &Tasks, egress: &Egress, secrets: &Vault, rag: &Rag) -> Makers {
     let (egress, vault) = (egress.clone(), secrets.clone());
     let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), vault.clone()));
     let javascript = Javascript::new(sandbox.clone(), tasks.clone(), egress, vault);
-    Makers::with([http, Box::new(javascript)])
+    Makers::with([http, Box::new(javascript), Box::new(Search(rag.clone()))])
 }
 
 /// The key of the settings, and what seals with it and opens with the one before it, too.

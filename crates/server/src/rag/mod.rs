@@ -37,12 +37,15 @@ use crate::http::Invalid;
 
 pub use databases::DatabaseContent;
 pub use databases::DatabaseRows;
+pub use databases::Mode;
 pub use documents::Document;
 pub use documents::DocumentStatus;
 pub use documents::Progress;
 pub use documents::Stage;
 pub use ingest::start;
 pub use reading::TASK;
+pub use search::Found;
+pub use search::Query;
 
 use search::Indexes;
 

@@ -19,8 +19,10 @@ use uuid::Uuid;
 
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::DefinitionError;
 use crate::http::Invalid;
 use crate::rag::Database;
+use crate::rag::DatabaseRows;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::databases::Mode;
@@ -35,7 +37,7 @@ const POOL: usize = 4;
 const LEAST: usize = 50;
 
 /// What is looked for, and how.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Query {
     pub text: String,
     pub mode: Mode,
@@ -117,6 +119,28 @@ impl Rag {
         };
         let found = answer::found(database, &legs, &hits, rows, &WordQuery::of(&query.text));
         Ok(Answer { found, generation })
+    }
+
+    /// Searches databases by their names, and gives the best of all. One that somebody may not search is not there
+    /// for him.
+    pub async fn search_all(
+        &self,
+        tenant: &TenantId,
+        names: &[String],
+        query: &Query,
+        holds: impl Fn(&str) -> bool,
+    ) -> Result<Vec<Found>, RagError> {
+        let mut all = Vec::new();
+        for name in names {
+            let found = self.databases().find(tenant, name).await?;
+            let visible = found.filter(|it| it.content.scopes.iter().all(|scope| holds(scope)));
+            let database =
+                visible.ok_or_else(|| DefinitionError::not_found::<DatabaseRows>(name))?;
+            all.extend(self.search(tenant, &database, query.clone(), &holds).await?.found);
+        }
+        all.sort_by(|one, other| other.score.total_cmp(&one.score));
+        all.truncate(query.top_k);
+        Ok(all)
     }
 
     /// The vectors that are needed: of what is near, and of all where results should differ from each other.

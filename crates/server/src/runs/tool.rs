@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use auth::scope::Scopes;
 use engine::Effect;
 use engine::ToolCall;
 use engine::ToolError;
@@ -63,13 +64,15 @@ pub fn call(
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
     let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
-    let context = ToolContext {
+    let caller = (record.run.summary.client_id.clone(), record.scopes.clone());
+    let mut context = ToolContext {
         tenant: record.tenant.clone(),
         subject: record.run.summary.subject.clone(),
         run_id: record.run.summary.id,
         call_id: call.started.call_id.clone(),
         effect_id: call.started.effect_id.clone(),
         now: runs.clock.now(),
+        scopes: Scopes::default(),
         abandoned: CancellationToken::new(),
         reports: Arc::clone(reports),
     };
@@ -79,6 +82,15 @@ pub fn call(
         }
         let began = Instant::now();
         let started = call.started;
+        let (client_id, scopes) = caller;
+        context.scopes = match rights::held_of(&runs, &client_id, &scopes).await {
+            Ok(held) => held,
+            Err(cause) => {
+                let cause: &dyn Error = &cause;
+                error!(run.id = %context.run_id, error = cause, "the rights of a caller cannot be read");
+                Scopes::default()
+            }
+        };
         let outcome = match call.refused {
             Some(refused) => Err((ToolStatus::Failed, refused)),
             None => match pins::find(&runs, &tenant, &asked, &started.tool).await {

@@ -101,6 +101,7 @@ mod tests {
             call_id: "call_1".to_owned(),
             effect_id: "e".to_owned(),
             now: "2026-11-25T10:00:00Z".parse().unwrap(),
+            scopes: auth::scope::Scopes::default(),
             abandoned: CancellationToken::new(),
             reports: std::sync::Arc::default(),
         };

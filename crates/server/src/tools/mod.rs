@@ -15,6 +15,7 @@ mod makers;
 pub mod normalise;
 pub mod openapi;
 mod progress;
+mod rag;
 pub mod routes;
 mod rows;
 mod store;
@@ -23,6 +24,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::scope::Scopes;
 use futures::future::BoxFuture;
 use serde_json::Map;
 use serde_json::Value;
@@ -61,6 +63,8 @@ pub use makers::Ready;
 pub use progress::Progress;
 pub use progress::Reports;
 pub use progress::Told;
+pub use rag::Search;
+pub use rows::DatabaseScopes;
 pub use rows::SecretHosts;
 pub use rows::ToolRows;
 
@@ -80,6 +84,11 @@ pub type ToolSnapshot = Arc<Snapshot<ToolRows>>;
 pub trait Tool: Send + Sync {
     /// The secrets that a call sends.
     fn secrets(&self) -> &[SecretUse] {
+        &[]
+    }
+
+    /// The databases that a call searches.
+    fn databases(&self) -> &[String] {
         &[]
     }
 
@@ -148,6 +157,8 @@ pub struct ToolContext {
     /// The same for every attempt of this call, and of no other: an `Idempotency-Key`.
     pub effect_id: String,
     pub now: At,
+    /// What the caller may do, as far as his client holds it still.
+    pub(crate) scopes: Scopes,
     /// Fires when nobody waits for the result any more: the run was canceled, or the time is up. The
     /// call itself is dropped then; this is for what it has started beside itself.
     pub abandoned: CancellationToken,

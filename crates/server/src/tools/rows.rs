@@ -21,6 +21,7 @@ use crate::definitions::Table;
 use crate::definitions::Words;
 use crate::definitions::beyond_rights;
 use crate::definitions::members_of;
+use crate::definitions::unknown;
 use crate::definitions::unknown_at;
 use crate::egress::HostPattern;
 use crate::http::Invalid;
@@ -45,6 +46,9 @@ pub struct ToolRows {
     pub code_agents: KnownAgents,
 }
 
+/// The scopes of databases of documents, by their names in lower case.
+pub type DatabaseScopes = BTreeMap<String, Vec<String>>;
+
 /// The hosts of secrets, by their names in lower case.
 pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
 
@@ -53,7 +57,11 @@ pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
 pub struct Around {
     agents: KnownAgents,
     secrets: SecretHosts,
+    databases: DatabaseScopes,
 }
+
+/// What an author must hold to name a database.
+const SEARCH: &str = "rag.search";
 
 static TABLE: Table = table!("tool_definitions", "tool", {
     "name": Text = "$6",
@@ -85,7 +93,8 @@ impl Kind for ToolRows {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Tool";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] = &["tool_definitions", "agent_definitions", "secrets"];
+    const WATCHED: &'static [&'static str] =
+        &["tool_definitions", "agent_definitions", "secrets", "rag_databases"];
     const EXECUTE: &'static str = "tool.execute";
 
     type Content = ToolContent;
@@ -125,7 +134,8 @@ impl Kind for ToolRows {
                 agents.entry(name.clone()).or_insert_with(|| agent.clone());
             }
         }
-        Ok(Around { agents, secrets: store::list_secret_hosts(conn, tenant).await? })
+        let secrets = store::list_secret_hosts(conn, tenant).await?;
+        Ok(Around { agents, secrets, databases: store::list_database_scopes(conn, tenant).await? })
     }
 
     fn follow(&self, _: &TenantId, content: &ToolContent, around: &Snapshot<Self>) -> Broken {
@@ -144,6 +154,10 @@ impl Kind for ToolRows {
                 for used in tool.secrets() {
                     follow_secret(used, &around.view.secrets, &mut broken);
                 }
+                let is_known = |name: &str| around.view.databases.contains_key(&key(name));
+                let faults =
+                    unknown("config/databases", "unknown_rag_database", tool.databases(), is_known);
+                broken.unknown.extend(faults);
             }
             Some(_) => {}
         }
@@ -162,7 +176,13 @@ impl Kind for ToolRows {
                 let used = tool.secrets().iter();
                 let beyond =
                     used.filter_map(|it| beyond_rights(author, [secrets::USE], it.pointer.clone()));
-                return beyond.collect();
+                let searched = tool.databases().iter().enumerate();
+                let unsearchable = searched.filter_map(|(index, name)| {
+                    let own = around.view.databases.get(&key(name))?.iter().map(String::as_str);
+                    let place = format!("/config/databases/{index}");
+                    beyond_rights(author, own.chain([SEARCH]), place)
+                });
+                return beyond.chain(unsearchable).collect();
             }
             _ => return Vec::new(),
         };

@@ -6,6 +6,7 @@ use crate::db::Conn;
 use crate::db::Json;
 use crate::db::TenantId;
 use crate::on;
+use crate::tools::DatabaseScopes;
 use crate::tools::KnownAgent;
 use crate::tools::KnownAgents;
 use crate::tools::SecretHosts;
@@ -24,6 +25,23 @@ pub async fn list_agents(
         let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
         let known = KnownAgent { scopes, agents: names(&agents), tools: names(&tools) };
         (name.to_ascii_lowercase(), known)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The scopes of all databases of a tenant. One whose scopes cannot be read is one that nobody may use.
+pub async fn list_database_scopes(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<DatabaseScopes, sqlx::Error> {
+    let query = "SELECT name, scopes FROM rag_databases WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |(name, scopes): (String, Json)| {
+        let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
+        (name.to_ascii_lowercase(), scopes)
     };
     Ok(rows.into_iter().map(read).collect())
 }

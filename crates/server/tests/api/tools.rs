@@ -334,9 +334,9 @@ on_both! {
     async fn a_kind_that_comes_later_can_be_saved_and_says_so(server: TestServer) {
         let admin = server.admin().await;
 
-        let tool = create(&admin, with(greeting(), json!({"kind": "rag", "config": {"databases": ["handbook"]}}))).await;
+        let tool = create(&admin, with(greeting(), json!({"kind": "workflow", "config": {"workflow": "onboard"}}))).await;
 
-        expect!["/kind not_supported: this release cannot execute tools of kind `rag`"].assert_eq(&faults(&tool["problems"]));
+        expect!["/kind not_supported: this release cannot execute tools of kind `workflow`"].assert_eq(&faults(&tool["problems"]));
     }
 
     async fn an_author_names_only_an_agent_that_he_may_ask(server: TestServer) {
@@ -584,7 +584,7 @@ on_both! {
     async fn a_tool_is_not_executed_wrongly(server: TestServer) {
         let admin = server.admin().await;
         create(&admin, with(greeting(), json!({"scopes": ["approval.decide"]}))).await;
-        create(&admin, with(fixed("later", json!(1)), json!({"kind": "rag", "config": {}}))).await;
+        create(&admin, with(fixed("later", json!(1)), json!({"kind": "workflow", "config": {}}))).await;
         let mut answers = Vec::new();
         for (path, body) in [
             ("/tools/greeting/execute", json!({"input": {"nam": "Ann"}})),
@@ -609,7 +609,7 @@ on_both! {
             422 "/problems/invalid-request" /thread_id unknown_member: there is no such member
             422 "/problems/invalid-request" /version unknown_version: the tool has no version 9
             422 "/problems/invalid-request" /limits/timeout_ms out_of_range: must be at most 600000
-            422 "/problems/tool-invalid" /kind not_supported: this release cannot execute tools of kind `rag`
+            422 "/problems/tool-invalid" /kind not_supported: this release cannot execute tools of kind `workflow`
             404 "/problems/tool-not-found" 
             403 "approval.decide""#]].assert_eq(&answers.join("\n"));
         assert_eq!(admin.get("/runs").await.json()["data"], json!([]));

@@ -87,6 +87,8 @@ impl Kind for DatabaseRows {
         _: &Snapshot<Self>,
     ) -> Result<Vec<Dependent>, DefinitionError> {
         let agents = store::list_agents_with_database(conn, tenant, name).await?;
-        Ok(agents.into_iter().map(|name| Dependent { kind: "agent", name }).collect())
+        let tools = store::list_tools_with_database(conn, tenant, name).await?;
+        let agents = agents.into_iter().map(|name| Dependent { kind: "agent", name });
+        Ok(agents.chain(tools.into_iter().map(|name| Dependent { kind: "tool", name })).collect())
     }
 }

@@ -69,6 +69,7 @@ async fn call(tool: &HttpTool, input: Value) -> Result<Value, ToolFailure> {
         call_id: "call_1".to_owned(),
         effect_id: "e5fec7".to_owned(),
         now: "2026-11-25T10:00:00Z".parse().unwrap(),
+        scopes: auth::scope::Scopes::default(),
         abandoned: CancellationToken::new(),
         reports: Arc::default(),
     };

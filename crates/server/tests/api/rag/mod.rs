@@ -3,6 +3,7 @@
 mod databases;
 mod documents;
 mod search;
+mod tools;
 
 use std::fmt::Write;
 use std::time::Duration;
