@@ -17,6 +17,7 @@ pub mod keys;
 pub mod random;
 pub mod redirect;
 pub mod registration;
+pub mod rotation;
 pub mod scope;
 pub mod seal;
 pub mod secret;

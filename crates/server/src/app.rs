@@ -50,7 +50,7 @@ pub struct Parts {
     pub tasks: Tasks,
     pub cursors: Cursors,
     pub probe: Probe,
-    pub keys: Keys,
+    pub keys: Arc<Keys>,
     pub clients: Arc<Clients>,
     pub secrets: Vault,
     /// Asks what definitions and callers name.
@@ -70,6 +70,8 @@ pub enum StartError {
     Database(#[from] OpenError),
     #[error(transparent)]
     Keys(#[from] KeysError),
+    #[error("the database could not be asked for what is under way")]
+    Query(#[from] sqlx::Error),
     #[error("AGENT_SERVER_ENCRYPTION_KEY: {0}")]
     EncryptionKey(#[from] MasterKeyError),
     #[error("the encryption key cannot be used")]

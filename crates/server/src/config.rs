@@ -92,7 +92,8 @@ pub enum Mode {
 #[derive(Debug, Clone)]
 pub struct Identity {
     pub management: ManagementClient,
-    pub private_key: SecretString,
+    /// `None`: all that signs is in the database.
+    pub private_key: Option<SecretString>,
     pub public_key: Option<String>,
     pub encryption_key: SecretString,
     pub encryption_key_previous: Option<SecretString>,
@@ -253,7 +254,7 @@ fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
     check_encryption_key(from, "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS");
     Identity {
         management: management_client(from, mode),
-        private_key: from.required_secret("TOKEN_SERVICE_PRIVATE_KEY", SETUP),
+        private_key: from.secret("TOKEN_SERVICE_PRIVATE_KEY"),
         public_key: from.given("TOKEN_SERVICE_PUBLIC_KEY"),
         encryption_key: from.required_secret("AGENT_SERVER_ENCRYPTION_KEY", SETUP),
         encryption_key_previous: from.secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS"),
@@ -500,7 +501,6 @@ mod tests {
             ("NODE_ENV", "production"),
             ("MANAGEMENT_CLIENT_SECRET", "your-admin-secret"),
             ("MANAGEMENT_CLIENT_SECRET_PREVIOUS", "short"),
-            ("TOKEN_SERVICE_PRIVATE_KEY", ""),
             ("AGENT_SERVER_ENCRYPTION_KEY", ""),
         ];
 
@@ -509,7 +509,6 @@ mod tests {
               TOKEN_SERVICE_URL: in production it must be the public URL of this server and begin with `https://`
               MANAGEMENT_CLIENT_SECRET: it is the secret of an example; run `agent-server setup-auth`, which makes it
               MANAGEMENT_CLIENT_SECRET_PREVIOUS: it has fewer than 24 characters; leave it out
-              TOKEN_SERVICE_PRIVATE_KEY: it is not set; run `agent-server setup-auth`, which makes it
               AGENT_SERVER_ENCRYPTION_KEY: it is not set; run `agent-server setup-auth`, which makes it"#]].assert_eq(&load(GOOD, &production).unwrap_err().to_string());
     }
 

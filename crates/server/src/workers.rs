@@ -5,6 +5,7 @@ use std::time::Duration;
 use tracing::warn;
 
 use crate::app::App;
+use crate::app::StartError;
 use crate::db::Channel;
 use crate::oauth;
 use crate::rag;
@@ -17,8 +18,8 @@ use crate::runs::webhook::deliver;
 const LETTING_GO: Duration = Duration::from_secs(5);
 
 /// Begins all of it. Before that no run may be begun.
-pub async fn start(app: &App) -> Result<(), sqlx::Error> {
-    oauth::start(&app.tasks, &app.clients);
+pub async fn start(app: &App) -> Result<(), StartError> {
+    oauth::start(&app.tasks, &app.keys, &app.clients, &app.clock).await?;
     app.secrets.start(&app.tasks);
     app.tools.start(&app.tasks);
     app.agents.start(&app.tasks);

@@ -117,8 +117,8 @@ impl Builder {
         let names = std::mem::take(&mut self.names);
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let tasks = Tasks::default();
-        let keys = Keys::from_config(&config)?;
         let (key, sealer) = sealer(&config.identity)?;
+        let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
         let cursors = Cursors::new(&key);
         let probe = Probe::default();
         let clients = Arc::new(Clients::new(&config.identity.management, db.clone()));
@@ -158,7 +158,7 @@ impl Builder {
             tasks,
             cursors,
             probe,
-            keys,
+            keys: Arc::new(keys),
             clients,
             secrets,
             egress,
@@ -209,12 +209,12 @@ fn makers(sandbox: &Pool, tasks: &Tasks, egress: &Egress, secrets: &Vault, rag: 
 }
 
 /// The key of the settings, and what seals with it and opens with the one before it, too.
-fn sealer(identity: &Identity) -> Result<(MasterKey, Sealer), StartError> {
+pub fn sealer(identity: &Identity) -> Result<(MasterKey, Arc<Sealer>), StartError> {
     let key = MasterKey::parse(&identity.encryption_key)?;
     let previous = identity.encryption_key_previous.as_ref().map(MasterKey::parse).transpose()?;
     let previous: Vec<_> = previous.into_iter().collect();
     let sealer = Sealer::new(&key, &previous)?;
-    Ok((key, sealer))
+    Ok((key, Arc::new(sealer)))
 }
 
 impl fmt::Debug for Builder {

@@ -9,4 +9,5 @@ mod tool;
 
 pub use agent::Agent;
 pub use builder::Builder;
+pub(crate) use builder::sealer;
 pub use tool::Tool;

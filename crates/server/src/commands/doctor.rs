@@ -23,7 +23,7 @@ use crate::db::Db;
 use crate::db::Way;
 use crate::db::migrate::check_head;
 use crate::egress;
-use crate::oauth::Keys;
+use crate::oauth::setting_key;
 
 pub const HELP: &str = "\
 It checks the settings, the database, its migrations, the keys and the model providers,
@@ -86,8 +86,11 @@ fn settings(config: &Config) -> Finding {
 }
 
 fn keys(config: &Config) -> Finding {
-    match Keys::from_config(config) {
-        Ok(_) => Good("they are there and fit each other".into()),
+    match setting_key(config) {
+        Ok(Some(_)) => Good("they are there and fit each other".into()),
+        Ok(None) => Note(
+            "none in the settings, so one must be in the database; `agent-server keys list` shows it".into(),
+        ),
         Err(error) => Bad(error.to_string()),
     }
 }

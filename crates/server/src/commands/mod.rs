@@ -5,6 +5,7 @@ mod chat;
 mod dev;
 mod doctor;
 mod env_file;
+mod keys;
 mod logging;
 mod migrate;
 mod secrets;
@@ -57,6 +58,9 @@ enum Command {
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]
     SetupAuth(setup_auth::SetupAuthArgs),
+    /// Show and change the keys that sign access tokens
+    #[command(after_help = keys::HELP)]
+    Keys(keys::KeysArgs),
     /// Make and change the tables of the database
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::MigrateArgs),
@@ -100,6 +104,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
+            Command::Keys(args) => keys::run(&args, &env).await,
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Secrets(args) => secrets::run(&args, &env, server).await,
             Command::Backup(args) => backup::run(&args, &env).await,

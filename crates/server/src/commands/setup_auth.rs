@@ -151,7 +151,7 @@ mod tests {
     use super::*;
     use crate::config::Config;
     use crate::config::dotenv;
-    use crate::oauth::Keys;
+    use crate::oauth::setting_key;
 
     #[test]
     fn what_is_made_is_enough_to_start_in_production() {
@@ -164,7 +164,7 @@ mod tests {
         values.insert("TOKEN_SERVICE_URL".into(), "https://agents.example".into());
         let config = Config::load(|name| values.get(name).cloned()).unwrap();
         assert_eq!(config.identity.management.id, "admin");
-        assert!(Keys::from_config(&config).is_ok());
+        assert!(setting_key(&config).unwrap().is_some());
         assert!(MasterKey::parse(&config.identity.encryption_key).is_ok());
     }
 

@@ -124,7 +124,8 @@ const IDENTITY: &[Setting] = &[
     ),
     secret(
         "TOKEN_SERVICE_PRIVATE_KEY",
-        "Ed25519 key (JWK) that signs access tokens; made by `agent-server setup-auth`.",
+        "Ed25519 key (JWK) that signs access tokens until the database has another; made by `agent-server setup-auth`. \
+         It can be left out once `agent-server keys import` has moved it into the database.",
     ),
     plain(
         "TOKEN_SERVICE_PUBLIC_KEY",

@@ -1,8 +1,13 @@
 //! Who stands behind an access token.
 
+use std::sync::Arc;
+
+use auth::claims::AccessClaims;
 use auth::jose::TokenError;
+use auth::scope::Scopes;
 
 use crate::db::At;
+use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::caller::Principal;
@@ -15,32 +20,57 @@ pub enum AccessError {
     Token(#[from] TokenError),
     #[error("the client of the token was deleted or deactivated")]
     ClientGone,
+    #[error("the token was revoked")]
+    Revoked,
     #[error("the token names nobody")]
     NoSubject,
     #[error("the database could not be asked about a client")]
     Database(#[from] sqlx::Error),
 }
 
-/// Who calls with `token`, and what he may do now: what the token says, as far as its client still
-/// holds it.
-pub async fn principal(
+/// A token that is good now.
+#[derive(Debug)]
+pub struct Access {
+    pub claims: Arc<AccessClaims>,
+    /// To whom it was issued.
+    pub client: Arc<Client>,
+    pub subject: Subject,
+}
+
+/// Finds out whether `token` is good now, without a look into the database as long as its client is known.
+pub async fn check(
     keys: &Keys,
     clients: &Clients,
     token: &str,
     now: At,
-) -> Result<Principal, AccessError> {
+) -> Result<Access, AccessError> {
     let claims = keys.verify(token, now)?;
     let client = clients.look_up(&claims.client_id).await?.ok_or(AccessError::ClientGone)?;
     if client.tenant.as_str() != claims.tenant {
         return Err(AccessError::ClientGone);
     }
-    let subject: Subject = claims.sub.parse().map_err(|_| AccessError::NoSubject)?;
-    Ok(Principal {
-        tenant: client.tenant.clone(),
-        subject,
-        client_id: claims.client_id.clone(),
-        scopes: client.scopes.intersection(&claims.scope),
-    })
+    if clients.revoked().has(&claims) {
+        return Err(AccessError::Revoked);
+    }
+    let subject = claims.sub.parse().map_err(|_| AccessError::NoSubject)?;
+    Ok(Access { claims, client, subject })
+}
+
+impl Access {
+    /// What the token says, as far as its client still holds it.
+    pub fn scopes(&self) -> Scopes {
+        self.client.scopes.intersection(&self.claims.scope)
+    }
+
+    /// Who calls with the token.
+    pub fn principal(self) -> Principal {
+        Principal {
+            tenant: self.client.tenant.clone(),
+            scopes: self.scopes(),
+            subject: self.subject,
+            client_id: self.claims.client_id.clone(),
+        }
+    }
 }
 
 impl AccessError {
@@ -52,6 +82,7 @@ impl AccessError {
             Self::Token(TokenError::UnknownKey) => "unknown_key",
             Self::Token(TokenError::BadSignature) => "bad_signature",
             Self::Token(_) => "malformed_token",
+            Self::Revoked => "revoked",
             Self::ClientGone | Self::NoSubject => "client_gone",
             Self::Database(_) => "database",
         }

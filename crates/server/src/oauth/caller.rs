@@ -93,9 +93,10 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer)?;
-        let principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
+        let principal = access::check(&app.keys, &app.clients, token, app.clock.now())
             .await
-            .map_err(|error| disbelieved(&error, &app.config.issuer))?;
+            .map_err(|error| disbelieved(&error, &app.config.issuer))?
+            .principal();
         if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
             return Err(insufficient(S::ANY_OF));
         }

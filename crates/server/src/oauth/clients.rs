@@ -1,4 +1,4 @@
-//! All clients, in memory.
+//! All clients and their revoked tokens, in memory.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
+use crate::app::Clock;
 use crate::config::ManagementClient;
 use crate::db::At;
 use crate::db::Db;
@@ -25,17 +26,25 @@ use crate::oauth::Client;
 use crate::oauth::Registration;
 use crate::oauth::guesses;
 use crate::oauth::guesses::Guesses;
+use crate::oauth::keys::seconds;
+use crate::oauth::revoked::AFTER_END;
+use crate::oauth::revoked::Revoked;
+use crate::oauth::revoked::RevokedToken;
 use crate::oauth::store;
+use crate::oauth::store::Revisions;
 use crate::oauth::uses::Uses;
 
 /// How often the clients in memory are compared with the database.
 const FRESHNESS: Duration = Duration::from_millis(500);
 /// For how long clients are believed in that could not be compared with the database.
 const TRUST: Duration = Duration::from_secs(30);
-/// How often it is written down when clients got tokens.
-const USES_EVERY: Duration = Duration::from_mins(1);
+/// How often it is written down when clients got tokens, and forgotten what is over.
+const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// So many revoked tokens are deleted at once, so that no transaction is long.
+const AT_ONCE: u32 = 200;
 
-/// The management client, and the active registered ones as of half a second ago at most.
+/// The management client, the active registered ones, and what of their tokens is revoked: as of half a
+/// second ago at most.
 #[derive(Debug)]
 pub struct Clients {
     db: Db,
@@ -44,6 +53,7 @@ pub struct Clients {
     /// How many comparisons with the database were begun.
     begun: AtomicU64,
     seen: Mutex<Seen>,
+    revoked: Revoked,
     uses: Uses,
     pub(in crate::oauth) guesses: Guesses,
     /// Registrations by strangers.
@@ -63,9 +73,20 @@ struct Known {
 /// What the last successful comparison with the database found.
 #[derive(Debug, Default)]
 struct Seen {
-    revision: Option<i64>,
+    clients: Option<i64>,
+    /// The first revocation has the revision 1.
+    revoked: i64,
     /// The number of the comparison.
     comparison: u64,
+}
+
+/// What of the database is newer than what is known.
+#[derive(Debug)]
+struct News {
+    revisions: Revisions,
+    /// `None`: they are as they were.
+    registrations: Option<Vec<Registration>>,
+    revoked: Vec<RevokedToken>,
 }
 
 impl Clients {
@@ -77,6 +98,7 @@ impl Clients {
             known: ArcSwap::default(),
             begun: AtomicU64::default(),
             seen: Mutex::default(),
+            revoked: Revoked::default(),
             uses: Uses::default(),
             guesses: Guesses::new(guesses::WRONG_SECRETS),
             registrations: Guesses::new(guesses::REGISTRATIONS),
@@ -104,11 +126,17 @@ impl Clients {
         Ok(self.find(client_id))
     }
 
-    /// Compares with the database now, if what is known of the client is too old to believe in.
+    /// Compares with the database now, if what is known of the client is too old to believe in. Of the
+    /// management client only its revoked tokens are in the database: one look at them is enough.
     pub async fn ensure_trust(&self, client_id: &str) -> Result<(), sqlx::Error> {
         let as_of = self.known.load().as_of;
-        let is_old = as_of.is_none_or(|as_of| as_of.elapsed() > TRUST);
-        if is_old && !self.is_management(client_id) { self.refresh().await } else { Ok(()) }
+        let is_old = as_of.is_none_or(|it| it.elapsed() > TRUST && !self.is_management(client_id));
+        if is_old { self.refresh().await } else { Ok(()) }
+    }
+
+    /// The tokens that are void before their end.
+    pub fn revoked(&self) -> &Revoked {
+        &self.revoked
     }
 
     /// Whether the settings name this client; no registered one can have its id.
@@ -140,29 +168,34 @@ impl Clients {
         }
         let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut known = Known { as_of: Some(Instant::now()), ..Known::clone(&self.known.load()) };
-        if let Some((revision, registrations)) = self.news_since(seen.revision).await? {
+        let News { revisions, registrations, revoked } = self.news_since(&seen).await?;
+        if let Some(registrations) = registrations {
             let clients = registrations.into_iter().filter_map(Registration::client);
             let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
             known.by_id = Arc::new(by_id.collect());
-            seen.revision = Some(revision);
+            seen.clients = Some(revisions.clients);
         }
+        self.revoked.add(revoked);
+        seen.revoked = revisions.revoked;
         self.known.store(Arc::new(known));
         seen.comparison = comparison;
         Ok(())
     }
 
-    /// All active clients and the revision that they have at least, unless that is `known`.
-    async fn news_since(
-        &self,
-        known: Option<i64>,
-    ) -> Result<Option<(i64, Vec<Registration>)>, sqlx::Error> {
+    /// What was committed after `seen`. What is read is as new as its revision, or newer.
+    async fn news_since(&self, seen: &Seen) -> Result<News, sqlx::Error> {
         self.db
             .read(async |conn| {
-                let revision = store::revision(conn).await?;
-                if Some(revision) == known {
-                    return Ok(None);
-                }
-                Ok(Some((revision, store::list_active(conn).await?)))
+                let revisions = store::revisions(conn).await?;
+                let registrations = match seen.clients {
+                    Some(seen) if seen == revisions.clients => None,
+                    _ => Some(store::list_active(conn).await?),
+                };
+                let revoked = match revisions.revoked {
+                    same if same == seen.revoked => Vec::new(),
+                    _ => store::revoked::list_after(conn, seen.revoked).await?,
+                };
+                Ok(News { revisions, registrations, revoked })
             })
             .await
     }
@@ -174,7 +207,7 @@ impl Clients {
         let mut known = Known::clone(&self.known.load());
         Arc::make_mut(&mut known.by_id).remove(client_id);
         self.known.store(Arc::new(known));
-        seen.revision = None;
+        seen.clients = None;
     }
 
     /// Makes a change that was just committed count here; other replicas see it in half a second.
@@ -204,14 +237,31 @@ impl Clients {
         }
     }
 
-    /// Writes uses down each minute, and once more when the server stops.
-    pub async fn write_uses_down(self: Arc<Self>, stopping: CancellationToken) {
+    /// Writes uses down and forgets what is over, each minute and once more when the server stops.
+    pub async fn tidy(self: Arc<Self>, stopping: CancellationToken, clock: Clock) {
         while !stopping.is_cancelled() {
-            pause(USES_EVERY, &stopping).await;
+            pause(TIDY_EVERY, &stopping).await;
             if let Err(error) = self.uses.write_down(&self.db).await {
                 warn!(%error, "the last use of some clients was not written down");
             }
+            if let Err(error) = self.forget_ended(clock.now()).await {
+                warn!(%error, "revoked tokens that are over were not deleted");
+            }
         }
+    }
+
+    /// Forgets revoked tokens that were over a minute before `now`.
+    async fn forget_ended(&self, now: At) -> Result<(), sqlx::Error> {
+        self.revoked.forget_ended(seconds(now));
+        let before = At::new(now.time() - Duration::from_secs(AFTER_END));
+        let mut deleted = u64::from(AT_ONCE);
+        while deleted == u64::from(AT_ONCE) {
+            let done = self.db.write_behind(async |tx| {
+                store::revoked::delete_ended(tx, before, AT_ONCE.into()).await
+            });
+            deleted = done.await?;
+        }
+        Ok(())
     }
 }
 
@@ -238,7 +288,6 @@ mod tests {
     use testkit::database::TestDatabase;
 
     use super::*;
-    use crate::app::Clock;
     use crate::db::DatabaseSettings;
     use crate::db::Sync;
     use crate::db::migrate::Migrator;

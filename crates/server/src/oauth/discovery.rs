@@ -16,6 +16,8 @@ pub struct ServerMetadata {
     issuer: String,
     token_endpoint: String,
     registration_endpoint: String,
+    introspection_endpoint: String,
+    revocation_endpoint: String,
     jwks_uri: String,
     #[schema(value_type = Vec<String>)]
     scopes_supported: Vec<Scope>,
@@ -27,6 +29,11 @@ pub struct ServerMetadata {
     grant_types_supported: [GrantType; 1],
     #[schema(value_type = Vec<String>)]
     token_endpoint_auth_methods_supported: [AuthMethod; 2],
+    /// RFC 8414 takes `client_secret_basic` alone for granted.
+    #[schema(value_type = Vec<String>)]
+    introspection_endpoint_auth_methods_supported: [AuthMethod; 2],
+    #[schema(value_type = Vec<String>)]
+    revocation_endpoint_auth_methods_supported: [AuthMethod; 2],
 }
 
 /// The API as something that tokens open (RFC 9728).
@@ -48,11 +55,15 @@ impl ServerMetadata {
             issuer: issuer.to_owned(),
             token_endpoint: format!("{issuer}/oauth/token"),
             registration_endpoint: format!("{issuer}/oauth/register"),
+            introspection_endpoint: format!("{issuer}/oauth/introspect"),
+            revocation_endpoint: format!("{issuer}/oauth/revoke"),
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),
             scopes_supported: Scope::known().collect(),
             response_types_supported: ["none"],
             grant_types_supported: GrantType::ALL,
             token_endpoint_auth_methods_supported: AuthMethod::ALL,
+            introspection_endpoint_auth_methods_supported: AuthMethod::ALL,
+            revocation_endpoint_auth_methods_supported: AuthMethod::ALL,
         }
     }
 }

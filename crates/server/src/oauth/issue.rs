@@ -2,11 +2,7 @@
 
 pub mod routes;
 
-use std::net::IpAddr;
-
 use auth::claims::AccessClaims;
-use auth::client_auth;
-use auth::client_auth::ClientRequest;
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
 use auth::form::Params;
@@ -23,6 +19,7 @@ use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::OAuthFailure;
+use crate::oauth::authenticate::ClientCall;
 use crate::oauth::authenticate::authenticate;
 use crate::oauth::caller::Subject;
 use crate::oauth::keys;
@@ -48,14 +45,12 @@ pub struct IssuedToken {
 pub async fn issue(
     keys: &Keys,
     clients: &Clients,
-    request: &ClientRequest<'_>,
-    address: IpAddr,
+    call: &ClientCall,
     (id, now): (Id, At),
 ) -> Result<IssuedToken, OAuthFailure> {
-    let (credentials, params) = client_auth::read(request)?;
-    let client = authenticate(clients, &credentials, address).await?;
-    let issued = match grant_type(&client, &params)? {
-        GrantType::ClientCredentials => client_credentials(keys, &client, &params, (id, now))?,
+    let client = authenticate(clients, call).await?;
+    let issued = match grant_type(&client, &call.params)? {
+        GrantType::ClientCredentials => client_credentials(keys, &client, &call.params, (id, now))?,
     };
     clients.note_use(&client, now);
     counter!("oauth_tokens_issued_total").increment(1);

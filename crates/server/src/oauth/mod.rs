@@ -3,8 +3,8 @@
 //! We are the authorization server and, for our own API, the resource server. The rules of OAuth
 //! are in the crate `auth`; here they meet settings, database, clock and HTTP.
 //!
-//! A token is believed, and one is issued, without a look into the database: the signing key and
-//! all clients are in memory, and the clients are those of half a second ago at most.
+//! A token is believed, and one is issued, without a look into the database: the signing key, all
+//! clients and all revoked tokens are in memory, as they were half a second ago at most.
 
 mod access;
 mod authenticate;
@@ -13,18 +13,24 @@ mod clients;
 mod discovery;
 mod genuine;
 mod guesses;
+mod introspect;
 mod issue;
 mod keys;
 mod register;
 mod resource;
+mod revoke;
+mod revoked;
 pub mod routes;
 pub mod scopes;
 mod store;
 mod uses;
 
 pub use clients::Clients;
+pub use keys::Begin;
+pub use keys::KeyInfo;
 pub use keys::Keys;
 pub use keys::KeysError;
+pub use keys::setting_key;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -40,6 +46,7 @@ use auth::token::Digest;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::Clock;
 use crate::app::Tasks;
 use crate::db::At;
 use crate::db::Id;
@@ -123,8 +130,11 @@ pub enum OAuthFailure {
     /// As many registrations as a stranger may make for now.
     #[error("too many clients were registered from one address")]
     TooManyRegistrations { retry_after: Duration },
-    /// As many requests for tokens as there may be at once are being answered.
-    #[error("too many tokens are asked for at once")]
+    /// As many tokens of a client are revoked and not over as are remembered.
+    #[error("the client has revoked too many tokens")]
+    TooManyRevoked,
+    /// As many requests of clients as there may be at once are being answered.
+    #[error("too many requests of clients at once")]
     Busy,
     #[error("a client has the id `{0}` already")]
     ClientIdTaken(String),
@@ -163,11 +173,20 @@ fn not_grantable<'w>(held: &Scopes, wanted: &'w Scopes) -> Option<&'w Scope> {
     wanted.iter().find(|scope| !is_grantable(scope))
 }
 
-/// Begins the work beside requests: keeping the clients in memory fresh, and writing down when they
-/// were used. It ends when the server stops.
-pub fn start(tasks: &Tasks, clients: &Arc<Clients>) {
+/// Begins the work beside requests: keeping in memory fresh what tokens are checked by, and each minute
+/// writing down when clients were used and forgetting what is over. It ends when the server stops. Without a
+/// key that signs it does not begin.
+pub async fn start(
+    tasks: &Tasks,
+    keys: &Arc<Keys>,
+    clients: &Arc<Clients>,
+    clock: &Clock,
+) -> Result<(), KeysError> {
+    keys.refresh().await?;
+    tasks.spawn(Arc::clone(keys).keep_fresh(tasks.stopping().clone()));
     tasks.spawn(Arc::clone(clients).keep_fresh(tasks.stopping().clone()));
-    tasks.spawn(Arc::clone(clients).write_uses_down(tasks.stopping().clone()));
+    tasks.spawn(Arc::clone(clients).tidy(tasks.stopping().clone(), clock.clone()));
+    Ok(())
 }
 
 #[cfg(test)]

@@ -1,9 +1,12 @@
 //! The endpoints of OAuth, and the administration of clients.
 //!
-//! `/oauth/token` and `/oauth/register` refuse in the words of RFC 6749 and RFC 7591;
+//! What clients prove themselves at, and `/oauth/register`, refuse in the words of RFC 6749 and RFC 7591;
 //! `/oauth/clients` is our API and refuses with problems, and so does every [`Caller`].
 
+mod client_call;
+
 use std::error::Error;
+use std::sync::Arc;
 use std::time::Duration;
 
 use auth::error::ErrorCode;
@@ -16,15 +19,18 @@ use axum::body::Body as RawBody;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::middleware::Next;
+use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use bytes::Bytes;
+use http::HeaderName;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 use metrics::counter;
 use serde::Deserialize;
 use serde_json::Value;
+use tokio::sync::Semaphore;
 use tracing::error;
 use tracing::info;
 use utoipa::ToSchema;
@@ -47,18 +53,35 @@ use crate::oauth::Registration;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::discovery;
+use crate::oauth::introspect;
 use crate::oauth::issue;
+use crate::oauth::keys;
 use crate::oauth::not_grantable;
 use crate::oauth::register;
+use crate::oauth::revoke;
 use crate::oauth::scopes::ClientRead;
 use crate::oauth::scopes::ClientWrite;
 use crate::oauth::store;
 use crate::oauth::store::Position;
 
+/// Of answers that hold a token or say what one allows.
+pub const NO_STORE: [(HeaderName, &str); 2] =
+    [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
+
+/// Where clients prove themselves.
+const CLIENT_CALLS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"];
+
 pub fn router() -> OpenApiRouter<App> {
+    let places = Arc::new(Semaphore::new(client_call::AT_ONCE));
+    let client_calls = OpenApiRouter::new()
+        .merge(issue::routes::router())
+        .merge(introspect::routes::router())
+        .merge(revoke::routes::router())
+        .layer(from_fn_with_state(places, client_call::shed));
     OpenApiRouter::new()
         .merge(discovery::routes::router())
-        .merge(issue::routes::router())
+        .merge(client_calls)
+        .merge(keys::routes::router())
         .merge(register::routes::router())
         .routes(routes!(list_clients))
         .routes(routes!(read_client, change_client, delete_client))
@@ -67,7 +90,8 @@ pub fn router() -> OpenApiRouter<App> {
 /// Says in the words of RFC 6749 what the house, which knows no feature, says in problems: that there
 /// is no such method, or no time or place for a request.
 pub async fn speak_oauth(request: Request, next: Next) -> Response {
-    let is_oauth = matches!(request.uri().path(), "/oauth/token" | "/oauth/register");
+    let path = request.uri().path();
+    let is_oauth = CLIENT_CALLS.contains(&path) || path == "/oauth/register";
     let response = next.run(request).await;
     let code = match response.status() {
         StatusCode::METHOD_NOT_ALLOWED => ErrorCode::InvalidRequest,
@@ -206,10 +230,14 @@ fn parse_scope(caller: &Principal, text: &str) -> Result<Scopes, Problem> {
 
 impl Located for Registration {
     fn location(&self) -> String {
-        let id = url::form_urlencoded::byte_serialize(self.client_id.as_bytes());
-        let id: String = id.collect();
-        format!("/oauth/clients/{}", id.replace('+', "%20"))
+        format!("/oauth/clients/{}", encoded(&self.client_id))
     }
+}
+
+/// An id as a part of a path.
+pub fn encoded(id: &str) -> String {
+    let id: String = url::form_urlencoded::byte_serialize(id.as_bytes()).collect();
+    id.replace('+', "%20")
 }
 
 /// Reads the body of a request to an OAuth endpoint, which has so much `time` to arrive.
@@ -238,8 +266,7 @@ impl IntoResponse for OAuthFailure {
         }
         let (refusal, retry_after) = self.into_refusal();
         let status = StatusCode::from_u16(refusal.status()).unwrap_or(StatusCode::BAD_REQUEST);
-        let headers = [(header::CACHE_CONTROL, "no-store"), (header::PRAGMA, "no-cache")];
-        let mut response = (status, headers, Json(&refusal)).into_response();
+        let mut response = (status, NO_STORE, Json(&refusal)).into_response();
         if let Some(challenge) = refusal.www_authenticate() {
             let challenge = HeaderValue::from_static(challenge);
             response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
@@ -281,8 +308,13 @@ impl OAuthFailure {
                 let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
                 (refusal, Some(retry_after))
             }
+            Self::TooManyRevoked => {
+                let text = "the client has revoked too many tokens that are not over yet; wait";
+                let refusal = refuse(ErrorCode::TemporarilyUnavailable, text).with_status(429);
+                (refusal, Some(Duration::from_mins(1)))
+            }
             Self::Busy => {
-                let text = "too many tokens are asked for at once";
+                let text = "too many requests of clients at once";
                 let refusal = refuse(ErrorCode::TemporarilyUnavailable, text);
                 (refusal, Some(Duration::from_secs(1)))
             }

@@ -70,6 +70,10 @@ scope_sets! {
     ClientRead = "client.read";
     /// To say who may ask for tokens.
     ClientWrite = "client.write";
+    /// To see which keys sign.
+    KeyRead = "key.read";
+    /// To make signing keys, and to take them back.
+    KeyWrite = "key.write";
 }
 
 #[cfg(test)]

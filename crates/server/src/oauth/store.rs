@@ -1,5 +1,7 @@
 //! SQL of clients.
 
+pub mod revoked;
+
 use auth::registration::AuthMethod;
 use auth::registration::GrantType;
 use auth::scope::Scope;
@@ -44,13 +46,28 @@ macro_rules! select_registrations {
     };
 }
 
-/// A number that grows with every change to a client.
-pub async fn revision(conn: &mut Conn<'_>) -> Result<i64, sqlx::Error> {
-    on!(conn, c => sqlx::query_scalar::<_, i64>(
-            "SELECT revision FROM revisions WHERE name = 'client_registrations'",
+/// Numbers that grow with every change to what tokens are checked by.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Revisions {
+    pub clients: i64,
+    pub revoked: i64,
+}
+
+pub async fn revisions(conn: &mut Conn<'_>) -> Result<Revisions, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, i64)>(
+            "SELECT name, revision FROM revisions
+             WHERE name IN ('client_registrations', 'revoked_tokens')",
         )
-        .fetch_one(c)
-        .await)
+        .fetch_all(c)
+        .await)?;
+    let mut found = Revisions::default();
+    for (name, revision) in rows {
+        match name.as_str() {
+            "client_registrations" => found.clients = revision,
+            _ => found.revoked = revision,
+        }
+    }
+    Ok(found)
 }
 
 /// The active clients of all tenants. Of what is not understood in their rows the log tells.

@@ -52,7 +52,7 @@ struct Inner {
     db: Db,
     clock: Clock,
     ids: Ids,
-    sealer: Sealer,
+    sealer: Arc<Sealer>,
     /// Tells bodies of requests apart without keeping anything that a value could be guessed by.
     mac: MacKey,
     open: ArcSwap<HashMap<TenantId, Open>>,
@@ -69,7 +69,7 @@ struct Open {
 }
 
 impl Vault {
-    pub fn new(db: Db, clock: Clock, ids: Ids, sealer: Sealer, mac: MacKey) -> Self {
+    pub fn new(db: Db, clock: Clock, ids: Ids, sealer: Arc<Sealer>, mac: MacKey) -> Self {
         let (open, gate) = (ArcSwap::default(), Mutex::default());
         Self(Arc::new(Inner { db, clock, ids, sealer, mac, open, gate }))
     }

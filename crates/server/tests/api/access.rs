@@ -12,7 +12,7 @@ use crate::harness::Client;
 use crate::harness::TestServer;
 
 /// What everybody may call.
-const PUBLIC: [&str; 8] = [
+const PUBLIC: [&str; 10] = [
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/oauth-protected-resource",
@@ -20,6 +20,8 @@ const PUBLIC: [&str; 8] = [
     "GET /health",
     "GET /metrics",
     "GET /ready",
+    "POST /oauth/introspect",
+    "POST /oauth/revoke",
     "POST /oauth/token",
 ];
 
@@ -189,6 +191,7 @@ async fn status(client: &Client, operation: &Operation) -> u16 {
         .path
         .replace("{id}", "01900000-0000-7000-8000-00000000ffff")
         .replace("{client_id}", "nobody")
+        .replace("{kid}", "nobody")
         .replace("{version}", "1")
         .replace("{sha256}", &"0".repeat(64));
     let request = client.request(&operation.method, &path);
@@ -217,7 +220,7 @@ pub async fn another_tenant(server: &TestServer) -> Client {
                 r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
                 VALUES ('other', 'theirs', $1,
                     '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*",
-                    "approval.*"]')"#,
+                    "approval.*", "key.*"]')"#,
             )
             .bind(&digest)
             .execute(c)

@@ -37,7 +37,7 @@ async fn kind(permits: &[&Canary]) -> (TestDatabase, Http) {
     migrator.up(None, &mut |_| {}).await.unwrap();
     let db = Db::open(&settings).await.unwrap();
     let key = MasterKey::generate().unwrap();
-    let sealer = Sealer::new(&key, &[]).unwrap();
+    let sealer = Arc::new(Sealer::new(&key, &[]).unwrap());
     let vault = Vault::new(db, Clock::System, Ids::Random, sealer, key.mac("secrets"));
     let new = NewSecret {
         name: "key".to_owned(),

@@ -109,7 +109,7 @@ impl TestServer {
         let model = FakeModel::start().await;
         let mut all = defaults(database.url(), &model);
         all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let (app, address) = serve(code(), &all, Ids::counting()).await;
+        let (app, address) = serve(assemble(code(), &all, Ids::counting()).await).await;
         Self { app, model, database, address, settings: all, code: Box::new(code) }
     }
 
@@ -125,12 +125,17 @@ impl TestServer {
 
     /// The same, with other settings.
     pub async fn replica_with(&self, code: Builder, settings: &[(&str, &str)]) -> (App, Client) {
-        let mut all = self.settings.clone();
-        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
-        let (app, address) = serve(code, &all, Ids::Random).await;
+        let (app, address) = serve(self.assembled(code, settings).await).await;
         let client = Self::client_at(address);
         let token = client.token_of(ADMIN.0, ADMIN.1, None).await;
         (app, Client { token: Some(token), ..client })
+    }
+
+    /// Another process on the same database that has begun nothing yet.
+    pub async fn assembled(&self, code: Builder, settings: &[(&str, &str)]) -> App {
+        let mut all = self.settings.clone();
+        all.extend(settings.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        assemble(code, &all, Ids::Random).await
     }
 
     /// Stops all work beside requests, closes the door, and opens another for the management client
@@ -277,12 +282,15 @@ async fn migrate(url: String) {
     migrator.up(None, &mut |_| {}).await.unwrap();
 }
 
-async fn serve(code: Builder, settings: &HashMap<String, String>, ids: Ids) -> (App, SocketAddr) {
+async fn assemble(code: Builder, settings: &HashMap<String, String>, ids: Ids) -> App {
     let config = Config::load(|name| settings.get(name).cloned()).unwrap();
     let db = Db::open(&config.database).await.unwrap();
     let clock = Clock::frozen("2026-11-25T10:00:00Z".parse().unwrap());
     let code = code.worker_program(env!("CARGO_BIN_EXE_agent-server"));
-    let app = code.assemble(config, db, clock, ids).unwrap();
+    code.assemble(config, db, clock, ids).unwrap()
+}
+
+async fn serve(app: App) -> (App, SocketAddr) {
     workers::start(&app).await.unwrap();
     let (address, door) = open_door(&app, app.tasks.clone()).await;
     app.tasks.spawn_for_all(door);

@@ -41,11 +41,21 @@ on_both! {
               "grant_types_supported": [
                 "client_credentials"
               ],
+              "introspection_endpoint": "http://server.test/oauth/introspect",
+              "introspection_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post"
+              ],
               "issuer": "http://server.test",
               "jwks_uri": "http://server.test/.well-known/jwks.json",
               "registration_endpoint": "http://server.test/oauth/register",
               "response_types_supported": [
                 "none"
+              ],
+              "revocation_endpoint": "http://server.test/oauth/revoke",
+              "revocation_endpoint_auth_methods_supported": [
+                "client_secret_basic",
+                "client_secret_post"
               ],
               "scopes_supported": [
                 "agent.read",

@@ -3,7 +3,9 @@
 mod callers;
 mod clients;
 mod discovery;
+mod keys;
 mod registration;
+mod revocation;
 mod tokens;
 
 use base64::Engine;
