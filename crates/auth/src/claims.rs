@@ -42,6 +42,18 @@ pub struct Actor {
     pub act: Option<Box<Self>>,
 }
 
+/// As many may have acted one after the other. More of them would let a token grow without an end.
+pub const MAX_ACTORS: usize = 5;
+
+impl Actor {
+    /// `sub`, who acts for those who acted `before` him; `None`: they would be too many.
+    pub fn after(sub: String, before: Option<Box<Self>>) -> Option<Box<Self>> {
+        let chain = std::iter::successors(before.as_deref(), |actor| actor.act.as_deref());
+        let has_room = chain.count() < MAX_ACTORS;
+        has_room.then(|| Box::new(Self { sub, act: before }))
+    }
+}
+
 /// What one listener demands of a token.
 ///
 /// There is no verification without a profile and no profile without all its checks.
@@ -112,6 +124,17 @@ pub(crate) mod tests {
             tenant: "default".to_owned(),
             act: None,
         }
+    }
+
+    #[test]
+    fn a_chain_of_actors_ends() {
+        let mut actors = None;
+        for number in 0..MAX_ACTORS {
+            actors = Some(Actor::after(format!("client:{number}"), actors).unwrap());
+        }
+
+        assert_eq!(actors.as_ref().unwrap().act.as_ref().unwrap().sub, "client:3");
+        assert_eq!(Actor::after("client:6".to_owned(), actors), None);
     }
 
     #[test]

@@ -6,7 +6,8 @@ use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use zeroize::Zeroizing;
 
-use crate::error::ErrorCode;
+use crate::assertion::ASSERTION_TYPE;
+use crate::assertion::Assertion;
 use crate::error::OAuthError;
 use crate::form;
 use crate::form::Params;
@@ -41,6 +42,8 @@ pub enum Credentials {
     /// RFC 6749 wants both halves form-encoded, and many clients send them as they are. Where
     /// that makes a difference, `as_sent` is the other reading.
     Basic { decoded: Option<ClientSecret>, as_sent: Option<ClientSecret> },
+    /// `client_assertion`: a JWT that the client signed.
+    Assertion(Assertion),
 }
 
 /// An id and the secret presented with it, both in some bounds and neither of them empty.
@@ -83,17 +86,21 @@ pub fn read(request: &ClientRequest<'_>) -> Result<(Credentials, Params), OAuthE
 }
 
 fn combine(basic: Option<Basic>, params: &mut Params) -> Result<Credentials, OAuthError> {
-    if params.get("client_assertion").or_else(|| params.get("client_assertion_type")).is_some() {
-        return Err(OAuthError::new(
-            ErrorCode::InvalidClient,
-            "client assertions are not supported; use client_secret_basic or client_secret_post",
-        ));
-    }
     let secret = params.take("client_secret");
+    let assertion = (params.take("client_assertion"), params.take("client_assertion_type"));
+    if assertion.0.is_some() || assertion.1.is_some() {
+        return match (assertion, basic.is_some() || secret.is_some()) {
+            (_, true) => Err(two_ways()),
+            ((Some(text), Some(kind)), false) if *kind == ASSERTION_TYPE => {
+                read_assertion(&text, params.get("client_id"))
+            }
+            _ => Err(OAuthError::invalid_request(
+                "client_assertion comes with client_assertion_type, which says that it is a JWT",
+            )),
+        };
+    }
     match (basic, params.get("client_id"), secret) {
-        (Some(_), _, Some(_)) => {
-            Err(OAuthError::invalid_request("the client authenticates in two ways at once"))
-        }
+        (Some(_), _, Some(_)) => Err(two_ways()),
         (Some(basic), None, None) => Ok(basic.into()),
         (Some(basic), Some(client_id), None) => basic.named(client_id).map(Credentials::from),
         (None, Some(client_id), Some(secret)) => {
@@ -106,6 +113,19 @@ fn combine(basic: Option<Basic>, params: &mut Params) -> Result<Credentials, OAu
         }
         (None, None, None) => Ok(Credentials::None),
     }
+}
+
+fn two_ways() -> OAuthError {
+    OAuthError::invalid_request("the client authenticates in two ways at once")
+}
+
+fn read_assertion(text: &str, client_id: Option<&str>) -> Result<Credentials, OAuthError> {
+    let assertion = Assertion::parse(text).map_err(|_| OAuthError::invalid_client())?;
+    check_client_id(assertion.client_id())?;
+    if client_id.is_some_and(|client_id| client_id != assertion.client_id()) {
+        return Err(OAuthError::invalid_request("client_id is not the client of the assertion"));
+    }
+    Ok(Credentials::Assertion(assertion))
 }
 
 /// The readings of a Basic header; at least one is there.
@@ -159,10 +179,18 @@ impl From<Basic> for Credentials {
 }
 
 impl Credentials {
+    /// Who tries to prove himself; `None`: nobody does.
+    pub fn presented_by(&self) -> Option<&str> {
+        match self {
+            Self::Assertion(assertion) => Some(assertion.client_id()),
+            _ => self.secrets().next().map(ClientSecret::client_id),
+        }
+    }
+
     /// The secrets to try, in this order; the first client whose secret is right is the one.
     pub fn secrets(&self) -> impl Iterator<Item = &ClientSecret> {
         let (first, second) = match self {
-            Self::None | Self::Public { .. } => (None, None),
+            Self::None | Self::Public { .. } | Self::Assertion(_) => (None, None),
             Self::Post(secret) => (Some(secret), None),
             Self::Basic { decoded, as_sent } => (decoded.as_ref(), as_sent.as_ref()),
         };
@@ -207,9 +235,11 @@ fn has_control(text: &str) -> bool {
 #[cfg(test)]
 mod tests {
     use base64::engine::general_purpose::STANDARD;
+    use base64::engine::general_purpose::URL_SAFE_NO_PAD;
     use proptest::prelude::*;
 
     use super::*;
+    use crate::error::ErrorCode;
 
     const FORM: &[u8] = b"application/x-www-form-urlencoded";
 
@@ -313,8 +343,39 @@ mod tests {
             assert_eq!(refusal(&[&header], body), (ErrorCode::InvalidRequest, 400), "{body}");
         }
         assert_eq!(refusal(&[&header, &header], ""), (ErrorCode::InvalidRequest, 400));
-        let assertion = "client_assertion_type=urn%3Ax&client_assertion=e30.e30.";
-        assert_eq!(refusal(&[], assertion), (ErrorCode::InvalidClient, 401));
+        let jwt = "client_assertion_type=urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+        let assertion = format!("{jwt}&client_assertion=e30.e30.");
+        assert_eq!(refusal(&[&header], &assertion), (ErrorCode::InvalidRequest, 400));
+        let with_secret = format!("{assertion}&client_id=a&client_secret=b");
+        assert_eq!(refusal(&[], &with_secret), (ErrorCode::InvalidRequest, 400));
+        assert_eq!(refusal(&[], &assertion), (ErrorCode::InvalidClient, 401), "it is none");
+    }
+
+    #[test]
+    fn an_assertion_names_its_client_and_comes_with_its_type() {
+        let encode = |text: &str| URL_SAFE_NO_PAD.encode(text);
+        let claims = r#"{"iss":"shop","sub":"shop","aud":"x","exp":1,"jti":"1"}"#;
+        let jwt = format!("{}.{}.AA", encode(r#"{"alg":"EdDSA"}"#), encode(claims));
+        let of = |kind: &str, more: &str| {
+            request(&[], &format!("client_assertion={jwt}&client_assertion_type={kind}{more}"))
+        };
+
+        for more in ["", "&client_id=shop", "&scope=a.b"] {
+            let (credentials, params) = of(ASSERTION_TYPE, more).unwrap();
+            let Credentials::Assertion(assertion) = credentials else { panic!("{credentials:?}") };
+            assert_eq!(assertion.client_id(), "shop");
+            assert_eq!(params.get("client_assertion"), None);
+        }
+        for (kind, more) in [
+            (ASSERTION_TYPE, "&client_id=other"),
+            ("urn:ietf:params:oauth:client-assertion-type:saml2-bearer", ""),
+            ("", ""),
+        ] {
+            let error = of(kind, more).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidRequest, "{kind} {more}");
+        }
+        let lonely = request(&[], &format!("client_assertion_type={ASSERTION_TYPE}&client_id=a"));
+        assert_eq!(lonely.unwrap_err().code(), ErrorCode::InvalidRequest);
     }
 
     #[test]

@@ -4,9 +4,11 @@
 //! HTTP, SQL or the settings of the server. The one thing taken from outside is randomness, in
 //! [`random`].
 
+pub mod assertion;
 pub mod challenge;
 pub mod claims;
 pub mod client_auth;
+pub mod client_keys;
 pub mod error;
 pub mod form;
 pub mod grant;

@@ -4,6 +4,8 @@ use serde::Serialize;
 use serde_json::Value;
 
 use crate::client_auth::MAX_CLIENT_ID;
+use crate::client_keys::Algorithm;
+use crate::client_keys::ClientKeys;
 use crate::error::ErrorCode;
 use crate::error::OAuthError;
 use crate::form;
@@ -18,6 +20,9 @@ use crate::scope::Scopes;
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
     ClientCredentials,
+    /// A token for another one (RFC 8693).
+    #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
+    TokenExchange,
 }
 
 /// How a client proves who it is.
@@ -26,6 +31,17 @@ pub enum GrantType {
 pub enum AuthMethod {
     ClientSecretBasic,
     ClientSecretPost,
+    /// By an assertion that it signs ([`crate::assertion`]).
+    PrivateKeyJwt,
+}
+
+/// Where the public keys of a client are.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum KeySource {
+    /// Here: a key set that [`ClientKeys::parse`] reads.
+    Inline(String),
+    /// There; whether it may be asked is for the server to say.
+    Uri(String),
 }
 
 /// Who registers, which decides about members that RFC 7591 does not know.
@@ -48,6 +64,8 @@ pub struct ClientMetadata {
     /// What the client asks for; without it the registrar's policy decides.
     pub scope: Option<Scopes>,
     pub redirect_uris: Vec<RedirectUri>,
+    /// There for `private_key_jwt`, and only then.
+    pub keys: Option<KeySource>,
     /// Of a body of the original server, which is to be answered in its words too.
     pub server_id: Option<String>,
 }
@@ -67,13 +85,15 @@ const UNUSED: [&str; 10] = [
 ];
 
 const MAX_REDIRECT_URIS: usize = 10;
+const MAX_URI: usize = 2048;
 
 impl GrantType {
-    pub const ALL: [Self; 1] = [Self::ClientCredentials];
+    pub const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
 
@@ -83,17 +103,49 @@ impl GrantType {
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 2] = [Self::ClientSecretBasic, Self::ClientSecretPost];
+    pub const ALL: [Self; 3] =
+        [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
+            Self::PrivateKeyJwt => "private_key_jwt",
         }
     }
 
     pub fn parse(text: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|method| method.as_str() == text)
+    }
+}
+
+impl KeySource {
+    /// Reads where the keys of a client are that authenticates by `method`: in one place if it signs, else
+    /// nowhere.
+    pub fn of(
+        method: AuthMethod,
+        inline: Option<Value>,
+        uri: Option<String>,
+    ) -> Result<Option<Self>, OAuthError> {
+        match (method, inline, uri) {
+            (AuthMethod::PrivateKeyJwt, Some(keys), None) => {
+                let text = keys.to_string();
+                ClientKeys::parse(text.as_bytes())
+                    .map_err(|error| invalid(format!("jwks: {error}")))?;
+                Ok(Some(Self::Inline(text)))
+            }
+            (AuthMethod::PrivateKeyJwt, None, Some(uri)) => {
+                let is_plain = uri.len() <= MAX_URI && uri.bytes().all(|it| it.is_ascii_graphic());
+                if is_plain { Ok(Some(Self::Uri(uri))) } else { Err(invalid("jwks_uri is no URL")) }
+            }
+            (AuthMethod::PrivateKeyJwt, ..) => {
+                Err(invalid("private_key_jwt needs either jwks or jwks_uri"))
+            }
+            (_, None, None) => Ok(None),
+            _ => {
+                Err(invalid("jwks and jwks_uri are for token_endpoint_auth_method private_key_jwt"))
+            }
+        }
     }
 }
 
@@ -128,21 +180,16 @@ struct Fields(Vec<(String, Value)>);
 
 impl Fields {
     fn rfc_7591(&mut self) -> Result<ClientMetadata, OAuthError> {
-        for name in ["jwks", "jwks_uri"] {
-            if self.take(name).is_some() {
-                return Err(invalid(format!(
-                    "{name} has no use here: clients authenticate by {}",
-                    AuthMethod::ALL.map(AuthMethod::as_str).join(" or ")
-                )));
-            }
-        }
+        let token_endpoint_auth_method = self.auth_method()?;
+        let keys = self.keys(token_endpoint_auth_method)?;
         let redirect_uris = self.redirect_uris()?;
         Ok(ClientMetadata {
             client_name: self.text("client_name")?,
             grant_types: self.grant_types(&redirect_uris)?,
-            token_endpoint_auth_method: self.auth_method()?,
+            token_endpoint_auth_method,
             scope: self.scope()?,
             redirect_uris,
+            keys,
             server_id: None,
         })
     }
@@ -162,6 +209,7 @@ impl Fields {
             token_endpoint_auth_method: AuthMethod::ClientSecretPost,
             scope: scopes.transpose()?,
             redirect_uris: Vec::new(),
+            keys: None,
             server_id: Some(server_id),
         })
     }
@@ -197,6 +245,16 @@ impl Fields {
             let supported = AuthMethod::ALL.map(AuthMethod::as_str).join(", ");
             invalid(format!("token_endpoint_auth_method: the supported ones are {supported}"))
         })
+    }
+
+    /// A client that signs has its keys in one place, and every other client has none.
+    fn keys(&mut self, method: AuthMethod) -> Result<Option<KeySource>, OAuthError> {
+        let name = "token_endpoint_auth_signing_alg";
+        if self.string(name)?.is_some_and(|it| Algorithm::parse(&it).is_none()) {
+            return Err(invalid(format!("{name} is none of EdDSA, ES256, RS256")));
+        }
+        let (inline, uri) = (self.take("jwks"), self.string("jwks_uri")?);
+        KeySource::of(method, inline, uri)
     }
 
     fn scope(&mut self) -> Result<Option<Scopes>, OAuthError> {
@@ -302,6 +360,7 @@ mod tests {
             token_endpoint_auth_method: AuthMethod::ClientSecretBasic,
             scope: Some("agent.read agent.execute".parse().unwrap()),
             redirect_uris: Vec::new(),
+            keys: None,
             server_id: None,
         }
     }
@@ -361,8 +420,8 @@ mod tests {
     fn what_is_not_supported_is_refused_and_what_is_gets_named() {
         let refusal = |body: &str| dynamic(body).unwrap_err().to_string();
 
-        let grants =
-            "invalid_client_metadata: grant_types: the only supported ones are client_credentials";
+        let grants = "invalid_client_metadata: grant_types: the only supported ones are client_credentials, \
+            urn:ietf:params:oauth:grant-type:token-exchange";
         assert_eq!(
             refusal(r#"{"grant_types": ["client_credentials", "urn:example:none"]}"#),
             grants
@@ -372,16 +431,48 @@ mod tests {
             grants
         );
         assert_eq!(refusal(r#"{"redirect_uris": ["https://a.example/cb"]}"#), grants);
-        for method in ["none", "private_key_jwt", "magic"] {
+        for method in ["none", "magic"] {
             assert_eq!(
                 refusal(&format!(r#"{{"token_endpoint_auth_method": "{method}"}}"#)),
-                "invalid_client_metadata: token_endpoint_auth_method: the supported ones are client_secret_basic, client_secret_post"
+                "invalid_client_metadata: token_endpoint_auth_method: the supported ones are client_secret_basic, client_secret_post, private_key_jwt"
             );
         }
-        assert_eq!(
-            refusal(r#"{"jwks": {"keys": []}}"#),
-            "invalid_client_metadata: jwks has no use here: clients authenticate by client_secret_basic or client_secret_post"
-        );
+    }
+
+    #[test]
+    fn a_client_that_signs_has_its_public_keys_in_one_place() {
+        let of = |members: &str| {
+            let body = format!(r#"{{"token_endpoint_auth_method": "private_key_jwt", {members}}}"#);
+            admin(&body).map(|metadata| metadata.keys)
+        };
+        let key =
+            r#"{"crv":"Ed25519","kty":"OKP","x":"11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo"}"#;
+        let inline = format!(r#"{{"keys":[{key}]}}"#);
+
+        let kept = KeySource::Inline(inline.clone());
+        let eddsa = r#""token_endpoint_auth_signing_alg": "EdDSA""#;
+        assert_eq!(of(&format!(r#""jwks": {inline}, {eddsa}"#)).unwrap(), Some(kept));
+        let uri = "https://shop.example/jwks.json".to_owned();
+        let kept = KeySource::Uri(uri.clone());
+        assert_eq!(of(&format!(r#""jwks_uri": "{uri}""#)).unwrap(), Some(kept));
+        let private = inline.replace("\"x\"", "\"d\":\"AA\",\"x\"");
+        for refused in [
+            r#""jwks": null"#,
+            &format!(r#""jwks": {inline}, "jwks_uri": "{uri}""#),
+            &format!(r#""jwks": {private}"#),
+            r#""jwks": {"keys": []}"#,
+            r#""jwks": "x""#,
+            r#""jwks_uri": "https://shop.example/a b""#,
+            r#""jwks_uri": 5"#,
+            &format!(r#""jwks": {inline}, "token_endpoint_auth_signing_alg": "HS256""#),
+        ] {
+            let error = of(refused).unwrap_err();
+            assert_eq!(error.code(), ErrorCode::InvalidClientMetadata, "{refused}");
+        }
+        for method in ["client_secret_basic", "client_secret_post"] {
+            let body = format!(r#"{{"token_endpoint_auth_method": "{method}", "jwks": {inline}}}"#);
+            assert_eq!(admin(&body).unwrap_err().code(), ErrorCode::InvalidClientMetadata);
+        }
     }
 
     #[test]

@@ -94,6 +94,12 @@ impl Scope {
         !TYPES.iter().any(|(ours, _)| Some(*ours) == kind)
     }
 
+    /// Whether it is for administering the server: who may come in, and with what.
+    pub fn administers(&self) -> bool {
+        let kind = self.0.split('.').next().unwrap_or_default();
+        ["admin", "audit", "client", "key", "user"].contains(&kind)
+    }
+
     /// Whether who holds `self` may do what `wanted` demands.
     ///
     /// A scope covers itself. `<words>.*` covers all that begins with `<words>.`; `admin.read`

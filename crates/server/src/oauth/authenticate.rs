@@ -9,6 +9,7 @@ use auth::error::OAuthError;
 use auth::form::Params;
 use tracing::info;
 
+use crate::db::At;
 use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::OAuthFailure;
@@ -20,22 +21,24 @@ pub struct ClientCall {
     pub credentials: Credentials,
     pub params: Params,
     pub address: IpAddr,
+    /// When it came.
+    pub now: At,
 }
 
 /// The client that makes a request.
 ///
 /// A right secret needs no look into the database. A wrong one and an unknown client both do,
 /// because the clients in memory may be half a second old; so neither answers sooner than the
-/// other. Whoever presents many wrong ones is told to wait instead.
+/// other. Whoever presents many wrong ones is told to wait instead. An assertion is written down,
+/// for it proves its client once.
 pub async fn authenticate(
     clients: &Clients,
     call: &ClientCall,
 ) -> Result<Arc<Client>, OAuthFailure> {
-    let ClientCall { credentials, address, .. } = call;
-    let presented = credentials.secrets().next().ok_or_else(OAuthError::invalid_client)?;
-    let guesser = Guesser { client_id: presented.client_id().to_owned(), address: *address };
+    let client_id = call.credentials.presented_by().ok_or_else(OAuthError::invalid_client)?;
+    let guesser = Guesser { client_id: client_id.to_owned(), address: call.address };
     clients.ensure_trust(&guesser.client_id).await?;
-    if let Some(client) = clients.proven(credentials) {
+    if let Some(client) = proven(clients, call).await? {
         clients.guesses.right(&guesser);
         return Ok(client);
     }
@@ -43,10 +46,20 @@ pub async fn authenticate(
         return Err(OAuthFailure::TooManyGuesses { retry_after });
     }
     clients.refresh().await?;
-    if let Some(client) = clients.proven(credentials) {
+    if let Some(client) = proven(clients, call).await? {
         return Ok(client);
     }
-    info!(client_id = guesser.client_id, %address, "a client did not prove itself");
+    info!(client_id = guesser.client_id, address = %call.address, "a client did not prove itself");
     clients.guesses.wrong(guesser, Instant::now());
     Err(OAuthError::invalid_client().into())
+}
+
+/// The client that a request proves, as far as it is known here.
+async fn proven(clients: &Clients, call: &ClientCall) -> Result<Option<Arc<Client>>, sqlx::Error> {
+    let Credentials::Assertion(assertion) = &call.credentials else {
+        return Ok(clients.proven(&call.credentials, call.now));
+    };
+    let Some(client) = clients.find(assertion.client_id()) else { return Ok(None) };
+    let is_proven = clients.assertions.prove(&client, assertion, call.now).await?;
+    Ok(is_proven.then_some(client))
 }

@@ -93,10 +93,9 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer)?;
-        let principal = access::check(&app.keys, &app.clients, token, app.clock.now())
+        let principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
             .await
-            .map_err(|error| disbelieved(&error, &app.config.issuer))?
-            .principal();
+            .map_err(|error| disbelieved(&error, &app.config.issuer))?;
         if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
             return Err(insufficient(S::ANY_OF));
         }
@@ -158,7 +157,8 @@ fn no_token(detail: &str, issuer: &str) -> Problem {
     unauthenticated(detail, &Bearer::no_token().with_resource_metadata(&metadata))
 }
 
-fn invalid_token(detail: &str, issuer: &str) -> Problem {
+/// 401: what was shown is not what is wanted.
+pub(in crate::oauth) fn invalid_token(detail: &str, issuer: &str) -> Problem {
     let metadata = discovery::resource_metadata(issuer);
     unauthenticated(detail, &Bearer::invalid_token(detail).with_resource_metadata(&metadata))
 }

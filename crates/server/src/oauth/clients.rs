@@ -23,7 +23,12 @@ use crate::db::At;
 use crate::db::Db;
 use crate::db::TenantId;
 use crate::oauth::Client;
+use crate::oauth::ClientSecret;
 use crate::oauth::Registration;
+use crate::oauth::api_keys::KnownKey;
+use crate::oauth::api_keys::KnownKeys;
+use crate::oauth::api_keys::find_known;
+use crate::oauth::assertions::Assertions;
 use crate::oauth::guesses;
 use crate::oauth::guesses::Guesses;
 use crate::oauth::keys::seconds;
@@ -40,8 +45,8 @@ const FRESHNESS: Duration = Duration::from_millis(500);
 const TRUST: Duration = Duration::from_secs(30);
 /// How often it is written down when clients got tokens, and forgotten what is over.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
-/// So many revoked tokens are deleted at once, so that no transaction is long.
-const AT_ONCE: u32 = 200;
+/// So many rows of a kind are deleted at once, so that no transaction is long.
+const AT_ONCE: i64 = 100;
 
 /// The management client, the active registered ones, and what of their tokens is revoked: as of half a
 /// second ago at most.
@@ -55,6 +60,7 @@ pub struct Clients {
     seen: Mutex<Seen>,
     revoked: Revoked,
     uses: Uses,
+    pub(in crate::oauth) assertions: Assertions,
     pub(in crate::oauth) guesses: Guesses,
     /// Registrations by strangers.
     pub(in crate::oauth) registrations: Guesses,
@@ -66,6 +72,7 @@ pub struct Clients {
 #[derive(Debug, Clone, Default)]
 struct Known {
     by_id: Arc<HashMap<String, Arc<Client>>>,
+    api_keys: Arc<KnownKeys>,
     /// When the last comparison with the database that succeeded was begun.
     as_of: Option<Instant>,
 }
@@ -74,6 +81,7 @@ struct Known {
 #[derive(Debug, Default)]
 struct Seen {
     clients: Option<i64>,
+    api_keys: Option<i64>,
     /// The first revocation has the revision 1.
     revoked: i64,
     /// The number of the comparison.
@@ -86,12 +94,13 @@ struct News {
     revisions: Revisions,
     /// `None`: they are as they were.
     registrations: Option<Vec<Registration>>,
+    api_keys: Option<Vec<(String, KnownKey)>>,
     revoked: Vec<RevokedToken>,
 }
 
 impl Clients {
     /// The management client alone; [`Clients::refresh`] adds the registered ones of `db`.
-    pub fn new(management: &ManagementClient, db: Db) -> Self {
+    pub fn new(management: &ManagementClient, db: Db, assertions: Assertions) -> Self {
         Self {
             db,
             management: Arc::new(management_client(management)),
@@ -100,6 +109,7 @@ impl Clients {
             seen: Mutex::default(),
             revoked: Revoked::default(),
             uses: Uses::default(),
+            assertions,
             guesses: Guesses::new(guesses::WRONG_SECRETS),
             registrations: Guesses::new(guesses::REGISTRATIONS),
             nobody: Digest::of("nobody"),
@@ -129,8 +139,16 @@ impl Clients {
     /// Compares with the database now, if what is known of the client is too old to believe in. Of the
     /// management client only its revoked tokens are in the database: one look at them is enough.
     pub async fn ensure_trust(&self, client_id: &str) -> Result<(), sqlx::Error> {
+        if self.is_management(client_id) && self.known.load().as_of.is_some() {
+            return Ok(());
+        }
+        self.ensure_known().await
+    }
+
+    /// The same of whatever is known.
+    pub async fn ensure_known(&self) -> Result<(), sqlx::Error> {
         let as_of = self.known.load().as_of;
-        let is_old = as_of.is_none_or(|it| it.elapsed() > TRUST && !self.is_management(client_id));
+        let is_old = as_of.is_none_or(|as_of| as_of.elapsed() > TRUST);
         if is_old { self.refresh().await } else { Ok(()) }
     }
 
@@ -144,15 +162,20 @@ impl Clients {
         client_id == self.management.client_id
     }
 
-    /// The client that `credentials` prove, as far as it is known here.
-    pub fn proven(&self, credentials: &Credentials) -> Option<Arc<Client>> {
+    /// The API key that a caller shows, if it is known here.
+    pub fn api_key(&self, text: &str) -> Option<Arc<KnownKey>> {
+        find_known(&self.known.load().api_keys, text).map(Arc::clone)
+    }
+
+    /// The client that the secret of `credentials` proves at `now`, as far as it is known here.
+    pub fn proven(&self, credentials: &Credentials, now: At) -> Option<Arc<Client>> {
         credentials.secrets().find_map(|presented| {
             let client = self.find(presented.client_id());
             let secrets = client.as_ref().map_or(&[][..], |client| &client.secrets);
             if secrets.is_empty() {
                 self.nobody.matches(presented.expose());
             }
-            let matches = secrets.iter().any(|secret| secret.matches(presented.expose()));
+            let matches = secrets.iter().any(|secret| secret.proves(presented.expose(), now));
             client.filter(|_| matches)
         })
     }
@@ -168,12 +191,17 @@ impl Clients {
         }
         let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut known = Known { as_of: Some(Instant::now()), ..Known::clone(&self.known.load()) };
-        let News { revisions, registrations, revoked } = self.news_since(&seen).await?;
+        let News { revisions, registrations, api_keys, revoked } = self.news_since(&seen).await?;
         if let Some(registrations) = registrations {
             let clients = registrations.into_iter().filter_map(Registration::client);
             let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
             known.by_id = Arc::new(by_id.collect());
             seen.clients = Some(revisions.clients);
+        }
+        if let Some(keys) = api_keys {
+            let keys = keys.into_iter().map(|(digest, key)| (digest, Arc::new(key)));
+            known.api_keys = Arc::new(keys.collect());
+            seen.api_keys = Some(revisions.api_keys);
         }
         self.revoked.add(revoked);
         seen.revoked = revisions.revoked;
@@ -191,11 +219,15 @@ impl Clients {
                     Some(seen) if seen == revisions.clients => None,
                     _ => Some(store::list_active(conn).await?),
                 };
+                let api_keys = match seen.api_keys {
+                    Some(seen) if seen == revisions.api_keys => None,
+                    _ => Some(store::api_keys::list_known(conn).await?),
+                };
                 let revoked = match revisions.revoked {
                     same if same == seen.revoked => Vec::new(),
                     _ => store::revoked::list_after(conn, seen.revoked).await?,
                 };
-                Ok(News { revisions, registrations, revoked })
+                Ok(News { revisions, registrations, api_keys, revoked })
             })
             .await
     }
@@ -237,6 +269,11 @@ impl Clients {
         }
     }
 
+    /// Notes that an API key was used.
+    pub fn note_key(&self, key: &KnownKey, at: At) {
+        self.uses.note_key(key, at);
+    }
+
     /// Writes uses down and forgets what is over, each minute and once more when the server stops.
     pub async fn tidy(self: Arc<Self>, stopping: CancellationToken, clock: Clock) {
         while !stopping.is_cancelled() {
@@ -245,23 +282,26 @@ impl Clients {
                 warn!(%error, "the last use of some clients was not written down");
             }
             if let Err(error) = self.forget_ended(clock.now()).await {
-                warn!(%error, "revoked tokens that are over were not deleted");
+                warn!(%error, "revoked tokens and assertions that are over were not deleted");
             }
         }
     }
 
-    /// Forgets revoked tokens that were over a minute before `now`.
+    /// Forgets revoked tokens, and what may come once, that were over a minute before `now`.
     async fn forget_ended(&self, now: At) -> Result<(), sqlx::Error> {
         self.revoked.forget_ended(seconds(now));
         let before = At::new(now.time() - Duration::from_secs(AFTER_END));
-        let mut deleted = u64::from(AT_ONCE);
-        while deleted == u64::from(AT_ONCE) {
+        loop {
             let done = self.db.write_behind(async |tx| {
-                store::revoked::delete_ended(tx, before, AT_ONCE.into()).await
+                let tokens = store::revoked::delete_ended(tx, before, AT_ONCE).await?;
+                Ok::<_, sqlx::Error>(
+                    tokens.max(store::replay::delete_ended(tx, before, AT_ONCE).await?),
+                )
             });
-            deleted = done.await?;
+            if done.await? < AT_ONCE.unsigned_abs() {
+                return Ok(());
+            }
         }
-        Ok(())
     }
 }
 
@@ -273,7 +313,10 @@ fn management_client(settings: &ManagementClient) -> Client {
         tenant: TenantId::default(),
         scopes: Scopes::all_types(),
         grant_types: GrantType::ALL.to_vec(),
-        secrets: secrets.map(|secret| Digest::of(secret.expose_secret())).collect(),
+        secrets: secrets
+            .map(|secret| ClientSecret { digest: Digest::of(secret.expose_secret()), until: None })
+            .collect(),
+        keys: None,
     }
 }
 
@@ -292,6 +335,8 @@ mod tests {
     use crate::db::Sync;
     use crate::db::migrate::Migrator;
     use crate::db::migrate::Source;
+    use crate::egress::Allow;
+    use crate::egress::Egress;
     use crate::on;
 
     #[tokio::test]
@@ -356,7 +401,9 @@ mod tests {
         let db = Db::open(&settings).await.unwrap();
         let secret = "a-management-secret".to_owned().into();
         let management = ManagementClient { id: "admin".to_owned(), secret, secret_previous: None };
-        let clients = Clients::new(&management, db);
+        let egress = Egress::new(Allow::default()).unwrap();
+        let assertions = Assertions::new(db.clone(), "https://a.example".to_owned(), egress);
+        let clients = Clients::new(&management, db, assertions);
         in_sql(&clients, "INSERT INTO client_registrations (client_id) VALUES ('shop')").await;
         (database, clients)
     }

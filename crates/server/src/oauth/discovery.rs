@@ -4,6 +4,7 @@
 
 pub mod routes;
 
+use auth::client_keys::Algorithm;
 use auth::registration::AuthMethod;
 use auth::registration::GrantType;
 use auth::scope::Scope;
@@ -26,14 +27,20 @@ pub struct ServerMetadata {
     #[schema(value_type = Vec<String>)]
     response_types_supported: [&'static str; 1],
     #[schema(value_type = Vec<String>)]
-    grant_types_supported: [GrantType; 1],
+    grant_types_supported: [GrantType; 2],
     #[schema(value_type = Vec<String>)]
-    token_endpoint_auth_methods_supported: [AuthMethod; 2],
+    token_endpoint_auth_methods_supported: [AuthMethod; 3],
     /// RFC 8414 takes `client_secret_basic` alone for granted.
     #[schema(value_type = Vec<String>)]
-    introspection_endpoint_auth_methods_supported: [AuthMethod; 2],
+    introspection_endpoint_auth_methods_supported: [AuthMethod; 3],
     #[schema(value_type = Vec<String>)]
-    revocation_endpoint_auth_methods_supported: [AuthMethod; 2],
+    revocation_endpoint_auth_methods_supported: [AuthMethod; 3],
+    #[schema(value_type = Vec<String>)]
+    token_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
+    #[schema(value_type = Vec<String>)]
+    introspection_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
+    #[schema(value_type = Vec<String>)]
+    revocation_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
 }
 
 /// The API as something that tokens open (RFC 9728).
@@ -64,6 +71,9 @@ impl ServerMetadata {
             token_endpoint_auth_methods_supported: AuthMethod::ALL,
             introspection_endpoint_auth_methods_supported: AuthMethod::ALL,
             revocation_endpoint_auth_methods_supported: AuthMethod::ALL,
+            token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
+            introspection_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
+            revocation_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! Issuing access tokens.
 
+mod exchange;
 pub mod routes;
 
 use auth::claims::AccessClaims;
@@ -27,10 +28,15 @@ use crate::oauth::resource;
 
 /// An access token, as it is handed to its client once. It has no `Debug`, so no log can show it.
 #[derive(Serialize, ToSchema)]
+#[expect(clippy::struct_field_names, reason = "the names are those of the RFCs")]
 pub struct IssuedToken {
     /// A JWT of RFC 9068.
     #[schema(example = "eyJ…")]
     access_token: String,
+    /// What a token exchange gave.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<String>, example = "urn:ietf:params:oauth:token-type:access_token")]
+    issued_token_type: Option<&'static str>,
     #[schema(value_type = String, example = "Bearer")]
     token_type: &'static str,
     /// Its life in seconds.
@@ -51,6 +57,9 @@ pub async fn issue(
     let client = authenticate(clients, call).await?;
     let issued = match grant_type(&client, &call.params)? {
         GrantType::ClientCredentials => client_credentials(keys, &client, &call.params, (id, now))?,
+        GrantType::TokenExchange => {
+            exchange::exchange(keys, clients, &client, &call.params, (id, now)).await?
+        }
     };
     clients.note_use(&client, now);
     counter!("oauth_tokens_issued_total").increment(1);
@@ -95,5 +104,11 @@ fn client_credentials(
         act: None,
     };
     let access_token = keys.sign(&claims)?;
-    Ok(IssuedToken { access_token, token_type: "Bearer", expires_in, scope: claims.scope })
+    Ok(IssuedToken {
+        access_token,
+        issued_token_type: None,
+        token_type: "Bearer",
+        expires_in,
+        scope: claims.scope,
+    })
 }

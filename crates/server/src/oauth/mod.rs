@@ -7,6 +7,8 @@
 //! clients and all revoked tokens are in memory, as they were half a second ago at most.
 
 mod access;
+mod api_keys;
+mod assertions;
 mod authenticate;
 pub mod caller;
 mod clients;
@@ -25,6 +27,7 @@ pub mod scopes;
 mod store;
 mod uses;
 
+pub use assertions::Assertions;
 pub use clients::Clients;
 pub use keys::Begin;
 pub use keys::KeyInfo;
@@ -35,11 +38,13 @@ pub use keys::setting_key;
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::client_keys::ClientKeys;
 use auth::error::OAuthError;
 use auth::keys::SignError;
 use auth::random::NoRandomness;
 use auth::registration::AuthMethod;
 use auth::registration::GrantType;
+use auth::registration::KeySource;
 use auth::scope::Scope;
 use auth::scope::Scopes;
 use auth::token::Digest;
@@ -64,8 +69,26 @@ pub struct Client {
     /// All that its tokens can ever allow.
     pub scopes: Scopes,
     pub grant_types: Vec<GrantType>,
-    /// Any of them proves the client. None: it cannot prove itself.
-    pub secrets: Vec<Digest>,
+    /// Any of them proves the client. Without any, and without keys, it cannot prove itself.
+    pub secrets: Vec<ClientSecret>,
+    /// Whatever one of them signed proves it.
+    pub keys: Option<ClientKeySource>,
+}
+
+/// What proves a client that shows it.
+#[derive(Debug, Clone)]
+pub struct ClientSecret {
+    pub digest: Digest,
+    /// `None`: always.
+    pub until: Option<At>,
+}
+
+/// The keys of a client that signs, ready to be used.
+#[derive(Debug, Clone)]
+pub enum ClientKeySource {
+    Inline(Arc<ClientKeys>),
+    /// There they are fetched.
+    Uri(String),
 }
 
 /// A client as it stands in the database and as administrators see it: never with its secret.
@@ -109,6 +132,14 @@ pub struct Registration {
     pub problems: Vec<Invalid>,
     #[serde(skip)]
     pub secret: Option<Digest>,
+    /// The secret before, and until when it is good.
+    #[serde(skip)]
+    pub previous: Option<(Digest, At)>,
+    #[serde(skip)]
+    pub keys: Option<KeySource>,
+    /// Of the token that lets the client manage its registration, when that is written. It is never read.
+    #[serde(skip)]
+    pub token: Option<Digest>,
 }
 
 /// What of a client is to change.
@@ -117,6 +148,7 @@ pub struct Change {
     pub client_name: Option<String>,
     pub scope: Option<Scopes>,
     pub is_active: Option<bool>,
+    pub keys: Option<KeySource>,
 }
 
 /// Why an OAuth endpoint did not do what it was asked.
@@ -150,15 +182,44 @@ pub enum OAuthFailure {
 
 impl Registration {
     /// What issuing and checking tokens needs of it, if it may have any.
+    ///
+    /// A client that signs has no secret, and another no keys, whatever stands in its row.
     fn client(self) -> Option<Client> {
-        let secrets = self.secret.filter(|_| self.token_endpoint_auth_method.is_some());
+        let (mut secrets, mut keys) = (Vec::new(), None);
+        match self.token_endpoint_auth_method {
+            Some(AuthMethod::PrivateKeyJwt) => keys = self.keys.and_then(ClientKeySource::of),
+            Some(AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost) => {
+                let previous = self.previous.map(|(digest, until)| (digest, Some(until)));
+                let both = self.secret.map(|digest| (digest, None)).into_iter().chain(previous);
+                secrets.extend(both.map(|(digest, until)| ClientSecret { digest, until }));
+            }
+            None => {}
+        }
         let is_whole = self.problems.iter().all(|problem| problem.code != UNREADABLE);
         (self.is_active && is_whole).then(|| Client {
             client_id: self.client_id,
             tenant: self.tenant,
             scopes: self.scope,
             grant_types: self.grant_types,
-            secrets: secrets.into_iter().collect(),
+            secrets,
+            keys,
+        })
+    }
+}
+
+impl ClientSecret {
+    fn proves(&self, presented: &str, now: At) -> bool {
+        self.digest.matches(presented) && self.until.is_none_or(|until| now < until)
+    }
+}
+
+impl ClientKeySource {
+    fn of(source: KeySource) -> Option<Self> {
+        Some(match source {
+            KeySource::Inline(text) => {
+                Self::Inline(Arc::new(ClientKeys::parse(text.as_bytes()).ok()?))
+            }
+            KeySource::Uri(uri) => Self::Uri(uri),
         })
     }
 }

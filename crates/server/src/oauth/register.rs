@@ -8,7 +8,9 @@ use std::str::FromStr;
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
 use auth::registration;
+use auth::registration::AuthMethod;
 use auth::registration::ClientMetadata;
+use auth::registration::KeySource;
 use auth::scope::Scopes;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
@@ -32,7 +34,10 @@ const DEFAULT_SCOPES: &str = "agent.read agent.execute";
 #[derive(Debug)]
 pub struct Registered {
     pub registration: Registration,
-    pub secret: OpaqueToken,
+    /// None: the client signs.
+    pub secret: Option<OpaqueToken>,
+    /// Lets the client read and delete its registration.
+    pub token: OpaqueToken,
 }
 
 /// On whose word a client is registered.
@@ -58,7 +63,16 @@ pub async fn register(
     if metadata.server_id.is_some() && matches!(registrar, Registrar::Stranger { .. }) {
         return Err(refused("serverId: only an administrator chooses the id of a client").into());
     }
-    let secret = OpaqueToken::generate(TokenKind::ClientSecret)?;
+    if let Some(KeySource::Uri(uri)) = &metadata.keys {
+        clients.assertions.check(uri)?;
+    }
+    let secret = match metadata.token_endpoint_auth_method {
+        AuthMethod::PrivateKeyJwt => None,
+        AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
+            Some(OpaqueToken::generate(TokenKind::ClientSecret)?)
+        }
+    };
+    let token = OpaqueToken::generate(TokenKind::Registration)?;
     let client_id = metadata.server_id.unwrap_or_else(|| id.to_string());
     if clients.is_management(&client_id) {
         return Err(OAuthFailure::ClientIdTaken(client_id));
@@ -79,7 +93,10 @@ pub async fn register(
         created_at: Some(now),
         updated_at: Some(now),
         problems: Vec::new(),
-        secret: Some(secret.digest()),
+        secret: secret.as_ref().map(OpaqueToken::digest),
+        previous: None,
+        token: Some(token.digest()),
+        keys: metadata.keys,
     };
     db.write(async |tx| store::insert(tx, &registration).await).await?;
     clients.catch_up().await;
@@ -89,7 +106,7 @@ pub async fn register(
         scope = %registration.scope,
         "a client was registered"
     );
-    Ok(Registered { registration, secret })
+    Ok(Registered { registration, secret, token })
 }
 
 impl Registrar {

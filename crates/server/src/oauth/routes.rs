@@ -1,9 +1,11 @@
 //! The endpoints of OAuth, and the administration of clients.
 //!
 //! What clients prove themselves at, and `/oauth/register`, refuse in the words of RFC 6749 and RFC 7591;
-//! `/oauth/clients` is our API and refuses with problems, and so does every [`Caller`].
+//! `/oauth/clients` is our API and refuses with problems, and so does every
+//! [`Caller`](crate::oauth::caller::Caller).
 
 mod client_call;
+mod clients;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -12,12 +14,10 @@ use std::time::Duration;
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
 use auth::form::MAX_BODY;
-use auth::scope::Scopes;
 use axum::Json;
 use axum::body;
 use axum::body::Body as RawBody;
 use axum::extract::Request;
-use axum::extract::State;
 use axum::middleware::Next;
 use axum::middleware::from_fn_with_state;
 use axum::response::IntoResponse;
@@ -28,41 +28,21 @@ use http::HeaderValue;
 use http::StatusCode;
 use http::header;
 use metrics::counter;
-use serde::Deserialize;
 use serde_json::Value;
 use tokio::sync::Semaphore;
 use tracing::error;
-use tracing::info;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
-use utoipa_axum::routes;
 
 use crate::app::App;
-use crate::http::Body;
-use crate::http::Invalid;
-use crate::http::Located;
-use crate::http::NoContent;
-use crate::http::OnlyPaging;
-use crate::http::Page;
-use crate::http::Paging;
-use crate::http::Path;
-use crate::http::Problem;
-use crate::oauth::Change;
 use crate::oauth::OAuthFailure;
-use crate::oauth::Registration;
-use crate::oauth::caller::Caller;
-use crate::oauth::caller::Principal;
+use crate::oauth::api_keys;
 use crate::oauth::discovery;
 use crate::oauth::introspect;
 use crate::oauth::issue;
 use crate::oauth::keys;
-use crate::oauth::not_grantable;
 use crate::oauth::register;
 use crate::oauth::revoke;
-use crate::oauth::scopes::ClientRead;
-use crate::oauth::scopes::ClientWrite;
-use crate::oauth::store;
-use crate::oauth::store::Position;
 
 /// Of answers that hold a token or say what one allows.
 pub const NO_STORE: [(HeaderName, &str); 2] =
@@ -70,6 +50,8 @@ pub const NO_STORE: [(HeaderName, &str); 2] =
 
 /// Where clients prove themselves.
 const CLIENT_CALLS: [&str; 3] = ["/oauth/token", "/oauth/introspect", "/oauth/revoke"];
+
+pub use clients::no_client;
 
 pub fn router() -> OpenApiRouter<App> {
     let places = Arc::new(Semaphore::new(client_call::AT_ONCE));
@@ -83,8 +65,8 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(client_calls)
         .merge(keys::routes::router())
         .merge(register::routes::router())
-        .routes(routes!(list_clients))
-        .routes(routes!(read_client, change_client, delete_client))
+        .merge(clients::router())
+        .merge(api_keys::routes::router())
 }
 
 /// Says in the words of RFC 6749 what the house, which knows no feature, says in problems: that there
@@ -112,126 +94,6 @@ pub async fn speak_oauth(request: Request, next: Next) -> Response {
     let (own, body) = Json(&refusal).into_response().into_parts();
     parts.headers.extend(own.headers);
     Response::from_parts(parts, body)
-}
-
-/// What of a client is to be changed. Members that are absent stay as they are.
-#[derive(Debug, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-struct ClientChange {
-    /// A name for people.
-    #[schema(nullable = false, max_length = 255, example = "Shop")]
-    client_name: Option<String>,
-    /// Scopes with spaces between. Tokens that are out lose what is taken away.
-    #[schema(nullable = false, example = "agent.read")]
-    scope: Option<String>,
-    /// `false`: it gets no tokens, and those that it has are void.
-    #[schema(nullable = false)]
-    is_active: Option<bool>,
-}
-
-/// List clients
-///
-/// The newest first. The management client, which the settings name, is not among them.
-#[utoipa::path(get, path = "/oauth/clients", tag = "oauth", params(Paging),
-    responses((status = 200, body = Page<Registration>), Problem),
-    security(("oauth2" = ["client.read"])))]
-async fn list_clients(
-    State(app): State<App>,
-    caller: Caller<ClientRead>,
-    OnlyPaging(paging): OnlyPaging,
-) -> Result<Page<Registration>, Problem> {
-    let (after, rows) = (paging.after()?.unwrap_or_default(), paging.rows());
-    let clients = app.db.read(async |conn| store::list(conn, &caller.tenant, &after, rows).await);
-    let clients = clients.await.map_err(|cause| Problem::internal(&cause))?;
-    Ok(paging.page(clients, Position::of))
-}
-
-/// Read a client
-#[utoipa::path(get, path = "/oauth/clients/{client_id}", tag = "oauth",
-    params(("client_id" = String, Path)),
-    responses((status = 200, body = Registration), Problem),
-    security(("oauth2" = ["client.read"])))]
-async fn read_client(
-    State(app): State<App>,
-    caller: Caller<ClientRead>,
-    Path(client_id): Path<String>,
-) -> Result<Json<Registration>, Problem> {
-    let found = app.db.read(async |conn| store::find(conn, &caller.tenant, &client_id).await);
-    let found = found.await.map_err(|cause| Problem::internal(&cause))?;
-    found.map(Json).ok_or_else(|| no_client(&client_id))
-}
-
-/// Change a client
-#[utoipa::path(patch, path = "/oauth/clients/{client_id}", tag = "oauth",
-    params(("client_id" = String, Path)), request_body = ClientChange,
-    responses((status = 200, body = Registration), Problem),
-    security(("oauth2" = ["client.write"])))]
-async fn change_client(
-    State(app): State<App>,
-    caller: Caller<ClientWrite>,
-    Path(client_id): Path<String>,
-    Body(change): Body<ClientChange>,
-) -> Result<Json<Registration>, Problem> {
-    let scope = change.scope.as_deref().map(|text| parse_scope(&caller, text)).transpose()?;
-    let ClientChange { client_name, is_active, .. } = change;
-    let change = Change { client_name, scope, is_active };
-    let (tenant, now) = (&caller.tenant, app.clock.now());
-    let changed = app.db.write(async |tx| {
-        store::update(tx, tenant, &client_id, &change, now).await?;
-        Ok::<_, OAuthFailure>(store::find(tx, tenant, &client_id).await?)
-    });
-    let changed = changed.await.map_err(|cause| Problem::internal(&cause))?;
-    let client = changed.ok_or_else(|| no_client(&client_id))?;
-    app.clients.forget(&client_id).await;
-    app.clients.catch_up().await;
-    info!(client_id, by = %caller.subject, "a client was changed");
-    Ok(Json(client))
-}
-
-/// Delete a client
-///
-/// Its secret and its tokens are void at once; on other replicas within half a second.
-#[utoipa::path(delete, path = "/oauth/clients/{client_id}", tag = "oauth",
-    params(("client_id" = String, Path)),
-    responses((status = 204), Problem),
-    security(("oauth2" = ["client.write"])))]
-async fn delete_client(
-    State(app): State<App>,
-    caller: Caller<ClientWrite>,
-    Path(client_id): Path<String>,
-) -> Result<NoContent, Problem> {
-    let deleted = app.db.write(async |tx| store::delete(tx, &caller.tenant, &client_id).await);
-    if !deleted.await.map_err(|cause| Problem::internal(&cause))? {
-        return Err(no_client(&client_id));
-    }
-    app.clients.forget(&client_id).await;
-    app.clients.catch_up().await;
-    info!(client_id, by = %caller.subject, "a client was deleted");
-    Ok(NoContent)
-}
-
-fn no_client(client_id: &str) -> Problem {
-    let shown: String = client_id.chars().take(100).collect();
-    Problem::not_found("client-not-found", format!("no client has the id `{shown}`"))
-}
-
-/// The scopes that a client shall have, none of which the caller may withhold.
-fn parse_scope(caller: &Principal, text: &str) -> Result<Scopes, Problem> {
-    let invalid =
-        |code, detail: String| Problem::invalid(vec![Invalid::new("/scope", code, detail)]);
-    let scopes: Scopes = text.parse().map_err(|error| invalid("not_valid", format!("{error}")))?;
-    match not_grantable(&caller.scopes, &scopes) {
-        None => Ok(scopes),
-        Some(scope) => {
-            Err(invalid("not_yours", format!("you do not hold `{scope}`, so you cannot give it")))
-        }
-    }
-}
-
-impl Located for Registration {
-    fn location(&self) -> String {
-        format!("/oauth/clients/{}", encoded(&self.client_id))
-    }
 }
 
 /// An id as a part of a path.

@@ -1,15 +1,15 @@
 //! SQL of clients.
 
+pub mod api_keys;
+pub mod replay;
 pub mod revoked;
+mod row;
 
 use auth::registration::AuthMethod;
-use auth::registration::GrantType;
-use auth::scope::Scope;
-use auth::scope::Scopes;
+use auth::registration::KeySource;
 use auth::token::Digest;
 use serde::Deserialize;
 use serde::Serialize;
-use sqlx::FromRow;
 use tracing::warn;
 
 use crate::db::At;
@@ -17,15 +17,14 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::Json;
 use crate::db::OnUnique;
-use crate::db::Readable;
 use crate::db::TenantId;
 use crate::db::Unique;
 use crate::http::Invalid;
 use crate::oauth::Change;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
-use crate::oauth::UNREADABLE;
 use crate::on;
+use row::Row;
 
 const CLIENT_ID: Unique = Unique {
     name: "client_registrations_client_id",
@@ -37,7 +36,8 @@ const CLIENT_ID: Unique = Unique {
 macro_rules! select_registrations {
     ($which:literal) => {
         concat!(
-            "SELECT id, tenant_id, client_id, name, secret_sha256, scopes, grant_types,
+            "SELECT id, tenant_id, client_id, name, secret_sha256, previous_secret_sha256,
+                    previous_expires_at, jwks, jwks_uri, scopes, grant_types,
                     token_endpoint_auth_method, redirect_uris, is_active, registered_by,
                     last_used_at, created_at, updated_at
              FROM client_registrations ",
@@ -50,13 +50,14 @@ macro_rules! select_registrations {
 #[derive(Debug, Clone, Copy, Default)]
 pub struct Revisions {
     pub clients: i64,
+    pub api_keys: i64,
     pub revoked: i64,
 }
 
 pub async fn revisions(conn: &mut Conn<'_>) -> Result<Revisions, sqlx::Error> {
     let rows = on!(conn, c => sqlx::query_as::<_, (String, i64)>(
             "SELECT name, revision FROM revisions
-             WHERE name IN ('client_registrations', 'revoked_tokens')",
+             WHERE name IN ('client_registrations', 'api_keys', 'revoked_tokens')",
         )
         .fetch_all(c)
         .await)?;
@@ -64,6 +65,7 @@ pub async fn revisions(conn: &mut Conn<'_>) -> Result<Revisions, sqlx::Error> {
     for (name, revision) in rows {
         match name.as_str() {
             "client_registrations" => found.clients = revision,
+            "api_keys" => found.api_keys = revision,
             _ => found.revoked = revision,
         }
     }
@@ -140,18 +142,35 @@ pub async fn find(
     Ok(row.map(Registration::from))
 }
 
+/// The active client of that id, if this token came with its registration. Its tenant follows from it.
+pub async fn find_own(
+    conn: &mut Conn<'_>,
+    client_id: &str,
+    token: &Digest,
+) -> Result<Option<Registration>, sqlx::Error> {
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(select_registrations!(
+            "WHERE client_id = $1 AND registration_token_sha256 = $2 AND is_active = TRUE"
+        ))
+        .bind(client_id)
+        .bind(token.to_hex())
+        .fetch_optional(c)
+        .await)?;
+    Ok(row.map(Registration::from))
+}
+
 /// Inserts a client, or says that its id is taken.
 pub async fn insert(conn: &mut Conn<'_>, registration: &Registration) -> Result<(), OAuthFailure> {
     let Registration { scope, grant_types, redirect_uris, .. } = registration;
     let auth_method = registration.token_endpoint_auth_method.map(AuthMethod::as_str);
     let (scopes, grants) = (Json::of(scope)?, Json::of(grant_types)?);
     let uris = Json::of(redirect_uris)?;
+    let (jwks, jwks_uri) = columns(registration.keys.as_ref())?;
     on!(conn, c => sqlx::query(
             "INSERT INTO client_registrations (
                 id, tenant_id, client_id, name, secret_sha256, scopes, grant_types,
                 token_endpoint_auth_method, redirect_uris, is_active, registered_by,
-                created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)",
+                created_at, updated_at, jwks, jwks_uri, registration_token_sha256)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)",
         )
         .bind(registration.id)
         .bind(&registration.tenant)
@@ -166,6 +185,9 @@ pub async fn insert(conn: &mut Conn<'_>, registration: &Registration) -> Result<
         .bind(&registration.registered_by)
         .bind(registration.created_at)
         .bind(registration.updated_at)
+        .bind(&jwks)
+        .bind(jwks_uri)
+        .bind(registration.token.as_ref().map(Digest::to_hex))
         .execute(c)
         .await)
     .on_unique(CLIENT_ID, || OAuthFailure::ClientIdTaken(registration.client_id.clone()))?;
@@ -182,10 +204,13 @@ pub async fn update(
     updated_at: At,
 ) -> Result<bool, OAuthFailure> {
     let scopes = change.scope.as_ref().map(Json::of).transpose()?;
+    let (jwks, jwks_uri) = columns(change.keys.as_ref())?;
     let done = on!(conn, c => sqlx::query(
             "UPDATE client_registrations
              SET name = COALESCE($3, name), scopes = COALESCE($4, scopes),
-                 is_active = COALESCE($5, is_active), updated_at = $6
+                 is_active = COALESCE($5, is_active), updated_at = $6,
+                 jwks = CASE WHEN $7 THEN $8 ELSE jwks END,
+                 jwks_uri = CASE WHEN $7 THEN $9 ELSE jwks_uri END
              WHERE tenant_id = $1 AND client_id = $2",
         )
         .bind(tenant)
@@ -193,6 +218,33 @@ pub async fn update(
         .bind(&change.client_name)
         .bind(&scopes)
         .bind(change.is_active)
+        .bind(updated_at)
+        .bind(change.keys.is_some())
+        .bind(&jwks)
+        .bind(jwks_uri)
+        .execute(c)
+        .await)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Gives a client another secret. Until `previous_until` the one before is good, too; without it, no more.
+pub async fn update_secret(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    client_id: &str,
+    secret: &Digest,
+    (previous_until, updated_at): (Option<At>, At),
+) -> Result<bool, sqlx::Error> {
+    let done = on!(conn, c => sqlx::query(
+            "UPDATE client_registrations
+             SET previous_secret_sha256 = CASE WHEN $4 IS NULL THEN NULL ELSE secret_sha256 END,
+                 previous_expires_at = $4, secret_sha256 = $3, updated_at = $5
+             WHERE tenant_id = $1 AND client_id = $2",
+        )
+        .bind(tenant)
+        .bind(client_id)
+        .bind(secret.to_hex())
+        .bind(previous_until)
         .bind(updated_at)
         .execute(c)
         .await)?;
@@ -243,93 +295,11 @@ fn tell_problems(registration: &Registration) {
     }
 }
 
-/// A row as it is, whoever wrote it.
-#[derive(FromRow)]
-struct Row {
-    id: Readable<Id>,
-    tenant_id: TenantId,
-    client_id: String,
-    name: String,
-    secret_sha256: Option<String>,
-    scopes: Json,
-    grant_types: Json,
-    token_endpoint_auth_method: String,
-    redirect_uris: Json,
-    is_active: bool,
-    registered_by: Option<String>,
-    last_used_at: Readable<Option<At>>,
-    created_at: Readable<At>,
-    updated_at: Readable<At>,
-}
-
-impl From<Row> for Registration {
-    /// Reads a row, which may have been written by hand or by a later version: what is not
-    /// understood gives no right.
-    fn from(row: Row) -> Self {
-        let mut not = NotUnderstood::default();
-        let scope: Vec<Scope> = not.list("/scope", &row.scopes, |text| text.parse().ok());
-        let method = AuthMethod::parse(&row.token_endpoint_auth_method);
-        not.word("/token_endpoint_auth_method", &row.token_endpoint_auth_method, method.is_some());
-        let secret = row.secret_sha256.as_deref().map(Digest::from_hex);
-        if matches!(secret, Some(None)) {
-            let detail = "it must be the SHA-256 of the secret, in 64 hexadecimal digits";
-            not.0.push(Invalid::new("/secret_sha256", "not_understood", detail));
-        }
-        Self {
-            id: not.column("/id", row.id),
-            tenant: row.tenant_id,
-            client_id: row.client_id,
-            client_name: row.name,
-            grant_types: not.list("/grant_types", &row.grant_types, GrantType::parse),
-            token_endpoint_auth_method: method,
-            scope: Scopes::from_iter(scope),
-            redirect_uris: not.list("/redirect_uris", &row.redirect_uris, |it| Some(it.to_owned())),
-            is_active: row.is_active,
-            registered_by: row.registered_by,
-            last_used_at: not.column("/last_used_at", row.last_used_at).flatten(),
-            created_at: not.column("/created_at", row.created_at),
-            updated_at: not.column("/updated_at", row.updated_at),
-            secret: secret.flatten(),
-            problems: not.0,
-        }
-    }
-}
-
-/// What of a row is not understood.
-#[derive(Default)]
-struct NotUnderstood(Vec<Invalid>);
-
-impl NotUnderstood {
-    /// The items of a list of texts that `parse` understands.
-    fn list<T>(&mut self, at: &str, list: &Json, parse: impl Fn(&str) -> Option<T>) -> Vec<T> {
-        let Ok(texts) = list.read::<Vec<String>>() else {
-            self.0.push(Invalid::new(at, "wrong_type", "it must be a list of texts"));
-            return Vec::new();
-        };
-        let mut understood = Vec::with_capacity(texts.len());
-        for text in &texts {
-            let parsed = parse(text);
-            self.word(at, text, parsed.is_some());
-            understood.extend(parsed);
-        }
-        understood
-    }
-
-    fn word(&mut self, at: &str, word: &str, is_understood: bool) {
-        if !is_understood {
-            let word: String = word.chars().take(100).collect();
-            let detail = format!("`{word}` is not known, and gives no right");
-            self.0.push(Invalid::new(at, "not_understood", detail));
-        }
-    }
-
-    /// The value of a column that may hold what is none.
-    fn column<T>(&mut self, at: &str, column: Readable<T>) -> Option<T> {
-        let read = column.0;
-        read.map_err(|why| {
-            let why: String = why.chars().take(100).collect();
-            self.0.push(Invalid::new(at, UNREADABLE, why));
-        })
-        .ok()
-    }
+/// The two columns of the keys of a client.
+fn columns(keys: Option<&KeySource>) -> Result<(Option<Json>, Option<&str>), serde_json::Error> {
+    Ok(match keys {
+        None => (None, None),
+        Some(KeySource::Inline(text)) => (Some(Json::try_from(text.clone())?), None),
+        Some(KeySource::Uri(uri)) => (None, Some(uri)),
+    })
 }

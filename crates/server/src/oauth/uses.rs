@@ -1,4 +1,4 @@
-//! When clients last got a token.
+//! When clients last got a token, and API keys were last used.
 
 use std::collections::HashMap;
 use std::mem;
@@ -7,29 +7,50 @@ use std::sync::PoisonError;
 
 use crate::db::At;
 use crate::db::Db;
+use crate::db::Id;
 use crate::db::TenantId;
 use crate::oauth::Client;
+use crate::oauth::api_keys::KnownKey;
 use crate::oauth::store;
 
 /// How many uses are written down in one transaction, so that none is long.
 const AT_ONCE: usize = 200;
 
-/// Uses that are not written down yet; the last one of each client. They are lost with the process.
+/// Uses that are not written down yet; the last one of each. They are lost with the process.
 #[derive(Debug, Default)]
-pub struct Uses(Mutex<HashMap<(TenantId, String), At>>);
+pub struct Uses(Mutex<HashMap<(TenantId, User), At>>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+enum User {
+    Client(String),
+    Key(Id),
+}
 
 impl Uses {
     pub fn note(&self, client: &Client, at: At) {
-        let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        uses.insert((client.tenant.clone(), client.client_id.clone()), at);
+        self.insert(&client.tenant, User::Client(client.client_id.clone()), at);
+    }
+
+    pub fn note_key(&self, key: &KnownKey, at: At) {
+        self.insert(&key.tenant, User::Key(key.id), at);
+    }
+
+    fn insert(&self, tenant: &TenantId, user: User, at: At) {
+        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        last.insert((tenant.clone(), user), at);
     }
 
     /// Writes down what there is. What cannot be written is forgotten: the next use comes soon.
     pub async fn write_down(&self, db: &Db) -> Result<(), sqlx::Error> {
         for some in self.take().chunks(AT_ONCE) {
             db.write_behind(async |tx| {
-                for ((tenant, client_id), at) in some {
-                    store::update_last_used(tx, tenant, client_id, *at).await?;
+                for ((tenant, user), at) in some {
+                    match user {
+                        User::Client(id) => store::update_last_used(tx, tenant, id, *at).await?,
+                        User::Key(id) => {
+                            store::api_keys::update_last_used(tx, tenant, *id, *at).await?;
+                        }
+                    }
                 }
                 Ok::<_, sqlx::Error>(())
             })
@@ -38,7 +59,7 @@ impl Uses {
         Ok(())
     }
 
-    fn take(&self) -> Vec<((TenantId, String), At)> {
+    fn take(&self) -> Vec<((TenantId, User), At)> {
         let mut uses = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         mem::take(&mut *uses).into_iter().collect()
     }

@@ -12,13 +12,15 @@ use crate::harness::Client;
 use crate::harness::TestServer;
 
 /// What everybody may call.
-const PUBLIC: [&str; 10] = [
+const PUBLIC: [&str; 12] = [
+    "DELETE /oauth/register/{client_id}",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/oauth-protected-resource",
     "GET /api/health",
     "GET /health",
     "GET /metrics",
+    "GET /oauth/register/{client_id}",
     "GET /ready",
     "POST /oauth/introspect",
     "POST /oauth/revoke",

@@ -30,16 +30,29 @@ struct TokenRequest {
     /// Unless the client authenticates in the header `Authorization`.
     client_id: Option<String>,
     client_secret: Option<String>,
+    /// Instead of a secret: a JWT that the client signed, with our issuer as its only audience (`private_key_jwt`).
+    client_assertion: Option<String>,
+    /// `urn:ietf:params:oauth:client-assertion-type:jwt-bearer`.
+    client_assertion_type: Option<String>,
     /// Scopes with spaces between. Without it: all that the client holds.
     #[schema(example = "agent.read agent.execute")]
     scope: Option<String>,
     /// For whom the token is (RFC 8707). Without it: this API.
     resource: Option<String>,
+    /// Of a token exchange (RFC 8693): a token of this client, `urn:ietf:params:oauth:token-type:access_token`.
+    subject_token: Option<String>,
+    subject_token_type: Option<String>,
+    /// Who acts, if it is not the client itself: another token of the client.
+    actor_token: Option<String>,
+    actor_token_type: Option<String>,
+    requested_token_type: Option<String>,
+    /// The same as `resource`.
+    audience: Option<String>,
 }
 
 /// Get an access token
 ///
-/// The client authenticates by HTTP Basic or by `client_id` and `client_secret` in the body.
+/// The client authenticates by HTTP Basic, by `client_id` and `client_secret` in the body, or by an assertion.
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
     request_body(content(
         (TokenRequest = "application/x-www-form-urlencoded"),

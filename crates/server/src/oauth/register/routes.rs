@@ -1,11 +1,14 @@
 //! `POST /oauth/register`.
 
+mod own;
 mod registrar;
 
 use auth::registration::AuthMethod;
 use auth::registration::ClientMetadata;
 use auth::registration::GrantType;
+use auth::registration::KeySource;
 use auth::scope::Scopes;
+use auth::token::OpaqueToken;
 use axum::Json;
 use axum::extract::Request;
 use axum::extract::State;
@@ -16,6 +19,7 @@ use http::StatusCode;
 use http::header;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -27,15 +31,17 @@ use crate::http::Problem;
 use crate::http::once::Answers;
 use crate::http::once::once;
 use crate::oauth::OAuthFailure;
+use crate::oauth::Registration;
 use crate::oauth::keys;
 use crate::oauth::register::Registered;
 use crate::oauth::register::Registrar;
 use crate::oauth::register::register;
 use crate::oauth::routes::RefusalSchema;
+use crate::oauth::routes::encoded;
 use crate::oauth::routes::read_body;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(register_client))
+    OpenApiRouter::new().routes(routes!(register_client)).merge(own::router())
 }
 
 /// What a client is registered as (RFC 7591). Members that are null or empty count as absent.
@@ -53,14 +59,20 @@ struct NewClient {
     #[schema(example = "agent.read agent.execute")]
     scope: Option<String>,
     redirect_uris: Option<Vec<String>>,
+    /// For `private_key_jwt`: the public keys with which the client signs, or in `jwks_uri` where they are.
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<Value>,
+    jwks_uri: Option<String>,
 }
 
 /// A client with its secret, which is never shown again.
 #[derive(Serialize, ToSchema)]
 struct ClientInformation {
     client_id: String,
+    /// Not there for a client that signs.
+    #[serde(skip_serializing_if = "Option::is_none")]
     #[schema(example = "ags_…")]
-    client_secret: String,
+    client_secret: Option<String>,
     /// Seconds since 1970.
     client_id_issued_at: u64,
     /// 0: never.
@@ -75,6 +87,15 @@ struct ClientInformation {
     #[schema(value_type = String)]
     scope: Scopes,
     redirect_uris: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Object>)]
+    jwks: Option<Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    jwks_uri: Option<String>,
+    /// With this its client reads and deletes its registration (RFC 7592), at `registration_client_uri`.
+    #[schema(example = "agg_…")]
+    registration_access_token: String,
+    registration_client_uri: String,
     #[serde(flatten, skip_serializing_if = "Option::is_none")]
     #[schema(ignore)]
     original: Option<OriginalAnswer>,
@@ -86,7 +107,7 @@ struct ClientInformation {
 struct OriginalAnswer {
     server_id: String,
     client_id: String,
-    client_secret: String,
+    client_secret: Option<String>,
     scopes: Scopes,
 }
 
@@ -123,7 +144,7 @@ async fn register_client(
             (header::CACHE_CONTROL, "no-store".to_owned()),
             (header::PRAGMA, "no-cache".to_owned()),
         ];
-        let information = ClientInformation::of(registered, is_original);
+        let information = ClientInformation::of(&app.config.issuer, registered, is_original);
         Ok::<_, OAuthFailure>((StatusCode::CREATED, headers, Json(information)))
     };
     Ok(match &registrar {
@@ -134,17 +155,34 @@ async fn register_client(
 }
 
 impl ClientInformation {
-    fn of(Registered { registration, secret }: Registered, is_original: bool) -> Self {
-        let client_secret = secret.expose().to_owned();
+    /// Of a client that was registered just now.
+    fn of(issuer: &str, registered: Registered, is_original: bool) -> Self {
+        let Registered { registration, secret, token } = registered;
+        let client_secret = secret.map(|secret| secret.expose().to_owned());
         let original = is_original.then(|| OriginalAnswer {
             server_id: registration.client_id.clone(),
             client_id: registration.client_id.clone(),
             client_secret: client_secret.clone(),
             scopes: registration.scope.clone(),
         });
+        Self { client_secret, original, ..Self::again(issuer, registration, &token) }
+    }
+
+    /// The same at any later time.
+    fn again(issuer: &str, registration: Registration, token: &OpaqueToken) -> Self {
+        let (jwks, jwks_uri) = match registration.keys {
+            None => (None, None),
+            Some(KeySource::Inline(text)) => (serde_json::from_str(&text).ok(), None),
+            Some(KeySource::Uri(uri)) => (None, Some(uri)),
+        };
         Self {
+            registration_access_token: token.expose().to_owned(),
+            registration_client_uri: format!(
+                "{issuer}/oauth/register/{}",
+                encoded(&registration.client_id)
+            ),
             client_id: registration.client_id,
-            client_secret,
+            client_secret: None,
             client_id_issued_at: registration.created_at.map_or(0, keys::seconds),
             client_secret_expires_at: 0,
             client_name: registration.client_name,
@@ -152,7 +190,9 @@ impl ClientInformation {
             token_endpoint_auth_method: registration.token_endpoint_auth_method,
             scope: registration.scope,
             redirect_uris: registration.redirect_uris,
-            original,
+            jwks,
+            jwks_uri,
+            original: None,
         }
     }
 }

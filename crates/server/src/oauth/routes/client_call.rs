@@ -42,7 +42,7 @@ impl FromRequest<App> for ClientCall {
             body: &body,
         })?;
         let address = address::caller(&parts, &app.config.trusted_proxies);
-        Ok(Self { credentials, params, address })
+        Ok(Self { credentials, params, address, now: app.clock.now() })
     }
 }
 

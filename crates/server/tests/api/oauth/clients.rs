@@ -33,6 +33,7 @@ on_both! {
         assert_eq!(reply.header("location"), Some(format!("/oauth/clients/{id}").as_str()));
         assert!(secret.starts_with("ags_") && secret.len() == 53);
         client["client_secret"] = json!("…");
+        assert!(client["registration_access_token"].take().as_str().unwrap().starts_with("agg_"));
         expect![[r#"
             {
               "client_id": "01900000-0000-7000-8000-000000000003",
@@ -44,6 +45,8 @@ on_both! {
                 "client_credentials"
               ],
               "redirect_uris": [],
+              "registration_access_token": null,
+              "registration_client_uri": "http://server.test/oauth/register/01900000-0000-7000-8000-000000000003",
               "scope": "agent.read agent.execute",
               "token_endpoint_auth_method": "client_secret_post"
             }"#]].assert_eq(&format!("{client:#}"));

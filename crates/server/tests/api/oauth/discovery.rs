@@ -39,12 +39,19 @@ on_both! {
         expect![[r#"
             {
               "grant_types_supported": [
-                "client_credentials"
+                "client_credentials",
+                "urn:ietf:params:oauth:grant-type:token-exchange"
               ],
               "introspection_endpoint": "http://server.test/oauth/introspect",
               "introspection_endpoint_auth_methods_supported": [
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
+              ],
+              "introspection_endpoint_auth_signing_alg_values_supported": [
+                "EdDSA",
+                "ES256",
+                "RS256"
               ],
               "issuer": "http://server.test",
               "jwks_uri": "http://server.test/.well-known/jwks.json",
@@ -55,7 +62,13 @@ on_both! {
               "revocation_endpoint": "http://server.test/oauth/revoke",
               "revocation_endpoint_auth_methods_supported": [
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
+              ],
+              "revocation_endpoint_auth_signing_alg_values_supported": [
+                "EdDSA",
+                "ES256",
+                "RS256"
               ],
               "scopes_supported": [
                 "agent.read",
@@ -64,7 +77,13 @@ on_both! {
               "token_endpoint": "http://server.test/oauth/token",
               "token_endpoint_auth_methods_supported": [
                 "client_secret_basic",
-                "client_secret_post"
+                "client_secret_post",
+                "private_key_jwt"
+              ],
+              "token_endpoint_auth_signing_alg_values_supported": [
+                "EdDSA",
+                "ES256",
+                "RS256"
               ]
             }
             {

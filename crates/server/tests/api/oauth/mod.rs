@@ -1,11 +1,16 @@
 //! `/oauth/*`, `/.well-known/*`, and what every route demands of a caller.
 
+mod api_keys;
+mod assertions;
 mod callers;
 mod clients;
 mod discovery;
+mod exchange;
 mod keys;
+mod own;
 mod registration;
 mod revocation;
+mod rotation;
 mod tokens;
 
 use base64::Engine;

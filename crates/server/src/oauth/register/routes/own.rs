@@ -1,0 +1,102 @@
+//! `/oauth/register/{client_id}`: what a client does with its own registration (RFC 7592).
+
+use std::time::Instant;
+
+use auth::token::OpaqueToken;
+use auth::token::TokenKind;
+use axum::Json;
+use axum::extract::FromRequestParts;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::request::Parts;
+use tracing::info;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+use crate::app::App;
+use crate::http::NoContent;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::http::address;
+use crate::oauth::OAuthFailure;
+use crate::oauth::Registration;
+use crate::oauth::caller::bearer_token;
+use crate::oauth::caller::invalid_token;
+use crate::oauth::guesses::Guesser;
+use crate::oauth::register::routes::ClientInformation;
+use crate::oauth::routes::NO_STORE;
+use crate::oauth::store;
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(read_own_registration, delete_own_registration))
+}
+
+/// Whose registration it is, by the token that he got with it.
+struct Own {
+    registration: Registration,
+    token: OpaqueToken,
+}
+
+/// Read one's own registration
+///
+/// With the `registration_access_token` that came with it. The secret is not shown again.
+#[utoipa::path(get, path = "/oauth/register/{client_id}", tag = "oauth", security(()),
+    params(("client_id" = String, Path)),
+    responses((status = 200, body = ClientInformation), Problem))]
+async fn read_own_registration(
+    State(app): State<App>,
+    Own { registration, token }: Own,
+) -> impl IntoResponse {
+    (NO_STORE, Json(ClientInformation::again(&app.config.issuer, registration, &token)))
+}
+
+/// Delete one's own registration
+///
+/// The client, its tokens and its keys are void at once; on other replicas within half a second.
+#[utoipa::path(delete, path = "/oauth/register/{client_id}", tag = "oauth", security(()),
+    params(("client_id" = String, Path)),
+    responses((status = 204), Problem))]
+async fn delete_own_registration(
+    State(app): State<App>,
+    Own { registration, .. }: Own,
+) -> Result<NoContent, Problem> {
+    let Registration { tenant, client_id, .. } = registration;
+    let deleted = app.db.write(async |tx| store::delete(tx, &tenant, &client_id).await);
+    deleted.await.map_err(|cause| Problem::internal(&cause))?;
+    app.clients.forget(&client_id).await;
+    app.clients.catch_up().await;
+    info!(client_id, "a client deleted its registration");
+    Ok(NoContent)
+}
+
+impl FromRequestParts<App> for Own {
+    type Rejection = Response;
+
+    /// A client that is not there and a token that is not its own are answered alike.
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
+        let refused = IntoResponse::into_response;
+        let issuer = &app.config.issuer;
+        let text = bearer_token(&parts.headers, parts.uri.query(), issuer).map_err(refused)?;
+        let text = text.to_owned();
+        let Path(client_id) =
+            Path::<String>::from_request_parts(parts, app).await.map_err(refused)?;
+        let wrong =
+            || invalid_token("this is not the registration access token of the client", issuer);
+        let token = OpaqueToken::parse(&text).ok();
+        let token = token.filter(|token| token.kind() == TokenKind::Registration);
+        let token = token.ok_or_else(|| wrong().into_response())?;
+        let wrongs = &app.clients.guesses;
+        let guesser = Guesser::stranger(address::caller(parts, &app.config.trusted_proxies));
+        if let Some(retry_after) = wrongs.wait(&guesser, Instant::now()) {
+            return Err(OAuthFailure::TooManyGuesses { retry_after }.into_response());
+        }
+        let digest = token.digest();
+        let found = app.db.read(async |conn| store::find_own(conn, &client_id, &digest).await);
+        let found = found.await.map_err(|cause| Problem::internal(&cause).into_response())?;
+        found.map(|registration| Self { registration, token }).ok_or_else(|| {
+            wrongs.wrong(guesser, Instant::now());
+            wrong().into_response()
+        })
+    }
+}
