@@ -18,6 +18,7 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use auth::scope::Scopes;
 use secrecy::ExposeSecret;
 use secrecy::SecretSlice;
 use serde::Deserialize;
@@ -121,7 +122,7 @@ pub struct Webhooks {
 #[derive(Debug, thiserror::Error)]
 enum KeyFault {
     #[error(
-        "no key is named `{0}`, neither in WEBHOOK_SECRETS nor among the secrets that you may use"
+        "no key is named `{0}`, neither in WEBHOOK_SECRETS nor among the secrets that may be used"
     )]
     Unknown(String),
     #[error("the secret `{0}` is not for this host")]
@@ -177,20 +178,16 @@ impl Webhooks {
             Err(why) => return Ok(Err(Invalid::new("/webhook/url", "url_not_allowed", why))),
         };
         let name = asked.secret.unwrap_or_else(|| DEFAULT_KEY.to_owned());
-        let is_set = !self.set_keys(&caller.tenant, &name).is_empty();
-        let keys = if is_set || caller.scopes.covers(secrets::USE) {
-            self.keys(&caller.tenant, &name, &url).await?
-        } else {
-            Err(KeyFault::Unknown(name.chars().take(56).collect()))
-        };
+        let keys = self.keys(&caller.tenant, &caller.scopes, &name, &url).await?;
         let fault = |why: KeyFault| Invalid::new("/webhook/secret", why.code(), why);
         Ok(keys.map(|_| Some(Webhook { url, secret: name })).map_err(fault))
     }
 
-    /// The keys of this name, as they are now, for `url`.
+    /// The keys of this name, as they are now, for `url` and who holds `scopes`.
     async fn keys(
         &self,
         tenant: &TenantId,
+        scopes: &Scopes,
         name: &str,
         url: &Url,
     ) -> Result<Result<Vec<SecretSlice<u8>>, KeyFault>, sqlx::Error> {
@@ -199,6 +196,9 @@ impl Webhooks {
             return Ok(Ok(set.to_vec()));
         }
         let shown = || name.chars().take(56).collect();
+        if !scopes.covers(secrets::USE) {
+            return Ok(Err(KeyFault::Unknown(shown())));
+        }
         let secrets = self.vault.secrets_named(tenant, [name]).await?;
         let Some(secret) = secrets.find(name) else { return Ok(Err(KeyFault::Unknown(shown()))) };
         if !secret.is_for(url) {

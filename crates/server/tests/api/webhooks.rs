@@ -238,7 +238,19 @@ on_both! {
         assert_eq!(execute(&user, "hook").await.status, 200);
         receiver.wait_received(3).await;
 
-        // What was accepted is not signed any more when its key is gone.
+        // What was accepted is not signed any more by who may not use its key any more.
+        receiver.answer(Answer::Status(503));
+        let path = execute(&user, "hook").await.header("location").unwrap().to_owned();
+        settled(&admin, &path, "pending", 1, 503).await;
+        let rights = json!({"scope": "agent.execute"});
+        let client = admin.get(&path).await.json()["client_id"].as_str().unwrap().to_owned();
+        let taken = admin.request("PATCH", &format!("/oauth/clients/{client}")).json(&rights);
+        assert_eq!(admin.send(taken).await.status, 200);
+        server.app.clock.advance(Duration::from_mins(1));
+        let unsigned = delivery(&admin, &path, |it| it["attempts"] == 2 && it["last_status"].is_null()).await.json();
+        assert!(unsigned["data"][0]["last_error"].as_str().unwrap().starts_with("it cannot be signed: "), "{unsigned}");
+
+        // Nor when its key is gone.
         receiver.answer(Answer::Status(503));
         let path = execute(&admin, "hook").await.header("location").unwrap().to_owned();
         settled(&admin, &path, "pending", 1, 503).await;
@@ -247,7 +259,7 @@ on_both! {
         let admin = server.admin().await;
         let unsigned = delivery(&admin, &path, |it| it["attempts"] == 2 && it["last_status"].is_null()).await.json();
         assert!(unsigned["data"][0]["last_error"].as_str().unwrap().starts_with("it cannot be signed: "), "{unsigned}");
-        assert_eq!(receiver.received(), 4);
+        assert_eq!(receiver.received(), 5);
     }
 
     async fn a_webhook_is_sent_again_by_hand_whatever_came_of_it(server: TestServer) {
@@ -432,7 +444,7 @@ on_both! {
               "/webhook/url" "url_not_allowed": "it must not hold a user or a password"
             {"secret":"other","url":"https://example.com"}
               422
-              "/webhook/secret" "unknown_secret": "no key is named `other`, neither in WEBHOOK_SECRETS nor among the secrets that you may use""#]].assert_eq(&answers.join("\n"));
+              "/webhook/secret" "unknown_secret": "no key is named `other`, neither in WEBHOOK_SECRETS nor among the secrets that may be used""#]].assert_eq(&answers.join("\n"));
         assert_eq!(admin.get("/runs").await.json()["data"], json!([]));
     }
 

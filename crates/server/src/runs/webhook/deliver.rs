@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use auth::scope::Scopes;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -31,6 +32,7 @@ use crate::egress::Wanted;
 use crate::egress::retry_after;
 use crate::runs::Run;
 use crate::runs::RunsError;
+use crate::runs::rights;
 use crate::runs::service::Runs;
 use crate::runs::store;
 use crate::runs::store::deliveries;
@@ -197,7 +199,10 @@ async fn make(runs: &Runs, attempt: Attempt) -> Result<(), RunsError> {
     let (tenant, run_id) = (&attempt.tenant, attempt.run_id);
     let record = runs.db.read(async |conn| store::find(conn, tenant, run_id).await).await?;
     let made = match record {
-        Some(record) => send(runs, &attempt, &record.run).await,
+        Some(record) => {
+            let scopes = rights::held(runs, &record).await?;
+            send(runs, &attempt, &record.run, &scopes).await
+        }
         None => Err(Failure::before("the run is deleted")),
     };
     let settled = settle(&attempt, made, runs.clock.now());
@@ -218,10 +223,16 @@ async fn make(runs: &Runs, attempt: Attempt) -> Result<(), RunsError> {
 }
 
 /// Sends the run, signed, and gives the status of a receiver that has it now.
-async fn send(runs: &Runs, attempt: &Attempt, run: &Run) -> Result<StatusCode, Failure> {
+/// What the run's client holds now are its `scopes`.
+async fn send(
+    runs: &Runs,
+    attempt: &Attempt,
+    run: &Run,
+    scopes: &Scopes,
+) -> Result<StatusCode, Failure> {
     let webhooks = &runs.webhooks;
     let url = attempt.url.parse().map_err(|_| Failure::before("its URL is none"))?;
-    let keys = webhooks.keys(&attempt.tenant, &attempt.secret, &url).await;
+    let keys = webhooks.keys(&attempt.tenant, scopes, &attempt.secret, &url).await;
     let keys = keys.map_err(|_| Failure::before("the key that signs it cannot be read now"))?;
     let keys = keys.map_err(|why| Failure::before(&format!("it cannot be signed: {why}")))?;
     let body = serde_json::to_vec(&Message { kind: "run.finished", run });
