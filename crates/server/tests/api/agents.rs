@@ -691,13 +691,13 @@ on_both! {
         assert_eq!(elsewhere.get("/agents/definitions/greeter").await.json(), greeter);
 
         next().await;
-        let made = admin.get("/agents/definitions/dynamic-agent").await.json();
-        assert_eq!(made["content_hash"], "sha256:655504a3e66d4d86ab0b622057c54332ff60c0efe60ae3a64271412f43348f5e");
+        let made = admin.get("/agents/definitions/concierge").await.json();
+        expect!["sha256:c27f0501624b0cf58882711272a2f60209ba4a1609caca4b9e734488abb1832f"].assert_eq(made["content_hash"].as_str().unwrap());
 
         next().await;
-        let changed = elsewhere.get("/agents/definitions/dynamic-agent").await.json();
+        let changed = elsewhere.get("/agents/definitions/concierge").await.json();
         assert_eq!((&changed["version"], &changed["limits"]["max_steps"]), (&json!(2), &json!(5)));
-        let versions = admin.get("/agents/definitions/dynamic-agent/versions").await.json();
+        let versions = admin.get("/agents/definitions/concierge/versions").await.json();
         assert_eq!(versions["data"][0]["note"], "written in SQL");
         assert_eq!(versions["data"][1]["content_hash"], made["content_hash"]);
 
@@ -712,7 +712,10 @@ on_both! {
         let tool = admin.get("/tools/definitions/opening_hours").await.json();
         assert_eq!((&tool["version"], &tool["problems"]), (&json!(1), &json!([])));
         next().await;
-        let changed = admin.get("/agents/definitions/dynamic-agent").await.json();
+        let added = admin.post("/tools/add/execute", json!({"input": {"a": 1, "b": 2}})).await.json();
+        assert_eq!(added["output"], json!({"sum": 3}), "{added:#}");
+        next().await;
+        let changed = admin.get("/agents/definitions/concierge").await.json();
         assert_eq!((&changed["version"], &changed["problems"][0]["pointer"]), (&json!(3), &Value::Null));
 
         next().await;
