@@ -15,6 +15,9 @@ A new AGENT_SERVER_ENCRYPTION_KEY: give it to all processes, with the key before
 AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS, then run `reseal` with the same settings. After that
 the key before it can go. Servers may be at work meanwhile.
 
+Signing keys in the database (`agent-server keys list`) are not sealed anew: make another first
+(`keys rotate`), and keep the key before until that one signs and the tokens before it are over.
+
 Examples:
   agent-server secrets reseal";
 
