@@ -359,6 +359,45 @@ on_both! {
         canary.was_left_alone().await;
     }
 
+    async fn a_script_reaches_nothing_inside(server: TestServer) {
+        let (receiver, canary) = (Receiver::start().await, Canary::start().await);
+        let (_server, admin) = crate::hostile::server(server.app.db.dialect(), &receiver, &LookUps::default()).await;
+        let port = canary.port;
+        let hosts = ["127.0.0.1", "localhost", "0.0.0.0", "169.254.169.254", "[::1]", "[::ffff:7f00:1]"];
+        let hosts = [&hosts[..], &NAMES].concat();
+        let tool = json!({
+            "name": "script", "description": "Asks.", "kind": "javascript", "input_schema": {"type": "object"},
+            "config": {"hosts": hosts},
+            "execute_code": "const said = [];
+                for (const url of input.urls) said.push(await ctx.fetch(url).then(() => 'reached', (error) => error.message));
+                return said",
+        });
+        assert_eq!(admin.post("/tools/definitions", tool).await.status, 201);
+        let execute = async |urls: Vec<String>| {
+            let reply = admin.post("/tools/script/execute", json!({"input": {"urls": urls}})).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            let said = reply.json()["output"].as_array().unwrap().clone();
+            assert!(said.len() == urls.len() && said.iter().all(|it| *it != "reached"), "{said:?}");
+            said.iter().filter(|it| it.as_str().unwrap().contains("refused: ")).count()
+        };
+
+        let mut refused = 0;
+        for some in INSIDE.iter().chain(&NAMES).collect::<Vec<_>>().chunks(10) {
+            for scheme in ["http", "https"] {
+                refused += execute(some.iter().map(|host| format!("{scheme}://{host}:{port}/")).collect()).await;
+            }
+        }
+        // Others are not among the hosts that the script may ask.
+        assert!(refused > 30, "{refused}");
+        for target in [format!("http://127.0.0.1:{port}/"), format!("https://inside.example:{port}/")] {
+            receiver.answer(Answer::With(302, "location", target));
+            assert_eq!(execute(vec![receiver.origin()]).await, 1);
+        }
+
+        canary.was_left_alone().await;
+        assert_eq!(receiver.received(), 2);
+    }
+
     async fn an_argument_chooses_no_host(server: TestServer) {
         let (receiver, canary) = (Receiver::start().await, Canary::start().await);
         let (_server, admin) = crate::hostile::server(server.app.db.dialect(), &receiver, &LookUps::default()).await;
