@@ -447,6 +447,13 @@ on_both! {
         end(&admin, &run).await;
         assert_eq!(told(&shop.server), json!({"paid": 7, "seen": "on the statement"}));
         assert_eq!(shop.paid(), [40, 40, 7]);
+
+        let (run, approval) = shop.ask(json!({"amount": 7, "lost": 100})).await;
+        let mut body = decision(&approval, "done");
+        assert_eq!(decide(&admin, &approval, body.clone()).await.status, 422);
+        body["result"] = json!("on the statement");
+        assert_eq!(decide(&admin, &approval, body).await.status, 200);
+        assert_eq!(end(&admin, &run).await["status"], "succeeded");
     }
 
     async fn a_stream_ends_when_somebody_is_needed_and_goes_on_afterwards(server: TestServer) {

@@ -6,6 +6,7 @@ use engine::Approval;
 use engine::ApprovalStatus;
 use engine::Decision;
 use serde::Deserialize;
+use serde::Deserializer;
 use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
@@ -101,11 +102,13 @@ async fn decide_approval(
         let detail = "belongs to a step of a workflow, and this is none";
         return Err(Problem::invalid(vec![Invalid::new("/payload", "not_supported", detail)]));
     }
+    let decision = Decision::from(asked.decision);
     let wish = Wish {
-        decision: asked.decision.into(),
+        decision,
         arguments_hash: asked.arguments_hash,
         arguments: asked.arguments,
-        result: asked.result,
+        // Elsewhere `null` is no result.
+        result: asked.result.filter(|it| decision == Decision::Done || !it.is_null()),
         reason: asked.reason,
     };
     Ok(Json(decide::decide(&app.runs, &caller, &id, wish).await?))
@@ -122,8 +125,9 @@ struct DecisionAsked {
     /// Of `approve`: what the tool is called with instead.
     #[schema(value_type = Option<Object>)]
     arguments: Option<Value>,
-    /// Of `done`: what came of the call, as the model is to see it.
-    #[schema(value_type = Option<Object>)]
+    /// Of `done`: what came of the call, as the model is to see it; any JSON, also `null`.
+    #[serde(default, deserialize_with = "given")]
+    #[schema(value_type = Value, required = false)]
     result: Option<Value>,
     /// Of a step of a workflow, which there is none of yet: `null`.
     #[schema(value_type = Option<Object>)]
@@ -131,6 +135,11 @@ struct DecisionAsked {
     /// Why, for the record and, of a rejection, for the model.
     #[schema(max_length = 1000)]
     reason: Option<String>,
+}
+
+/// What is there is given, also `null`.
+fn given<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 #[derive(Debug, Clone, Copy, Deserialize, ToSchema)]
