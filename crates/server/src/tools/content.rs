@@ -38,7 +38,7 @@ pub struct ToolContent {
     #[schema(required, max_length = 262_144)]
     pub execute_code: Option<String>,
     /// What repeating a call would do. `read` if absent for `static`, `template`, `rag`, and `http` with
-    /// GET or HEAD; else `effect`.
+    /// GET (which is the default) or HEAD; else `effect`.
     pub effect: Effect,
     /// When a person must agree to a call. What an agent demands of its use comes on top of it.
     pub approval: Approval,
@@ -110,8 +110,10 @@ impl ToolKind {
         let only_reads = match self {
             Self::Static | Self::Template | Self::Rag => true,
             Self::Http => {
-                let method = config.get("method").and_then(Value::as_str).unwrap_or_default();
-                ["GET", "HEAD"].iter().any(|it| it.eq_ignore_ascii_case(method))
+                let method = config.get("method").map_or(Some("GET"), Value::as_str);
+                method.is_some_and(|it| {
+                    ["GET", "HEAD"].iter().any(|verb| verb.eq_ignore_ascii_case(it))
+                })
             }
             _ => false,
         };

@@ -72,17 +72,20 @@ pub fn normalise(
     given: Document,
     unreadable: Vec<Invalid>,
 ) -> Normalised<ToolRows> {
-    let has_kind = given.get("kind").is_some();
+    let (has_kind, has_effect) = (given.get("kind").is_some(), given.get("effect").is_some());
     let mut reader = Reader::new::<NewTool>(given, unreadable);
     let name: String = reader.take("name");
     let given_name: Option<String> = reader.take("display_name");
     let (kind, config) = (reader.take::<Option<ToolKind>>("kind"), reader.take("config"));
+    let is_kind_known = kind.is_some() || !has_kind;
     let kind = kind.unwrap_or(ToolKind::Javascript);
     let default = ToolContent {
         display_name: name.clone(),
         effect: kind.usual_effect(&config),
         ..ToolContent::default()
     };
+    let effect = reader.take::<Option<Effect>>("effect");
+    let is_effect_known = if has_effect { effect.is_some() } else { is_kind_known };
     let content = ToolContent {
         display_name: given_name.filter(|it| !it.is_empty()).unwrap_or_else(|| name.clone()),
         name,
@@ -92,7 +95,7 @@ pub fn normalise(
         output_schema: reader.take("output_schema"),
         config,
         execute_code: reader.take("execute_code"),
-        effect: reader.take::<Option<Effect>>("effect").unwrap_or(default.effect),
+        effect: effect.unwrap_or(default.effect),
         approval: reader.take("approval"),
         timeout_ms: reader.take::<Option<u64>>("timeout_ms").unwrap_or(default.timeout_ms),
         retry: reader.take("retry"),
@@ -100,26 +103,31 @@ pub fn normalise(
         metadata: reader.take("metadata"),
     };
     let is_active = reader.take::<Option<bool>>("is_active").unwrap_or(true);
-    reader.report(kind_and_code(&content, has_kind));
     for faults in broken_rules(&content) {
         reader.report(faults);
     }
-    if let Some(Err(faults)) = makers.make(&content) {
-        reader.report(faults);
+    // What follows from a kind or an effect that was not understood is nobody's fault.
+    if is_effect_known {
+        reader.report(retry(&content));
+    }
+    if is_kind_known {
+        reader.report(kind_and_code(&content, has_kind));
+        if let Some(Err(faults)) = makers.make(&content) {
+            reader.report(faults);
+        }
     }
     let (document, problems) = reader.finish(&content, &default, &REQUIRED);
     Normalised { content, document, is_active, problems }
 }
 
 /// What the rules that no schema knows find wrong with each member.
-fn broken_rules(content: &ToolContent) -> [Vec<Invalid>; 8] {
+fn broken_rules(content: &ToolContent) -> [Vec<Invalid>; 7] {
     [
         check_name(&content.name).err().into_iter().collect(),
         input_schema(content),
         content.output_schema.iter().flat_map(|it| schema("/output_schema", it)).collect(),
         size("/config", &content.config, CONFIG_BYTES, "262,144"),
         content.approval.check("/approval"),
-        retry(content),
         check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]

@@ -131,16 +131,37 @@ paths:
         let none = admin.get("/tools/deleteOrder").await;
         let made = admin.post("/tools/import/openapi", import(false)).await.json();
         let again = admin.post("/tools/import/openapi", import(false)).await.json();
+        let shown_again = admin.post("/tools/import/openapi", import(true)).await.json();
         let called = admin.post("/tools/deleteOrder/execute", json!({"input": {"id": "7"}})).await;
 
         assert_eq!(shown["data"][0]["name"], "deleteOrder");
         assert_eq!(none.status, 404);
-        assert_eq!(made["data"][0]["config"], shown["data"][0]["config"]);
+        assert!(shown["data"][0]["id"].is_null() && made["data"][0]["id"].is_string());
+        let whole = |imported: &Value| {
+            let mut tool = imported["data"][0].clone();
+            tool["id"] = Value::Null;
+            tool
+        };
+        assert_eq!(whole(&made), whole(&shown));
+        assert_eq!((&made["data"][0]["retry"]["max"], &made["data"][0]["output_schema"]), (&json!(0), &Value::Null));
+        assert_eq!(shown_again, again);
         let skipped = json!([{"operation": "upload", "reason": "its body is multipart/form-data"}]);
         assert_eq!((&shown["skipped"], &made["skipped"]), (&skipped, &skipped));
         assert_eq!((&again["data"], again["skipped"].as_array().unwrap().len()), (&json!([]), 2));
         assert_eq!(called.status, 200, "{}", called.text);
         assert_eq!(receiver.webhooks()[0].header("authorization"), format!("Bearer {VALUE}"));
+    }
+
+    async fn a_request_without_a_method_is_a_get_and_only_reads(server: TestServer) {
+        let admin = server.admin().await;
+        let tool = json!({
+            "name": "look", "description": "Looks.", "kind": "http", "input_schema": {"type": "object"},
+            "config": {"url": "https://api.example.com/"}, "retry": {"max": 2},
+        });
+
+        let made = admin.post("/tools/definitions", tool).await;
+
+        assert_eq!((made.status, &made.json()["effect"]), (201, &json!("read")), "{}", made.text);
     }
 
     async fn what_is_no_document_is_refused(server: TestServer) {

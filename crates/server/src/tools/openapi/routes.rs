@@ -19,9 +19,9 @@ use super::Wanted;
 use super::import;
 use super::read;
 use crate::app::App;
+use crate::db::Id;
 use crate::definitions::Author;
 use crate::definitions::DefinitionError;
-use crate::definitions::members_of;
 use crate::egress;
 use crate::egress::Limits;
 use crate::egress::Request;
@@ -30,6 +30,7 @@ use crate::http::Invalid;
 use crate::http::Problem;
 use crate::oauth::caller::Caller;
 use crate::oauth::scopes::ToolWrite;
+use crate::tools::ToolContent;
 
 /// The longest document that is fetched, in bytes, and how long that may take.
 const LONGEST: usize = 16 << 20;
@@ -69,11 +70,20 @@ struct ImportOpenapi {
 /// What came of an import.
 #[derive(Debug, Serialize, ToSchema)]
 struct Imported {
-    /// Definitions: as they would be made, or as they were.
-    #[schema(value_type = Vec<Object>)]
-    data: Vec<Map<String, Value>>,
+    /// The tools that would be made, or were.
+    data: Vec<ImportedTool>,
     /// The operations that are no tools, with the reasons.
     skipped: Vec<Skipped>,
+}
+
+/// A tool of an operation.
+#[derive(Debug, Serialize, ToSchema)]
+struct ImportedTool {
+    /// `null`, if it is not made.
+    #[schema(required)]
+    id: Option<Id>,
+    #[serde(flatten)]
+    content: ToolContent,
 }
 
 fn yes() -> bool {
@@ -112,23 +122,29 @@ async fn import_openapi(
     };
     let Import { tools, skipped } =
         made.map_err(|faults| Problem::invalid(faults.into_iter().map(in_body).collect()))?;
-    if dry_run {
-        return Ok(Json(Imported { data: tools, skipped }));
-    }
-    if tools.len() > MOST {
+    if !dry_run && tools.len() > MOST {
         let detail = format!(
             "the document has {} of them, and {MOST} are made at once; say which",
             tools.len()
         );
         return Err(Problem::invalid(vec![Invalid::new("/operations", "too_many", detail)]));
     }
-    Ok(Json(make(&app, caller.author(), tools, skipped).await?))
+    let wish = if dry_run { Wish::Dry } else { Wish::Real };
+    Ok(Json(make(&app, caller.author(), wish, tools, skipped).await?))
 }
 
-/// Makes the tools, one after the other, and says of those that are refused why.
+/// Whether tools are made, or only looked at.
+#[derive(Clone, Copy)]
+enum Wish {
+    Dry,
+    Real,
+}
+
+/// Makes the tools, one after the other, and says of those that are refused why; or says what would come of it.
 async fn make(
     app: &App,
     author: Author<'_>,
+    wish: Wish,
     tools: Vec<Map<String, Value>>,
     mut skipped: Vec<Skipped>,
 ) -> Result<Imported, Problem> {
@@ -136,12 +152,15 @@ async fn make(
     for tool in tools {
         let operation = tool.get("metadata").and_then(|it| it.pointer("/openapi/operation"));
         let operation = operation.and_then(Value::as_str).unwrap_or_default().to_owned();
-        match app.tools.create(author, tool).await {
-            Ok(made) => {
-                let mut shown = members_of(&made.content);
-                shown.insert("id".to_owned(), made.id.to_string().into());
-                data.push(shown);
+        let made = match wish {
+            Wish::Dry => app.tools.consider(author, tool).await.map(|it| (None, it.content)),
+            Wish::Real => {
+                let made = app.tools.create(author, tool).await;
+                made.map(|it| (Some(it.id), it.content.clone()))
             }
+        };
+        match made {
+            Ok((id, content)) => data.push(ImportedTool { id, content }),
             Err(DefinitionError::Database(cause)) => {
                 return Err(DefinitionError::Database(cause).into());
             }
