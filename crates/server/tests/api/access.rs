@@ -95,7 +95,7 @@ on_both! {
         let waiting = admin.post("/agents/careful/execute", json!({"input": "Hi"})).await.json();
         let approval_path = format!("/approvals/{}", waiting["waiting_for"][0]["approval_id"].as_str().unwrap());
         let approval = admin.get(&approval_path).await.json();
-        let budget = admin.put("/budgets/client/shop", json!({"max_tokens": 5})).await.json();
+        let budget = admin.put("/budgets/client/admin", json!({"max_tokens": 5})).await.json();
         let theirs = another_tenant(&server).await;
 
         let agent_id = agent["id"].as_str().unwrap();
@@ -145,7 +145,7 @@ on_both! {
         let decision = json!({"decision": "approve", "arguments_hash": approval["arguments_hash"]});
         assert_eq!(theirs.post(&approval_path, decision).await.status, 404);
         for method in ["GET", "DELETE"] {
-            gone(&theirs, method, "/budgets/client/shop").await;
+            gone(&theirs, method, "/budgets/client/admin").await;
         }
 
         for list in ["/agents", "/agents/definitions", "/runs", "/threads", "/approvals", "/budgets"] {
@@ -156,7 +156,7 @@ on_both! {
         assert_eq!(admin.get(&client_path).await.status, 200);
         assert_eq!(admin.get(&thread_path).await.json(), thread);
         assert_eq!(admin.get(&approval_path).await.json(), approval);
-        assert_eq!(admin.get("/budgets/client/shop").await.json(), budget);
+        assert_eq!(admin.get("/budgets/client/admin").await.json(), budget);
     }
 
     async fn two_tenants_may_use_one_name_for_two_agents(server: TestServer) {

@@ -133,7 +133,7 @@ on_both! {
         agent(&server, "support", json!({})).await;
         let body = json!({"max_tokens": 1000, "max_cost_usd": 2.5});
 
-        let put = admin.put("/budgets/client/shop", body).await;
+        let put = admin.put("/budgets/client/admin", body).await;
 
         put.is(expect![[r#"
             200 application/json
@@ -141,7 +141,7 @@ on_both! {
               "max_cost_usd": 2.5,
               "max_tokens": 1000,
               "owner": {
-                "id": "shop",
+                "id": "admin",
                 "kind": "client"
               },
               "resets_at": "2026-11-26T00:00:00Z",
@@ -152,7 +152,7 @@ on_both! {
               "window": "day"
             }
         "#]]);
-        assert_eq!(admin.get("/budgets/client/shop").await.json(), put.json());
+        assert_eq!(admin.get("/budgets/client/admin").await.json(), put.json());
         for path in ["user/client%3Ashop%2Fann", "user/*", "tenant/default", "agent/SUPPORT"] {
             let reply = admin.put(&format!("/budgets/{path}"), json!({"max_tokens": 5})).await;
             assert_eq!(reply.status, 200, "{path}: {}", reply.text);
@@ -163,16 +163,16 @@ on_both! {
         let all = [first["data"].as_array().unwrap().clone(), rest["data"].as_array().unwrap().clone()].concat();
         let owners: Vec<_> = all.iter().map(|it| format!("{} {}", it["owner"]["kind"], it["owner"]["id"])).collect();
         assert_eq!(owners[1..], [
-            r#""client" "shop""#, r#""tenant" "default""#, r#""user" "*""#, r#""user" "client:shop/ann""#,
+            r#""client" "admin""#, r#""tenant" "default""#, r#""user" "*""#, r#""user" "client:shop/ann""#,
         ]);
         assert_eq!(all[3]["used"], Value::Null);
-        assert_eq!(admin.delete("/budgets/client/shop").await.status, 204);
-        for path in ["client/shop", "tenant/other", "run/x"] {
+        assert_eq!(admin.delete("/budgets/client/admin").await.status, 204);
+        for path in ["client/admin", "tenant/other", "agent/nobody"] {
             let reply = admin.delete(&format!("/budgets/{path}")).await;
             assert_eq!((reply.status, &reply.json()["type"]), (404, &json!("/problems/budget-not-found")));
         }
-        assert_eq!(admin.put("/budgets/client/shop", json!({})).await.status, 422);
-        assert_eq!(admin.put("/budgets/client/shop", json!({"max_cost_usd": -1})).await.status, 422);
+        assert_eq!(admin.put("/budgets/client/admin", json!({})).await.status, 422);
+        assert_eq!(admin.put("/budgets/client/admin", json!({"max_cost_usd": -1})).await.status, 422);
     }
 
     async fn a_budget_that_is_used_up_refuses_before_anything_begins(server: TestServer) {

@@ -151,6 +151,7 @@ async fn put_budget(
     Body(new): Body<NewBudget>,
 ) -> Result<Json<Shown>, Problem> {
     let owner = owner(&app, &caller, &kind, id).await?;
+    ensure_there(&app, &owner).await?;
     let NewBudget { max_tokens, max_cost_usd, .. } = new;
     if max_tokens.is_none() && max_cost_usd.is_none() {
         let detail = "at least one of `max_tokens` and `max_cost_usd` is needed";
@@ -193,10 +194,14 @@ async fn owner(app: &App, caller: &Principal, kind: &str, id: String) -> Result<
     let tenant = caller.tenant.clone();
     let owner_kind = match kind {
         "tenant" if id == tenant.as_str() => LimitOwner::Tenant,
+        "tenant" => return Err(no_budget(kind, &id)),
         "agent" => LimitOwner::Agent,
         "client" => LimitOwner::Client,
         "user" => LimitOwner::User,
-        _ => return Err(no_budget(kind, &id)),
+        _ => {
+            let detail = "must be one of `tenant`, `agent`, `client` or `user`";
+            return Err(Problem::invalid(vec![Invalid::new("?kind", "not_one_of", detail)]));
+        }
     };
     if id.len() > ID_LENGTH {
         return Err(no_budget(kind, "that"));
@@ -205,6 +210,27 @@ async fn owner(app: &App, caller: &Principal, kind: &str, id: String) -> Result<
     let agent = if is_name { app.agents.find(&tenant, &id).await? } else { None };
     let id = agent.map_or(id, |agent| agent.id.to_string());
     Ok(Owner { tenant, kind: owner_kind, id })
+}
+
+/// Refuses an owner that is not there: a budget of it would protect from nothing. Whether there is a user
+/// of that name, only whoever names him knows.
+async fn ensure_there(app: &App, owner: &Owner) -> Result<(), Problem> {
+    let Owner { tenant, kind, id } = owner;
+    let (is_there, code, detail) = match kind {
+        _ if id == EACH => return Ok(()),
+        LimitOwner::Agent => {
+            let agent = app.agents.find(tenant, id).await?;
+            (agent.is_some(), "unknown_agent", "no agent has this id or name")
+        }
+        LimitOwner::Client => {
+            let client = app.clients.look_up(id).await.map_err(RunsError::from)?;
+            let is_ours = client.is_some_and(|client| client.tenant == *tenant);
+            (is_ours, "unknown_client", "no active client has this id")
+        }
+        _ => return Ok(()),
+    };
+    let fault = || Problem::invalid(vec![Invalid::new("?id", code, detail)]);
+    if is_there { Ok(()) } else { Err(fault()) }
 }
 
 fn no_budget(kind: &str, id: &str) -> Problem {
