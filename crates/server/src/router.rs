@@ -25,8 +25,9 @@ pub fn router(app: &App) -> Result<Router, DocsError> {
     let routes = layers::carry_through(routes, app.tasks.clone());
     let routes = layers::limit_time(routes, limits.request_time);
     let (patient, _) = patient().split_for_parts();
-    let routes = routes.merge(patient);
-    let routes = routes.merge(docs::routes(&document(), &app.config.issuer)?);
+    let document = document();
+    let routes = layers::refuse_queries(routes.merge(patient), &document);
+    let routes = routes.merge(docs::routes(&document, &app.config.issuer)?);
     let routes = layers::limit_count(routes, limits.concurrency);
     // Probes are answered however much there is to do.
     let probes = if app.config.metrics_address.is_none() { probes() } else { health::router() };

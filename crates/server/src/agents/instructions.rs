@@ -156,7 +156,7 @@ mod tests {
         check(
             faults("x", json!({"type": "objekt"})),
             expect![
-                "/context_schema/type bad_schema: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword"
+                "/context_schema/type bad_schema: this is not a JSON Schema: must be one of `array`, `boolean`, `integer`, `null`, `number`, `object` or `string`, or a list; did you mean `object`?"
             ],
         );
         check(

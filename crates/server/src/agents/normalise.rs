@@ -232,9 +232,9 @@ mod tests {
                 /metadata too_deep: must have at most 8 levels
                 /model not_valid: must not be empty
                 /model_options/temperature out_of_range: must be at most 2
-                /model_options/tool_choice not_one_of: must be one of `auto`, `required` or `none`
+                /model_options/tool_choice not_one_of: must be one of `auto`, `required` or `none`, or an object with `named`
                 /name bad_format: a name is a letter, then letters, digits, `_` and `-`
-                /output_schema/type bad_schema: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword
+                /output_schema/type bad_schema: this is not a JSON Schema: must be one of `array`, `boolean`, `integer`, `null`, `number`, `object` or `string`, or a list; did you mean `object`?
                 /scopes/1 bad_scope: a scope is two or more words of a-z, 0-9, _ and - with dots between; the last one may be *
                 /scopes/2 bad_scope: agent has no such action; it has read, write, execute
                 /tools/1 not_unique: is named twice"#]],

@@ -109,14 +109,15 @@ impl Tool {
         O: Serialize,
         F: Future<Output = Result<O, ToolFailure>> + Send + 'static,
     {
-        let function = move |context, arguments| match json::build::<I>(arguments) {
+        let function = move |context, arguments| match json::build::<I>(arguments, Vec::new()) {
             Ok(input) => {
                 let answer = function(context, input);
                 async move { serde_json::to_value(answer.await?).map_err(ToolFailure::unknown) }
                     .boxed()
             }
-            Err(fault) => {
-                let why = format!("{} (at `{}`)", fault.detail, fault.pointer);
+            Err(faults) => {
+                let faults = faults.iter().map(|it| format!("{} (at `{}`)", it.detail, it.pointer));
+                let why = faults.collect::<Vec<_>>().join("; ");
                 ready(Err(ToolFailure::Failed(why))).boxed()
             }
         };

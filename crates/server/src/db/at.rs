@@ -1,5 +1,6 @@
 //! Times that are the same in both databases.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use serde::Deserializer;
 use serde::Serialize;
 use serde::Serializer;
+use serde::de::Error;
 use sqlx::Decode;
 use sqlx::Encode;
 use sqlx::Postgres;
@@ -94,7 +96,10 @@ impl Serialize for At {
 
 impl<'de> Deserialize<'de> for At {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        DateTime::<Utc>::deserialize(deserializer).map(Self::new)
+        let text = Cow::<str>::deserialize(deserializer)?;
+        let refuse =
+            |_| D::Error::custom("must be a time of RFC 3339 such as `2026-11-25T10:00:00Z`");
+        text.parse().map_err(refuse)
     }
 }
 

@@ -1,10 +1,13 @@
 //! Ids that are the same in both databases.
 
+use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
 use serde::Deserialize;
+use serde::Deserializer;
 use serde::Serialize;
+use serde::de::Error;
 use sqlx::Decode;
 use sqlx::Encode;
 use sqlx::Postgres;
@@ -25,7 +28,7 @@ use uuid::Uuid;
 /// inserted by hand.
 ///
 /// `UUID` on PostgreSQL, hyphenated lower-case `TEXT` on SQLite, so that it reads and sorts the same.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize, Serialize, ToSchema)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, ToSchema)]
 #[serde(transparent)]
 #[schema(value_type = Uuid)]
 pub struct Id(Uuid);
@@ -37,6 +40,13 @@ impl Id {
 
     pub const fn uuid(self) -> Uuid {
         self.0
+    }
+}
+
+impl<'de> Deserialize<'de> for Id {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(|_| D::Error::custom("must be a UUID"))
     }
 }
 

@@ -24,6 +24,7 @@ use crate::definitions::Normalised;
 use crate::definitions::Row;
 use crate::definitions::Source;
 use crate::definitions::Version;
+use crate::definitions::add_new;
 use crate::definitions::in_order;
 use crate::http::Invalid;
 
@@ -162,7 +163,9 @@ impl<K: Kind> Definition<K> {
     /// All that is wrong with it, when `broken` is wrong with its references.
     pub fn all_problems(&self, broken: Broken) -> Vec<Invalid> {
         let Broken { unknown, unusable } = broken;
-        in_order([self.own_problems.clone(), unknown, unusable].concat())
+        let mut problems = self.own_problems.clone();
+        add_new(&mut problems, [unknown, unusable].concat());
+        in_order(problems)
     }
 
     /// Whether it may be executed by whoever may.

@@ -42,6 +42,7 @@ pub use kind::unknown;
 pub use kind::unknown_at;
 pub use name::check_name;
 pub use reader::Reader;
+pub use reader::add_new;
 pub use reader::in_order;
 pub use reader::member_of;
 pub use reader::members_of;

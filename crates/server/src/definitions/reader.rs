@@ -54,10 +54,11 @@ impl Reader {
     }
 
     fn build<T: DeserializeOwned>(&mut self, member: &str, value: Value) -> Option<T> {
-        match json::build(value) {
+        match json::build(value, Vec::new()) {
             Ok(value) => Some(value),
-            Err(fault) => {
-                self.report(vec![fault.under(&format!("/{member}"))]);
+            Err(faults) => {
+                let under = |fault: Invalid| fault.under(&format!("/{member}"));
+                self.report(faults.into_iter().map(under).collect());
                 None
             }
         }
@@ -69,6 +70,11 @@ impl Reader {
             self.faults.iter().map(|fault| member_of(&fault.pointer)).collect();
         found.retain(|fault| !known.contains(member_of(&fault.pointer)));
         self.faults.extend(found);
+    }
+
+    /// Everything that is wrong, in the order of its places.
+    pub fn into_faults(self) -> Vec<Invalid> {
+        in_order(self.faults)
     }
 
     /// The document of what was understood, and all faults in the order of their places.
@@ -108,6 +114,12 @@ pub fn members_of(content: &impl Serialize) -> Map<String, Value> {
 /// The member that a pointer leads to or through.
 pub fn member_of(pointer: &str) -> &str {
     pointer.split('/').nth(1).unwrap_or_default()
+}
+
+/// Adds what was `found` where no fault is known: what is no name, say, is not looked for.
+pub fn add_new(faults: &mut Vec<Invalid>, mut found: Vec<Invalid>) {
+    found.retain(|it| faults.iter().all(|known| known.pointer != it.pointer));
+    faults.extend(found);
 }
 
 /// The faults in the order of their places.

@@ -21,6 +21,7 @@ use crate::definitions::Normalised;
 use crate::definitions::Row;
 use crate::definitions::Snapshot;
 use crate::definitions::Source;
+use crate::definitions::add_new;
 use crate::definitions::in_order;
 use crate::definitions::member_of;
 use crate::definitions::members_of;
@@ -273,8 +274,9 @@ impl<K: Kind> Definitions<K> {
     ) -> Result<(), DefinitionError> {
         let (kind, content) = (self.kind(), &normal.content);
         faults.extend_from_slice(&normal.problems);
-        faults.extend(kind.follow(author.tenant, content, around).unknown);
-        faults.extend(kind.beyond(author, content, around));
+        let mut found = kind.follow(author.tenant, content, around).unknown;
+        found.extend(kind.beyond(author, content, around));
+        add_new(&mut faults, found);
         if faults.is_empty() { Ok(()) } else { Err(DefinitionError::Invalid(in_order(faults))) }
     }
 }

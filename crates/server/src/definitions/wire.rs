@@ -25,6 +25,7 @@ pub struct Members(pub Map<String, Value>);
 #[derive(Debug, Deserialize, IntoParams)]
 pub struct WhichVersion {
     /// A version of the history; the current one if not said.
+    #[param(maximum = 9_223_372_036_854_775_807_i64)]
     pub version: Option<i64>,
 }
 

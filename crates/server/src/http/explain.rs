@@ -69,7 +69,7 @@ impl Faults<'_> {
             }
             ValidationErrorKind::Enum { options } => {
                 let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
-                self.push(not_one_of(at, options, error.instance()));
+                self.push(not_one_of(at, options, "", error.instance()));
             }
             ValidationErrorKind::PropertyNames { error } => {
                 let name = error.instance().as_str().unwrap_or_default();
@@ -100,9 +100,13 @@ impl Faults<'_> {
         let at = error.instance_path().as_str();
         let mut expected = Vec::new();
         let mut fitting: Vec<usize> = Vec::new();
+        let mut others: Vec<(usize, JsonType)> = Vec::new();
         for (index, errors) in variants.iter().enumerate() {
             match mistaken_types(errors, at) {
-                Some(types) => expected.extend(types),
+                Some(types) => {
+                    others.extend(types.iter().map(|kind| (index, *kind)));
+                    expected.extend(types);
+                }
                 None => fitting.push(index),
             }
         }
@@ -117,13 +121,41 @@ impl Faults<'_> {
                 let words: Option<Vec<&[Value]>> =
                     fitting.iter().map(|&index| words(&variants[index], at)).collect();
                 if let Some(words) = words {
-                    self.push(not_one_of(at, &words.concat(), error.instance()));
+                    let others = others.into_iter().filter_map(|it| self.form(error, it));
+                    let others = others.map(|form| format!(", or {form}")).collect::<Vec<_>>();
+                    self.push(not_one_of(at, &words.concat(), &others.concat(), error.instance()));
                     return;
                 }
                 let nearest = fitting.into_iter().min_by_key(|index| variants[*index].len());
                 let errors = nearest.map(|index| &variants[index]);
                 errors.into_iter().flatten().for_each(|error| self.add(error));
             }
+        }
+    }
+
+    /// What is wanted in the place of a word: a list, or an object, with the member that it must have.
+    fn form(
+        &self,
+        error: &ValidationError<'_>,
+        (index, kind): (usize, JsonType),
+    ) -> Option<String> {
+        let variant = || self.document.pointer(error.schema_path().as_str())?.get(index);
+        match kind {
+            JsonType::Object => {
+                let required = variant().and_then(|it| self.followed(it)?.pointer("/required/0"));
+                let with = required.and_then(Value::as_str).map(|it| format!(" with `{it}`"));
+                Some(format!("an object{}", with.unwrap_or_default()))
+            }
+            JsonType::Array => Some(String::from(type_name(kind))),
+            _ => None,
+        }
+    }
+
+    /// The schema, or that which it refers to.
+    fn followed<'s>(&'s self, schema: &'s Value) -> Option<&'s Value> {
+        match schema.get("$ref").and_then(Value::as_str) {
+            Some(reference) => self.document.pointer(reference.strip_prefix('#')?),
+            None => Some(schema),
         }
     }
 
@@ -148,17 +180,13 @@ impl Faults<'_> {
         };
         match tags.iter().find(|(_, _, value)| *value == given) {
             Some((index, _, _)) => Tagged::Variant(*index),
-            None => Tagged::Fault(not_one_of(&pointer, &options, given)),
+            None => Tagged::Fault(not_one_of(&pointer, &options, "", given)),
         }
     }
 
     /// The member of which this variant allows a single value.
     fn tag<'s>(&'s self, schema: &'s Value) -> Option<(&'s str, &'s Value)> {
-        let schema = match schema.get("$ref").and_then(Value::as_str) {
-            Some(reference) => self.document.pointer(reference.strip_prefix('#')?)?,
-            None => schema,
-        };
-        schema.get("properties")?.as_object()?.iter().find_map(|(name, member)| {
+        self.followed(schema)?.get("properties")?.as_object()?.iter().find_map(|(name, member)| {
             let only = match member.get("enum").and_then(Value::as_array).map(Vec::as_slice) {
                 Some([only]) => Some(only),
                 _ => member.get("const"),
@@ -248,11 +276,12 @@ fn type_name(kind: JsonType) -> &'static str {
     }
 }
 
-fn not_one_of(at: &str, options: &[Value], value: &Value) -> Invalid {
+/// `others` is what else there may be.
+fn not_one_of(at: &str, options: &[Value], others: &str, value: &Value) -> Invalid {
     let near =
         value.as_str().and_then(|word| closest(word, options.iter().filter_map(Value::as_str)));
     let hint = near.map(|near| format!("; did you mean `{near}`?")).unwrap_or_default();
-    Invalid::new(at, "not_one_of", format!("must be {}{hint}", list(options)))
+    Invalid::new(at, "not_one_of", format!("must be {}{others}{hint}", list(options)))
 }
 
 /// `one of "a", "b" or "c"`.

@@ -79,5 +79,5 @@ fn key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
 }
 
 fn refuse(why: &str) -> Problem {
-    Problem::malformed(format!("the header `{HEADER}` {why}"), Vec::new())
+    Problem::bad_header(HEADER, why)
 }

@@ -50,8 +50,9 @@ impl<S: Sync> FromRequestParts<S> for IfMatch {
         if !parts.headers.contains_key(header::IF_MATCH) {
             return Ok(Self::Any);
         }
-        let detail = "`If-Match` is `*` or a list of tags such as `\"3\"`";
-        Self::parse(&parts.headers).ok_or_else(|| Problem::malformed(detail, Vec::new()))
+        let refuse =
+            || Problem::bad_header("If-Match", "must be `*` or a list of tags such as `\"3\"`");
+        Self::parse(&parts.headers).ok_or_else(refuse)
     }
 }
 

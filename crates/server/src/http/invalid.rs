@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 /// One fault in a request, or in a stored definition: where it is, which kind, and what was expected.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Invalid {
-    /// Where: an RFC 6901 pointer into the body, or `?name` for a parameter.
+    /// Where: an RFC 6901 pointer into the body, `?name` for a parameter, or the name of a header.
     #[schema(example = "/tools/0")]
     pub pointer: String,
     /// Which kind of fault, for programs. Codes are only added, never renamed.

@@ -9,6 +9,7 @@ use utoipa::ToSchema;
 use crate::http::Invalid;
 use crate::http::explain::unknown_member;
 use crate::http::invalid::pointer_to;
+use crate::http::remains;
 use crate::http::schema::Schema;
 
 pub use crate::http::strict::Malformed;
@@ -16,8 +17,8 @@ pub use crate::http::strict::parse_strict;
 
 /// Reads a `T`, or lists everything that keeps `value` from being one.
 ///
-/// The JSON Schema of `T` finds most faults, all at once. What only the type's own code knows comes
-/// after that, one at a time.
+/// The JSON Schema of `T` finds most faults. What only the types' own code knows is found in what is
+/// right by the schema.
 pub fn read<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T, Vec<Invalid>> {
     let faults = match Schema::of::<T>() {
         Ok(schema) => schema.check(&value),
@@ -26,14 +27,19 @@ pub fn read<T: DeserializeOwned + ToSchema + 'static>(value: Value) -> Result<T,
             Vec::new()
         }
     };
-    if !faults.is_empty() {
-        return Err(faults);
-    }
-    build(value).map_err(|fault| vec![fault])
+    build(value, faults)
 }
 
-/// Reads a `T` by serde alone.
-pub fn build<T: DeserializeOwned>(value: Value) -> Result<T, Invalid> {
+/// Reads a `T` from a value in which `faults` are known already, or lists these and all others.
+pub fn build<T: DeserializeOwned>(value: Value, faults: Vec<Invalid>) -> Result<T, Vec<Invalid>> {
+    match by_serde(&value) {
+        Ok(thing) if faults.is_empty() => Ok(thing),
+        _ => Err(remains::all_faults::<T>(value, faults)),
+    }
+}
+
+/// Reads a `T`, or says what is wrong first.
+pub(in crate::http) fn by_serde<T: DeserializeOwned>(value: &Value) -> Result<T, Invalid> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let at = error.path().iter().fold(String::new(), |parent, step| match step {
             Segment::Seq { index } => format!("{parent}/{index}"),
@@ -297,7 +303,7 @@ mod tests {
         check(
             json!({"name": "a", "label": "b", "choice": "atuo"}),
             expect![[r#"
-                "/choice" not_one_of: must be one of `auto` or `required`; did you mean `auto`?
+                "/choice" not_one_of: must be one of `auto` or `required`, or an object with `name`; did you mean `auto`?
             "#]],
         );
         check(

@@ -17,10 +17,13 @@ use tower_http::compression::predicate::And;
 use tower_http::compression::predicate::NotForContentType;
 use tower_http::compression::predicate::Predicate;
 use tower_http::compression::predicate::SizeAbove;
+use utoipa::openapi::OpenApi;
 
 use crate::app::Ids;
 use crate::app::Tasks;
 use crate::http::Problem;
+use crate::http::bare;
+use crate::http::bare::Bare;
 use crate::http::cors;
 use crate::http::guard;
 use crate::http::headers;
@@ -45,6 +48,14 @@ pub fn carry_through<S: Clone + Send + Sync + 'static>(
     tasks: Tasks,
 ) -> Router<S> {
     routes.layer(from_fn_with_state(tasks, once::carry_through))
+}
+
+/// Refuses parameters that no operation of `document` has, on those that have none at all.
+pub fn refuse_queries<S: Clone + Send + Sync + 'static>(
+    routes: Router<S>,
+    document: &OpenApi,
+) -> Router<S> {
+    routes.layer(from_fn_with_state(Arc::new(Bare::of(document)), bare::mark))
 }
 
 /// Bounds how many requests `routes` work on at once.

@@ -4,6 +4,7 @@
 //! `routes.rs`.
 
 pub mod address;
+pub mod bare;
 pub mod body;
 mod cors;
 mod cursor;
@@ -25,6 +26,7 @@ pub mod openapi;
 mod paging;
 mod params;
 mod problem;
+mod remains;
 mod reply;
 mod request_id;
 mod rest;

@@ -52,11 +52,14 @@ impl<S: Send + Sync, T: DeserializeOwned + Send> FromRequestParts<S> for Path<T>
             refuse_nul(name, text)?;
         }
         let path = AxumPath::from_request_parts(parts, state).await;
-        path.map(|AxumPath(value)| Self(value)).map_err(wrong_path)
+        path.map(|AxumPath(value)| Self(value)).map_err(|rejection| {
+            let names: Vec<_> = names.iter().map(|(name, _)| name).collect();
+            wrong_path(rejection, &names)
+        })
     }
 }
 
-fn wrong_path(rejection: PathRejection) -> Problem {
+fn wrong_path(rejection: PathRejection, names: &[&str]) -> Problem {
     let PathRejection::FailedToDeserializePathParams(failed) = rejection else {
         return Problem::internal(&rejection);
     };
@@ -65,15 +68,23 @@ fn wrong_path(rejection: PathRejection) -> Problem {
     };
     match failed.kind() {
         ErrorKind::DeserializeError { key, message, .. } => fault(key, message.clone()),
-        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => {
-            fault(key, format!("must be a valid `{expected_type}`"))
+        ErrorKind::ParseErrorAtKey { key, expected_type, .. } => fault(key, in_path(expected_type)),
+        ErrorKind::ParseErrorAtIndex { index, expected_type, .. } => {
+            fault(names.get(*index).unwrap_or(&"path"), in_path(expected_type))
         }
-        ErrorKind::ParseErrorAtIndex { expected_type, .. }
-        | ErrorKind::ParseError { expected_type, .. } => {
-            fault("path", format!("must have a valid `{expected_type}` in it"))
+        ErrorKind::ParseError { expected_type, .. } => {
+            fault(names.first().unwrap_or(&"path"), in_path(expected_type))
         }
         ErrorKind::Message(message) => fault("path", message.clone()),
         _ => Problem::internal(&failed),
+    }
+}
+
+/// What a placeholder must be. All numbers that stand in paths count from 1.
+fn in_path(expected_type: &str) -> String {
+    match expected_type {
+        "i64" => format!("must be a whole number from 1 to {}", i64::MAX),
+        other => format!("must be a valid `{other}`"),
     }
 }
 
@@ -122,10 +133,7 @@ pub fn read<T: DeserializeOwned + IntoParams + 'static>(
     }
     let value = Value::Object(object);
     let faults = schema.check(&value);
-    if !faults.is_empty() {
-        return Err(faults.into_iter().map(in_query).collect());
-    }
-    json::build(value).map_err(|fault| vec![in_query(fault)])
+    json::build(value, faults).map_err(|faults| faults.into_iter().map(in_query).collect())
 }
 
 /// A query has no members and no `null`, and all of it is strings.

@@ -66,6 +66,12 @@ impl Problem {
         Self::new(StatusCode::BAD_REQUEST, "malformed-request", detail).errors(errors)
     }
 
+    /// 400: a header cannot be read.
+    pub fn bad_header(name: &str, why: &str) -> Self {
+        let fault = Invalid::new(name, "bad_header", why);
+        Self::malformed(format!("the header `{name}` {why}"), vec![fault])
+    }
+
     /// 422: it can be read, and these parts of it break a rule.
     pub fn invalid(errors: Vec<Invalid>) -> Self {
         let detail = match errors.len() {

@@ -2,6 +2,7 @@
 
 use std::any::TypeId;
 use std::collections::HashMap;
+use std::iter;
 use std::sync::Arc;
 use std::sync::LazyLock;
 use std::sync::PoisonError;
@@ -50,13 +51,14 @@ impl Schema {
             .should_validate_formats(true)
             .build(&document)
             .map_err(|error| {
-                let detail = match error.kind() {
-                    ValidationErrorKind::Referencing(_) => {
-                        String::from("a `$ref` of this schema leads to nothing inside it")
-                    }
-                    _ => format!("this is not a JSON Schema: {}", error.masked()),
-                };
-                Invalid::new(error.instance_path().as_str(), "bad_schema", detail)
+                if let ValidationErrorKind::Referencing(_) = error.kind() {
+                    let detail = "a `$ref` of this schema leads to nothing inside it";
+                    return Invalid::new(error.instance_path().as_str(), "bad_schema", detail);
+                }
+                let at = error.instance_path().to_string();
+                let fault = explain(&Value::Null, iter::once(error)).pop();
+                let (at, why) = fault.map_or((at, String::new()), |it| (it.pointer, it.detail));
+                Invalid::new(at, "bad_schema", format!("this is not a JSON Schema: {why}"))
             })?;
         Ok(Self { document, validator })
     }

@@ -19,7 +19,9 @@ use crate::app::App;
 use crate::db::TenantId;
 use crate::definitions::Author;
 use crate::definitions::DefinitionError;
+use crate::http::Invalid;
 use crate::http::Problem;
+use crate::http::bare;
 use crate::http::once::Owner;
 use crate::oauth::access;
 use crate::oauth::access::AccessError;
@@ -49,7 +51,8 @@ pub struct Principal {
 /// A [`Principal`] who holds one of the scopes of `S`.
 ///
 /// A handler that has one among its arguments cannot be called without: it is the check. It stands
-/// before whatever reads the request, so that strangers learn nothing about what is read.
+/// before whatever reads the request, so that strangers learn nothing about what is read. Parameters
+/// of an operation that has none are refused here.
 pub struct Caller<S> {
     principal: Principal,
     scopes: PhantomData<fn() -> S>,
@@ -99,6 +102,7 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
         if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
             return Err(insufficient(S::ANY_OF));
         }
+        bare::refuse_query(parts)?;
         Ok(Self { principal, scopes: PhantomData })
     }
 }
@@ -148,7 +152,9 @@ fn after_bearer(header: &[u8]) -> Option<&[u8]> {
 
 fn ambiguous(what: &str) -> Problem {
     failed("two_credentials");
-    Problem::malformed(format!("the request has {what}; one credential is enough"), Vec::new())
+    let detail = format!("the request has {what}; one credential is enough");
+    let fault = Invalid::new("Authorization", "bad_header", &detail);
+    Problem::malformed(detail, vec![fault])
 }
 
 fn no_token(detail: &str, issuer: &str) -> Problem {

@@ -32,9 +32,10 @@ const USER_LENGTH: usize = 128;
 #[schema(example = json!({"input": "Where is my order?"}))]
 pub struct Execute {
     /// A text, or a list of content parts.
+    #[schema(value_type = Option<InputContent>)]
     input: Option<Value>,
     /// A conversation whose last message, one of the user, is to be answered.
-    #[schema(min_items = 1, max_items = 1000)]
+    #[schema(max_items = 1000)]
     messages: Option<Vec<InputMessage>>,
     /// The thread that is gone on with. Without it the run stands alone.
     pub thread_id: Option<String>,
@@ -52,7 +53,7 @@ pub struct Execute {
     #[serde(default)]
     pub background: bool,
     /// The version to execute; without it the current one.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
     pub version: Option<i64>,
     /// Members of the agent's `model_options` that this run has otherwise.
     #[serde(default)]
@@ -81,6 +82,7 @@ pub struct Execute {
 pub struct InputMessage {
     role: InputRole,
     /// A text, or a list of content parts.
+    #[schema(value_type = InputContent)]
     content: Value,
 }
 
@@ -89,6 +91,15 @@ pub struct InputMessage {
 enum InputRole {
     User,
     Assistant,
+}
+
+/// What is said: a text, or a list of content parts.
+#[derive(Deserialize, ToSchema)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "only its schema is used")]
+enum InputContent {
+    Text(String),
+    Parts(Vec<InputPart>),
 }
 
 /// A piece of a message that a caller may write.
@@ -105,13 +116,13 @@ enum InputPart {
 #[serde(default, deny_unknown_fields)]
 struct SmallerLimits {
     #[schema(minimum = 1)]
-    max_steps: Option<u32>,
+    max_steps: Option<u64>,
     #[schema(minimum = 1)]
     max_tokens: Option<u64>,
     #[schema(value_type = Option<f64>, minimum = 0)]
     max_cost_usd: Option<Usd>,
     #[schema(minimum = 1)]
-    max_parallel_tool_calls: Option<u32>,
+    max_parallel_tool_calls: Option<u64>,
     #[schema(minimum = 1)]
     timeout_ms: Option<u64>,
 }
@@ -178,8 +189,16 @@ impl Execute {
         let input = match (self.input, self.messages) {
             (Some(input), None) => read_input(input, &mut wrong),
             (None, Some(messages)) => read_messages(messages, &mut wrong),
-            (None, None) => missing(&mut wrong, "exactly one of `input` and `messages` is needed"),
-            (Some(_), Some(_)) => missing(&mut wrong, "`input` and `messages` exclude each other"),
+            (None, None) => {
+                let detail = "exactly one of `input` and `messages` is needed";
+                wrong.push(Invalid::new("/input", "missing_member", detail));
+                None
+            }
+            (Some(_), Some(_)) => {
+                let detail = "`input` and `messages` exclude each other";
+                wrong.push(Invalid::new("/input", "conflict", detail));
+                None
+            }
         };
         match (input, options, wrong.is_empty()) {
             (Some(input), Some(model_options), true) => {
@@ -210,11 +229,14 @@ impl SmallerLimits {
                 wrong.push(Invalid::new(format!("/limits/{name}"), "out_of_range", detail));
             }
         };
-        let steps = self.max_steps.unwrap_or(limits.max_steps);
-        check("max_steps", steps > limits.max_steps, limits.max_steps.to_string());
-        let calls = self.max_parallel_tool_calls.unwrap_or(limits.max_parallel_tool_calls);
-        let most = limits.max_parallel_tool_calls;
-        check("max_parallel_tool_calls", calls > most, most.to_string());
+        let mut count = |name: &str, asked: Option<u64>, most: u32| {
+            let count = asked.map_or(Ok(most), u32::try_from).ok().filter(|count| *count <= most);
+            check(name, count.is_none(), most.to_string());
+            count.unwrap_or(most)
+        };
+        let steps = count("max_steps", self.max_steps, limits.max_steps);
+        let calls = self.max_parallel_tool_calls;
+        let calls = count("max_parallel_tool_calls", calls, limits.max_parallel_tool_calls);
         let timeout = self.timeout_ms.unwrap_or(limits.timeout_ms);
         check("timeout_ms", timeout > limits.timeout_ms, limits.timeout_ms.to_string());
         if let Some((asked, most)) = self.max_tokens.zip(limits.max_tokens) {
@@ -261,11 +283,6 @@ pub fn check_user(user: Option<&str>) -> Option<Invalid> {
     is_long.then(|| Invalid::new("/user", "too_long", "at most 128 characters"))
 }
 
-fn missing(wrong: &mut Vec<Invalid>, detail: &str) -> Option<Input> {
-    wrong.push(Invalid::new("/input", "missing_member", detail));
-    None
-}
-
 /// Checks the `input` of a request.
 pub fn read_input(input: Value, wrong: &mut Vec<Invalid>) -> Option<Input> {
     match input {
@@ -275,7 +292,9 @@ pub fn read_input(input: Value, wrong: &mut Vec<Invalid>) -> Option<Input> {
 }
 
 fn read_messages(messages: Vec<InputMessage>, wrong: &mut Vec<Invalid>) -> Option<Input> {
-    if messages.last().is_none_or(|last| last.role != InputRole::User) {
+    if messages.is_empty() {
+        wrong.push(Invalid::new("/messages", "too_few", "must not be empty"));
+    } else if messages.last().is_none_or(|last| last.role != InputRole::User) {
         let detail = "the last message must be one of the user";
         wrong.push(Invalid::new("/messages", "not_one_of", detail));
     }

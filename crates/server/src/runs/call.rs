@@ -50,7 +50,7 @@ pub struct ExecuteTool {
     #[serde(default)]
     pub background: bool,
     /// The version to execute; without it the current one.
-    #[schema(minimum = 1)]
+    #[schema(minimum = 1, maximum = 9_223_372_036_854_775_807_i64)]
     pub version: Option<i64>,
     #[serde(default)]
     limits: TimeLimit,

@@ -2,20 +2,26 @@
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::IntoResponse;
 use axum::response::Response;
 use secrecy::SecretString;
 use serde::Deserialize;
-use serde::Deserializer;
+use serde_json::Map;
+use serde_json::Value;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::definitions::Document;
+use crate::definitions::Reader;
+use crate::definitions::wire::Members;
 use crate::egress::HostPattern;
 use crate::http::Body;
 use crate::http::Created;
 use crate::http::IdempotencyKey;
+use crate::http::Invalid;
 use crate::http::Keyed;
 use crate::http::Located;
 use crate::http::NoContent;
@@ -27,6 +33,7 @@ use crate::http::Problem;
 use crate::http::Query;
 use crate::http::once::Answers;
 use crate::http::once::once;
+use crate::http::schema::Schema;
 use crate::oauth::caller::Caller;
 use crate::oauth::scopes::SecretRead;
 use crate::oauth::scopes::SecretWrite;
@@ -46,9 +53,10 @@ pub fn router() -> OpenApiRouter<App> {
 }
 
 /// A secret to be kept.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(as = NewSecret)]
+#[expect(dead_code, reason = "only its schema is used")]
 struct Given {
     /// A letter, then letters, digits, `_` and `-`; at most 56 characters.
     #[schema(example = "stripe_key")]
@@ -65,14 +73,14 @@ struct Given {
 }
 
 /// What of a secret is to be changed. Members that are absent stay as they are.
-#[derive(Debug, Deserialize, ToSchema)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "only its schema is used")]
 struct SecretChange {
     /// The next value, which is used from now on.
     #[schema(value_type = String, required = false, format = Password, write_only)]
     value: Option<SecretString>,
     /// `null`: none.
-    #[serde(default, deserialize_with = "or_none")]
     #[schema(max_length = 1000)]
     description: Option<String>,
     #[schema(value_type = Vec<String>, required = false)]
@@ -85,10 +93,45 @@ struct Deletion {
     force: Option<bool>,
 }
 
-/// `null` is no description, and none is given if the member is absent.
-fn or_none<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
-    let given = Option::<String>::deserialize(deserializer)?;
-    Ok(Some(given.unwrap_or_default()))
+/// Reads a body by the schema of `T`, as strictly as [`Body`] does.
+fn reader<T: ToSchema + 'static>(body: Map<String, Value>) -> Reader {
+    let body = Value::Object(body);
+    let faults = Schema::of::<T>().map_or_else(|fault| vec![fault], |schema| schema.check(&body));
+    let members = if let Value::Object(members) = body { members } else { Map::new() };
+    Reader::new::<T>(Document::new(members), faults)
+}
+
+/// What was read, or all that is wrong with it: with what was read, and by the rules of secrets.
+fn checked<T>(mut reader: Reader, read: T, broken: Vec<Invalid>) -> Result<T, Problem> {
+    reader.report(broken);
+    let faults = reader.into_faults();
+    if faults.is_empty() { Ok(read) } else { Err(Problem::invalid(faults)) }
+}
+
+fn new_secret(body: Map<String, Value>) -> Result<NewSecret, Problem> {
+    let mut reader = reader::<Given>(body);
+    let new = NewSecret {
+        name: reader.take("name"),
+        value: reader.take::<String>("value").into(),
+        description: reader.take("description"),
+        hosts: reader.take("hosts"),
+    };
+    let broken = new.faults();
+    checked(reader, new, broken)
+}
+
+fn change_of(body: Map<String, Value>) -> Result<Change, Problem> {
+    let is_taken_away = body.get("description").is_some_and(Value::is_null);
+    let mut reader = reader::<SecretChange>(body);
+    let change = Change {
+        value: reader.take::<Option<String>>("value").map(Into::into),
+        description: reader.take("description"),
+        hosts: reader.take("hosts"),
+    };
+    let description = change.description.or_else(|| is_taken_away.then(String::new));
+    let change = Change { description, ..change };
+    let broken = change.faults();
+    checked(reader, change, broken)
 }
 
 /// List secrets
@@ -115,16 +158,18 @@ async fn list_secrets(
 async fn create_secret(
     State(app): State<App>,
     caller: Caller<SecretWrite>,
-    Keyed { body, key }: Keyed<Given>,
+    Keyed { body: Members(body), key }: Keyed<Members>,
 ) -> Response {
     // A mere hash of the body would let who reads the database try values until one fits.
     let tagged = |key: IdempotencyKey| {
         let body_sha256 = app.secrets.tag(&key.body_sha256);
         IdempotencyKey { body_sha256, ..key }
     };
+    let new = match new_secret(body) {
+        Ok(new) => new,
+        Err(problem) => return problem.into_response(),
+    };
     let create = Box::pin(async {
-        let Given { name, value, description, hosts } = body;
-        let new = NewSecret { name, value, description, hosts };
         let made = app.secrets.create(&caller.tenant, caller.subject.as_str(), new).await?;
         Ok::<_, Problem>(Created(made))
     });
@@ -156,10 +201,9 @@ async fn change_secret(
     State(app): State<App>,
     caller: Caller<SecretWrite>,
     Path(name): Path<String>,
-    Body(change): Body<SecretChange>,
+    Body(Members(body)): Body<Members>,
 ) -> Result<Json<Secret>, Problem> {
-    let SecretChange { value, description, hosts } = change;
-    let change = Change { value, description, hosts };
+    let change = change_of(body)?;
     let by = caller.subject.as_str();
     Ok(Json(app.secrets.update(&caller.tenant, by, &name, change).await?))
 }

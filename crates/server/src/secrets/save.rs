@@ -43,9 +43,8 @@ impl Vault {
         by: &str,
         new: NewSecret,
     ) -> Result<Secret, SecretError> {
+        refuse(new.faults())?;
         let value = new.value.expose_secret();
-        let faults = [check_name(&new.name), check_value(value), check_hosts(&new.hosts)];
-        refuse(faults.into_iter().filter_map(Result::err).collect())?;
         let (id, hosts) = (self.ids().next(), serde_json::to_string(&new.hosts)?);
         let sealed = self.sealer().seal(value.as_bytes(), place(&place_row(tenant, id, &hosts)))?;
         let written = Written {
@@ -76,9 +75,7 @@ impl Vault {
         name: &str,
         change: Change,
     ) -> Result<Secret, SecretError> {
-        let value = change.value.as_ref().map_or(Ok(()), |it| check_value(it.expose_secret()));
-        let hosts = change.hosts.as_deref().map_or(Ok(()), check_hosts);
-        refuse([value, hosts].into_iter().filter_map(Result::err).collect())?;
+        refuse(change.faults())?;
         let changed = self.db().write(async |tx| {
             store::lock_all(tx, tenant).await?;
             let row = found(store::find(tx, tenant, name).await?, name)?;
@@ -187,6 +184,24 @@ impl Vault {
             updated_at: row.updated_at.clone().into(),
             problems: self.open(tenant, row).err().into_iter().collect(),
         }
+    }
+}
+
+impl NewSecret {
+    /// All that keeps it from being kept.
+    pub fn faults(&self) -> Vec<Invalid> {
+        let value = check_value(self.value.expose_secret());
+        let faults = [check_name(&self.name), value, check_hosts(&self.hosts)];
+        faults.into_iter().filter_map(Result::err).collect()
+    }
+}
+
+impl Change {
+    /// All that keeps it from being made.
+    pub fn faults(&self) -> Vec<Invalid> {
+        let value = self.value.as_ref().map_or(Ok(()), |it| check_value(it.expose_secret()));
+        let hosts = self.hosts.as_deref().map_or(Ok(()), check_hosts);
+        [value, hosts].into_iter().filter_map(Result::err).collect()
     }
 }
 

@@ -62,6 +62,28 @@ async fn every_operation_is_open_to_whom_the_document_says_and_to_nobody_else() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_operation_refuses_parameters_that_it_does_not_have() {
+    let server = TestServer::start(Dialect::Sqlite).await;
+    let document = server.stranger().get("/openapi.json").await.json();
+    let admin = server.admin().await;
+    let guarded = operations(&document).into_iter().filter(|it| !it.scopes.is_empty());
+
+    for Operation { method, path, .. } in guarded {
+        let asked = format!("{}?stream=x&nonsense=x", path_of(&path));
+        let request = admin.request(&method, &asked);
+        let request = if method == "GET" { request } else { request.json(&json!({})) };
+        let reply = admin.send(request).await;
+        assert_eq!(reply.status, 422, "{method} {path}: {}", reply.text);
+        let faults = reply.json()["errors"].clone();
+        let unknown = faults.as_array().unwrap().iter().filter(|it| it["code"] == "unknown_member");
+        let unknown: Vec<_> = unknown.map(|it| it["pointer"].as_str().unwrap()).collect();
+        assert!(unknown.contains(&"?stream") && unknown.contains(&"?nonsense"), "{method} {path}");
+    }
+    assert_eq!(server.stranger().get("/agents/x?nonsense=x").await.status, 401);
+    assert_eq!(server.stranger().get("/health?nonsense=x").await.status, 200);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_scope_that_opens_an_operation_is_in_the_document() {
     let server = TestServer::start(Dialect::Sqlite).await;
     let document = server.stranger().get("/openapi.json").await.json();
@@ -189,16 +211,20 @@ fn operations(document: &Value) -> Vec<Operation> {
 
 /// What calling an operation on things that are not there answers.
 async fn status(client: &Client, operation: &Operation) -> u16 {
-    let path = operation
-        .path
+    let path = path_of(&operation.path);
+    let request = client.request(&operation.method, &path);
+    let request = if operation.method == "GET" { request } else { request.json(&json!({})) };
+    client.send(request).await.status
+}
+
+/// A path of things that are not there.
+fn path_of(template: &str) -> String {
+    template
         .replace("{id}", "01900000-0000-7000-8000-00000000ffff")
         .replace("{client_id}", "nobody")
         .replace("{kid}", "nobody")
         .replace("{version}", "1")
-        .replace("{sha256}", &"0".repeat(64));
-    let request = client.request(&operation.method, &path);
-    let request = if operation.method == "GET" { request } else { request.json(&json!({})) };
-    client.send(request).await.status
+        .replace("{sha256}", &"0".repeat(64))
 }
 
 /// Asserts that a thing is not there for this caller.

@@ -73,7 +73,10 @@ on_both! {
 
         let end = ask(run["last_seq"].to_string()).await;
         assert_eq!((end.status, end.text.as_str()), (204, ""));
-        for senseless in ["99", "-1", "x", "1.", "1.x"] {
+        let events = admin.get(&path).await.json()["data"].clone();
+        let asked = events.as_array().unwrap().iter().find(|it| it["type"] == "model.started").unwrap();
+        let beyond_text = format!("{}.99999", asked["seq"]);
+        for senseless in ["99", "-1", "x", "1.", "1.x", &beyond_text] {
             let reply = ask(senseless.to_owned()).await;
             assert_eq!(reply.status, 400, "{senseless}");
             assert_eq!(reply.json()["errors"][0]["code"], "bad_cursor");

@@ -397,7 +397,7 @@ on_both! {
               /input too_short: it is empty
             {"input":7}
               422
-              /input wrong_type: expected a text or a list of content parts
+              /input wrong_type: must be a string, a list or null, not a number
             {"input":[]}
               422
               /input too_short: it is empty
@@ -409,7 +409,7 @@ on_both! {
               /input/0/url bad_format: expected an `https:` or `data:` URL
             {"input":"a","messages":[{"content":"b","role":"user"}]}
               422
-              /input missing_member: `input` and `messages` exclude each other
+              /input conflict: `input` and `messages` exclude each other
             {"messages":[{"content":"b","role":"user"},{"content":"c","role":"assistant"}]}
               422
               /messages not_one_of: the last message must be one of the user

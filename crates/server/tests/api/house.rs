@@ -155,6 +155,130 @@ on_both! {
         assert_eq!((execute.status, &execute.json()["errors"][0]["code"]), (400, &json!("nul")));
     }
 
+    async fn all_that_is_wrong_is_said_at_once_and_precisely(server: TestServer) {
+        server.agent("support").await;
+        let admin: Client = server.admin().await;
+        let agent = json!({"name": "a", "display_name": "A", "instructions": "", "model": "",
+            "tools": [{"name": "current_time", "approval": "sometimes"}]});
+        let tool = json!({"name": "t", "description": "T", "input_schema": {"type": "object"}, "kind": "nope", "retry": {"max": 1}});
+        let mut answers = Vec::new();
+        for (method, path, body) in [
+            ("POST", "/agents/support/execute?stream=true&background=true", json!({"input": "a"})),
+            ("POST", "/agents/support/execute", json!({"input": 5, "stream": "yes"})),
+            ("POST", "/agents/support/execute", json!({"messages": [{"role": "x", "content": 5}, {"role": "user", "content": [{"type": "text"}]}]})),
+            ("POST", "/agents/support/execute", json!({"input": "a", "messages": []})),
+            ("POST", "/agents/support/execute", json!({"messages": []})),
+            ("POST", "/agents/support/execute", json!({"input": "a", "version": u64::MAX})),
+            ("POST", "/agents/support/execute", json!({"input": "a", "limits": {"max_steps": 4_294_967_296_u64, "max_parallel_tool_calls": 65}})),
+            ("POST", "/agents/support/execute", json!({"input": "a", "output_schema": {"type": "nope"}})),
+            ("POST", "/secrets", json!({"name": "a b", "value": "abc", "hosts": ["http://x.y", "a.example", "*.y:1"], "more": 1})),
+            ("PUT", "/secrets/none", json!({"value": "abc", "hosts": ["http://x.y"], "more": 1})),
+            ("POST", "/agents/definitions", agent),
+            ("POST", "/tools/definitions", tool),
+            ("POST", "/agents/definitions/support/versions/xx/restore", json!({})),
+            ("GET", "/agents/definitions/support?version=18446744073709551615", json!(null)),
+            ("GET", "/runs?created_after=yesterday&thread_id=abc&usr=ann", json!(null)),
+            ("PUT", "/budgets/foo/bar", json!({"max_tokens": 1})),
+            ("PUT", "/budgets/agent/nobody", json!({"max_tokens": 1})),
+            ("PUT", "/budgets/client/nobody", json!({"max_tokens": 1})),
+        ] {
+            let request = admin.request(method, path);
+            let reply = admin.send(if body.is_null() { request } else { request.json(&body) }).await;
+            answers.push(format!("{method} {path}\n  {} {}", reply.status, reply.json()["detail"]));
+            for error in reply.json()["errors"].as_array().unwrap_or(&Vec::new()) {
+                answers.push(format!("  {} {}: {}", error["pointer"], error["code"], error["detail"]));
+            }
+        }
+
+        expect![[r#"
+            POST /agents/support/execute?stream=true&background=true
+              422 "2 members are not valid"
+              "?stream" "unknown_member": "there is no such parameter; what is wanted stands in the body"
+              "?background" "unknown_member": "there is no such parameter; what is wanted stands in the body"
+            POST /agents/support/execute
+              422 "2 members are not valid"
+              "/input" "wrong_type": "must be a string, a list or null, not a number"
+              "/stream" "wrong_type": "must be a boolean, not a string"
+            POST /agents/support/execute
+              422 "3 members are not valid"
+              "/messages/0/content" "wrong_type": "must be a string or a list, not a number"
+              "/messages/0/role" "not_one_of": "must be one of `user` or `assistant`"
+              "/messages/1/content/0/text" "missing_member": "is required"
+            POST /agents/support/execute
+              422 "1 member is not valid"
+              "/input" "conflict": "`input` and `messages` exclude each other"
+            POST /agents/support/execute
+              422 "1 member is not valid"
+              "/messages" "too_few": "must not be empty"
+            POST /agents/support/execute
+              422 "1 member is not valid"
+              "/version" "out_of_range": "must be at most 9223372036854775807"
+            POST /agents/support/execute
+              422 "2 members are not valid"
+              "/limits/max_steps" "out_of_range": "the agent allows at most 20"
+              "/limits/max_parallel_tool_calls" "out_of_range": "the agent allows at most 8"
+            POST /agents/support/execute
+              422 "1 member is not valid"
+              "/output_schema/type" "bad_schema": "this is not a JSON Schema: must be one of `array`, `boolean`, `integer`, `null`, `number`, `object` or `string`, or a list"
+            POST /secrets
+              422 "5 members are not valid"
+              "/hosts/0" "not_valid": "a host is a name such as `api.example.com`, or `*.example.com` for all below it, without a port"
+              "/hosts/2" "not_valid": "a host is a name such as `api.example.com`, or `*.example.com` for all below it, without a port"
+              "/more" "unknown_member": "there is no such member"
+              "/name" "bad_format": "a name is a letter, then letters, digits, `_` and `-`"
+              "/value" "too_short": "a value has at least 8 bytes: a shorter one could not be told from other text"
+            PUT /secrets/none
+              422 "3 members are not valid"
+              "/hosts/0" "not_valid": "a host is a name such as `api.example.com`, or `*.example.com` for all below it, without a port"
+              "/more" "unknown_member": "there is no such member"
+              "/value" "too_short": "a value has at least 8 bytes: a shorter one could not be told from other text"
+            POST /agents/definitions
+              422 "2 members are not valid"
+              "/model" "bad_format": "a model is 1 to 200 bytes without spaces"
+              "/tools/0/approval" "not_one_of": "must be one of `never` or `always`, or an object with `when`"
+            POST /tools/definitions
+              422 "1 member is not valid"
+              "/kind" "not_one_of": "must be one of `http`, `javascript`, `static`, `template`, `agent`, `workflow`, `rag`, `mcp` or `builtin`"
+            POST /agents/definitions/support/versions/xx/restore
+              422 "1 member is not valid"
+              "?version" "not_valid": "must be a whole number from 1 to 9223372036854775807"
+            GET /agents/definitions/support?version=18446744073709551615
+              422 "1 member is not valid"
+              "?version" "out_of_range": "must be at most 9223372036854775807"
+            GET /runs?created_after=yesterday&thread_id=abc&usr=ann
+              422 "3 members are not valid"
+              "?usr" "unknown_member": "there is no such parameter; did you mean `user`?"
+              "?created_after" "not_valid": "must be a time of RFC 3339 such as `2026-11-25T10:00:00Z`"
+              "?thread_id" "not_valid": "must be a UUID"
+            PUT /budgets/foo/bar
+              422 "1 member is not valid"
+              "?kind" "not_one_of": "must be one of `tenant`, `agent`, `client` or `user`"
+            PUT /budgets/agent/nobody
+              422 "1 member is not valid"
+              "?id" "unknown_agent": "no agent has this id or name"
+            PUT /budgets/client/nobody
+              422 "1 member is not valid"
+              "?id" "unknown_client": "no active client has this id""#]].assert_eq(&answers.join("\n"));
+        assert_eq!(admin.get("/runs").await.json()["data"], json!([]));
+    }
+
+    async fn a_bad_header_is_named(server: TestServer) {
+        server.agent("support").await;
+        let admin: Client = server.admin().await;
+        let post = || admin.request("POST", "/agents/definitions").json(&json!({}));
+
+        for (request, name) in [
+            (post().header("idempotency-key", ""), "Idempotency-Key"),
+            (admin.request("DELETE", "/agents/definitions/support").header("if-match", "3"), "If-Match"),
+            (post().header("authorization", "Bearer x"), "Authorization"),
+        ] {
+            let reply = admin.send(request).await;
+            let error = reply.json()["errors"][0].clone();
+            assert_eq!((reply.status, &error["pointer"]), (400, &json!(name)), "{}", reply.text);
+            assert_eq!(error["code"], "bad_header");
+        }
+    }
+
     async fn every_answer_has_an_id_of_its_own_or_the_callers(server: TestServer) {
         let anyone: Client = server.stranger();
 

@@ -125,6 +125,7 @@ on_both! {
             /execute_code bad_script: SyntaxError: unexpected token in expression: '}' (line 2)
             /config/secrets/0 unknown_secret: no secret is named `key`
             /execute_code bad_script: SyntaxError: invalid redefinition of lexical identifier (line 3)
+            /config/hosts/0 not_valid: a host is a name such as `api.example.com`, or `*.example.com` for all below it, without a port
             /config/memory_mb out_of_range: must be at most 256
             /config/net unknown_member: there is no such member
             /execute_code unlisted_secret: the secret `token` is not in `config.secrets` (line 2)

@@ -108,13 +108,13 @@ on_both! {
 
         expect![[r#"
             422
+              "/hosts" "missing_member": "is required"
               "/name" "missing_member": "is required"
               "/value" "missing_member": "is required"
-              "/hosts" "missing_member": "is required"
             422
+              "/hosts" "too_short": "a secret is for one host at least"
               "/name" "bad_format": "a name is a letter, then letters, digits, `_` and `-`"
               "/value" "too_short": "a value has at least 8 bytes: a shorter one could not be told from other text"
-              "/hosts" "too_short": "a secret is for one host at least"
             422
               "/value" "wrong_type": "must be a string, not an object"
             422

@@ -178,7 +178,7 @@ on_both! {
             /config/result missing_member: is required
             /description too_short: must not be empty
             /execute_code conflict: only a tool of kind `javascript` has it
-            /input_schema/type bad_schema: this is not a JSON Schema: value is not valid under any of the schemas listed in the 'anyOf' keyword
+            /input_schema/type bad_schema: this is not a JSON Schema: must be one of `array`, `boolean`, `integer`, `null`, `number`, `object` or `string`, or a list; did you mean `object`?
             /metadata wrong_type: must be an object or null, not a number
             /name bad_format: a name is a letter, then letters, digits, `_` and `-`
             /nmae unknown_member: there is no such member; did you mean `name`?

@@ -140,7 +140,9 @@ async fn value<T: DeserializeOwned>(mut field: Field<'_>, place: &str) -> Result
     let bytes = read(&mut field, REST).await?;
     let value = json::parse_strict(&bytes)
         .map_err(|malformed| Problem::invalid(vec![Invalid::from(malformed).under(place)]))?;
-    json::build(value).map_err(|fault| Problem::invalid(vec![fault.under(place)]))
+    json::build(value, Vec::new()).map_err(|faults| {
+        Problem::invalid(faults.into_iter().map(|fault| fault.under(place)).collect())
+    })
 }
 
 async fn read(field: &mut Field<'_>, most: usize) -> Result<Vec<u8>, Problem> {

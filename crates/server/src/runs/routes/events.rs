@@ -25,6 +25,8 @@ use crate::runs::RunSummary;
 use crate::runs::RunsError;
 use crate::runs::cursor::Cursor;
 use crate::runs::frame::EventView;
+use crate::runs::log;
+use crate::runs::log::Texts;
 use crate::runs::store;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
@@ -51,7 +53,7 @@ pub async fn list_events(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let run = find(&app, &caller, &id).await?.run.summary;
-    let cursor = cursor(&asked, &headers, &run)?;
+    let cursor = cursor(&app, &caller, &asked, &headers, &run).await?;
     if !wanted(&headers) {
         return events_as_json(&app, &caller, &run, cursor, asked.limit.unwrap_or(50)).await;
     }
@@ -140,7 +142,13 @@ pub fn watcher(
 }
 
 /// The place that the request names; `Last-Event-ID` wins, since `EventSource` repeats the URL.
-fn cursor(asked: &EventsAsked, headers: &HeaderMap, run: &RunSummary) -> Result<Cursor, Problem> {
+async fn cursor(
+    app: &App,
+    caller: &Principal,
+    asked: &EventsAsked,
+    headers: &HeaderMap,
+    run: &RunSummary,
+) -> Result<Cursor, Problem> {
     let header = headers.get("last-event-id").map(|it| it.to_str().unwrap_or("not ASCII"));
     let asked = [
         ("Last-Event-ID", header.filter(|it| !it.is_empty())),
@@ -156,6 +164,14 @@ fn cursor(asked: &EventsAsked, headers: &HeaderMap, run: &RunSummary) -> Result<
     let cursor: Cursor = text.parse().map_err(|_| refuse("is not the id of an event"))?;
     if cursor.seq > run.last_seq {
         return Err(refuse("is beyond the last event of this run"));
+    }
+    // Of a call that was made again, or is not stored yet, nobody knows how far its text had come.
+    if cursor.points > 0 {
+        let next = log::page(&app.runs, &caller.tenant, run.id, cursor.seq, Texts::One).await?;
+        let text = next.first().and_then(|next| next.text.as_ref());
+        if text.is_some_and(|text| text.points() < cursor.points) {
+            return Err(refuse("is beyond the text after that event"));
+        }
     }
     Ok(cursor)
 }
