@@ -463,10 +463,10 @@ on_both! {
         });
         receiver.answer(Answer::Json(200, document.to_string()));
 
-        let asked = json!({"document": document, "server": receiver.origin()});
-        let given = admin.post("/tools/import/openapi", imported(asked)).await.json();
         let asked = json!({"url": receiver.origin(), "server": receiver.origin(), "dry_run": true});
         let fetched = admin.post("/tools/import/openapi", imported(asked)).await.json();
+        let asked = json!({"document": document, "server": receiver.origin()});
+        let given = admin.post("/tools/import/openapi", imported(asked)).await.json();
         let input = json!({"input": {"body": {"next": {"next": {}}}}});
         let called = admin.post("/tools/post_cycle/execute", input).await;
 

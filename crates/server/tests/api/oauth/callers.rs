@@ -74,6 +74,13 @@ on_both! {
             400 application/problem+json
             {
               "detail": "the request has two `Authorization` headers; one credential is enough",
+              "errors": [
+                {
+                  "code": "bad_header",
+                  "detail": "the request has two `Authorization` headers; one credential is enough",
+                  "pointer": "Authorization"
+                }
+              ],
               "status": 400,
               "type": "/problems/malformed-request"
             }
