@@ -1,4 +1,4 @@
-//! `agent-server secrets`: the secrets of all tenants.
+//! `agent-server secrets`: the secrets of all tenants, and the signing keys.
 
 use clap::Args;
 use clap::Subcommand;
@@ -15,9 +15,6 @@ A new AGENT_SERVER_ENCRYPTION_KEY: give it to all processes, with the key before
 AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS, then run `reseal` with the same settings. After that
 the key before it can go. Servers may be at work meanwhile.
 
-Signing keys in the database (`agent-server keys list`) are not sealed anew: make another first
-(`keys rotate`), and keep the key before until that one signs and the tokens before it are over.
-
 Examples:
   agent-server secrets reseal";
 
@@ -29,7 +26,7 @@ pub struct SecretsArgs {
 
 #[derive(Debug, Subcommand)]
 enum SecretsCommand {
-    /// Seal all values with the current key, so that the one before it can go
+    /// Seal all secrets and signing keys with the current key, so that the one before it can go
     Reseal,
 }
 
@@ -37,13 +34,17 @@ pub async fn run(args: &SecretsArgs, env: &Environment, server: Builder) -> Resu
     let SecretsCommand::Reseal = args.command;
     let app = server.start(Config::load(|name| env.get(name))?).await?;
     check_head(&app.db).await?;
-    let done = app.secrets.reseal().await;
+    let (done, keys) = (app.secrets.reseal().await, app.keys.reseal().await);
     app.db.close().await;
-    let done = done?;
+    let (done, keys) = (done?, keys?);
     terminal::line(format!(
         "{} sealed with the current key, {} were already",
-        done.renewed, done.kept
+        done.renewed + keys.renewed,
+        done.kept + keys.kept
     ));
+    for kid in &keys.unreadable {
+        terminal::bad(format!("the signing key `{kid}`"), "it cannot be opened");
+    }
     for (tenant, name, why) in &done.unreadable {
         terminal::bad(format!("`{name}` of the tenant `{tenant}`"), &why.detail);
     }
@@ -51,7 +52,7 @@ pub async fn run(args: &SecretsArgs, env: &Environment, server: Builder) -> Resu
         let missed = done.missed;
         return Err(format!("{missed} were changed meanwhile; run it again").into());
     }
-    if !done.unreadable.is_empty() {
+    if !done.unreadable.is_empty() || !keys.unreadable.is_empty() {
         return Err("some cannot be opened; see the lines above".into());
     }
     Ok(())

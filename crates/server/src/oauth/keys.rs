@@ -42,6 +42,7 @@ use crate::oauth::genuine::Genuine;
 pub use manage::Begin;
 pub use manage::KeyInfo;
 pub use manage::ManageError;
+pub use manage::ResealedKeys;
 
 /// How often the keys in memory are compared with the database and with the time.
 const FRESHNESS: Duration = Duration::from_millis(500);

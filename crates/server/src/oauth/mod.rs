@@ -33,6 +33,7 @@ pub use keys::Begin;
 pub use keys::KeyInfo;
 pub use keys::Keys;
 pub use keys::KeysError;
+pub use keys::ResealedKeys;
 pub use keys::setting_key;
 
 use std::sync::Arc;

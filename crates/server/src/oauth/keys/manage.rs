@@ -60,6 +60,17 @@ pub struct KeyInfo {
     pub withdrawn_at: Option<At>,
 }
 
+/// What came of sealing all keys anew.
+#[derive(Debug, Default)]
+pub struct ResealedKeys {
+    /// How many were sealed anew.
+    pub renewed: usize,
+    /// How many were sealed with the encryption key already.
+    pub kept: usize,
+    /// Those that nothing opens.
+    pub unreadable: Vec<String>,
+}
+
 /// Why a key could not be made, moved or taken back.
 #[derive(Debug, thiserror::Error)]
 pub enum ManageError {
@@ -176,6 +187,32 @@ impl Keys {
         info!(kid, by, "a signing key was withdrawn");
         self.catch_up().await;
         Ok(())
+    }
+
+    /// Seals every key with the encryption key of the settings, unless it has sealed it already. Nothing else of a
+    /// key changes.
+    pub async fn reseal(&self) -> Result<ResealedKeys, ManageError> {
+        let done = self.db.write(async |tx| {
+            let mut done = ResealedKeys::default();
+            store::lock(tx).await?;
+            for row in store::list(tx).await? {
+                let Some(sealed) = &row.private else { continue };
+                if self.sealer.is_current(sealed) {
+                    done.kept += 1;
+                    continue;
+                }
+                let Ok(pair) = self.open(&row.kid, sealed) else {
+                    done.unreadable.push(row.kid);
+                    continue;
+                };
+                let text = pair.to_json()?;
+                let sealed = self.sealer.seal(text.expose_secret().as_bytes(), place(&row.kid))?;
+                store::replace_sealed(tx, &row.kid, &sealed).await?;
+                done.renewed += 1;
+            }
+            Ok::<_, ManageError>(done)
+        });
+        done.await
     }
 
     /// All keys, which nobody else changes until the transaction is over.

@@ -63,6 +63,20 @@ pub async fn insert(conn: &mut Conn<'_>, row: &Row) -> Result<(), sqlx::Error> {
     Ok(())
 }
 
+/// Keeps the private half of a key sealed otherwise.
+pub async fn replace_sealed(
+    conn: &mut Conn<'_>,
+    kid: &str,
+    sealed: &str,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query("UPDATE signing_keys SET private = $2 WHERE kid = $1")
+        .bind(kid)
+        .bind(sealed)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// Wipes a key, of which its name and its times stay.
 pub async fn withdraw(conn: &mut Conn<'_>, kid: &str, at: At) -> Result<bool, sqlx::Error> {
     let done = on!(conn, c => sqlx::query(

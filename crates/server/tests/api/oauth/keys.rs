@@ -26,6 +26,23 @@ const JWKS: &str = "/.well-known/jwks.json";
 const FIRST: &str = "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k";
 
 on_both! {
+    async fn keys_are_sealed_anew_with_a_new_encryption_key(server: TestServer) {
+        let made = server.admin().await.post("/oauth/keys", json!({"now": true})).await.json();
+        in_sql(&server, &format!("INSERT INTO signing_keys (kid, private, begins_at, created_at)
+            SELECT 'moved', private, begins_at, created_at FROM signing_keys WHERE kid = '{}'", made["kid"].as_str().unwrap())).await;
+        let (new, old) = ("AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
+        let both = [("AGENT_SERVER_ENCRYPTION_KEY", new), ("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS", old)];
+        let (changing, _) = server.replica_with(App::builder(), &both).await;
+
+        let (first, second) = (changing.keys.reseal().await.unwrap(), changing.keys.reseal().await.unwrap());
+
+        assert_eq!((first.renewed, first.kept, first.unreadable), (1, 0, vec!["moved".to_owned()]));
+        assert_eq!((second.renewed, second.kept), (0, 1));
+        let (_alone, admin) = server.replica_with(App::builder(), &both[..1]).await;
+        let shown = admin.get(&format!("/oauth/keys/{}", made["kid"].as_str().unwrap())).await.json();
+        assert_eq!(shown, made, "it signs, and nothing else of it has changed");
+    }
+
     async fn a_new_key_is_published_then_signs_and_the_one_before_is_believed_for_a_day(server: TestServer) {
         let (admin, stranger) = (server.admin().await, server.stranger());
 
