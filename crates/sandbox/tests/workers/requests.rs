@@ -65,7 +65,7 @@ async fn bodies_come_and_go_in_every_form() {
         return [...await (await fetch('https://a/binary')).bytes()]
             [255,0,1]
         return (await (await fetch('https://a/binary')).text())
-            "�\u0000\u0001"
+            "��\u0001"
         return (await (await fetch('https://a/large')).text()).length
             1048576
         return await (await fetch('https://a/x', { method: 'PUT', body: new Uint8Array([104, 105]) })).text()
