@@ -58,7 +58,37 @@ async fn chunk_ids(client: &Client, path: &str) -> BTreeSet<String> {
         .collect()
 }
 
+/// A PDF file of two pages.
+const PDF: &str = "%PDF-1.7
+1 0 obj<</Type/Catalog/Pages 2 0 R>>endobj
+2 0 obj<</Type/Pages/Count 2/Kids[4 0 R 6 0 R]/MediaBox[0 0 600 800]/Resources<</Font<</F 3 0 R>>>>>>endobj
+3 0 obj<</Type/Font/Subtype/Type1/BaseFont/Helvetica/Encoding/WinAnsiEncoding>>endobj
+4 0 obj<</Type/Page/Parent 2 0 R/Contents 5 0 R>>endobj
+5 0 obj<</Length 47>>stream
+BT /F 10 Tf 50 700 Td (Pay comes monthly.) Tj ET
+endstream endobj
+6 0 obj<</Type/Page/Parent 2 0 R/Contents 7 0 R>>endobj
+7 0 obj<</Length 61>>stream
+BT /F 10 Tf 50 700 Td (Leave lasts fourteen months.) Tj ET
+endstream endobj
+trailer<</Root 1 0 R>>
+%%EOF";
+
 on_both! {
+    async fn a_passage_of_a_pdf_file_is_cited_with_its_page(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"chunk_size": 32, "chunk_overlap": 0})).await;
+
+        let made = send_form(&admin, DOCUMENTS, "leave.pdf", PDF.as_bytes(), &[]).await;
+        let done = ingested(&admin, made.header("location").unwrap()).await;
+        let asked = json!({"query": "fourteen months", "mode": "keyword"});
+        let found = admin.post("/rag/databases/handbook/search", asked).await.json();
+
+        assert_eq!((&done["file_type"], &done["page_count"]), (&json!("application/pdf"), &json!(2)));
+        let cited = &found["data"][0]["citation"];
+        assert_eq!((&cited["page"], &cited["quote"]), (&json!(2), &json!("Leave lasts fourteen months.")), "{found:#}");
+    }
+
     async fn a_file_is_kept_read_and_cut(server: TestServer) {
         let admin = server.admin().await;
         handbook(&admin, json!({"chunker": "markdown"})).await;
