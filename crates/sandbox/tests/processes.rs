@@ -189,6 +189,57 @@ async fn owners_take_turns_however_much_one_wants() {
 }
 
 #[tokio::test]
+async fn who_computes_for_long_lets_others_go_first_and_talking_does_not_help() {
+    let _turn = turn().await;
+    let pool = pool(2);
+    let hosts = [Recorder::default(), Recorder::default()];
+    let silent = call(&pool, &hosts[0], "a", "for (;;);", "null", PATIENCE);
+    let talking = "for (let i = 0;; i += 1) if (i % 100000 === 0) console.log('x')";
+    let talking = call(&pool, &hosts[1], "a", talking, "null", PATIENCE);
+    let seen = until(|| children().iter().filter(|id| priority(id) == 19).count() == 2);
+
+    tokio::select! {
+        came = silent => panic!("{came:?}"),
+        came = talking => panic!("{came:?}"),
+        () = seen => {}
+    }
+
+    until(|| children().len() <= 1).await;
+    assert_eq!(run(&pool, "return 1", "null").await.as_deref(), Ok("1"));
+    assert!(children().iter().all(|id| priority(id) == 0), "a quick call is not put back");
+}
+
+#[tokio::test]
+async fn a_worker_that_was_put_back_is_used_no_more() {
+    let _turn = turn().await;
+    let pool = pool(1);
+    let long = "const end = Date.now() + 100; while (Date.now() < end); return 1";
+    assert_eq!(run(&pool, long, "null").await.as_deref(), Ok("1"));
+    until(|| children().len() == 1).await;
+    assert!(children().iter().all(|id| priority(id) == 0), "it is the one kept ready");
+}
+
+#[tokio::test]
+async fn no_owner_takes_all_workers() {
+    let _turn = turn().await;
+    let pool = pool(4);
+    let host = Recorder::default();
+    let many = join_all(
+        (0..4).map(|_| call(&pool, &host, "a", "console.log('here'); for (;;);", "null", PATIENCE)),
+    );
+    let other = async {
+        until(|| host.said.lock().unwrap().len() == 3).await;
+        let quick = Recorder::default();
+        call(&pool, &quick, "b", "return 1", "null", PATIENCE).await
+    };
+
+    let came = tokio::select! { came = many => panic!("{came:?}"), came = other => came };
+
+    assert_eq!(came.unwrap(), "1");
+    assert_eq!(host.said.lock().unwrap().len(), 3, "the fourth waits");
+}
+
+#[tokio::test]
 async fn a_program_that_is_no_worker_is_said_to_be_none() {
     let _turn = turn().await;
     for program in ["/bin/true", "/bin/cat", "/usr/bin/yes", "/nowhere"] {
@@ -255,6 +306,13 @@ fn kill_all() {
         // It may be gone by itself.
         let _ = kill_process(id, Signal::KILL);
     }
+}
+
+/// The nice value of a process: field 19 of its `stat`.
+fn priority(id: &str) -> i32 {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let after_name = stat.rsplit(") ").next().unwrap_or_default();
+    after_name.split(' ').nth(16).and_then(|it| it.parse().ok()).unwrap_or_default()
 }
 
 async fn until(is_so: impl Fn() -> bool) {

@@ -204,7 +204,7 @@ impl Config {
             limits: limits(&mut from),
             tool_workers: from
                 .optional("TOOL_WORKERS_MAX", tool_workers)
-                .unwrap_or_else(processors),
+                .unwrap_or_else(four_for_each_processor),
             rag: rag::rag(&mut from),
             run_retention: run_retention(&mut from),
             log: log(&mut from),
@@ -326,8 +326,9 @@ fn tool_workers(text: &str) -> Result<NonZeroUsize, String> {
     number.ok_or_else(|| "it must be a whole number from 1 to 1024".into())
 }
 
-fn processors() -> NonZeroUsize {
-    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN)
+fn four_for_each_processor() -> NonZeroUsize {
+    const FOUR: NonZeroUsize = NonZeroUsize::MIN.saturating_add(3);
+    std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN).saturating_mul(FOUR)
 }
 
 fn run_retention<E: Env>(from: &mut Reader<E>) -> Option<Duration> {

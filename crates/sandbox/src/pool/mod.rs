@@ -4,6 +4,7 @@
 mod process;
 mod queue;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::ffi::OsString;
 use std::io;
@@ -40,7 +41,7 @@ pub struct Settings {
     /// it has these arguments.
     pub program: PathBuf,
     pub arguments: Vec<OsString>,
-    /// Workers at work at once. One more may be kept ready.
+    /// Workers at work at once, a quarter of which no single owner can take. One more may be kept ready.
     pub workers: NonZeroUsize,
     /// Jobs that may wait for a worker.
     pub queue: usize,
@@ -96,8 +97,11 @@ struct Inner {
 
 #[derive(Debug)]
 struct State {
-    /// Places taken: workers that are at work or idle.
+    /// Places there are, and those taken: by workers that are at work or idle.
+    most: usize,
     taken: usize,
+    /// Places at which each owner has a worker at work.
+    at_work: HashMap<Arc<str>, usize>,
     /// The one that was used last stands last.
     idle: Vec<(Arc<str>, Process)>,
     /// One that nobody has used, ready for whoever comes next.
@@ -109,7 +113,9 @@ impl Pool {
     /// Workers are started when they are needed, not here.
     pub fn new(settings: Settings) -> Self {
         let queue = Queue::new(settings.queue);
-        let state = State { taken: 0, idle: Vec::new(), spare: None, queue };
+        let most = settings.workers.get();
+        let (at_work, idle) = (HashMap::new(), Vec::new());
+        let state = State { most, taken: 0, at_work, idle, spare: None, queue };
         Self(Arc::new(Inner { settings, state: Mutex::new(state) }))
     }
 
@@ -131,7 +137,8 @@ impl Pool {
             let (done, ()) = tokio::join!(work, async { self.keep_one_ready() });
             match done {
                 Ok(Ok(done)) => {
-                    place.worker = (worker.jobs < JOBS && worker.busy < BUSY).then_some(worker);
+                    let is_fresh = worker.jobs < JOBS && worker.busy < BUSY && !worker.has_yielded;
+                    place.worker = is_fresh.then_some(worker);
                     return Ok(done);
                 }
                 // It ended before it had the job: somebody else may do it.
@@ -169,7 +176,7 @@ impl Pool {
 
     /// Waits for a place to work at.
     async fn place(&self, owner: &Arc<str>, deadline: Instant) -> Result<Place, CallError> {
-        let found = self.0.state().place(owner, self.0.settings.workers.get());
+        let found = self.0.state().place(owner);
         let waiter = match found {
             Ok(worker) => return Ok(Place::new(&self.0, owner, worker)),
             Err(Some(waiter)) => waiter,
@@ -208,18 +215,20 @@ impl State {
     fn place(
         &mut self,
         owner: &Arc<str>,
-        most: usize,
     ) -> Result<Option<Process>, Option<oneshot::Receiver<Place>>> {
-        if let Some(own) = self.idle.iter().rposition(|(of, _)| of == owner) {
-            return Ok(Some(self.idle.remove(own).1));
-        }
-        if self.taken < most {
-            self.taken += 1;
-            return Ok(None);
-        }
-        if !self.idle.is_empty() {
-            // Another owner's: only its place is of use.
-            self.idle.remove(0);
+        let own = self.idle.iter().rposition(|(of, _)| of == owner);
+        let has_room = self.taken < self.most || !self.idle.is_empty();
+        if has_room && may_begin(&self.at_work, owner, self.most) {
+            self.begin(owner);
+            if let Some(own) = own {
+                return Ok(Some(self.idle.remove(own).1));
+            }
+            if self.taken < self.most {
+                self.taken += 1;
+            } else {
+                // Another owner's: only its place is of use.
+                self.idle.remove(0);
+            }
             return Ok(None);
         }
         let (sender, waiter) = oneshot::channel();
@@ -227,6 +236,30 @@ impl State {
         self.queue.push(owner, sender).map_err(|_| None)?;
         Err(Some(waiter))
     }
+
+    fn begin(&mut self, owner: &Arc<str>) {
+        *self.at_work.entry(Arc::clone(owner)).or_default() += 1;
+    }
+
+    fn end(&mut self, owner: &Arc<str>) {
+        if let Some(count) = self.at_work.get_mut(owner) {
+            *count -= 1;
+            if *count == 0 {
+                self.at_work.remove(owner);
+            }
+        }
+    }
+
+    /// Takes out who waits and whose turn it is among those who may begin.
+    fn next(&mut self) -> Option<(Arc<str>, oneshot::Sender<Place>)> {
+        let State { queue, at_work, most, .. } = self;
+        queue.pop(|owner| may_begin(at_work, owner, *most))
+    }
+}
+
+/// Whether `owner` has places left: a quarter of them is for others.
+fn may_begin(at_work: &HashMap<Arc<str>, usize>, owner: &str, most: usize) -> bool {
+    at_work.get(owner).is_none_or(|own| *own < (most * 3).div_ceil(4))
 }
 
 impl Inner {
@@ -260,12 +293,16 @@ impl Drop for Place {
         let Some(pool) = self.pool.take() else { return };
         let mut state = pool.state();
         let mut worker = self.worker.take();
-        while let Some((owner, waiter)) = state.queue.pop() {
+        state.end(&self.owner);
+        while let Some((owner, waiter)) = state.next() {
             let fits = owner == self.owner;
             let place = Self::new(&pool, &owner, if fits { worker.take() } else { None });
             // Who waits no more gives it back, and it must not come here again: we hold the lock.
             match waiter.send(place) {
-                Ok(()) => return,
+                Ok(()) => {
+                    state.begin(&owner);
+                    return;
+                }
                 Err(mut place) => {
                     place.pool = None;
                     worker = place.worker.take().or(worker);

@@ -17,6 +17,7 @@ use tokio::process::ChildStdin;
 use tokio::process::ChildStdout;
 use tokio::process::Command;
 use tokio::time::Instant;
+use tokio::time::sleep_until;
 use tracing::warn;
 
 use super::Host;
@@ -31,6 +32,11 @@ const QUESTIONS: usize = 64;
 /// Bytes that a worker may say in passing during a job; workers keep to less.
 const NOTES: usize = 1024 * 1024;
 
+/// A job that computes for so long at a stretch lets all others go first.
+const STRETCH: Duration = Duration::from_millis(20);
+/// The lowest priority: such a worker gets what processor time the server and other workers leave.
+const YIELDING: i32 = 19;
+
 /// A worker. It is killed when it is dropped.
 #[derive(Debug)]
 pub struct Process {
@@ -43,6 +49,8 @@ pub struct Process {
     pub greeted: bool,
     /// Whether it has said that it began with the job it was given last.
     pub begun: bool,
+    /// Whether it works at the lowest priority, for the rest of its life.
+    pub has_yielded: bool,
     pub jobs: u32,
     pub busy: Duration,
     pub idle_since: Instant,
@@ -83,6 +91,7 @@ impl Process {
             unsent: BytesMut::new(),
             greeted: false,
             begun: false,
+            has_yielded: false,
             jobs: 0,
             busy: Duration::ZERO,
             idle_since: Instant::now(),
@@ -100,6 +109,8 @@ impl Process {
         self.begun = false;
         self.jobs += 1;
         frame::put(&mut self.unsent, Kind::Job, &[&[job.task], job.body])?;
+        // When it got what it went on with; what it says in passing does not count.
+        let mut since = began;
         let mut answers = FuturesUnordered::new();
         let mut notes = 0;
         loop {
@@ -107,7 +118,7 @@ impl Process {
                 match kind {
                     Kind::Hello => self.greet(&body),
                     _ if !self.greeted => return Err(Malformed.into()),
-                    Kind::Begun => self.begun = true,
+                    Kind::Begun => (self.begun, since) = (true, Instant::now()),
                     Kind::Ask if answers.len() < QUESTIONS => {
                         let number = frame::number(&mut body)?;
                         let answer = host.answer(body);
@@ -124,6 +135,7 @@ impl Process {
                     _ => return Err(Malformed.into()),
                 }
             }
+            let is_computing = self.begun && !self.has_yielded && answers.is_empty();
             tokio::select! {
                 read = self.stdout.read_buf(&mut self.read) => heard(read)?,
                 sent = self.stdin.write_buf(&mut self.unsent), if !self.unsent.is_empty() => {
@@ -131,8 +143,19 @@ impl Process {
                 }
                 Some((number, answer)) = answers.next(), if !answers.is_empty() => {
                     frame::put(&mut self.unsent, Kind::Reply, &[&number.to_le_bytes(), &answer])?;
+                    since = Instant::now();
                 }
+                () = sleep_until(since + STRETCH), if is_computing => self.let_others_go_first(),
             }
+        }
+    }
+
+    fn let_others_go_first(&mut self) {
+        let id = self.child.id().and_then(|id| rustix::process::Pid::from_raw(id.cast_signed()));
+        let Some(id) = id else { return };
+        self.has_yielded = true;
+        if let Err(cause) = rustix::process::setpriority_process(Some(id), YIELDING) {
+            warn!(error = &cause as &dyn std::error::Error, "a worker keeps its priority");
         }
     }
 

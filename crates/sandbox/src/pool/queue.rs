@@ -34,9 +34,10 @@ impl<T> Queue<T> {
         Ok(())
     }
 
-    /// Takes out whose turn it is.
-    pub fn pop(&mut self) -> Option<(Arc<str>, T)> {
-        let owner = self.turns.pop_front()?;
+    /// Takes out whose turn it is among the owners who `may` be next.
+    pub fn pop(&mut self, may: impl Fn(&str) -> bool) -> Option<(Arc<str>, T)> {
+        let first = self.turns.iter().position(|owner| may(owner))?;
+        let owner = self.turns.remove(first)?;
         let line = self.waiting.get_mut(&owner)?;
         let item = line.pop_front()?;
         if line.is_empty() {
@@ -70,9 +71,24 @@ mod tests {
         }
         queue.push(&b, 9).unwrap();
 
-        let order: Vec<_> = std::iter::from_fn(|| queue.pop()).map(|(_, item)| item).collect();
+        let order: Vec<_> =
+            std::iter::from_fn(|| queue.pop(|_| true)).map(|(_, item)| item).collect();
 
         assert_eq!(order, [1, 9, 2, 3]);
+    }
+
+    #[test]
+    fn an_owner_who_may_not_is_passed_over_and_keeps_the_turn() {
+        let (a, b) = (Arc::from("a"), Arc::from("b"));
+        let mut queue = Queue::new(100);
+        for (owner, number) in [(&a, 1), (&b, 9), (&a, 2), (&b, 8)] {
+            queue.push(owner, number).unwrap();
+        }
+
+        assert_eq!(queue.pop(|owner| owner != "a"), Some((Arc::clone(&b), 9)));
+        assert_eq!(queue.pop(|_| true), Some((a, 1)));
+        assert_eq!(queue.pop(|owner| owner == "b"), Some((b, 8)));
+        assert_eq!(queue.pop(|owner| owner == "b"), None);
     }
 
     #[test]
@@ -94,8 +110,8 @@ mod tests {
         queue.push(&a, 1).unwrap();
         queue.retain(|number| *number != 1);
 
-        assert!(queue.pop().is_none());
+        assert!(queue.pop(|_| true).is_none());
         assert_eq!(queue.push(&a, 2), Ok(()));
-        assert_eq!(queue.pop(), Some((a, 2)));
+        assert_eq!(queue.pop(|_| true), Some((a, 2)));
     }
 }

@@ -313,9 +313,10 @@ const LIMITS: &[Setting] = &[
     ),
     plain(
         "TOOL_WORKERS_MAX",
-        "as many as there are processors",
-        "Processes that run JavaScript at once, 1 to 1024. Each is for one tenant, takes about 5 MB and what its script may \
-         take, and ends when it has had nothing to do for a minute. One more is kept ready.",
+        "four for each processor",
+        "Processes that run JavaScript at once, 1 to 1024; a quarter of them is left to others when one tenant wants all. Each is \
+         for one tenant, takes about 5 MB and what its script may take, has the lowest priority once it has computed for 20 ms, \
+         and ends when it has had nothing to do for a minute. One more is kept ready.",
     ),
     plain("SHUTDOWN_GRACE_MS", "25000", "How long a stopping server waits for what it has begun."),
 ];
