@@ -35,6 +35,7 @@ use crate::http::pointer_to;
 use crate::oauth::Assertions;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
+use crate::oauth::Onward;
 use crate::rag::Rag;
 use crate::runs::Budgets;
 use crate::runs::Runs;
@@ -120,8 +121,7 @@ impl Builder {
         let tasks = Tasks::default();
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
-        let cursors = Cursors::new(&key);
-        let probe = Probe::default();
+        let (keys, cursors) = (Arc::new(keys), Cursors::new(&key));
         let outgoing = &config.outgoing;
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let assertions = Assertions::new(db.clone(), config.issuer.clone(), egress.clone());
@@ -134,7 +134,8 @@ impl Builder {
         let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
         let (own, new, limits) = (clock.clone(), ids.clone(), config.rag);
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), limits);
-        let makers = makers(&sandbox, &tasks, &egress, &secrets, &rag);
+        let onward = Onward::new(Arc::clone(&keys), ids.clone());
+        let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone() };
@@ -160,8 +161,8 @@ impl Builder {
             ids,
             tasks,
             cursors,
-            probe,
-            keys: Arc::new(keys),
+            probe: Probe::default(),
+            keys,
             clients,
             secrets,
             egress,
@@ -204,9 +205,15 @@ impl Builder {
 }
 
 /// The kinds of tools that rows may be of.
-fn makers(sandbox: &Pool, tasks: &Tasks, egress: &Egress, secrets: &Vault, rag: &Rag) -> Makers {
-    let (egress, vault) = (egress.clone(), secrets.clone());
-    let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), vault.clone()));
+fn makers(
+    sandbox: &Pool,
+    tasks: &Tasks,
+    (egress, vault): (&Egress, &Vault),
+    onward: Onward,
+    rag: &Rag,
+) -> Makers {
+    let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), vault.clone(), onward));
+    let (egress, vault) = (egress.clone(), vault.clone());
     let javascript = Javascript::new(sandbox.clone(), tasks.clone(), egress, vault);
     Makers::with([http, Box::new(javascript), Box::new(Search(rag.clone()))])
 }

@@ -18,6 +18,7 @@ mod guesses;
 mod introspect;
 mod issue;
 mod keys;
+mod onward;
 mod register;
 mod resource;
 mod revoke;
@@ -35,6 +36,8 @@ pub use keys::Keys;
 pub use keys::KeysError;
 pub use keys::ResealedKeys;
 pub use keys::setting_key;
+pub use onward::Behalf;
+pub use onward::Onward;
 
 use std::sync::Arc;
 use std::time::Duration;

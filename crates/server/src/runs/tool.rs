@@ -64,10 +64,11 @@ pub fn call(
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
     let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
-    let caller = (record.run.summary.client_id.clone(), record.scopes.clone());
+    let scopes = record.scopes.clone();
     let mut context = ToolContext {
         tenant: record.tenant.clone(),
         subject: record.run.summary.subject.clone(),
+        client_id: record.run.summary.client_id.clone(),
         run_id: record.run.summary.id,
         call_id: call.started.call_id.clone(),
         effect_id: call.started.effect_id.clone(),
@@ -82,8 +83,7 @@ pub fn call(
         }
         let began = Instant::now();
         let started = call.started;
-        let (client_id, scopes) = caller;
-        context.scopes = match rights::held_of(&runs, &client_id, &scopes).await {
+        context.scopes = match rights::held_of(&runs, &context.client_id, &scopes).await {
             Ok(held) => held,
             Err(cause) => {
                 let cause: &dyn Error = &cause;

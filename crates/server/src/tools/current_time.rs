@@ -97,6 +97,7 @@ mod tests {
         let context = ToolContext {
             tenant: TenantId::default(),
             subject: "client:test".to_owned(),
+            client_id: "test".to_owned(),
             run_id: Id::new(uuid::Uuid::nil()),
             call_id: "call_1".to_owned(),
             effect_id: "e".to_owned(),

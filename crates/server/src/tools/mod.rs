@@ -152,6 +152,8 @@ pub struct ToolContext {
     pub tenant: TenantId,
     /// Who began the run: `client:<client_id>` or `user:<id>`.
     pub subject: String,
+    /// The client by which he did.
+    pub client_id: String,
     pub run_id: Id,
     pub call_id: String,
     /// The same for every attempt of this call, and of no other: an `Idempotency-Key`.

@@ -92,6 +92,56 @@ on_both! {
         assert!(!requests[6].headers.contains_key("idempotency-key"));
     }
 
+    async fn the_caller_is_known_to_the_far_side_by_a_token_of_his_own(server: TestServer) {
+        let receiver = Receiver::start().await;
+        let (server, admin) = crate::http_tools::server(server.app.db.dialect(), &receiver).await;
+        let auth = |audience: &str| json!({"config": {
+            "method": "POST", "url": format!("{}/orders", receiver.origin()), "allow_http": true,
+            "auth": {"type": "exchange", "audience": audience, "scope": "orders.write"},
+        }});
+        receiver.answer(Answer::Echo(200));
+        let elsewhere = order(&receiver, auth("https://api.example.com"));
+        let made = admin.post("/tools/definitions", order(&receiver, auth(&receiver.origin()))).await;
+        let caller = server.client("tool.execute orders.write").await;
+        let poor = server.client("tool.execute").await;
+
+        let elsewhere = admin.post("/tools/definitions", elsewhere).await;
+        let done = caller.post("/tools/order/execute", json!({"input": {}})).await;
+        let refused = poor.post("/tools/order/execute", json!({"input": {}})).await;
+
+        assert_eq!((made.status, done.status), (201, 200), "{} {}", made.text, done.text);
+        assert_eq!((elsewhere.status, &elsewhere.json()["errors"][0]["pointer"]), (422, &json!("/config/auth/audience")));
+        assert!(refused.text.contains("does not hold `orders.write`"), "{}", refused.text);
+        let [request] = receiver.webhooks().try_into().unwrap();
+        let token = request.header("authorization").strip_prefix("Bearer ").unwrap().to_owned();
+        let (head, mut claims) = crate::oauth::parts(&token);
+        let jwks = server.stranger().get("/.well-known/jwks.json").await.json();
+        assert_eq!(head["kid"], jwks["keys"][0]["kid"]);
+        assert_eq!(claims["exp"].as_u64().unwrap() - claims["iat"].as_u64().unwrap(), 120);
+        assert_eq!(claims["aud"], json!(receiver.origin()));
+        for changing in ["aud", "exp", "iat", "jti"] {
+            claims[changing].take();
+        }
+        let client = claims["client_id"].as_str().unwrap().to_owned();
+        expect![[r#"
+            {
+              "act": {
+                "sub": "http://server.test"
+              },
+              "aud": null,
+              "client_id": "shop",
+              "exp": null,
+              "iat": null,
+              "iss": "http://server.test",
+              "jti": null,
+              "scope": "orders.write",
+              "sub": "client:shop",
+              "tenant": "default"
+            }"#]].assert_eq(&format!("{claims:#}").replace(&client, "shop"));
+        assert!(!done.text.contains(&token), "{}", done.text);
+        assert_eq!(crate::oauth::get_with(&server.stranger(), "/agents", &token).await.status, 401, "it is not for us");
+    }
+
     async fn a_secret_must_be_there_and_for_the_author_and_for_the_host(server: TestServer) {
         let receiver = Receiver::start().await;
         let (server, admin) = crate::http_tools::server(server.app.db.dialect(), &receiver).await;

@@ -1,5 +1,6 @@
 //! The configuration of a tool that sends an HTTP request, as it stands in the definition.
 
+use auth::scope::Scopes;
 use serde::Deserialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -81,10 +82,15 @@ pub enum Auth {
         secret: String,
         scope: Option<String>,
     },
-    /// A token for the caller.
+    /// An access token of ours for the caller, good for two minutes. Our key set (`jwks_uri`) proves it.
     Exchange {
+        /// For whom it is: a URL at the host of `url`.
+        #[schema(example = "https://api.example.com")]
         audience: String,
-        scope: Option<String>,
+        /// What it allows, all of which the caller must hold.
+        #[serde(default, with = "auth::scope::space_separated")]
+        #[schema(value_type = String, example = "orders.read")]
+        scope: Scopes,
     },
 }
 

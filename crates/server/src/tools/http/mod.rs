@@ -17,6 +17,7 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use auth::scope::Scopes;
 use engine::Effect;
 use futures::FutureExt;
 use futures::future::BoxFuture;
@@ -42,6 +43,8 @@ use crate::egress::Text;
 use crate::egress::Wanted;
 use crate::egress::retry_after;
 use crate::http::Invalid;
+use crate::oauth::Behalf;
+use crate::oauth::Onward;
 use crate::secrets::Reference;
 use crate::secrets::Vault;
 use crate::secrets::references;
@@ -64,6 +67,8 @@ use token::Tokens;
 
 /// No answer is longer, in bytes.
 const LONGEST: usize = 4 << 20;
+/// The name that a token of the caller has among the secrets of a request.
+const CALLER: &str = "caller.token";
 /// The longest that is waited between two attempts.
 const LONGEST_WAIT: Duration = Duration::from_mins(1);
 
@@ -76,6 +81,7 @@ struct Services {
     egress: Egress,
     vault: Vault,
     tokens: Tokens,
+    onward: Onward,
 }
 
 /// How a tool may be called, beside its configuration.
@@ -106,8 +112,8 @@ struct Attempt {
 }
 
 impl Http {
-    pub fn new(egress: Egress, vault: Vault) -> Self {
-        Self(Arc::new(Services { egress, vault, tokens: Tokens::default() }))
+    pub fn new(egress: Egress, vault: Vault, onward: Onward) -> Self {
+        Self(Arc::new(Services { egress, vault, tokens: Tokens::default(), onward }))
     }
 
     /// A tool with this configuration, whose arguments `schema` describes, or all that is wrong with it, with
@@ -122,6 +128,12 @@ impl Http {
         let plan = Plan::new(config, schema, &self.0.egress);
         let under = |fault: Invalid| fault.under("/config");
         let plan = plan.map_err(|faults| faults.into_iter().map(under).collect::<Vec<_>>())?;
+        if let Auth::Exchange { audience, .. } = &plan.auth
+            && self.0.onward.is_own(audience)
+        {
+            let detail = "there are no such tokens for this server itself";
+            return Err(vec![Invalid::new("/config/auth/audience", "not_allowed", detail)]);
+        }
         let token_host = token_host(&plan.auth);
         let secrets = references.iter().map(|Reference { pointer, name }| {
             let for_token = token_host.as_ref().filter(|_| pointer == "/auth/secret");
@@ -247,6 +259,14 @@ impl HttpTool {
                 Ok(answer) => answer,
                 Err(failure) => return failure,
             },
+            Auth::Exchange { audience, scope } => {
+                match self.for_caller(context, audience, scope) {
+                    Ok(token) => self.sign(&mut request, CALLER, token),
+                    Err(failure) => return failure,
+                }
+                secrets.clone_from(&request.secrets);
+                self.services.egress.send(request).await
+            }
             auth => {
                 request.secret_headers.extend(credential(auth));
                 self.services.egress.send(request).await
@@ -274,13 +294,9 @@ impl HttpTool {
             let Services { egress, tokens, .. } = &*self.services;
             let token = tokens.get(egress, &own, grant, refused.as_ref(), time).await;
             let token = token.map_err(Attempt::failed)?;
-            let name = format!("{secret}.token");
-            let mut bearer = Text::from("Bearer ");
-            bearer.push_secret(&name);
             let mut request = request.clone();
-            *secrets = own.with(Secret::new(name, token.clone(), self.plan.hosts.clone()));
-            request.secrets = secrets.clone();
-            request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
+            self.sign(&mut request, &format!("{secret}.token"), token.clone());
+            secrets.clone_from(&request.secrets);
             let answer = egress.send(request).await;
             let is_refused = matches!(&answer, Ok(it) if it.status == StatusCode::UNAUTHORIZED);
             if !is_refused || refused.is_some() {
@@ -288,6 +304,31 @@ impl HttpTool {
             }
             refused = Some(token);
         }
+    }
+
+    /// A token for whoever calls, at the far side.
+    fn for_caller(
+        &self,
+        context: &ToolContext,
+        audience: &str,
+        scope: &Scopes,
+    ) -> Result<SecretString, Attempt> {
+        if let Some(missing) = scope.iter().find(|scope| !context.scopes.covers(scope)) {
+            return Err(Attempt::failed(format!("the caller does not hold `{missing}`")));
+        }
+        let ToolContext { tenant, subject, client_id, now, .. } = context;
+        let whose = Behalf { tenant, subject, client_id };
+        let token = self.services.onward.token(whose, audience, scope.clone(), *now);
+        token.map_err(Attempt::failed)
+    }
+
+    /// Puts a token into a request, and among its secrets.
+    fn sign(&self, request: &mut Request, name: &str, token: SecretString) {
+        let mut bearer = Text::from("Bearer ");
+        bearer.push_secret(name);
+        request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
+        let token = Secret::new(name.to_owned(), token, self.plan.hosts.clone());
+        request.secrets = request.secrets.with(token);
     }
 
     fn judge(

@@ -69,7 +69,7 @@ impl Plan {
         let own = url.as_ref().and_then(|url| planner.host(url, config.allow_http));
         let query = planner.members(&config.query, "/query");
         let headers = planner.headers(&config.headers);
-        planner.auth(&config.auth, &headers);
+        planner.auth(&config.auth, own.as_ref(), &headers);
         let body = planner.body(config.body.as_ref(), &headers);
         if matches!(config.method.into(), Method::GET | Method::HEAD) && config.body.is_some() {
             planner.fault("/body", "not_allowed", "GET and HEAD have no body");
@@ -200,12 +200,18 @@ impl Planner<'_> {
         templates
     }
 
-    fn auth(&mut self, auth: &Auth, headers: &[(HeaderName, Template)]) {
+    fn auth(&mut self, auth: &Auth, own: Option<&HostPattern>, headers: &[(HeaderName, Template)]) {
         let sent = match auth {
             Auth::None => return,
-            Auth::Exchange { .. } => {
-                let detail = "tokens for the caller cannot be sent yet; use another `type`";
-                return self.fault("/auth/type", NOT_SUPPORTED, detail);
+            Auth::Exchange { audience, .. } => {
+                let target = self.egress.check(audience).ok();
+                if own.is_none_or(|own| {
+                    target.as_ref().and_then(HostPattern::of).as_ref() != Some(own)
+                }) {
+                    let detail = "a token of the caller is for the host of `url` only";
+                    self.fault("/auth/audience", "not_allowed", detail);
+                }
+                header::AUTHORIZATION
             }
             Auth::Header { name, .. } => match HeaderName::try_from(name) {
                 Ok(name) if !is_of_the_connection(&name) => name,

@@ -336,6 +336,7 @@ mod tests {
             ("https://u:p@a.example/", json!({"type": "none"})),
             ("https://a.example/x/../y", json!({"type": "none"})),
             ("https://a.example/", json!({"type": "exchange", "audience": "x"})),
+            ("https://a.example/", json!({"type": "exchange", "audience": "https://b.example"})),
             ("https://a.example/", json!({"type": "header", "name": "Host", "secret": "key"})),
             ("https://a.example/", json!({"type": "basic", "username": "a:b", "secret": "key"})),
             (

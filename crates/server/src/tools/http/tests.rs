@@ -14,6 +14,7 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::app::Clock;
 use crate::app::Ids;
+use crate::config;
 use crate::db::DatabaseSettings;
 use crate::db::Db;
 use crate::db::Id;
@@ -24,6 +25,7 @@ use crate::db::migrate::Source;
 use crate::egress::Allow;
 use crate::egress::canary::Canary;
 use crate::egress::canary::ok;
+use crate::oauth::Keys;
 use crate::secrets::NewSecret;
 
 const VALUE: &str = "hunter2-hunter2";
@@ -38,7 +40,8 @@ async fn kind(permits: &[&Canary]) -> (TestDatabase, Http) {
     let db = Db::open(&settings).await.unwrap();
     let key = MasterKey::generate().unwrap();
     let sealer = Arc::new(Sealer::new(&key, &[]).unwrap());
-    let vault = Vault::new(db, Clock::System, Ids::Random, sealer, key.mac("secrets"));
+    let (own, mac) = (Arc::clone(&sealer), key.mac("secrets"));
+    let vault = Vault::new(db.clone(), Clock::System, Ids::Random, own, mac);
     let new = NewSecret {
         name: "key".to_owned(),
         value: VALUE.into(),
@@ -47,7 +50,21 @@ async fn kind(permits: &[&Canary]) -> (TestDatabase, Http) {
     };
     vault.create(&TenantId::default(), "client:test", new).await.unwrap();
     let allow = Allow::new(permits.iter().map(|it| it.origin().parse().unwrap()).collect());
-    (database, Http::new(Egress::new(allow).unwrap(), vault))
+    let config = config::Config::load(|name| {
+        let value = match name {
+            "NODE_ENV" => "development",
+            "MANAGEMENT_CLIENT_ID" | "MANAGEMENT_CLIENT_SECRET" => {
+                "management-client-of-a-test-2f8e7d"
+            }
+            "AGENT_SERVER_ENCRYPTION_KEY" => "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+            _ => return None,
+        };
+        Some(value.to_owned())
+    })
+    .unwrap();
+    let keys = Keys::new(&config, db, Clock::System, sealer).unwrap();
+    let onward = Onward::new(Arc::new(keys), Ids::Random);
+    (database, Http::new(Egress::new(allow).unwrap(), vault, onward))
 }
 
 fn terms(effect: Effect, retries: u32) -> Terms {
@@ -65,6 +82,7 @@ async fn call(tool: &HttpTool, input: Value) -> Result<Value, ToolFailure> {
     let context = ToolContext {
         tenant: TenantId::default(),
         subject: "client:test".to_owned(),
+        client_id: "test".to_owned(),
         run_id: Id::new(uuid::Uuid::nil()),
         call_id: "call_1".to_owned(),
         effect_id: "e5fec7".to_owned(),

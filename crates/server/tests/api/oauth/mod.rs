@@ -65,12 +65,12 @@ fn token_in(reply: &Reply) -> String {
 }
 
 /// What `GET path` answers to the bearer of `token`.
-async fn get_with(client: &Client, path: &str, token: &str) -> Reply {
+pub async fn get_with(client: &Client, path: &str, token: &str) -> Reply {
     client.send(client.request("GET", path).bearer_auth(token)).await
 }
 
 /// The header and the claims of a token.
-fn parts(token: &str) -> (Value, Value) {
+pub fn parts(token: &str) -> (Value, Value) {
     let mut parts = token.split('.').map(|part| {
         let bytes = URL_SAFE_NO_PAD.decode(part).unwrap();
         serde_json::from_slice(&bytes).unwrap_or_default()
