@@ -14,6 +14,7 @@ use auth::secret::MasterKeyError;
 use sandbox::Pool;
 
 use crate::agents::Agents;
+use crate::audit::Refusals;
 use crate::code::Builder;
 use crate::config::Config;
 use crate::db::Db;
@@ -52,6 +53,7 @@ pub struct Parts {
     pub probe: Probe,
     pub keys: Arc<Keys>,
     pub clients: Arc<Clients>,
+    pub refusals: Refusals,
     pub secrets: Vault,
     /// Asks what definitions and callers name.
     pub egress: Egress,

@@ -28,6 +28,7 @@
 
 // Band 1: services that know no feature. `app` holds the handles of all.
 pub mod app;
+pub mod audit;
 pub mod config;
 pub mod db;
 pub mod definitions;

@@ -20,6 +20,7 @@ const LETTING_GO: Duration = Duration::from_secs(5);
 /// Begins all of it. Before that no run may be begun.
 pub async fn start(app: &App) -> Result<(), StartError> {
     oauth::start(&app.tasks, &app.keys, &app.clients, &app.clock).await?;
+    app.refusals.start(app.db.clone(), app.clock.clone(), &app.tasks);
     app.secrets.start(&app.tasks);
     app.tools.start(&app.tasks);
     app.agents.start(&app.tasks);

@@ -172,6 +172,13 @@ fn keys_are_managed_from_the_command_line() {
     let listed = out(&without(&["keys", "list"]));
     let states: Vec<_> = listed.lines().filter_map(|line| line.split_whitespace().next()).collect();
     assert_eq!(states, ["withdrawn", "active", "pending"], "{listed}");
+    let trail = without(&["audit", "verify"]);
+    assert!(
+        out(&trail).starts_with("default: 4 entries, the last with the hash "),
+        "{}",
+        out(&trail)
+    );
+    assert_eq!(trail.status.code(), Some(0), "{}", err(&trail));
 }
 
 #[test]

@@ -10,7 +10,7 @@ use std::path::PathBuf;
 
 /// Features, in order. A feature may use those before it, never those after it.
 const FEATURES: &[&str] =
-    &["audit", "oauth", "secrets", "rag", "tools", "agents", "workflows", "runs", "mcp", "openai"];
+    &["oauth", "secrets", "rag", "tools", "agents", "workflows", "runs", "mcp", "openai"];
 
 /// What puts the features together, and is known by none of them.
 const COMPOSITION: &[&str] = &["code", "router", "workers", "commands", "ui"];

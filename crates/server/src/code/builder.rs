@@ -22,6 +22,7 @@ use crate::app::Parts;
 use crate::app::StartError;
 use crate::app::Tasks;
 use crate::app::pool;
+use crate::audit::Refusals;
 use crate::config::Config;
 use crate::config::Identity;
 use crate::db::Db;
@@ -134,7 +135,7 @@ impl Builder {
         let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
         let (own, new, limits) = (clock.clone(), ids.clone(), config.rag);
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), limits);
-        let onward = Onward::new(Arc::clone(&keys), ids.clone());
+        let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
@@ -164,6 +165,7 @@ impl Builder {
             probe: Probe::default(),
             keys,
             clients,
+            refusals: Refusals::default(),
             secrets,
             egress,
             rag,

@@ -11,6 +11,7 @@ use serde_json::json;
 
 use crate::app::App;
 use crate::app::Clock;
+use crate::audit::Origin;
 use crate::code::Builder;
 use crate::commands::Failure;
 use crate::commands::logging;
@@ -82,7 +83,13 @@ async fn make_demo_agent(app: &App) -> Result<(), DefinitionError> {
     if app.agents.find(&tenant, DEMO).await?.is_some() {
         return Ok(());
     }
-    let author = Author { tenant: &tenant, subject: "system:dev", scopes: &Scopes::all_types() };
+    let author = Author {
+        tenant: &tenant,
+        subject: "system:dev",
+        client_id: None,
+        scopes: &Scopes::all_types(),
+        origin: &Origin::default(),
+    };
     app.agents.create(author, demo_agent()).await.map(drop)
 }
 

@@ -4,12 +4,15 @@ use clap::Args;
 use clap::Subcommand;
 
 use crate::app::Clock;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::code::sealer;
 use crate::commands::Failure;
 use crate::commands::terminal;
 use crate::config::Config;
 use crate::config::Environment;
 use crate::db::Db;
+use crate::db::TenantId;
 use crate::db::migrate::check_head;
 use crate::oauth::Begin;
 use crate::oauth::KeyInfo;
@@ -62,18 +65,20 @@ pub async fn run(args: &KeysArgs, env: &Environment) -> Result<(), Failure> {
     check_head(&db).await?;
     let (_, sealer) = sealer(&config.identity)?;
     let keys = Keys::new(&config, db.clone(), Clock::System, sealer)?;
+    let (tenant, origin) = (TenantId::default(), Origin::default());
+    let by = Actor { tenant: &tenant, subject: BY, client_id: None, origin: &origin };
     match &args.command {
         KeysCommand::List => keys.list().await?.iter().for_each(show),
         KeysCommand::Rotate { now } => {
             let begin = if *now { Begin::Now } else { Begin::Soon };
-            show(&keys.rotate(begin, BY).await?);
+            show(&keys.rotate(begin, by).await?);
         }
         KeysCommand::Retire { kid } => {
-            keys.retire(kid, BY).await?;
+            keys.retire(kid, by).await?;
             terminal::line(format!("withdrew {kid}"));
         }
         KeysCommand::Import => {
-            show(&keys.import(BY).await?);
+            show(&keys.import(by).await?);
             terminal::aside(
                 "TOKEN_SERVICE_PRIVATE_KEY and TOKEN_SERVICE_PUBLIC_KEY can be left out now",
             );

@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod audit;
 mod backup;
 mod chat;
 mod dev;
@@ -61,6 +62,9 @@ enum Command {
     /// Show and change the keys that sign access tokens
     #[command(after_help = keys::HELP)]
     Keys(keys::KeysArgs),
+    /// Check that the audit trail is whole
+    #[command(after_help = audit::HELP)]
+    Audit(audit::AuditArgs),
     /// Make and change the tables of the database
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::MigrateArgs),
@@ -105,6 +109,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Keys(args) => keys::run(&args, &env).await,
+            Command::Audit(args) => return audit::run(&args, &env).await,
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Secrets(args) => secrets::run(&args, &env, server).await,
             Command::Backup(args) => backup::run(&args, &env).await,

@@ -1,8 +1,9 @@
 //! Writing definitions through the API: all that is wrong is said at once, and then nothing is stored.
 
+mod author;
+
 use std::sync::Arc;
 
-use auth::scope::Scopes;
 use serde_json::Map;
 use serde_json::Value;
 use tracing::info;
@@ -31,6 +32,8 @@ use crate::http::IfMatch;
 use crate::http::Invalid;
 use crate::http::pointer_to;
 
+pub use author::Author;
+
 /// Members of a definition that are not set by whoever writes one.
 const READ_ONLY: [&str; 9] = [
     "id",
@@ -44,14 +47,6 @@ const READ_ONLY: [&str; 9] = [
     "updated_at",
 ];
 
-/// Who writes.
-#[derive(Debug, Clone, Copy)]
-pub struct Author<'a> {
-    pub tenant: &'a TenantId,
-    pub subject: &'a str,
-    pub scopes: &'a Scopes,
-}
-
 /// Whether a definition may be used.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Switch {
@@ -64,21 +59,6 @@ pub enum Switch {
 pub enum Force {
     No,
     Yes,
-}
-
-impl Author<'_> {
-    /// Who may not execute a definition could take away what keeps him from it. Executing any of its kind
-    /// needs a scope of its own, which authors may lack.
-    fn ensure_may_change<K: Kind>(&self, content: &K::Content) -> Result<(), DefinitionError> {
-        let is_missing = |scope: &&String| *scope != K::EXECUTE && !self.scopes.covers(scope);
-        match content.scopes().iter().find(is_missing) {
-            Some(scope) if !self.scopes.covers("admin.write") => {
-                let (kind, scope) = (K::WORDS, scope.clone());
-                Err(DefinitionError::MissingScope { kind, scope })
-            }
-            _ => Ok(()),
-        }
-    }
 }
 
 impl<K: Kind> Definitions<K> {
@@ -100,7 +80,9 @@ impl<K: Kind> Definitions<K> {
                 let around = self.hold_all(tx, author.tenant).await?;
                 self.refuse_invalid(author, &normal, faults, &around)?;
                 store::insert(tx, author.tenant, id, &normal, author.subject, change.at).await?;
-                settled(kind, tx, author.tenant, id, change).await
+                let row = settled(kind, tx, author.tenant, id, change).await?;
+                self.tell(tx, author, "create", None, Some(&row)).await?;
+                Ok::<_, DefinitionError>(row)
             })
             .await?;
         info!(definition.id = %id, kind = K::NAME, by = author.subject, "a definition was created");
@@ -149,7 +131,10 @@ impl<K: Kind> Definitions<K> {
                 let normal = merged(kind, &row, body);
                 self.refuse_invalid(author, &normal, faults, &around)?;
                 refuse_rename(kind, tx, author.tenant, &current, &normal, &around).await?;
-                save(kind, tx, author.tenant, row, &normal, change).await
+                let before = self.told(&row);
+                let row = save(kind, tx, author.tenant, row, &normal, change).await?;
+                self.tell(tx, author, "update", Some(before), Some(&row)).await?;
+                Ok::<_, DefinitionError>(row)
             })
             .await?;
         info!(definition.id = %id, kind = K::NAME, by = author.subject, "a definition was changed");
@@ -185,7 +170,10 @@ impl<K: Kind> Definitions<K> {
                 self.refuse_invalid(author, &normal, Vec::new(), &around)?;
                 let current = Definition::of_row(kind, &row, row.normalise(kind));
                 refuse_rename(kind, tx, author.tenant, &current, &normal, &around).await?;
-                save(kind, tx, author.tenant, row, &normal, change).await
+                let before = self.told(&row);
+                let row = save(kind, tx, author.tenant, row, &normal, change).await?;
+                self.tell(tx, author, "restore", Some(before), Some(&row)).await?;
+                Ok::<_, DefinitionError>(row)
             })
             .await?;
         info!(definition.id = %id, kind = K::NAME, version, by = author.subject, "a version of a definition was restored");
@@ -208,8 +196,11 @@ impl<K: Kind> Definitions<K> {
                 let mut row = find_to_change(kind, tx, author, id, if_match, change).await?;
                 let is_active = to == Switch::On;
                 if row.is_active != is_active {
+                    let before = self.told(&row);
                     store::update_active::<K>(tx, author.tenant, id, is_active, change.at).await?;
                     (row.is_active, row.updated_at) = (is_active, change.at);
+                    let verb = if is_active { "activate" } else { "deactivate" };
+                    self.tell(tx, author, verb, Some(before), Some(&row)).await?;
                 }
                 Ok::<_, DefinitionError>(row)
             })
@@ -237,6 +228,7 @@ impl<K: Kind> Definitions<K> {
                     refuse_used(kind, tx, author.tenant, &current, &around).await?;
                 }
                 store::delete::<K>(tx, author.tenant, id).await?;
+                self.tell(tx, author, "delete", Some(self.told(&row)), None).await?;
                 Ok::<_, DefinitionError>(())
             })
             .await?;

@@ -7,6 +7,7 @@ use auth::jose::TokenError;
 use auth::scope::Scopes;
 use auth::token::TokenKind;
 
+use crate::audit::Origin;
 use crate::db::At;
 use crate::oauth::Client;
 use crate::oauth::Clients;
@@ -68,6 +69,7 @@ async fn by_key(clients: &Clients, text: &str, now: At) -> Result<Principal, Acc
         subject: Subject::client(&client.client_id),
         client_id: client.client_id.clone(),
         scopes: client.scopes.intersection(&key.scopes),
+        origin: Origin::default(),
     })
 }
 
@@ -103,6 +105,7 @@ impl Access {
             scopes: self.scopes(),
             subject: self.subject,
             client_id: self.claims.client_id.clone(),
+            origin: Origin::default(),
         }
     }
 }

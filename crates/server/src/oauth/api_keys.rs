@@ -14,9 +14,13 @@ use auth::token::Digest;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
 use serde::Serialize;
+use serde_json::Value;
+use serde_json::json;
 use tracing::info;
 use utoipa::ToSchema;
 
+use crate::audit;
+use crate::audit::Act;
 use crate::db::At;
 use crate::db::Db;
 use crate::db::Id;
@@ -129,7 +133,9 @@ pub async fn create(
         if store::api_keys::list(tx, &caller.tenant, client_id).await?.len() >= MOST {
             return Err(ApiKeyError::TooMany);
         }
-        Ok(store::api_keys::insert(tx, owner, &key, &token.digest()).await?)
+        store::api_keys::insert(tx, owner, &key, &token.digest()).await?;
+        let after = json!({"id": key.id, "name": key.name, "scope": key.scope.to_string(), "expires_at": key.expires_at});
+        Ok(audit::record(tx, caller.actor(), Act::new("api_key.create", client_id, after), now).await?)
     });
     made.await?;
     clients.catch_up().await;
@@ -162,10 +168,20 @@ pub async fn delete(
     (db, clients): (&Db, &Clients),
     caller: &Principal,
     client_id: &str,
-    id: Id,
+    (id, now): (Id, At),
 ) -> Result<(), ApiKeyError> {
     let owner = (&caller.tenant, client_id);
-    let deleted = db.write(async |tx| store::api_keys::delete(tx, owner, id).await);
+    let deleted = db.write(async |tx| {
+        let is_gone = store::api_keys::delete(tx, owner, id).await?;
+        if is_gone {
+            let act = Act {
+                before: json!({"id": id}),
+                ..Act::new("api_key.delete", client_id, Value::Null)
+            };
+            audit::record(tx, caller.actor(), act, now).await?;
+        }
+        Ok::<_, sqlx::Error>(is_gone)
+    });
     if !deleted.await? {
         return Err(ApiKeyError::NotFound);
     }

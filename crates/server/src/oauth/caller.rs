@@ -9,6 +9,7 @@ use std::time::Duration;
 use auth::challenge::Bearer;
 use auth::scope::Scopes;
 use axum::extract::FromRequestParts;
+use axum::extract::MatchedPath;
 use http::HeaderMap;
 use http::StatusCode;
 use http::header;
@@ -16,11 +17,16 @@ use http::request::Parts;
 use metrics::counter;
 
 use crate::app::App;
+use crate::audit::Actor;
+use crate::audit::Origin;
+use crate::audit::Refusal;
 use crate::db::TenantId;
 use crate::definitions::Author;
 use crate::definitions::DefinitionError;
 use crate::http::Invalid;
 use crate::http::Problem;
+use crate::http::RequestId;
+use crate::http::address;
 use crate::http::bare;
 use crate::http::once::Owner;
 use crate::oauth::access;
@@ -46,6 +52,7 @@ pub struct Principal {
     pub client_id: String,
     /// What the token allows and its client still holds.
     pub scopes: Scopes,
+    pub origin: Origin,
 }
 
 /// A [`Principal`] who holds one of the scopes of `S`.
@@ -71,7 +78,23 @@ impl Subject {
 impl Principal {
     /// Him as one who writes definitions.
     pub fn author(&self) -> Author<'_> {
-        Author { tenant: &self.tenant, subject: self.subject.as_str(), scopes: &self.scopes }
+        Author {
+            tenant: &self.tenant,
+            subject: self.subject.as_str(),
+            client_id: Some(&self.client_id),
+            scopes: &self.scopes,
+            origin: &self.origin,
+        }
+    }
+
+    /// Him as one of whose acts the audit trail tells.
+    pub fn actor(&self) -> Actor<'_> {
+        Actor {
+            tenant: &self.tenant,
+            subject: self.subject.as_str(),
+            client_id: Some(&self.client_id),
+            origin: &self.origin,
+        }
     }
 
     /// Whose idempotency keys his are.
@@ -96,14 +119,36 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
         let token = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer)?;
-        let principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
+        let mut principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
             .await
             .map_err(|error| disbelieved(&error, &app.config.issuer))?;
+        principal.origin = origin(parts, app);
         if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
+            app.refusals.note(refusal(principal, parts, S::ANY_OF));
             return Err(insufficient(S::ANY_OF));
         }
         bare::refuse_query(parts)?;
         Ok(Self { principal, scopes: PhantomData })
+    }
+}
+
+/// From where a request comes.
+pub(in crate::oauth) fn origin(parts: &Parts, app: &App) -> Origin {
+    Origin {
+        address: Some(address::caller(parts, &app.config.trusted_proxies)),
+        request_id: parts.extensions.get::<RequestId>().cloned(),
+    }
+}
+
+fn refusal(principal: Principal, parts: &Parts, wanted: &[&'static str]) -> Refusal {
+    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+    Refusal {
+        tenant: principal.tenant,
+        subject: principal.subject.to_string(),
+        client_id: principal.client_id,
+        origin: principal.origin,
+        operation: format!("{} {route}", parts.method),
+        required_scope: wanted.first().copied().unwrap_or_default(),
     }
 }
 

@@ -53,6 +53,8 @@ use auth::scope::Scope;
 use auth::scope::Scopes;
 use auth::token::Digest;
 use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::app::Clock;
@@ -60,6 +62,7 @@ use crate::app::Tasks;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::members_of;
 use crate::http::Invalid;
 
 /// The code of what in a client's row cannot be read at all.
@@ -144,6 +147,17 @@ pub struct Registration {
     /// Of the token that lets the client manage its registration, when that is written. It is never read.
     #[serde(skip)]
     pub token: Option<Digest>,
+}
+
+impl Registration {
+    /// What the audit trail is told of a client: all but its secrets, and when it was used.
+    pub fn told(&self) -> Map<String, Value> {
+        let mut told = members_of(self);
+        for other in ["last_used_at", "updated_at", "problems"] {
+            told.remove(other);
+        }
+        told
+    }
 }
 
 /// What of a client is to change.

@@ -9,8 +9,8 @@ use auth::keys::SignError;
 use auth::scope::Scopes;
 use secrecy::SecretString;
 
+use crate::app::Clock;
 use crate::app::Ids;
-use crate::db::At;
 use crate::db::TenantId;
 use crate::oauth::Keys;
 use crate::oauth::keys::seconds;
@@ -22,6 +22,7 @@ const LIFETIME: Duration = Duration::from_mins(2);
 #[derive(Debug, Clone)]
 pub struct Onward {
     keys: Arc<Keys>,
+    clock: Clock,
     ids: Ids,
 }
 
@@ -34,8 +35,8 @@ pub struct Behalf<'a> {
 }
 
 impl Onward {
-    pub fn new(keys: Arc<Keys>, ids: Ids) -> Self {
-        Self { keys, ids }
+    pub fn new(keys: Arc<Keys>, clock: Clock, ids: Ids) -> Self {
+        Self { keys, clock, ids }
     }
 
     /// Whether `audience` is this server, for which there are no such tokens: whoever wrote a tool would
@@ -51,9 +52,8 @@ impl Onward {
         whose: Behalf<'_>,
         audience: &str,
         scope: Scopes,
-        now: At,
     ) -> Result<SecretString, SignError> {
-        let iat = seconds(now);
+        let iat = seconds(self.clock.now());
         let claims = AccessClaims {
             iss: self.keys.issuer().to_owned(),
             sub: whose.subject.to_owned(),

@@ -16,6 +16,10 @@ use auth::token::OpaqueToken;
 use auth::token::TokenKind;
 use tracing::info;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::db::At;
 use crate::db::Db;
 use crate::db::Id;
@@ -48,6 +52,7 @@ pub enum Registrar {
     Stranger {
         scopes: Scopes,
         policy: &'static str,
+        origin: Origin,
     },
 }
 
@@ -98,7 +103,16 @@ pub async fn register(
         token: Some(token.digest()),
         keys: metadata.keys,
     };
-    db.write(async |tx| store::insert(tx, &registration).await).await?;
+    let name = registrar.to_string();
+    db.write(async |tx| {
+        store::insert(tx, &registration).await?;
+        let (client_id, after) = (&registration.client_id, registration.told());
+        let act = Act::between("client.create", client_id, None, Some(after));
+        Ok::<_, OAuthFailure>(
+            audit::record(tx, registrar.actor(&registration.tenant, &name), act, now).await?,
+        )
+    })
+    .await?;
     clients.catch_up().await;
     info!(
         client_id = registration.client_id,
@@ -110,6 +124,16 @@ pub async fn register(
 }
 
 impl Registrar {
+    /// He of whom the audit trail tells by this `name`.
+    fn actor<'a>(&'a self, tenant: &'a TenantId, name: &'a str) -> Actor<'a> {
+        match self {
+            Self::Caller(caller) => caller.actor(),
+            Self::Stranger { origin, .. } => {
+                Actor { tenant, subject: name, client_id: None, origin }
+            }
+        }
+    }
+
     /// What a client gets that asks for `asked_for`.
     fn scopes(&self, asked_for: Option<Scopes>) -> Result<Scopes, OAuthError> {
         match (self, asked_for) {

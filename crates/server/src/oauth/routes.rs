@@ -4,6 +4,7 @@
 //! `/oauth/clients` is our API and refuses with problems, and so does every
 //! [`Caller`](crate::oauth::caller::Caller).
 
+mod audit;
 mod client_call;
 mod clients;
 
@@ -67,6 +68,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(register::routes::router())
         .merge(clients::router())
         .merge(api_keys::routes::router())
+        .merge(audit::router())
 }
 
 /// Says in the words of RFC 6749 what the house, which knows no feature, says in problems: that there

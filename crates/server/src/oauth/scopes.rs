@@ -56,6 +56,8 @@ scope_sets! {
     RunWrite = "run.write" | "agent.execute" | "workflow.execute" | "tool.execute";
     /// To see what people are asked to decide.
     ApprovalRead = "approval.read" | "approval.decide";
+    /// To see who administered what.
+    AuditRead = "audit.read";
     /// To decide it.
     ApprovalDecide = "approval.decide";
     /// To see threads and what was said in them.

@@ -170,7 +170,7 @@ async fn create_secret(
         Err(problem) => return problem.into_response(),
     };
     let create = Box::pin(async {
-        let made = app.secrets.create(&caller.tenant, caller.subject.as_str(), new).await?;
+        let made = app.secrets.create(caller.actor(), new).await?;
         Ok::<_, Problem>(Created(made))
     });
     once(&app, caller.owner(), key.map(tagged), Answers::Kept, create).await
@@ -204,8 +204,7 @@ async fn change_secret(
     Body(Members(body)): Body<Members>,
 ) -> Result<Json<Secret>, Problem> {
     let change = change_of(body)?;
-    let by = caller.subject.as_str();
-    Ok(Json(app.secrets.update(&caller.tenant, by, &name, change).await?))
+    Ok(Json(app.secrets.update(caller.actor(), &name, change).await?))
 }
 
 /// Delete a secret
@@ -222,7 +221,7 @@ async fn delete_secret(
     Query(deletion): Query<Deletion>,
 ) -> Result<NoContent, Problem> {
     let force = if deletion.force == Some(true) { Force::Yes } else { Force::No };
-    app.secrets.delete(&caller.tenant, caller.subject.as_str(), &name, force).await?;
+    app.secrets.delete(caller.actor(), &name, force).await?;
     Ok(NoContent)
 }
 

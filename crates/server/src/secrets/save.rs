@@ -1,12 +1,19 @@
 //! Writing secrets: all that is wrong is said at once, and then nothing is stored.
 
 use secrecy::ExposeSecret;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
 use tracing::info;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
 use crate::db::Conn;
 use crate::db::Json;
 use crate::db::TenantId;
 use crate::definitions::check_name;
+use crate::definitions::store as definitions;
 use crate::egress::HostPattern;
 use crate::egress::Text;
 use crate::http::Invalid;
@@ -37,13 +44,9 @@ pub enum Force {
 
 impl Vault {
     /// Keeps a new secret.
-    pub async fn create(
-        &self,
-        tenant: &TenantId,
-        by: &str,
-        new: NewSecret,
-    ) -> Result<Secret, SecretError> {
+    pub async fn create(&self, by: Actor<'_>, new: NewSecret) -> Result<Secret, SecretError> {
         refuse(new.faults())?;
+        let tenant = by.tenant;
         let value = new.value.expose_secret();
         let (id, hosts) = (self.ids().next(), serde_json::to_string(&new.hosts)?);
         let sealed = self.sealer().seal(value.as_bytes(), place(&place_row(tenant, id, &hosts)))?;
@@ -56,13 +59,15 @@ impl Vault {
             at: self.clock().now(),
         };
         let made = self.db().write(async |tx| {
-            store::lock_all(tx, tenant).await?;
+            definitions::lock_all(tx, tenant).await?;
             ensure_room(tx, tenant, 1, written.bytes).await?;
-            store::insert(tx, tenant, id, &new.name, &written, by).await?;
-            found(store::find(tx, tenant, &new.name).await?, &new.name)
+            store::insert(tx, tenant, id, &new.name, &written, by.subject).await?;
+            let row = found(store::find(tx, tenant, &new.name).await?, &new.name)?;
+            self.tell(tx, by, "secret.create", None, Some(&row)).await?;
+            Ok::<_, SecretError>(row)
         });
         let row = made.await?;
-        info!(secret = new.name, by, "a secret was made");
+        info!(secret = new.name, by = by.subject, "a secret was made");
         self.catch_up(tenant).await;
         Ok(self.show(tenant, &row, Vec::new()))
     }
@@ -70,44 +75,43 @@ impl Vault {
     /// Changes a secret. A value that it has not had before is its next version.
     pub async fn update(
         &self,
-        tenant: &TenantId,
-        by: &str,
+        by: Actor<'_>,
         name: &str,
         change: Change,
     ) -> Result<Secret, SecretError> {
         refuse(change.faults())?;
+        let tenant = by.tenant;
         let changed = self.db().write(async |tx| {
-            store::lock_all(tx, tenant).await?;
+            definitions::lock_all(tx, tenant).await?;
             let row = found(store::find(tx, tenant, name).await?, name)?;
             self.write(tx, tenant, &row, &change).await?;
+            let before = row;
             let row = found(store::find(tx, tenant, name).await?, name)?;
-            Ok::<_, SecretError>((row, users(tx, tenant, name).await?))
+            let users = users(tx, tenant, name).await?;
+            self.tell(tx, by, "secret.update", Some(&before), Some(&row)).await?;
+            Ok::<_, SecretError>((row, users))
         });
         let (row, users) = changed.await?;
-        info!(secret = row.name, version = row.version, by, "a secret was changed");
+        info!(secret = row.name, version = row.version, by = by.subject, "a secret was changed");
         self.catch_up(tenant).await;
         Ok(self.show(tenant, &row, users))
     }
 
     /// Deletes a secret that nothing names, or any by force.
-    pub async fn delete(
-        &self,
-        tenant: &TenantId,
-        by: &str,
-        name: &str,
-        force: Force,
-    ) -> Result<(), SecretError> {
+    pub async fn delete(&self, by: Actor<'_>, name: &str, force: Force) -> Result<(), SecretError> {
+        let tenant = by.tenant;
         let deleted = self.db().write(async |tx| {
+            definitions::lock_all(tx, tenant).await?;
             let row = found(store::find(tx, tenant, name).await?, name)?;
             let users = users(tx, tenant, name).await?;
             if force == Force::No && !users.is_empty() {
                 return Err(SecretError::InUse(users));
             }
             store::delete(tx, tenant, row.id).await?;
-            Ok(())
+            Ok(self.tell(tx, by, "secret.delete", Some(&row), None).await?)
         });
         deleted.await?;
-        info!(secret = name, by, "a secret was deleted");
+        info!(secret = name, by = by.subject, "a secret was deleted");
         self.catch_up(tenant).await;
         Ok(())
     }
@@ -135,6 +139,20 @@ impl Vault {
         let (rows, tools) = read.await?;
         let show = |row: &Row| self.show(tenant, row, users_in(&tools, &row.name));
         Ok(rows.iter().map(show).collect())
+    }
+
+    /// Tells the audit trail what a secret was and is, but for its value.
+    async fn tell(
+        &self,
+        tx: &mut Conn<'_>,
+        by: Actor<'_>,
+        action: &str,
+        before: Option<&Row>,
+        after: Option<&Row>,
+    ) -> Result<(), sqlx::Error> {
+        let name = before.or(after).map_or("", |row| &row.name);
+        let act = Act::between(action, name, before.map(told), after.map(told));
+        audit::record(tx, by, act, self.clock().now()).await
     }
 
     async fn write(
@@ -185,6 +203,16 @@ impl Vault {
             problems: self.open(tenant, row).err().into_iter().collect(),
         }
     }
+}
+
+fn told(row: &Row) -> Map<String, Value> {
+    let hosts: Value = serde_json::from_str(&row.hosts).unwrap_or_default();
+    let told = [
+        ("description", json!(row.description)),
+        ("hosts", hosts),
+        ("version", json!(row.version)),
+    ];
+    told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 impl NewSecret {

@@ -11,6 +11,7 @@ mod harness;
 mod access;
 mod agents;
 mod approvals;
+mod audit;
 mod budgets;
 mod children;
 mod code;

@@ -132,7 +132,8 @@ async fn delete_api_key(
     caller: Caller<ClientWrite>,
     Path((client_id, id)): Path<(String, String)>,
 ) -> Result<NoContent, Problem> {
-    api_keys::delete((&app.db, &*app.clients), &caller, &client_id, key_id(&id)?).await?;
+    let key = (key_id(&id)?, app.clock.now());
+    api_keys::delete((&app.db, &*app.clients), &caller, &client_id, key).await?;
     Ok(NoContent)
 }
 

@@ -10,10 +10,14 @@ use auth::seal::SealError;
 use chrono::DateTime;
 use secrecy::ExposeSecret;
 use serde::Serialize;
+use serde_json::json;
 use tracing::info;
 use tracing::warn;
 use utoipa::ToSchema;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
 use crate::db::At;
 use crate::db::Conn;
 use crate::oauth::keys::Keys;
@@ -110,13 +114,13 @@ impl Keys {
 
     /// Makes a key that will sign in the place of the one that does. Of keys that are over by now only the
     /// names are kept.
-    pub async fn rotate(&self, begin: Begin, by: &str) -> Result<KeyInfo, ManageError> {
+    pub async fn rotate(&self, begin: Begin, by: Actor<'_>) -> Result<KeyInfo, ManageError> {
         let (pair, now) = (PrivateJwk::generate()?, self.clock.now());
         let ahead = match begin {
             Begin::Soon => Duration::from_secs(rotation::AHEAD),
             Begin::Now => Duration::ZERO,
         };
-        let row = self.seal(&pair, At::new(now.time() + ahead), by)?;
+        let row = self.seal(&pair, At::new(now.time() + ahead), by.subject)?;
         let made = self.db.write(async |tx| {
             let members = self.lock(tx).await?;
             for (member, state) in members.iter().zip(plan(&members, now).states) {
@@ -130,24 +134,30 @@ impl Keys {
                     _ => {}
                 }
             }
-            Ok(store::insert(tx, &row).await?)
+            store::insert(tx, &row).await?;
+            let after = json!({"begins_at": row.begins_at});
+            Ok(audit::record(tx, by, Act::new("key.rotate", &row.kid, after), now).await?)
         });
         made.await?;
-        info!(kid = row.kid, begins_at = %row.begins_at, by, "a signing key was made");
+        info!(kid = row.kid, begins_at = %row.begins_at, by = by.subject, "a signing key was made");
         self.catch_up().await;
         self.find(&row.kid).await
     }
 
     /// Moves the key of the settings into the database, where it is what it was. The setting is not needed
     /// any more then.
-    pub async fn import(&self, by: &str) -> Result<KeyInfo, ManageError> {
+    pub async fn import(&self, by: Actor<'_>) -> Result<KeyInfo, ManageError> {
         let pair = self.setting.as_deref().ok_or(ManageError::NothingToImport)?;
-        let row = self.seal(pair, beginning(), by)?;
+        let (row, now) = (self.seal(pair, beginning(), by.subject)?, self.clock.now());
         let moved = self.db.write(async |tx| {
             let members = self.lock(tx).await?;
             let known = members.iter().find(|it| it.kid == row.kid);
             match known.and_then(|it| it.row.as_ref()) {
-                None => Ok(store::insert(tx, &row).await?),
+                None => {
+                    store::insert(tx, &row).await?;
+                    let act = Act::new("key.import", &row.kid, json!({"begins_at": row.begins_at}));
+                    Ok(audit::record(tx, by, act, now).await?)
+                }
                 Some(row) if row.withdrawn_at.is_some() => {
                     Err(ManageError::Withdrawn(row.kid.clone()))
                 }
@@ -155,13 +165,13 @@ impl Keys {
             }
         });
         moved.await?;
-        info!(kid = row.kid, by, "the signing key of the settings is in the database");
+        info!(kid = row.kid, by = by.subject, "the signing key of the settings is in the database");
         self.catch_up().await;
         self.find(&row.kid).await
     }
 
     /// Takes a key back: its tokens are void here at once, and on other processes within half a second.
-    pub async fn retire(&self, kid: &str, by: &str) -> Result<(), ManageError> {
+    pub async fn retire(&self, kid: &str, by: Actor<'_>) -> Result<(), ManageError> {
         let now = self.clock.now();
         let retired = self.db.write(async |tx| {
             let members = self.lock(tx).await?;
@@ -173,18 +183,26 @@ impl Keys {
             };
             if member.row.is_some() {
                 store::withdraw(tx, kid, now).await?;
-                return Ok(());
+            } else {
+                // What stays in the settings comes back no more.
+                let (begins_at, created_by) = (beginning(), Some(by.subject.to_owned()));
+                let (private, withdrawn_at) = (None, Some(now));
+                let kid = kid.to_owned();
+                let gone = store::Row {
+                    kid,
+                    private,
+                    begins_at,
+                    withdrawn_at,
+                    created_by,
+                    created_at: now,
+                };
+                store::insert(tx, &gone).await?;
             }
-            // What stays in the settings comes back no more.
-            let (begins_at, created_by) = (beginning(), Some(by.to_owned()));
-            let (private, withdrawn_at) = (None, Some(now));
-            let kid = kid.to_owned();
-            let gone =
-                store::Row { kid, private, begins_at, withdrawn_at, created_by, created_at: now };
-            Ok(store::insert(tx, &gone).await?)
+            let act = Act::new("key.retire", kid, json!({"withdrawn_at": now}));
+            Ok(audit::record(tx, by, act, now).await?)
         });
         retired.await?;
-        info!(kid, by, "a signing key was withdrawn");
+        info!(kid, by = by.subject, "a signing key was withdrawn");
         self.catch_up().await;
         Ok(())
     }

@@ -82,7 +82,7 @@ async fn rotate_keys(
 ) -> Result<Created<KeyInfo>, Problem> {
     refuse_other_tenants(&caller)?;
     let begin = if rotation.now { Begin::Now } else { Begin::Soon };
-    Ok(Created(app.keys.rotate(begin, caller.subject.as_str()).await?))
+    Ok(Created(app.keys.rotate(begin, caller.actor()).await?))
 }
 
 /// Move the signing key of the settings into the database
@@ -96,7 +96,7 @@ async fn import_key(
     caller: Caller<KeyWrite>,
 ) -> Result<Json<KeyInfo>, Problem> {
     refuse_other_tenants(&caller)?;
-    Ok(Json(app.keys.import(caller.subject.as_str()).await?))
+    Ok(Json(app.keys.import(caller.actor()).await?))
 }
 
 /// Take a signing key back
@@ -112,7 +112,7 @@ async fn retire_key(
     Path(kid): Path<String>,
 ) -> Result<NoContent, Problem> {
     refuse_other_tenants(&caller)?;
-    app.keys.retire(&kid, caller.subject.as_str()).await?;
+    app.keys.retire(&kid, caller.actor()).await?;
     Ok(NoContent)
 }
 

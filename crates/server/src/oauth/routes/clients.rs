@@ -14,12 +14,15 @@ use axum::response::Response;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Value;
+use serde_json::json;
 use tracing::info;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::audit;
+use crate::audit::Act;
 use crate::db::At;
 use crate::http::Body;
 use crate::http::Invalid;
@@ -156,8 +159,16 @@ async fn change_client(
     let change = Change { client_name, scope, is_active, keys };
     let (tenant, now) = (&caller.tenant, app.clock.now());
     let changed = app.db.write(async |tx| {
+        let before = store::find(tx, tenant, &client_id).await?;
         store::update(tx, tenant, &client_id, &change, now).await?;
-        Ok::<_, OAuthFailure>(store::find(tx, tenant, &client_id).await?)
+        let after = store::find(tx, tenant, &client_id).await?;
+        let told =
+            (before.as_ref().map(Registration::told), after.as_ref().map(Registration::told));
+        if told.0 != told.1 {
+            let act = Act::between("client.update", &client_id, told.0, told.1);
+            audit::record(tx, caller.actor(), act, now).await?;
+        }
+        Ok::<_, OAuthFailure>(after)
     });
     let changed = changed.await.map_err(|cause| Problem::internal(&cause))?;
     let client = changed.ok_or_else(|| no_client(&client_id))?;
@@ -179,7 +190,17 @@ async fn delete_client(
     caller: Caller<ClientWrite>,
     Path(client_id): Path<String>,
 ) -> Result<NoContent, Problem> {
-    let deleted = app.db.write(async |tx| store::delete(tx, &caller.tenant, &client_id).await);
+    let now = app.clock.now();
+    let deleted = app.db.write(async |tx| {
+        let before = store::find(tx, &caller.tenant, &client_id).await?;
+        let is_gone = store::delete(tx, &caller.tenant, &client_id).await?;
+        if is_gone {
+            let before = before.as_ref().map(Registration::told);
+            let act = Act::between("client.delete", &client_id, before, None);
+            audit::record(tx, caller.actor(), act, now).await?;
+        }
+        Ok::<_, sqlx::Error>(is_gone)
+    });
     if !deleted.await.map_err(|cause| Problem::internal(&cause))? {
         return Err(no_client(&client_id));
     }
@@ -225,7 +246,14 @@ async fn rotate_secret(
             .map_err(|error| Problem::internal(&error))?;
         let (tenant, digest) = (&caller.tenant, secret.digest());
         let done = app.db.write(async |tx| {
-            store::update_secret(tx, tenant, &client_id, &digest, (previous_expires_at, now)).await
+            let end = previous_expires_at;
+            let is_done = store::update_secret(tx, tenant, &client_id, &digest, (end, now)).await?;
+            if is_done {
+                let after = json!({"previous_expires_at": end});
+                let act = Act::new("client.rotate_secret", &client_id, after);
+                audit::record(tx, caller.actor(), act, now).await?;
+            }
+            Ok::<_, sqlx::Error>(is_done)
         });
         if !done.await.map_err(|cause| Problem::internal(&cause))? {
             return Err(no_client(&client_id));

@@ -6,6 +6,9 @@ use engine::LimitOwner;
 use llm::Usd;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+use serde_json::json;
 use tracing::info;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +21,8 @@ use super::Used;
 use super::day_of;
 use super::resets_at;
 use crate::app::App;
+use crate::audit;
+use crate::audit::Act;
 use crate::db::At;
 use crate::http::Body;
 use crate::http::Invalid;
@@ -159,7 +164,11 @@ async fn put_budget(
     }
     let (budget, now) = (Budget { owner, max_tokens, max_cost_usd }, app.clock.now());
     let used = app.db.write(async |tx| {
+        let before = store::find(tx, &budget.owner).await?.as_ref().map(told);
         store::upsert(tx, &budget, now).await?;
+        let target = format!("{kind}/{}", budget.owner.id);
+        let act = Act::between("budget.set", &target, before, Some(told(&budget)));
+        audit::record(tx, caller.actor(), act, now).await?;
         Ok::<_, RunsError>(store::used(tx, &budget.owner, &day_of(now)).await?.0)
     });
     let used = used.await?;
@@ -180,13 +189,30 @@ async fn delete_budget(
     Path((kind, id)): Path<(String, String)>,
 ) -> Result<NoContent, Problem> {
     let owner = owner(&app, &caller, &kind, id).await?;
-    let deleted = app.db.write(async |tx| store::delete(tx, &owner).await);
+    let now = app.clock.now();
+    let deleted = app.db.write(async |tx| {
+        let before = store::find(tx, &owner).await?.as_ref().map(told);
+        let is_gone = store::delete(tx, &owner).await?;
+        if is_gone {
+            let target = format!("{kind}/{}", owner.id);
+            let act = Act::between("budget.delete", &target, before, None);
+            audit::record(tx, caller.actor(), act, now).await?;
+        }
+        Ok::<_, sqlx::Error>(is_gone)
+    });
     if !deleted.await.map_err(RunsError::from)? {
         return Err(no_budget(&kind, &owner.id));
     }
     app.runs.budgets.refresh().await.map_err(RunsError::from)?;
     info!(owner.kind = kind, owner.id = owner.id, by = %caller.subject, "a budget was deleted");
     Ok(NoContent)
+}
+
+/// What the audit trail is told of a budget.
+fn told(budget: &Budget) -> Map<String, Value> {
+    let told =
+        [("max_tokens", json!(budget.max_tokens)), ("max_cost_usd", json!(budget.max_cost_usd))];
+    told.map(|(name, value)| (name.to_owned(), value)).into_iter().collect()
 }
 
 /// The owner that a path names.

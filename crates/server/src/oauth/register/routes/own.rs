@@ -15,14 +15,20 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::http::NoContent;
 use crate::http::Path;
 use crate::http::Problem;
 use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
+use crate::oauth::caller::Subject;
 use crate::oauth::caller::bearer_token;
 use crate::oauth::caller::invalid_token;
+use crate::oauth::caller::origin;
 use crate::oauth::guesses::Guesser;
 use crate::oauth::register::routes::ClientInformation;
 use crate::oauth::routes::NO_STORE;
@@ -36,6 +42,7 @@ pub fn router() -> OpenApiRouter<App> {
 struct Own {
     registration: Registration,
     token: OpaqueToken,
+    origin: Origin,
 }
 
 /// Read one's own registration
@@ -46,7 +53,7 @@ struct Own {
     responses((status = 200, body = ClientInformation), Problem))]
 async fn read_own_registration(
     State(app): State<App>,
-    Own { registration, token }: Own,
+    Own { registration, token, .. }: Own,
 ) -> impl IntoResponse {
     (NO_STORE, Json(ClientInformation::again(&app.config.issuer, registration, &token)))
 }
@@ -59,10 +66,22 @@ async fn read_own_registration(
     responses((status = 204), Problem))]
 async fn delete_own_registration(
     State(app): State<App>,
-    Own { registration, .. }: Own,
+    Own { registration, origin, .. }: Own,
 ) -> Result<NoContent, Problem> {
+    let told = registration.told();
     let Registration { tenant, client_id, .. } = registration;
-    let deleted = app.db.write(async |tx| store::delete(tx, &tenant, &client_id).await);
+    let now = app.clock.now();
+    let deleted = app.db.write(async |tx| {
+        if store::delete(tx, &tenant, &client_id).await? {
+            let subject = Subject::client(&client_id);
+            let subject = subject.as_str();
+            let by =
+                Actor { tenant: &tenant, subject, client_id: Some(&client_id), origin: &origin };
+            let act = Act::between("client.delete", &client_id, Some(told.clone()), None);
+            audit::record(tx, by, act, now).await?;
+        }
+        Ok::<_, sqlx::Error>(())
+    });
     deleted.await.map_err(|cause| Problem::internal(&cause))?;
     app.clients.forget(&client_id).await;
     app.clients.catch_up().await;
@@ -94,7 +113,8 @@ impl FromRequestParts<App> for Own {
         let digest = token.digest();
         let found = app.db.read(async |conn| store::find_own(conn, &client_id, &digest).await);
         let found = found.await.map_err(|cause| Problem::internal(&cause).into_response())?;
-        found.map(|registration| Self { registration, token }).ok_or_else(|| {
+        let origin = origin(parts, app);
+        found.map(|registration| Self { registration, token, origin }).ok_or_else(|| {
             wrongs.wrong(guesser, Instant::now());
             wrong().into_response()
         })

@@ -16,6 +16,7 @@ use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::bearer_token;
+use crate::oauth::caller::origin;
 use crate::oauth::guesses::Guesser;
 use crate::oauth::register::Registrar;
 use crate::oauth::scopes::ClientWrite;
@@ -25,7 +26,9 @@ impl FromRequestParts<App> for Registrar {
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let settings = &app.config.identity.registration;
-        let stranger = |policy| Self::Stranger { scopes: settings.scopes.clone(), policy };
+        let origin = origin(parts, app);
+        let scopes = settings.scopes.clone();
+        let stranger = |policy| Self::Stranger { scopes, policy, origin };
         match &settings.policy {
             RegistrationPolicy::Open if !parts.headers.contains_key(header::AUTHORIZATION) => {
                 limit(parts, app).map_err(IntoResponse::into_response)?;
