@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use crate::tool::compile;
 use crate::tool::faults;
 
 /// How often a model is told what is wrong with its answer. After that the run fails.
@@ -19,7 +20,7 @@ pub struct OutputSpec {
 impl OutputSpec {
     /// Compiles `schema`; says why if it is none.
     pub fn new(schema: Value) -> Result<Self, String> {
-        let validator = jsonschema::validator_for(&schema).map_err(|error| error.to_string())?;
+        let validator = compile(&schema).map_err(|error| error.to_string())?;
         Ok(Self { schema, validator: Arc::new(validator) })
     }
 

@@ -39,8 +39,7 @@ pub struct ToolSpec {
 impl ToolSpec {
     /// Compiles the schema of the arguments; says why if it is none.
     pub fn new(tool: llm::Tool, version: Option<i64>, effect: Effect) -> Result<Self, String> {
-        let validator =
-            jsonschema::validator_for(&tool.input_schema).map_err(|error| error.to_string())?;
+        let validator = compile(&tool.input_schema).map_err(|error| error.to_string())?;
         Ok(Self { tool, version, effect, validator: Arc::new(validator) })
     }
 
@@ -53,6 +52,13 @@ impl ToolSpec {
     pub fn check(&self, arguments: &Value) -> Result<(), String> {
         faults(&self.validator, arguments)
     }
+}
+
+/// Compiles a JSON Schema. It is read as one of draft 2020-12, whatever it says of itself.
+pub(crate) fn compile(
+    schema: &Value,
+) -> Result<jsonschema::Validator, jsonschema::ValidationError<'static>> {
+    jsonschema::options().with_draft(jsonschema::Draft::Draft202012).build(schema)
 }
 
 /// Says in words for the model what is wrong with `value`; at most five things.

@@ -191,7 +191,7 @@ async fn owners_take_turns_however_much_one_wants() {
 #[tokio::test]
 async fn who_computes_for_long_lets_others_go_first_and_talking_does_not_help() {
     let _turn = turn().await;
-    let pool = pool(2);
+    let pool = pool(4);
     let hosts = [Recorder::default(), Recorder::default()];
     let silent = call(&pool, &hosts[0], "a", "for (;;);", "null", PATIENCE);
     let talking = "for (let i = 0;; i += 1) if (i % 100000 === 0) console.log('x')";
@@ -222,21 +222,23 @@ async fn a_worker_that_was_put_back_is_used_no_more() {
 #[tokio::test]
 async fn no_owner_takes_all_workers() {
     let _turn = turn().await;
-    let pool = pool(4);
-    let host = Recorder::default();
-    let many = join_all(
-        (0..4).map(|_| call(&pool, &host, "a", "console.log('here'); for (;;);", "null", PATIENCE)),
-    );
-    let other = async {
-        until(|| host.said.lock().unwrap().len() == 3).await;
-        let quick = Recorder::default();
-        call(&pool, &quick, "b", "return 1", "null", PATIENCE).await
-    };
+    for (workers, most) in [(2, 1), (3, 2), (4, 3)] {
+        let (pool, host) = (pool(workers), Recorder::default());
+        let many =
+            join_all((0..workers).map(|_| {
+                call(&pool, &host, "a", "console.log('here'); for (;;);", "null", PATIENCE)
+            }));
+        let other = async {
+            until(|| host.said.lock().unwrap().len() == most).await;
+            let quick = Recorder::default();
+            call(&pool, &quick, "b", "return 1", "null", PATIENCE).await
+        };
 
-    let came = tokio::select! { came = many => panic!("{came:?}"), came = other => came };
+        let came = tokio::select! { came = many => panic!("{came:?}"), came = other => came };
 
-    assert_eq!(came.unwrap(), "1");
-    assert_eq!(host.said.lock().unwrap().len(), 3, "the fourth waits");
+        assert_eq!(came.unwrap(), "1");
+        assert_eq!(host.said.lock().unwrap().len(), most, "the last one waits");
+    }
 }
 
 #[tokio::test]
@@ -292,7 +294,7 @@ async fn calls_and_cancels_at_once_leave_a_pool_that_works() {
     // All places are free again: so many calls can wait for each other.
     let host = Recorder { meeting: Some(Barrier::new(most)), ..Recorder::default() };
     let script = "return (await fetch('https://a/meet')).status";
-    let meet = (0..most).map(|_| call(&pool, &host, "a", script, "null", PATIENCE));
+    let meet = ["a", "b", "c"].map(|owner| call(&pool, &host, owner, script, "null", PATIENCE));
     for came in join_all(meet).await {
         assert_eq!(came.unwrap(), "200");
     }

@@ -48,8 +48,14 @@ pub(super) fn body(
     let options = &request.options;
     let max_tokens =
         options.max_output_tokens.unwrap_or_else(|| usual_output_tokens(&request.model));
-    let (thinking, output_config) = thinking(&request.model, options.reasoning_effort, max_tokens);
     let has_tools = !request.tools.is_empty();
+    let tool_choice = tool_choice(options, names).filter(|_| has_tools);
+    // This API refuses thoughts before a call that it is told to make, and draws without rules beside thoughts.
+    let is_forced = tool_choice.as_ref().is_some_and(wire::ToolChoice::is_forced);
+    let effort = options.reasoning_effort.filter(|_| !is_forced);
+    let (thinking, output_config) = thinking(&request.model, effort, max_tokens);
+    let draws =
+        !matches!(thinking, Some(wire::Thinking::Enabled { .. } | wire::Thinking::Adaptive { .. }));
     let instructions = schema::instructions_with_output(request);
     let system = |text| wire::System { r#type: "text", text, cache_control: None };
     let mut body = wire::Body {
@@ -58,9 +64,9 @@ pub(super) fn body(
         system: instructions.map(|text| [system(text)]),
         messages: messages(request, names, account)?,
         tools: tools(request, names),
-        tool_choice: tool_choice(options, names).filter(|_| has_tools),
-        temperature: options.temperature,
-        top_p: options.top_p,
+        tool_choice,
+        temperature: options.temperature.filter(|_| draws),
+        top_p: options.top_p.filter(|_| draws),
         thinking,
         output_config,
         stream: true,

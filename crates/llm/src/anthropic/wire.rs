@@ -145,6 +145,13 @@ pub(super) enum Thinking {
     Adaptive { display: &'static str },
 }
 
+impl ToolChoice<'_> {
+    /// Whether a tool must be called.
+    pub fn is_forced(&self) -> bool {
+        matches!(self, Self::Any { .. } | Self::Tool { .. })
+    }
+}
+
 #[derive(Serialize)]
 pub(super) struct OutputConfig {
     pub effort: &'static str,

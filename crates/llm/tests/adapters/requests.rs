@@ -363,16 +363,26 @@ async fn options_in_anthropics_words() {
         messages:
           {"content":[{"cache_control":{"type":"ephemeral"},"text":"Hello","type":"text"}],"role":"user"}
         model: "fake"
-        output_config: {"effort":"low"}
         seed: 7
         stream: true
         temperature: 0.5
-        thinking: {"display":"summarized","type":"adaptive"}
         tool_choice: {"disable_parallel_tool_use":true,"name":"news_latest_f9d3a8ed","type":"tool"}
         tools:
           {"cache_control":{"type":"ephemeral"},"description":"Does news.latest.","input_schema":{"properties":{},"type":"object"},"name":"news_latest_f9d3a8ed"}
         top_p: 0.5
     "#]]).await;
+}
+
+#[tokio::test]
+async fn anthropics_models_think_without_rules_for_drawing() {
+    let mut request = with_options();
+    request.options.tool_choice = ToolChoice::Auto;
+    request.options.provider.clear();
+
+    let body = sent(Format::Anthropic, request).await.body;
+
+    assert!(body.get("thinking").is_some(), "{body}");
+    assert_eq!((body.get("temperature"), body.get("top_p")), (None, None));
 }
 
 /// All options; the provider's own win, but a stream it stays.

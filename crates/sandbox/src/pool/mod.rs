@@ -257,9 +257,9 @@ impl State {
     }
 }
 
-/// Whether `owner` has places left: a quarter of them is for others.
+/// Whether `owner` has places left: a quarter of them is for others, and one at least if there are several.
 fn may_begin(at_work: &HashMap<Arc<str>, usize>, owner: &str, most: usize) -> bool {
-    at_work.get(owner).is_none_or(|own| *own < (most * 3).div_ceil(4))
+    at_work.get(owner).is_none_or(|own| *own < (most * 3 / 4).max(1))
 }
 
 impl Inner {

@@ -32,6 +32,8 @@ const QUESTIONS: usize = 64;
 /// Bytes that a worker may say in passing during a job; workers keep to less.
 const NOTES: usize = 1024 * 1024;
 
+/// Bytes of answers that may wait for a worker to take them, beside the last one.
+const BACKLOG: usize = 1024 * 1024;
 /// A job that computes for so long at a stretch lets all others go first.
 const STRETCH: Duration = Duration::from_millis(20);
 /// The lowest priority: such a worker gets what processor time the server and other workers leave.
@@ -135,13 +137,16 @@ impl Process {
                     _ => return Err(Malformed.into()),
                 }
             }
-            let is_computing = self.begun && !self.has_yielded && answers.is_empty();
+            // Who does not take what is there asks for nothing more.
+            let has_room = self.unsent.len() < BACKLOG;
+            let is_waiting = !answers.is_empty() && has_room;
+            let is_computing = self.begun && !self.has_yielded && !is_waiting;
             tokio::select! {
                 read = self.stdout.read_buf(&mut self.read) => heard(read)?,
                 sent = self.stdin.write_buf(&mut self.unsent), if !self.unsent.is_empty() => {
                     sent.map_err(|cause| Broken::Gone(Some(cause)))?;
                 }
-                Some((number, answer)) = answers.next(), if !answers.is_empty() => {
+                Some((number, answer)) = answers.next(), if !answers.is_empty() && has_room => {
                     frame::put(&mut self.unsent, Kind::Reply, &[&number.to_le_bytes(), &answer])?;
                     since = Instant::now();
                 }

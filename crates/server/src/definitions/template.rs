@@ -98,7 +98,7 @@ fn unknown_variables(templates: &Environment<'_>, roots: &Roots<'_>) -> Vec<Stri
 }
 
 /// Whether what `schema` describes may have such a member, as far as a look at its outside tells.
-fn may_have(schema: &Json, member: &str) -> bool {
+pub fn may_have(schema: &Json, member: &str) -> bool {
     let is_open = OPEN.iter().any(|word| schema.get(word).is_some())
         || schema.get("additionalProperties").is_some_and(|more| *more != Json::Bool(false));
     is_open || schema.get("properties").is_some_and(|known| known.get(member).is_some())

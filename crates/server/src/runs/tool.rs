@@ -149,6 +149,8 @@ async fn once(
     context: &ToolContext,
     arguments: Value,
 ) -> Result<Value, ToolFailure> {
+    let abandoned = context.abandoned.child_token();
+    let context = &ToolContext { abandoned, ..context.clone() };
     let _abandon = context.abandoned.clone().drop_guard();
     let patience = tool.content.timeout_ms;
     let call = AssertUnwindSafe(async { does.call(context, arguments).await }).catch_unwind();

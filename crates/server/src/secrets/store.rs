@@ -6,7 +6,6 @@ use sqlx::FromRow;
 
 use crate::db::At;
 use crate::db::Conn;
-use crate::db::Dialect;
 use crate::db::Id;
 use crate::db::Json;
 use crate::db::OnUnique;
@@ -57,18 +56,6 @@ macro_rules! select_rows {
             $which
         )
     };
-}
-
-/// Makes those who write secrets of a tenant wait for each other, until the transaction is over.
-pub async fn lock_all(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<(), sqlx::Error> {
-    if conn.dialect() == Dialect::Sqlite {
-        return Ok(()); // There is one writer at a time.
-    }
-    on!(conn, c => sqlx::query("SELECT 1 FROM tenants WHERE id = $1 FOR NO KEY UPDATE")
-        .bind(tenant)
-        .execute(c)
-        .await)?;
-    Ok(())
 }
 
 /// How many secrets a tenant has, and how many bytes their values have.

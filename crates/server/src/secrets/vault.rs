@@ -4,12 +4,15 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::Relaxed;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use auth::seal::OpenError;
 use auth::seal::Sealer;
 use auth::secret::MacKey;
+use auth::token::Digest;
 use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use secrecy::SecretString;
@@ -58,6 +61,8 @@ struct Inner {
     open: ArcSwap<HashMap<TenantId, Open>>,
     /// Held while values are read, so that no read undoes another.
     gate: Mutex<()>,
+    /// Counts how often secrets were asked for.
+    asks: AtomicU64,
 }
 
 /// The values of a tenant.
@@ -65,13 +70,18 @@ struct Inner {
 struct Open {
     /// All of it is as it was when `revisions` said this, or newer.
     revision: i64,
+    /// Of the rows that they were made of.
+    rows: String,
     secrets: Secrets,
+    /// When they were asked for last, as the vault counts.
+    asked: Arc<AtomicU64>,
 }
 
 impl Vault {
     pub fn new(db: Db, clock: Clock, ids: Ids, sealer: Arc<Sealer>, mac: MacKey) -> Self {
         let (open, gate) = (ArcSwap::default(), Mutex::default());
-        Self(Arc::new(Inner { db, clock, ids, sealer, mac, open, gate }))
+        let asks = AtomicU64::new(0);
+        Self(Arc::new(Inner { db, clock, ids, sealer, mac, open, gate, asks }))
     }
 
     /// Keeps what is in memory new, and writes uses down, until the server stops.
@@ -177,7 +187,10 @@ impl Vault {
     }
 
     fn known(&self, tenant: &TenantId) -> Option<Secrets> {
-        self.0.open.load().get(tenant).map(|open| open.secrets.clone())
+        let open = self.0.open.load();
+        let known = open.get(tenant)?;
+        known.asked.store(self.0.asks.fetch_add(1, Relaxed), Relaxed);
+        Some(known.secrets.clone())
     }
 
     async fn reload(&self, tenant: &TenantId) -> Result<Secrets, sqlx::Error> {
@@ -188,6 +201,14 @@ impl Vault {
             Ok::<_, sqlx::Error>((revision, store::list_all(conn, tenant).await?))
         });
         let (revision, rows) = read.await?;
+        let mut open = HashMap::clone(&self.0.open.load());
+        let digest = digest(&rows);
+        if let Some(known) = open.get_mut(tenant).filter(|known| known.rows == digest) {
+            known.revision = revision;
+            let secrets = known.secrets.clone();
+            self.0.open.store(Arc::new(open));
+            return Ok(secrets);
+        }
         let before = self.known(tenant).unwrap_or_default();
         let secrets = Secrets::new(rows.iter().filter_map(|row| {
             let secret = self.secret(tenant, row)?;
@@ -196,11 +217,20 @@ impl Vault {
             }
             Some(Arc::new(secret))
         }));
-        let mut open = HashMap::clone(&self.0.open.load());
         if open.len() >= TENANTS && !open.contains_key(tenant) {
-            open.clear();
+            let asked = |(_, it): &(&TenantId, &Open)| it.asked.load(Relaxed);
+            let longest_ago = open.iter().min_by_key(asked).map(|(tenant, _)| tenant.clone());
+            let gone = longest_ago.and_then(|tenant| open.remove_entry(&tenant));
+            self.write_down(
+                gone.iter().flat_map(|(tenant, open)| used_of((tenant, open))).collect(),
+            )
+            .await;
         }
-        open.insert(tenant.clone(), Open { revision, secrets: secrets.clone() });
+        let asked = Arc::new(AtomicU64::new(self.0.asks.fetch_add(1, Relaxed)));
+        open.insert(
+            tenant.clone(),
+            Open { revision, rows: digest, secrets: secrets.clone(), asked },
+        );
         self.0.open.store(Arc::new(open));
         Ok(secrets)
     }
@@ -217,12 +247,12 @@ impl Vault {
 
     /// Writes down which secrets were used. What cannot be written is forgotten: the next use comes soon.
     async fn write_uses_down(&self) {
+        let open = self.0.open.load_full();
+        self.write_down(open.iter().flat_map(used_of).collect()).await;
+    }
+
+    async fn write_down(&self, used: Vec<(TenantId, String)>) {
         let now = self.clock().now();
-        let mut used = Vec::new();
-        for (tenant, open) in self.0.open.load().iter() {
-            let names = open.secrets.all().filter(|it| it.take_used()).map(|it| it.name.clone());
-            used.extend(names.map(|name| (tenant.clone(), name)));
-        }
         for some in used.chunks(AT_ONCE) {
             let written = self.db().write_behind(async |tx| {
                 for (tenant, name) in some {
@@ -235,4 +265,16 @@ impl Vault {
             }
         }
     }
+}
+
+/// The secrets of a tenant that were used since this was asked last.
+fn used_of<'o>((tenant, open): (&'o TenantId, &'o Open)) -> Vec<(TenantId, String)> {
+    let used = open.secrets.all().filter(|it| it.take_used());
+    used.map(|it| (tenant.clone(), it.name.clone())).collect()
+}
+
+/// Of all that values depend on.
+fn digest(rows: &[Row]) -> String {
+    let parts: Vec<_> = rows.iter().map(|it| (it.id, &it.name, &it.value, &it.hosts)).collect();
+    Digest::of(&serde_json::to_string(&parts).unwrap_or_default()).to_hex()
 }

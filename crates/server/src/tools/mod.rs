@@ -116,8 +116,8 @@ pub struct SecretUse {
     /// Where, in the definition.
     pub pointer: String,
     pub name: String,
-    /// The host that it is sent to, where the definition tells.
-    pub host: Option<HostPattern>,
+    /// The hosts that it, or what is got with it, is sent to, where the definition tells.
+    pub hosts: Vec<HostPattern>,
 }
 
 /// Why a call gave no result, in words for the model.
@@ -125,7 +125,7 @@ pub struct SecretUse {
 /// There is no conversion from other errors: only who made the call knows which of the two it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ToolFailure {
-    /// Nothing was done: the far side said no, or was never reached. The call may be made anew.
+    /// The far side has answered, or was never reached: what was done is known.
     #[error("{0}")]
     Failed(String),
     /// The call was sent and its answer was lost, so that nobody knows whether it was done.

@@ -208,7 +208,6 @@ impl Kind for ToolRows {
     }
 }
 
-/// What is wrong with the use of a secret.
 /// That a tool which asks `agent` is called by somebody who would be asked then.
 fn circle(content: &ToolContent, agent: &str, around: &Snapshot<ToolRows>) -> Option<Invalid> {
     let agents = &around.view.agents;
@@ -225,14 +224,13 @@ fn circle(content: &ToolContent, agent: &str, around: &Snapshot<ToolRows>) -> Op
     reaches(agent, calls_it, asks).then(|| Invalid::new("/config/agent", "cycle", detail))
 }
 
+/// What is wrong with the use of a secret.
 fn follow_secret(used: &SecretUse, secrets: &SecretHosts, broken: &mut Broken) {
-    let SecretUse { pointer, name, host } = used;
-    let Some(hosts) = secrets.get(&key(name)) else {
+    let SecretUse { pointer, name, hosts } = used;
+    let Some(own) = secrets.get(&key(name)) else {
         return broken.unknown.push(unknown_at(pointer.clone(), "unknown_secret", name));
     };
-    if let Some(host) =
-        host.as_ref().filter(|host| !hosts.iter().any(|it| it.covers(host.as_str())))
-    {
+    if let Some(host) = hosts.iter().find(|host| !own.iter().any(|it| it.covers(host.as_str()))) {
         let detail = format!("the secret `{name}` is not for the host `{host}`");
         broken.unusable.push(Invalid::new(pointer.as_str(), "secret_not_for_host", detail));
     }

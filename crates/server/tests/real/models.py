@@ -95,12 +95,16 @@ class Wire(ThreadingHTTPServer):
             asked = self.rfile.read(int(self.headers["content-length"]))
             headers = {name: value for name, value in self.headers.items() if name.lower() != "host"}
             answer = httpx.post(self.server.behind + self.path, content=asked, headers=headers, timeout=60)
-            self.server.seen.append((asked.decode(), answer.text))
+            # Google signs calls, which aimock does not.
+            content = answer.content
+            if "GenerateContent" in self.path:
+                content = content.replace(b'"functionCall":', f'"thoughtSignature":"{SIGNATURE}","functionCall":'.encode())
+            self.server.seen.append((asked.decode(), content.decode()))
             self.send_response(answer.status_code)
             self.send_header("content-type", answer.headers["content-type"])
-            self.send_header("content-length", str(len(answer.content)))
+            self.send_header("content-length", str(len(content)))
             self.end_headers()
-            self.wfile.write(answer.content)
+            self.wfile.write(content)
 
         def log_message(self, *_) -> None:
             pass
@@ -188,6 +192,9 @@ class Models(unittest.TestCase):
                     [thought] = [item for item in done if item["type"] == "reasoning"]
                     self.assertIn(thought, json.loads(second)["input"])
                     self.assertIn(json.dumps(thought["encrypted_content"]), second)
+                if provider == "google":
+                    [call] = [part for turn in json.loads(second)["contents"] for part in turn["parts"] if "functionCall" in part]
+                    self.assertEqual(call["thoughtSignature"], SIGNATURE)
 
     def test_signed_thoughts_come_back_over_a_tool_turn_and_a_restart(self) -> None:
         thinking = {"reasoning_effort": "low"}
@@ -203,7 +210,7 @@ class Models(unittest.TestCase):
                 self.session = session(self, self.server)
                 run = self.execute(provider, "and now?", thread)
                 self.assertEqual(run["output"]["text"], "Later.", run)
-                if provider == "anthropic":
+                if provider in ("anthropic", "google"):
                     self.assertIn(json.dumps(SIGNATURE), self.wire.seen[-1][0])
                 kept = [
                     part["private"]["data"]

@@ -33,6 +33,7 @@ use crate::egress::Answer;
 use crate::egress::Egress;
 use crate::egress::EgressError;
 use crate::egress::Escape;
+use crate::egress::HostPattern;
 use crate::egress::IDEMPOTENCY_KEY;
 use crate::egress::Limits;
 use crate::egress::Request;
@@ -61,6 +62,7 @@ use crate::tools::kinds;
 use config::Auth;
 pub use config::Config;
 use plan::Plan;
+pub(in crate::tools) use plan::is_json;
 use plan::token_host;
 use token::Grant;
 use token::Tokens;
@@ -136,9 +138,10 @@ impl Http {
         }
         let token_host = token_host(&plan.auth);
         let secrets = references.iter().map(|Reference { pointer, name }| {
-            let for_token = token_host.as_ref().filter(|_| pointer == "/auth/secret");
-            let host = for_token.or_else(|| plan.hosts.first()).cloned();
-            SecretUse { pointer: format!("/config{pointer}"), name: name.clone(), host }
+            // What is got with a secret is worth as much: it goes where the secret itself may go, too.
+            let for_token = token_host.iter().filter(|_| pointer == "/auth/secret");
+            let hosts = for_token.chain(plan.hosts.first()).cloned().collect();
+            SecretUse { pointer: format!("/config{pointer}"), name: name.clone(), hosts }
         });
         let (services, secrets) = (Arc::clone(&self.0), secrets.collect());
         Ok(HttpTool { services, plan, terms, secrets })
@@ -169,6 +172,10 @@ impl Tool for HttpTool {
     }
 
     fn repeats_itself(&self) -> bool {
+        true
+    }
+
+    fn keeps_time(&self) -> bool {
         true
     }
 
@@ -213,7 +220,7 @@ impl HttpTool {
     }
 
     fn only_reads(&self) -> bool {
-        self.terms.effect == Effect::Read || self.plan.method.is_safe()
+        self.terms.effect == Effect::Read
     }
 
     /// Makes one attempt, and takes out of what is told of it what the client could not find: values that
@@ -261,7 +268,7 @@ impl HttpTool {
             },
             Auth::Exchange { audience, scope } => {
                 match self.for_caller(context, audience, scope) {
-                    Ok(token) => self.sign(&mut request, CALLER, token),
+                    Ok(token) => sign(&mut request, CALLER, token, self.own_host()),
                     Err(failure) => return failure,
                 }
                 secrets.clone_from(&request.secrets);
@@ -290,12 +297,16 @@ impl HttpTool {
         let scope = scope.as_deref();
         let grant = Grant { tenant: &context.tenant, token_url, client_id, secret, scope };
         let (own, mut refused) = (secrets.clone(), None::<SecretString>);
+        let hosts = self.hosts_of(own.find(secret));
+        let began = Instant::now();
         loop {
             let Services { egress, tokens, .. } = &*self.services;
-            let token = tokens.get(egress, &own, grant, refused.as_ref(), time).await;
+            let left = time.saturating_sub(began.elapsed());
+            let token = tokens.get(egress, &own, grant, refused.as_ref(), left).await;
             let token = token.map_err(Attempt::failed)?;
             let mut request = request.clone();
-            self.sign(&mut request, &format!("{secret}.token"), token.clone());
+            request.limits.time = time.saturating_sub(began.elapsed());
+            sign(&mut request, &format!("{secret}.token"), token.clone(), hosts.clone());
             secrets.clone_from(&request.secrets);
             let answer = egress.send(request).await;
             let is_refused = matches!(&answer, Ok(it) if it.status == StatusCode::UNAUTHORIZED);
@@ -316,19 +327,22 @@ impl HttpTool {
         if let Some(missing) = scope.iter().find(|scope| !context.scopes.covers(scope)) {
             return Err(Attempt::failed(format!("the caller does not hold `{missing}`")));
         }
-        let ToolContext { tenant, subject, client_id, now, .. } = context;
+        let ToolContext { tenant, subject, client_id, .. } = context;
         let whose = Behalf { tenant, subject, client_id };
-        let token = self.services.onward.token(whose, audience, scope.clone(), *now);
+        let token = self.services.onward.token(whose, audience, scope.clone());
         token.map_err(Attempt::failed)
     }
 
-    /// Puts a token into a request, and among its secrets.
-    fn sign(&self, request: &mut Request, name: &str, token: SecretString) {
-        let mut bearer = Text::from("Bearer ");
-        bearer.push_secret(name);
-        request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
-        let token = Secret::new(name.to_owned(), token, self.plan.hosts.clone());
-        request.secrets = request.secrets.with(token);
+    fn own_host(&self) -> Vec<HostPattern> {
+        self.plan.hosts.first().cloned().into_iter().collect()
+    }
+
+    /// Where requests may go of those hosts that a secret is for.
+    fn hosts_of(&self, secret: Option<&Secret>) -> Vec<HostPattern> {
+        let covers = |host: &&HostPattern| {
+            secret.is_some_and(|it| it.hosts.iter().any(|own| own.covers(host.as_str())))
+        };
+        self.plan.hosts.iter().filter(covers).cloned().collect()
     }
 
     fn judge(
@@ -340,7 +354,8 @@ impl HttpTool {
         let reading = &self.plan.reading;
         match answer {
             Ok(answer) => {
-                let outcome = reading.read(&self.plan.method, &answer, secrets);
+                let only_reads = self.only_reads();
+                let outcome = reading.read(&self.plan.method, &answer, only_reads, secrets);
                 let asked = || retry_after(&answer.headers, context.now.time()).unwrap_or_default();
                 let may_pass = matches!(answer.status.as_u16(), 408 | 429 | 500 | 502..=504);
                 let again = (outcome.is_err() && may_pass).then(asked);
@@ -363,6 +378,14 @@ impl Attempt {
     fn failed(why: impl std::fmt::Display) -> Self {
         Self { outcome: Err(ToolFailure::failed(why)), again: None }
     }
+}
+
+/// Puts a token into a request, and among its secrets for these hosts.
+fn sign(request: &mut Request, name: &str, token: SecretString, hosts: Vec<HostPattern>) {
+    let mut bearer = Text::from("Bearer ");
+    bearer.push_secret(name);
+    request.secret_headers.push((header::AUTHORIZATION, SecretHeader::Value(bearer)));
+    request.secrets = request.secrets.with(Secret::new(name.to_owned(), token, hosts));
 }
 
 /// The header that proves whose a request is, but for tokens.

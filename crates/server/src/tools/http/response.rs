@@ -64,6 +64,7 @@ impl Reading {
         &self,
         method: &Method,
         answer: &Answer,
+        only_reads: bool,
         secrets: &Secrets,
     ) -> Result<Value, ToolFailure> {
         if !self.is_success(answer.status) {
@@ -76,13 +77,19 @@ impl Reading {
         if self.pointer.is_empty() {
             return Ok(content);
         }
-        content.pointer(&self.pointer).cloned().ok_or_else(|| {
+        if let Some(part) = content.pointer(&self.pointer) {
+            return Ok(part.clone());
+        }
+        let (status, pointer) = (answer.status, &self.pointer);
+        if only_reads {
             let why = format!(
-                "the far side answered {}, but there is nothing at `{}` of its answer",
-                answer.status, self.pointer
+                "the far side answered {status}, but there is nothing at `{pointer}` of its answer"
             );
-            ToolFailure::Failed(why)
-        })
+            return Err(ToolFailure::Failed(why));
+        }
+        // It is done, and saying anything else would have it done again.
+        let why = format!("there is nothing at `{pointer}` of the answer");
+        Ok(json!({"status": status.as_u16(), "omitted": why}))
     }
 
     /// What it means that there is no answer to a request that `only_reads` or not.
@@ -130,7 +137,12 @@ fn refused(answer: &Answer, secrets: &Secrets) -> String {
     let excerpt: String = line.chars().take(EXCERPT).collect();
     let dots = if excerpt.len() < line.len() { "…" } else { "" };
     let colon = if excerpt.is_empty() { "" } else { ": " };
-    format!("the far side answered {}{colon}{excerpt}{dots}", answer.status)
+    let hint = if answer.status.is_redirection() {
+        " (if that is a success, `response.success` must name it)"
+    } else {
+        ""
+    };
+    format!("the far side answered {}{hint}{colon}{excerpt}{dots}", answer.status)
 }
 
 fn head(answer: &Answer) -> Value {
@@ -248,7 +260,7 @@ mod tests {
 
     fn read(kind: &str, body: &[u8]) -> Value {
         reading("", &["2xx"])
-            .read(&Method::GET, &answer(200, kind, body), &Secrets::default())
+            .read(&Method::GET, &answer(200, kind, body), true, &Secrets::default())
             .unwrap()
     }
 
@@ -279,12 +291,17 @@ mod tests {
     fn a_pointer_chooses_a_part() {
         let chosen = |pointer: &str| {
             let answer = answer(200, "application/json", b"{\"data\": [{\"a/b\": 1}]}");
-            reading(pointer, &["2xx"]).read(&Method::GET, &answer, &Secrets::default())
+            reading(pointer, &["2xx"]).read(&Method::GET, &answer, true, &Secrets::default())
         };
 
         assert_eq!(chosen("/data/0/a~1b"), Ok(json!(1)));
         let why = "the far side answered 200 OK, but there is nothing at `/none` of its answer";
         assert_eq!(chosen("/none"), Err(ToolFailure::failed(why)));
+        let done = answer(201, "application/json", b"{}");
+        let done =
+            reading("/none", &["2xx"]).read(&Method::POST, &done, false, &Secrets::default());
+        let omitted = "there is nothing at `/none` of the answer";
+        assert_eq!(done, Ok(json!({"status": 201, "omitted": omitted})));
     }
 
     #[test]
@@ -293,6 +310,7 @@ mod tests {
             reading("", success).read(
                 &Method::POST,
                 &answer(status, "text/plain", body.as_bytes()),
+                false,
                 &Secrets::default(),
             )
         };
@@ -308,6 +326,11 @@ mod tests {
         assert_eq!(
             read(&["201"], 200, ""),
             Err(ToolFailure::failed("the far side answered 200 OK"))
+        );
+        let Err(ToolFailure::Failed(moved)) = read(&["2xx"], 303, "") else { panic!() };
+        assert!(
+            moved
+                .ends_with("303 See Other (if that is a success, `response.success` must name it)")
         );
         let Err(ToolFailure::Failed(long)) = read(&["2xx"], 500, &"é".repeat(1000)) else {
             panic!()

@@ -9,14 +9,11 @@ use std::fmt::Display;
 use percent_encoding::utf8_percent_encode;
 use serde_json::Value;
 
+use crate::definitions::template::may_have;
 use crate::egress::Escape;
 use crate::egress::Text;
 use crate::egress::UNRESERVED;
 use crate::http::Invalid;
-
-/// Words of JSON Schema beside which `properties` does not list all that there may be.
-const OPEN: [&str; 7] =
-    ["$ref", "$dynamicRef", "allOf", "anyOf", "oneOf", "if", "patternProperties"];
 
 /// A text of a definition, understood.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -134,15 +131,12 @@ impl Path {
         let mut known = Some(schema);
         for step in &self.0 {
             let Some(schema) = known else { break };
-            let members = schema.get("properties").and_then(|it| it.get(step));
-            let is_open = OPEN.iter().any(|word| schema.get(word).is_some())
-                || schema.get("additionalProperties").is_some_and(|it| *it != Value::Bool(false))
-                || schema.get("type").is_none_or(|it| it != "object");
-            if members.is_none() && !is_open {
+            let is_object = schema.get("type").is_some_and(|it| it == "object");
+            if is_object && !may_have(schema, step) {
                 let detail = format!("`{}` is no argument of this tool", self.shown());
                 return Err(Invalid::new(place, "unknown_variable", detail));
             }
-            known = members;
+            known = schema.get("properties").and_then(|it| it.get(step));
         }
         Ok(self)
     }

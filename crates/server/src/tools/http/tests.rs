@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 use super::*;
 use crate::app::Clock;
 use crate::app::Ids;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::config;
 use crate::db::DatabaseSettings;
 use crate::db::Db;
@@ -48,7 +50,13 @@ async fn kind(permits: &[&Canary]) -> (TestDatabase, Http) {
         description: String::new(),
         hosts: vec!["127.0.0.1".parse().unwrap()],
     };
-    vault.create(&TenantId::default(), "client:test", new).await.unwrap();
+    let by = Actor {
+        tenant: &TenantId::default(),
+        subject: "client:test",
+        client_id: None,
+        origin: &Origin::default(),
+    };
+    vault.create(by, new).await.unwrap();
     let allow = Allow::new(permits.iter().map(|it| it.origin().parse().unwrap()).collect());
     let config = config::Config::load(|name| {
         let value = match name {
@@ -63,7 +71,7 @@ async fn kind(permits: &[&Canary]) -> (TestDatabase, Http) {
     })
     .unwrap();
     let keys = Keys::new(&config, db, Clock::System, sealer).unwrap();
-    let onward = Onward::new(Arc::new(keys), Ids::Random);
+    let onward = Onward::new(Arc::new(keys), Clock::System, Ids::Random);
     (database, Http::new(Egress::new(allow).unwrap(), vault, onward))
 }
 
@@ -189,10 +197,12 @@ async fn nobody_knows_what_came_of_a_call_that_was_cut() {
 
     let late = call(&tool(&kind, &to("POST", "hang"), short), json!({})).await;
     let cut = call(&tool(&kind, &to("POST", "cut"), terms(Effect::Effect, 0)), json!({})).await;
-    let read = call(&tool(&kind, &to("GET", "cut"), terms(Effect::Effect, 0)), json!({})).await;
+    let acts = call(&tool(&kind, &to("GET", "cut"), terms(Effect::Effect, 0)), json!({})).await;
+    let read = call(&tool(&kind, &to("GET", "cut"), terms(Effect::Read, 0)), json!({})).await;
 
     assert!(matches!(late, Err(ToolFailure::Unknown(_))), "{late:?}");
     assert!(matches!(cut, Err(ToolFailure::Unknown(_))), "{cut:?}");
+    assert!(matches!(acts, Err(ToolFailure::Unknown(_))), "{acts:?}");
     assert!(matches!(read, Err(ToolFailure::Failed(_))), "{read:?}");
 }
 

@@ -68,6 +68,8 @@ struct Token {
 pub enum TokenFailure {
     #[error("no token could be got: {0}")]
     Egress(#[from] EgressError),
+    #[error("no token could be got within {} ms", .0.as_millis())]
+    Late(Duration),
     #[error("no token was given: {0}")]
     Refused(String),
 }
@@ -88,6 +90,19 @@ struct Refusal {
 impl Tokens {
     /// A token that is good for a while; `refused` is one that the far side did not take.
     pub async fn get(
+        &self,
+        egress: &Egress,
+        secrets: &Secrets,
+        grant: Grant<'_>,
+        refused: Option<&SecretString>,
+        time: Duration,
+    ) -> Result<SecretString, TokenFailure> {
+        let got =
+            tokio::time::timeout(time, self.get_in_turn(egress, secrets, grant, refused, time));
+        got.await.unwrap_or(Err(TokenFailure::Late(time)))
+    }
+
+    async fn get_in_turn(
         &self,
         egress: &Egress,
         secrets: &Secrets,

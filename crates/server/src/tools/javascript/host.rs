@@ -35,6 +35,7 @@ use crate::egress::Secrets;
 use crate::egress::Wanted;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
+use crate::tools::http::is_json;
 
 /// What a script may ask with.
 const METHODS: [Method; 7] = [
@@ -201,7 +202,7 @@ impl<'a> Host<'a> {
         let kind = kind.unwrap_or_default().split(';').next().unwrap_or_default().trim();
         let escape = match kind.to_ascii_lowercase().as_str() {
             "application/x-www-form-urlencoded" => Escape::Percent,
-            kind if kind == "application/json" || kind.ends_with("+json") => Escape::Json,
+            kind if is_json(kind) => Escape::Json,
             _ => Escape::None,
         };
         Body::Text(text, escape)

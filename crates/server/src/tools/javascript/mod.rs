@@ -130,7 +130,7 @@ impl Maker for Javascript {
         let uses = secrets.iter().enumerate().map(|(index, name)| SecretUse {
             pointer: format!("/config/secrets/{index}"),
             name: name.clone(),
-            host: sole.cloned(),
+            hosts: sole.cloned().into_iter().collect(),
         });
         Ok(Does::Call(Arc::new(JavascriptTool(Arc::new(Plan {
             services: Arc::clone(&self.0),

@@ -14,6 +14,7 @@ use super::schema::without_patterns;
 use super::security;
 use super::word;
 use crate::http::schema::Schema;
+use crate::tools::http::is_json;
 
 /// The longest name of an argument that all providers take.
 const ARGUMENT: usize = 64;
@@ -176,7 +177,6 @@ impl<'d> Parts<'_, 'd> {
         let is_required = body.get("required") == Some(&Value::Bool(true));
         let Some(contents) = body.get("content").and_then(Value::as_object) else { return Ok(()) };
         let kinds = contents.iter().map(|(kind, content)| (essence(kind), kind, content));
-        let is_json = |kind: &str| kind == "application/json" || kind.ends_with("+json");
         let best = kinds.clone().find(|(kind, ..)| is_json(kind) || kind == "*/*");
         let best = best
             .or_else(|| kinds.clone().find(|(kind, ..)| kind == FORM || kind.starts_with("text/")));

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use axum::Json;
 use axum::extract::State;
+use axum::response::Response;
 use http::Method;
 use serde::Deserialize;
 use serde::Serialize;
@@ -25,10 +26,13 @@ use crate::definitions::DefinitionError;
 use crate::egress;
 use crate::egress::Limits;
 use crate::egress::Request;
-use crate::http::Body;
 use crate::http::Invalid;
+use crate::http::Keyed;
 use crate::http::Problem;
+use crate::http::once::Answers;
+use crate::http::once::once;
 use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
 use crate::oauth::scopes::ToolWrite;
 use crate::tools::ToolContent;
 
@@ -94,15 +98,26 @@ fn yes() -> bool {
 ///
 /// Makes tools of kind `http` of the operations of an OpenAPI document. An operation that cannot be one, or whose
 /// tool is refused, is skipped with the reason. `dry_run` is the default.
-#[utoipa::path(post, path = "/tools/import/openapi", tag = "tools", request_body = ImportOpenapi,
+#[utoipa::path(post, path = "/tools/import/openapi", tag = "tools",
+    params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
+    request_body = ImportOpenapi,
     responses((status = 200, body = Imported), Problem),
     security(("oauth2" = ["tool.write"])))]
 async fn import_openapi(
     State(app): State<App>,
     caller: Caller<ToolWrite>,
-    Body(asked): Body<ImportOpenapi>,
-) -> Result<Json<Imported>, Problem> {
-    let document = document(&app, &asked).await?;
+    Keyed { body, key }: Keyed<ImportOpenapi>,
+) -> Response {
+    let import = Box::pin(async { import_all(&app, &caller, body).await.map(Json) });
+    once(&app, caller.owner(), key, Answers::Kept, import).await
+}
+
+async fn import_all(
+    app: &App,
+    caller: &Principal,
+    asked: ImportOpenapi,
+) -> Result<Imported, Problem> {
+    let source = source(app, &asked).await?;
     let is_given = asked.document.is_some();
     let ImportOpenapi { url, operations, server, auth, dry_run, .. } = asked;
     let made = tokio::task::spawn_blocking(move || {
@@ -111,6 +126,12 @@ async fn import_openapi(
             operations: operations.as_deref(),
             server: server.as_deref(),
             url: url.as_deref(),
+        };
+        let document = match source {
+            Source::Document(document) => document,
+            Source::Text(text) => {
+                read(&text).map_err(|why| vec![Invalid::new("", "bad_document", why)])?
+            }
         };
         import(&document, &wanted)
     });
@@ -130,7 +151,7 @@ async fn import_openapi(
         return Err(Problem::invalid(vec![Invalid::new("/operations", "too_many", detail)]));
     }
     let wish = if dry_run { Wish::Dry } else { Wish::Real };
-    Ok(Json(make(&app, caller.author(), wish, tools, skipped).await?))
+    make(app, caller.author(), wish, tools, skipped).await
 }
 
 /// Whether tools are made, or only looked at.
@@ -180,19 +201,22 @@ fn reason(refused: &DefinitionError) -> String {
     }
 }
 
+/// What is imported, which may take a while to read.
+enum Source {
+    Document(Value),
+    Text(String),
+}
+
 /// The document that is given, or that is where the URL says.
-async fn document(app: &App, asked: &ImportOpenapi) -> Result<Value, Problem> {
+async fn source(app: &App, asked: &ImportOpenapi) -> Result<Source, Problem> {
     let fault =
         |at: &str, code, detail: &str| Problem::invalid(vec![Invalid::new(at, code, detail)]);
     match (&asked.document, &asked.url) {
-        (Some(Value::String(text)), None) => {
-            read(text).map_err(|why| fault("/document", "bad_document", &why))
-        }
-        (Some(document), None) => Ok(document.clone()),
+        (Some(Value::String(text)), None) => Ok(Source::Text(text.clone())),
+        (Some(document), None) => Ok(Source::Document(document.clone())),
         (None, Some(url)) => {
-            let refused = |why: String| fault("/url", "bad_document", &why);
-            let text = fetch(app, url).await.map_err(refused)?;
-            read(&text).map_err(refused)
+            let text = fetch(app, url).await;
+            text.map(Source::Text).map_err(|why| fault("/url", "bad_document", &why))
         }
         _ => Err(fault("/document", "missing_member", "there must be a `document` or a `url`")),
     }
