@@ -16,6 +16,7 @@ use reqwest::header::HeaderMap;
 use reqwest::header::HeaderValue;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
+use serde::de::DeserializeOwned;
 use tokio::time::Instant;
 use tokio::time::timeout_at;
 use url::Url;
@@ -28,6 +29,9 @@ use crate::refusal::Refusal;
 
 /// The most that is read of the body of an error.
 const MAX_ERROR_BODY: usize = 64 << 10;
+
+/// The most that is read of an answer that comes whole.
+const MAX_ANSWER: usize = 64 << 20;
 
 /// How long the body of an error may take; what has come by then must do.
 const ERROR_BODY_TIME: Duration = Duration::from_secs(5);
@@ -143,6 +147,11 @@ impl Account {
         ModelError::lasting(ErrorKind::Refused, message)
     }
 
+    /// An answer of 200 that is not `what` was asked for.
+    pub(crate) fn is_not(&self, what: &str) -> ModelError {
+        self.error(ErrorKind::Protocol, &format!("answered with something that is no {what}"))
+    }
+
     fn error(&self, kind: ErrorKind, what: &str) -> ModelError {
         ModelError::lasting(kind, format!("`{}` {what}", self.name))
     }
@@ -151,11 +160,51 @@ impl Account {
 impl Call {
     /// Sends the request and waits for the head of a stream.
     pub async fn send(self, framing: Framing) -> Result<Opened, ModelError> {
+        let account = Arc::clone(&self.account);
+        let mut opened = self.open(framing.media_type()).await?;
+        if !is_of(framing, opened.response.headers()) {
+            return Err(no_event_stream(&account, opened.response, &opened.redactor).await);
+        }
+        opened.redactor.shrink();
+        Ok(opened)
+    }
+
+    /// Sends the request and reads the answer, which comes whole and in JSON. `what` it should be is said of
+    /// one that is something else.
+    pub async fn fetch<T: DeserializeOwned>(self, what: &str) -> Result<T, ModelError> {
+        let account = Arc::clone(&self.account);
+        let Opened { mut response, deadlines, redactor } = self.open("application/json").await?;
+        let status = Some(response.status().as_u16());
+        let mut body = Vec::new();
+        loop {
+            match deadlines.next_piece(&mut response).await? {
+                Ok(Some(bytes)) => body.extend_from_slice(&bytes),
+                Ok(None) => break,
+                Err(_) => {
+                    let error = account.error(ErrorKind::Truncated, "broke off its answer");
+                    return Err(ModelError { retryable: true, ..error });
+                }
+            }
+            if body.len() > MAX_ANSWER {
+                return Err(account.error(ErrorKind::Protocol, "answered with far too much"));
+            }
+        }
+        serde_json::from_slice(&body).map_err(|_| {
+            let refusal = Refusal::of_text(&String::from_utf8_lossy(&body));
+            let error = match refusal {
+                Some(refusal) => refusal.into_error(&account.name, &redactor),
+                None => account.is_not(what),
+            };
+            ModelError { kind: ErrorKind::Protocol, status, ..error }
+        })
+    }
+
+    async fn open(self, accept: &'static str) -> Result<Opened, ModelError> {
         let Self { account, url, mut headers, body } = self;
         let deadlines = Deadlines::from_now(&account);
-        let mut redactor = Redactor::new(account.key.clone(), body.clone());
+        let redactor = Redactor::new(account.key.clone(), body.clone());
         headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT, HeaderValue::from_static(framing.media_type()));
+        headers.insert(ACCEPT, HeaderValue::from_static(accept));
 
         let request = account.client.post(url).headers(headers).body(body);
         let response = timeout_at(deadlines.head(), request.send())
@@ -165,10 +214,6 @@ impl Call {
         if !response.status().is_success() {
             return Err(refused(&account, response, &redactor).await);
         }
-        if !is_of(framing, response.headers()) {
-            return Err(no_event_stream(&account, response, &redactor).await);
-        }
-        redactor.shrink();
         Ok(Opened { response, deadlines, redactor })
     }
 }
@@ -216,11 +261,7 @@ async fn no_event_stream(account: &Account, response: Response, redactor: &Redac
             let error = refusal.into_error(&account.name, redactor);
             ModelError { kind: ErrorKind::Protocol, status: Some(status), ..error }
         }
-        None => ModelError {
-            status: Some(status),
-            ..account
-                .error(ErrorKind::Protocol, "answered with something that is no stream of answers")
-        },
+        None => ModelError { status: Some(status), ..account.is_not("stream of answers") },
     }
 }
 

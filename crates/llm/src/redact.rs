@@ -21,8 +21,16 @@ const ECHO_WINDOW: usize = 24;
 const ECHO_STEP: usize = 8;
 
 /// The members of requests, in any provider's words, in which something was said.
-const SAID: [&str; 6] =
-    ["system", "messages", "instructions", "input", "systemInstruction", "contents"];
+const SAID: [&str; 8] = [
+    "system",
+    "messages",
+    "instructions",
+    "input",
+    "systemInstruction",
+    "contents",
+    "requests",
+    "texts",
+];
 
 /// Knows what must not leave: the key, and what was said in the request.
 #[derive(Debug, Clone)]

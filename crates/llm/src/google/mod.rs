@@ -1,5 +1,6 @@
 //! `streamGenerateContent`, as Google's Gemini API speaks it.
 
+mod embed;
 mod request;
 mod response;
 mod wire;
@@ -55,7 +56,9 @@ impl Google {
     fn call(&self, request: &Request, names: &ToolNames) -> Result<Call, ModelError> {
         let headers = self.headers()?;
         let body = request::body(request, names, &self.account)?;
-        let (account, url) = (Arc::clone(&self.account), self.url(&request.model));
+        let mut url = self.url(&request.model, "streamGenerateContent");
+        url.query_pairs_mut().append_pair("alt", "sse");
+        let account = Arc::clone(&self.account);
         Ok(Call { account, url, headers, body: Bytes::from(body) })
     }
 
@@ -72,18 +75,16 @@ impl Google {
         }
     }
 
-    /// `…/v1beta/models/{model}:streamGenerateContent?alt=sse`. A model whose name has a `/` names
-    /// its collection itself: `tunedModels/mine`.
-    fn url(&self, model: &str) -> Url {
+    /// `…/v1beta/models/{model}:{method}`. A model whose name has a `/` names its collection itself:
+    /// `tunedModels/mine`.
+    fn url(&self, model: &str, method: &str) -> Url {
         let base = self.account.base_url.path();
         let version = if base.contains("/v1") { None } else { Some("v1beta") };
         let collection = if model.contains('/') { None } else { Some("models") };
-        let method = format!("{model}:streamGenerateContent");
+        let method = format!("{model}:{method}");
         let path: Vec<&str> =
             version.into_iter().chain(collection).chain(method.split('/')).collect();
-        let mut url = self.account.url(&path);
-        url.query_pairs_mut().append_pair("alt", "sse");
-        url
+        self.account.url(&path)
     }
 }
 

@@ -1,5 +1,6 @@
 //! `/api/chat`, as Ollama speaks it.
 
+mod embed;
 mod request;
 mod response;
 mod wire;

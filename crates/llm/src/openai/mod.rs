@@ -2,6 +2,7 @@
 
 mod calls;
 mod chunk;
+mod embed;
 mod request;
 mod response;
 mod usage;

@@ -5,6 +5,7 @@ mod answers;
 mod cuts;
 mod demo;
 mod dialects;
+mod embed;
 mod errors;
 mod google;
 mod odd_anthropic;

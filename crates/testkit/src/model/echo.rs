@@ -6,9 +6,13 @@ use serde_json::json;
 
 use super::Received;
 use super::Reply;
+use super::embed;
 
-/// Obeys `use tool NAME with {json}`, reports results, or repeats what the user said.
+/// Embeds; or obeys `use tool NAME with {json}`, reports results, or repeats what the user said.
 pub(super) fn reply(received: &Received) -> Reply {
+    if embed::is_asked(received) {
+        return Reply::embedding(received, embed::DIMENSION);
+    }
     let messages = messages(&received.body);
     let last = messages.last().unwrap_or(&Value::Null);
     let results = results(&messages);

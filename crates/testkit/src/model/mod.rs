@@ -1,9 +1,10 @@
-//! A model server that says what a test tells it to, in five wire formats, with every fault of a
-//! network.
+//! A model server that says what a test tells it to, in every wire format we know, with every fault of
+//! a network.
 //!
 //! It speaks `OpenAI` chat completions (`/v1/chat/completions`) and responses (`/v1/responses`),
 //! Anthropic messages (`/v1/messages`), Gemini (`…:streamGenerateContent`) and Ollama (`/api/chat`),
-//! streamed or not as the request asks.
+//! streamed or not as the request asks; and it embeds: `/v1/embeddings`, `…:batchEmbedContents`,
+//! `/v2/embed` (Cohere) and `/api/embed`.
 //!
 //! ```
 //! # tokio_test(async {
@@ -37,10 +38,12 @@
 //!
 //! With no reply left it answers deterministically: it calls the tools that the last message asks
 //! for with `use tool NAME with {json}` (if they are offered), reports the results of tools, and
-//! else says `You said: …`. [`FakeModel::answer_with`] replaces that.
+//! else says `You said: …`. Texts with common words have vectors that are near to each other
+//! ([`Reply::embedding`]). [`FakeModel::answer_with`] replaces that.
 
 mod anthropic;
 mod echo;
+mod embed;
 mod gate;
 mod google;
 mod ollama;
@@ -115,6 +118,7 @@ enum Protocol {
     Anthropic,
     Google,
     Ollama,
+    Cohere,
 }
 
 impl FakeModel {
@@ -262,10 +266,14 @@ impl Protocol {
     fn of(path: &str) -> Option<Self> {
         match path {
             _ if path.ends_with("/chat/completions") => Some(Self::OpenAi),
+            _ if path.ends_with("/embeddings") => Some(Self::OpenAi),
+            _ if path.ends_with("/v2/embed") => Some(Self::Cohere),
             _ if path.ends_with("/responses") => Some(Self::Responses),
             _ if path.ends_with("/messages") => Some(Self::Anthropic),
             _ if path.ends_with("enerateContent") => Some(Self::Google),
+            _ if path.ends_with(":batchEmbedContents") => Some(Self::Google),
             _ if path.ends_with("/api/chat") => Some(Self::Ollama),
+            _ if path.ends_with("/api/embed") => Some(Self::Ollama),
             _ => None,
         }
     }

@@ -5,6 +5,8 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::Gate;
+use super::Received;
+use super::embed;
 
 /// An answer to one request, in any wire format.
 ///
@@ -31,6 +33,8 @@ pub(super) enum Content {
         content_type: String,
         body: Vec<u8>,
     },
+    /// One for each text that is to be embedded.
+    Vectors(Vec<Vec<f32>>),
     /// Nothing, not even a head.
     Silence,
 }
@@ -184,6 +188,17 @@ impl Reply {
     pub fn error_code(status: u16, code: &str, message: &str) -> Self {
         let (code, message) = (code.to_owned(), message.to_owned());
         Self { content: Content::Error { status, code, message }, ..Self::default() }
+    }
+
+    /// Embeds: these are the vectors of the texts. NaN is said as `null`.
+    pub fn vectors(vectors: Vec<Vec<f32>>) -> Self {
+        Self { content: Content::Vectors(vectors), ..Self::default() }
+    }
+
+    /// Embeds the texts of `received`: those with common words are near to each other.
+    pub fn embedding(received: &Received, dimension: usize) -> Self {
+        let texts = embed::texts(&received.body);
+        Self::vectors(texts.iter().map(|text| embed::vector(text, dimension)).collect())
     }
 
     /// Answers with these bytes.

@@ -14,11 +14,13 @@ use axum::http::header::CONTENT_TYPE;
 use axum::response::Response;
 use bytes::Bytes;
 use futures::stream;
+use serde_json::json;
 
 use super::Gate;
 use super::Protocol;
 use super::Shared;
 use super::anthropic;
+use super::embed;
 use super::google;
 use super::ollama;
 use super::openai;
@@ -57,8 +59,13 @@ pub(super) async fn send(
                 Protocol::Anthropic => anthropic::error(&code, &message),
                 Protocol::Google => google::error(status, &code, &message),
                 Protocol::Ollama => ollama::error(&message),
+                Protocol::Cohere => json!({"id": "fake", "message": message}),
             };
             (status, "application/json".to_owned(), error.to_string().into_bytes())
+        }
+        Content::Vectors(vectors) => {
+            let body = embed::body(protocol, &vectors);
+            (200, "application/json".to_owned(), body.to_string().into_bytes())
         }
         Content::Raw { status, content_type, body } => (status, content_type, body),
     };
@@ -88,6 +95,7 @@ fn event_stream(said: &Said, protocol: Protocol, framing: Framing) -> Vec<u8> {
         Protocol::Anthropic => anthropic::events(said),
         Protocol::Google => google::events(said),
         Protocol::Ollama => ollama::events(said),
+        Protocol::Cohere => panic!("Cohere only embeds"),
     };
     let mut body = String::new();
     for (name, data) in events {
@@ -110,6 +118,7 @@ fn whole(said: &Said, protocol: Protocol) -> Vec<u8> {
         Protocol::Anthropic => anthropic::body(said),
         Protocol::Google => google::body(said),
         Protocol::Ollama => ollama::body(said),
+        Protocol::Cohere => panic!("Cohere only embeds"),
     };
     body.to_string().into_bytes()
 }

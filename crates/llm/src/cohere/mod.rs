@@ -1,0 +1,68 @@
+//! `/v2/embed`, as Cohere speaks it. Its chats are had by its OpenAI-compatible address.
+
+use std::sync::Arc;
+
+use serde::Deserialize;
+use serde_json::json;
+
+use crate::Account;
+use crate::ModelError;
+use crate::embed::Purpose;
+use crate::embed::Vector;
+use crate::embed::WHAT;
+use crate::http::Call;
+
+/// As in `cohere/embed-v4.0`.
+pub const PROVIDER: &str = "cohere";
+
+/// The address of Cohere itself.
+pub const BASE_URL: &str = "https://api.cohere.com";
+
+/// Cohere at some base URL.
+#[derive(Debug, Clone)]
+pub struct Cohere {
+    account: Arc<Account>,
+}
+
+#[derive(Deserialize)]
+struct Answer {
+    embeddings: ByType,
+}
+
+#[derive(Deserialize)]
+struct ByType {
+    float: Vec<Vector>,
+}
+
+impl Cohere {
+    /// Cohere at a base URL that ends before `/v2/embed`. Only servers other than Cohere's can be called without a
+    /// key.
+    pub fn new(account: Account) -> Self {
+        Self { account: Arc::new(account) }
+    }
+
+    /// A text that is too long is refused: its end would not be found.
+    ///
+    /// Source: <https://docs.cohere.com/reference/embed>
+    pub(crate) async fn embed(
+        &self,
+        model: &str,
+        texts: &[&str],
+        purpose: Purpose,
+    ) -> Result<Vec<Vec<f32>>, ModelError> {
+        let account = Arc::clone(&self.account);
+        if account.key.is_none() && account.base_url.host_str() == Some("api.cohere.com") {
+            return Err(account.lacks_key());
+        }
+        let input_type = match purpose {
+            Purpose::Query => "search_query",
+            Purpose::Document => "search_document",
+        };
+        let body = json!({"model": model, "texts": texts, "input_type": input_type,
+            "embedding_types": ["float"], "truncate": "NONE"});
+        let (headers, url) = (account.bearer()?, account.url(&["v2", "embed"]));
+        let call = Call { account, url, headers, body: body.to_string().into() };
+        let answer: Answer = call.fetch(WHAT).await?;
+        Ok(Vector::all(answer.embeddings.float))
+    }
+}
