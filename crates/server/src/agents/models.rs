@@ -107,8 +107,9 @@ impl Models {
     pub fn new(settings: &config::Models, client: &Client) -> Self {
         let mut providers = BTreeMap::new();
         for (name, provider) in &settings.providers {
-            let provider = self::provider(name, provider, client, settings.timeouts);
-            providers.insert(name.clone(), provider);
+            if let Some(provider) = self::provider(name, provider, client, settings.timeouts) {
+                providers.insert(name.clone(), provider);
+            }
         }
         providers.insert(demo::PROVIDER.to_owned(), Provider::of_code("demo", Arc::new(Scripted)));
         Self {
@@ -231,13 +232,13 @@ impl Provider {
     }
 }
 
-/// A provider by its settings.
+/// A provider by its settings; `None` if it has no models to talk with.
 fn provider(
     name: &str,
     settings: &config::Provider,
     client: &Client,
     timeouts: Timeouts,
-) -> Provider {
+) -> Option<Provider> {
     let (kind, key) = (settings.kind, settings.api_key.clone());
     let is_home = settings.base_url == kind.home();
     let state = match settings.base_url.parse::<Url>() {
@@ -249,20 +250,21 @@ fn provider(
         Ok(base_url) => {
             let (name, client) = (name.into(), client.clone());
             let account = Account { name, client, base_url, key, timeouts };
-            State::Ready(adapter(kind, account))
+            State::Ready(adapter(kind, account)?)
         }
     };
-    Provider { maker: kind.maker().to_owned(), is_home, state }
+    kind.chats().then(|| Provider { maker: kind.maker().to_owned(), is_home, state })
 }
 
-fn adapter(kind: ProviderKind, account: Account) -> Arc<dyn ChatModel> {
-    match kind {
+fn adapter(kind: ProviderKind, account: Account) -> Option<Arc<dyn ChatModel>> {
+    Some(match kind {
         ProviderKind::OpenAi => Arc::new(OpenAi::new(account)),
         ProviderKind::OpenAiResponses => Arc::new(Responses::new(account)),
         ProviderKind::Anthropic => Arc::new(Anthropic::new(account)),
         ProviderKind::Google => Arc::new(Google::new(account)),
         ProviderKind::Ollama => Arc::new(Ollama::new(account)),
-    }
+        ProviderKind::Cohere => return None,
+    })
 }
 
 impl fmt::Debug for Models {

@@ -25,6 +25,7 @@ use crate::app::pool;
 use crate::audit::Refusals;
 use crate::config::Config;
 use crate::config::Identity;
+use crate::config::Outgoing;
 use crate::db::Db;
 use crate::egress;
 use crate::egress::Egress;
@@ -37,6 +38,7 @@ use crate::oauth::Assertions;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::Onward;
+use crate::rag::Embedders;
 use crate::rag::Rag;
 use crate::runs::Budgets;
 use crate::runs::Runs;
@@ -128,13 +130,12 @@ impl Builder {
         let assertions = Assertions::new(db.clone(), config.issuer.clone(), egress.clone());
         let clients = Clients::new(&config.identity.management, db.clone(), assertions);
         let clients = Arc::new(clients);
-        let signing_keys = outgoing.signing_keys.clone();
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
-        let (vault, time) = (secrets.clone(), outgoing.webhook_time);
-        let webhooks = Webhooks::new(egress.clone(), signing_keys, vault, time);
-        let (own, new, limits) = (clock.clone(), ids.clone(), config.rag);
-        let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), limits);
+        let webhooks = webhooks(outgoing, &egress, &secrets);
+        let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
+        let embedders = Embedders::new(&config.models, &most.embedding_model, &client);
+        let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), embedders, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
@@ -204,6 +205,11 @@ impl Builder {
         }
         if faults.is_empty() { Ok((models, tools, agents)) } else { Err(faults) }
     }
+}
+
+fn webhooks(outgoing: &Outgoing, egress: &Egress, secrets: &Vault) -> Webhooks {
+    let signing_keys = outgoing.signing_keys.clone();
+    Webhooks::new(egress.clone(), signing_keys, secrets.clone(), outgoing.webhook_time)
 }
 
 /// The kinds of tools that rows may be of.

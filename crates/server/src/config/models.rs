@@ -52,7 +52,8 @@ fn aliases<E: Env>(from: &mut Reader<E>, providers: &Providers) -> BTreeMap<Stri
 
 /// One alias and its model: `fast=openai/gpt-5-mini`.
 fn alias(text: &str, providers: &Providers) -> Result<(String, String), String> {
-    let known = |provider: &str| provider == "demo" || providers.contains_key(provider);
+    let chats = |provider: &str| providers.get(provider).is_some_and(|it| it.kind.chats());
+    let known = |provider: &str| provider == "demo" || chats(provider);
     let is_name =
         |it: &str| !it.is_empty() && !it.contains(|c: char| c == '/' || c.is_whitespace());
     text.split_once('=')
@@ -63,7 +64,8 @@ fn alias(text: &str, providers: &Providers) -> Result<(String, String), String> 
         })
         .map(|(alias, model)| (alias.to_owned(), model.to_owned()))
         .ok_or_else(|| {
-            let providers = providers.keys().map(|name| format!("`{name}`"));
+            let providers = providers.keys().filter(|name| chats(name));
+            let providers = providers.map(|name| format!("`{name}`"));
             let providers = providers.collect::<Vec<_>>().join(", ");
             format!(
                 "each must be such as `fast=openai/gpt-5-mini`: a name without `/`, and `provider/name` of one of \

@@ -15,6 +15,8 @@ pub enum ProviderKind {
     Anthropic,
     Google,
     Ollama,
+    /// Embeds alone.
+    Cohere,
 }
 
 /// The longest name of an account.
@@ -23,8 +25,14 @@ const MAX_NAME: usize = 32;
 const ACCOUNTS: &str = "AGENT_SERVER_PROVIDERS";
 
 impl ProviderKind {
-    pub const ALL: [Self; 5] =
-        [Self::OpenAi, Self::OpenAiResponses, Self::Anthropic, Self::Google, Self::Ollama];
+    pub const ALL: [Self; 6] = [
+        Self::OpenAi,
+        Self::OpenAiResponses,
+        Self::Anthropic,
+        Self::Google,
+        Self::Ollama,
+        Self::Cohere,
+    ];
 
     /// The name of the account that every server has.
     pub fn name(self) -> &'static str {
@@ -34,6 +42,7 @@ impl ProviderKind {
             Self::Anthropic => llm::anthropic::PROVIDER,
             Self::Google => llm::google::PROVIDER,
             Self::Ollama => llm::ollama::PROVIDER,
+            Self::Cohere => llm::cohere::PROVIDER,
         }
     }
 
@@ -44,12 +53,18 @@ impl ProviderKind {
             Self::Anthropic => llm::anthropic::BASE_URL,
             Self::Google => llm::google::BASE_URL,
             Self::Ollama => llm::ollama::BASE_URL,
+            Self::Cohere => llm::cohere::BASE_URL,
         }
     }
 
     /// Whether the provider itself is not to be had without a key.
     pub fn needs_key(self) -> bool {
         self != Self::Ollama
+    }
+
+    /// Whether it has models to talk with.
+    pub fn chats(self) -> bool {
+        self != Self::Cohere
     }
 
     /// Whose models they are in lists of prices.
@@ -177,7 +192,7 @@ mod tests {
         let eu = (ProviderKind::Anthropic, None, "https://eu.example");
         assert_eq!(seen(&providers["eu-west"]), eu);
         assert_eq!(providers["eu-west"].key_setting, "EU_WEST_API_KEY");
-        assert_eq!(providers.len(), 7);
+        assert_eq!(providers.len(), 8);
     }
 
     #[test]

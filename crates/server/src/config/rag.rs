@@ -4,8 +4,10 @@ use crate::config::Env;
 use crate::config::reader::Reader;
 
 /// What documents and their search may take.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub struct Rag {
+    /// The model of databases that name none: `provider/name`.
+    pub embedding_model: String,
     /// Bytes of one file.
     pub file_bytes: usize,
     /// Bytes of passages in memory, of all databases together.
@@ -13,8 +15,13 @@ pub struct Rag {
 }
 
 pub fn rag<E: Env>(from: &mut Reader<E>) -> Rag {
+    let embedding_model = from.text("RAG_EMBEDDING_MODEL");
+    let is_name = |(provider, name): (&str, &str)| !provider.is_empty() && !name.is_empty();
+    if !embedding_model.split_once('/').is_some_and(is_name) {
+        from.fault("RAG_EMBEDDING_MODEL", "it must be `provider/name`, or `local/hashing`");
+    }
     // A file goes to its worker in one piece, which has at most 16 MB.
     let file_bytes = from.number("RAG_FILE_LIMIT", 1024..=15 * 1024 * 1024);
     let megabytes: usize = from.number("RAG_INDEX_MEMORY_MB", 1..=1_000_000);
-    Rag { file_bytes, index_bytes: megabytes << 20 }
+    Rag { embedding_model, file_bytes, index_bytes: megabytes << 20 }
 }

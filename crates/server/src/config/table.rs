@@ -190,7 +190,7 @@ const MODELS: &[Setting] = &[
         "AGENT_SERVER_PROVIDERS",
         "",
         "Further accounts with providers, with commas between, each with a name of your own and what it speaks \
-         (`openai`, `openai-responses`, `anthropic`, `google`, `ollama`): `work=openai, eu-west=anthropic`. Their \
+         (`openai`, `openai-responses`, `anthropic`, `google`, `ollama`, `cohere`): `work=openai, eu-west=anthropic`. Their \
          settings are `WORK_API_KEY` and `WORK_BASE_URL`, `EU_WEST_API_KEY` and so on, and their models \
          `work/gpt-5`. Without a base URL it is the provider's own.",
     ),
@@ -227,6 +227,12 @@ const MODELS: &[Setting] = &[
         "Key for `ollama/*`, where one is needed; on one's own machine none is.",
     ),
     plain("OLLAMA_BASE_URL", "http://127.0.0.1:11434", "Where Ollama listens."),
+    secret("COHERE_API_KEY", "Key for `cohere/*`, which are embedding models alone."),
+    plain(
+        "COHERE_BASE_URL",
+        "https://api.cohere.com",
+        "Any server that speaks Cohere's `/v2/embed`.",
+    ),
 ];
 
 const OUTGOING: &[Setting] = &[
@@ -251,6 +257,12 @@ const OUTGOING: &[Setting] = &[
 ];
 
 const DOCUMENTS: &[Setting] = &[
+    plain(
+        "RAG_EMBEDDING_MODEL",
+        "local/hashing",
+        "Embedding model of databases that name none, as `provider/name`. If it changes, their documents are \
+         embedded anew.",
+    ),
     plain(
         "RAG_FILE_LIMIT",
         "10485760",

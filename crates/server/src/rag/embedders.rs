@@ -1,20 +1,146 @@
-//! Which embedder a database means.
+//! Which embedder a database means, and whether we can call it.
 
+mod provider;
+
+use std::collections::BTreeMap;
+use std::fmt;
 use std::sync::Arc;
 
+use llm::Account;
+use llm::Timeouts;
+use llm::cohere::Cohere;
+use llm::embed::Embeddings;
+use llm::google::Google;
+use llm::ollama::Ollama;
+use llm::openai::OpenAi;
+use reqwest::Client;
+use retrieval::EmbedError;
 use retrieval::Embedder;
 use retrieval::Hashing;
+use url::Url;
 
-use crate::http::Invalid;
+use crate::config;
+use crate::config::ProviderKind;
+use crate::rag::embedders::provider::ProviderModel;
 
-/// What embeds without a model, and is meant if nothing else is said.
+/// What embeds without a model.
 pub const HASHING: &str = "local/hashing";
 
-/// The embedder that `model` names, or why there is none.
-pub fn embedder(model: &str) -> Result<Arc<dyn Embedder>, Invalid> {
-    if model == HASHING {
-        return Ok(Arc::new(Hashing));
+/// The embedders that this server has. Clones share them.
+#[derive(Clone)]
+pub struct Embedders(Arc<Inner>);
+
+struct Inner {
+    default: String,
+    providers: BTreeMap<String, State>,
+}
+
+enum State {
+    Ready(Embeddings),
+    /// This setting is missing.
+    Lacks(String),
+}
+
+/// Why a name means no embedder that we can call. The words are safe for callers.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum NoEmbedder {
+    #[error("the name of an embedding model is `{HASHING}`, or `provider/name`")]
+    Malformed,
+    #[error("there is no provider `{name}` of embedding models; there are {known}")]
+    UnknownProvider { name: String, known: String },
+    #[error("the provider `{provider}` is not configured: set `{setting}`")]
+    NotConfigured { provider: String, setting: String },
+}
+
+impl Embedders {
+    /// Makes an adapter for each provider that embeds. `client` is for all of them.
+    pub fn new(models: &config::Models, default: &str, client: &Client) -> Self {
+        let mut providers = BTreeMap::new();
+        for (name, settings) in &models.providers {
+            if let Some(state) = state(name, settings, client, models.timeouts) {
+                providers.insert(name.clone(), state);
+            }
+        }
+        Self(Arc::new(Inner { default: default.to_owned(), providers }))
     }
-    let detail = format!("this release cannot embed with `{model}`; it has `{HASHING}`");
-    Err(Invalid::new("/embedding_model", "not_supported", detail))
+
+    /// The model of databases that name none.
+    pub fn default_model(&self) -> &str {
+        &self.0.default
+    }
+
+    /// The embedder that `model` names.
+    pub fn find(&self, model: &str) -> Result<Arc<dyn Embedder>, NoEmbedder> {
+        if model == HASHING {
+            return Ok(Arc::new(Hashing));
+        }
+        let (provider, name) = model.split_once('/').ok_or(NoEmbedder::Malformed)?;
+        match self.0.providers.get(provider) {
+            _ if name.is_empty() => Err(NoEmbedder::Malformed),
+            Some(State::Ready(embeddings)) => {
+                Ok(Arc::new(ProviderModel::new(model, name, embeddings.clone())))
+            }
+            Some(State::Lacks(setting)) => {
+                let (provider, setting) = (provider.to_owned(), setting.clone());
+                Err(NoEmbedder::NotConfigured { provider, setting })
+            }
+            None => {
+                let known: Vec<_> = self.0.providers.keys().map(|it| format!("`{it}`")).collect();
+                let (name, known) = (provider.to_owned(), known.join(", "));
+                Err(NoEmbedder::UnknownProvider { name, known })
+            }
+        }
+    }
+}
+
+/// Why texts have no vectors, in words for whoever may see the database.
+pub fn reason(error: &EmbedError) -> String {
+    match error {
+        // What an adapter says of a failed call is made for callers.
+        EmbedError::Call { source, .. } => format!("{error}: {source}"),
+        EmbedError::Dimension { .. } => {
+            format!("{error}; `POST …/reindex` makes the vectors of all passages anew")
+        }
+        _ => error.to_string(),
+    }
+}
+
+/// A provider by its settings; `None` if it does not embed.
+fn state(
+    name: &str,
+    settings: &config::Provider,
+    client: &Client,
+    timeouts: Timeouts,
+) -> Option<State> {
+    let (kind, key) = (settings.kind, settings.api_key.clone());
+    let Ok(base_url) = settings.base_url.parse::<Url>() else {
+        return Some(State::Lacks(settings.url_setting.clone()));
+    };
+    let lacks_key = key.is_none() && settings.base_url == kind.home() && kind.needs_key();
+    let account = Account { name: name.into(), client: client.clone(), base_url, key, timeouts };
+    let embeddings = adapter(kind, account)?;
+    // Servers that only speak the same language may need no key.
+    Some(if lacks_key {
+        State::Lacks(settings.key_setting.clone())
+    } else {
+        State::Ready(embeddings)
+    })
+}
+
+fn adapter(kind: ProviderKind, account: Account) -> Option<Embeddings> {
+    match kind {
+        ProviderKind::OpenAi | ProviderKind::OpenAiResponses => {
+            Some(Embeddings::OpenAi(OpenAi::new(account)))
+        }
+        ProviderKind::Google => Some(Embeddings::Google(Google::new(account))),
+        ProviderKind::Cohere => Some(Embeddings::Cohere(Cohere::new(account))),
+        ProviderKind::Ollama => Some(Embeddings::Ollama(Ollama::new(account))),
+        ProviderKind::Anthropic => None,
+    }
+}
+
+impl fmt::Debug for Embedders {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.providers.keys()).finish()
+    }
 }

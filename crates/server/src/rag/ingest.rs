@@ -4,6 +4,7 @@
 //! whatever it stores, it stores only while the row has that number, so a process that was asleep stores nothing.
 
 mod job;
+mod vectors;
 
 use std::sync::Arc;
 use std::sync::PoisonError;
@@ -13,14 +14,8 @@ use tracing::error;
 
 use crate::app::Tasks;
 use crate::db::Id;
-use crate::db::TenantId;
-use crate::definitions::Kind;
-use crate::definitions::store as definitions;
-use crate::rag::Database;
-use crate::rag::DatabaseRows;
 use crate::rag::Rag;
 use crate::rag::RagError;
-use crate::rag::store::indexes;
 use crate::rag::store::jobs;
 
 /// How often a process looks for documents.
@@ -45,6 +40,7 @@ async fn keep_ingesting(rag: Rag, worker: Id) {
         }
         looks = looks.wrapping_add(1);
         report(rag.follow_definitions(&mut seen).await);
+        report(rag.look_at_generations().await);
         match round(&rag, worker).await {
             // There may be more.
             Ok(begun) if begun > 0 => continue,
@@ -105,50 +101,6 @@ impl Drop for AtWork {
 impl Rag {
     fn is_at_work_on(&self, document: Id) -> bool {
         self.0.at_work.lock().unwrap_or_else(PoisonError::into_inner).contains(&document)
-    }
-
-    /// Has the documents of databases ingested again that are to be cut otherwise since, whoever said so; `seen`
-    /// is the last number of changes of definitions.
-    async fn follow_definitions(&self, seen: &mut Option<i64>) -> Result<(), RagError> {
-        let read = self
-            .0
-            .db
-            .read(async |conn| definitions::find_revision(conn, DatabaseRows::WATCHED).await);
-        let revision = read.await?;
-        if *seen == Some(revision) {
-            return Ok(());
-        }
-        let tenants = self.0.db.read(async |conn| indexes::list_tenants(conn).await).await?;
-        for tenant in tenants {
-            let databases = self.databases().snapshot(&tenant).await?;
-            for database in databases.all() {
-                self.follow_definition(&tenant, database).await?;
-            }
-        }
-        *seen = Some(revision);
-        Ok(())
-    }
-
-    /// The same of one database; says whether there is something to do.
-    pub(in crate::rag) async fn follow_definition(
-        &self,
-        tenant: &TenantId,
-        database: &Database,
-    ) -> Result<bool, RagError> {
-        let (recipe, now) = (database.content.recipe(), self.0.clock.now());
-        let state = self.0.db.read(async |conn| indexes::find(conn, tenant, database.id).await);
-        let is_other = state.await?.is_some_and(|state| state.recipe != recipe);
-        if !is_other || !database.problems.is_empty() {
-            return Ok(false);
-        }
-        let written = self.0.db.write(async |tx| {
-            indexes::bump(tx, tenant, database.id).await?;
-            indexes::update_recipe(tx, tenant, database.id, &recipe).await?;
-            jobs::requeue_all(tx, tenant, database.id, now).await
-        });
-        written.await?;
-        self.wake();
-        Ok(true)
     }
 }
 

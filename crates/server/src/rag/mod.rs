@@ -7,6 +7,7 @@
 mod databases;
 mod documents;
 mod embedders;
+mod generations;
 mod ingest;
 mod purge;
 mod reading;
@@ -42,6 +43,7 @@ pub use documents::Document;
 pub use documents::DocumentStatus;
 pub use documents::Progress;
 pub use documents::Stage;
+pub use embedders::Embedders;
 pub use ingest::start;
 pub use reading::TASK;
 pub use search::Found;
@@ -67,6 +69,7 @@ struct Inner {
     tasks: Tasks,
     databases: Databases,
     sandbox: Pool,
+    embedders: Embedders,
     limits: config::Rag,
     indexes: Indexes,
     /// There may be something to ingest.
@@ -95,7 +98,7 @@ pub enum RagError {
          (RAG_INDEX_MEMORY_MB); a store of vectors such as pgvector or Qdrant is for so many"
     )]
     IndexTooLarge { needed: usize, most: usize },
-    #[error("the query could not be embedded")]
+    #[error("the query could not be embedded: {}", embedders::reason(.0))]
     Embed(#[from] retrieval::EmbedError),
     #[error(transparent)]
     Definition(#[from] DefinitionError),
@@ -116,17 +119,20 @@ impl Rag {
         ids: Ids,
         tasks: Tasks,
         sandbox: Pool,
+        embedders: Embedders,
         limits: config::Rag,
     ) -> Self {
         let (own, new) = (clock.clone(), ids.clone());
         let code = InCode::Versioned(BTreeMap::new());
+        let kind = DatabaseRows { embedders: embedders.clone() };
         Self(Arc::new(Inner {
-            databases: Databases::new(db.clone(), own, new, DatabaseRows, code),
+            databases: Databases::new(db.clone(), own, new, kind, code),
             db,
             clock,
             ids,
             tasks,
             sandbox,
+            embedders,
             indexes: Indexes::new(limits.index_bytes),
             limits,
             wake: Notify::new(),

@@ -72,11 +72,12 @@ impl From<RagError> for Problem {
             }
             RagError::Invalid(faults) => Problem::invalid(faults),
             RagError::Definition(error) => error.into(),
-            RagError::Embed(_)
-            | RagError::Json(_)
-            | RagError::Broken(_)
-            | RagError::Feed(_)
-            | RagError::Database(_) => Problem::internal(&error),
+            RagError::Embed(_) => {
+                Problem::new(StatusCode::BAD_GATEWAY, "rag-embedding-failed", error)
+            }
+            RagError::Json(_) | RagError::Broken(_) | RagError::Feed(_) | RagError::Database(_) => {
+                Problem::internal(&error)
+            }
         }
     }
 }

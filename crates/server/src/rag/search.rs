@@ -26,7 +26,6 @@ use crate::rag::DatabaseRows;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::databases::Mode;
-use crate::rag::embedders::embedder;
 use crate::rag::store::chunks;
 
 pub use answer::Found;
@@ -66,7 +65,8 @@ impl Rag {
     pub async fn test(&self, tenant: &TenantId, database: &Database) -> Result<usize, RagError> {
         ensure_usable(database)?;
         let text = "Is this found?".to_owned();
-        let dimension = embed(database, &text).await?.len();
+        let model = &database.content.embedding_model;
+        let dimension = self.embed(database, model, &text, None).await?.len();
         let (mode, filter) = (Mode::Hybrid, Filter::all());
         let query = Query { text, mode, top_k: 1, min_score: None, filter, diversity: None };
         self.search(tenant, database, query, |_| false).await?;
@@ -85,9 +85,11 @@ impl Rag {
         let Some(index) = self.index(tenant, database.id).await? else {
             return Ok(Answer { found: Vec::new(), generation: 1 });
         };
-        let vector = match query.mode {
-            Mode::Keyword => None,
-            Mode::Vector | Mode::Hybrid => Some(embed(database, &query.text).await?),
+        let vector = match index.dimension().filter(|_| query.mode != Mode::Keyword) {
+            None => None,
+            dimension => {
+                Some(self.embed(database, index.embedding_model(), &query.text, dimension).await?)
+            }
         };
         let visible = index.visible(|label| {
             label.scopes.iter().all(|scope| holds(scope)) && query.filter.matches(&label.metadata)
@@ -143,6 +145,21 @@ impl Rag {
         Ok(all)
     }
 
+    async fn embed(
+        &self,
+        database: &Database,
+        model: &str,
+        text: &str,
+        dimension: Option<usize>,
+    ) -> Result<Vec<f32>, RagError> {
+        let embedder = self.0.embedders.find(model).map_err(|why| {
+            let problems = vec![Invalid::new("/embedding_model", "model_not_configured", why)];
+            RagError::DatabaseInvalid { name: database.content.name.clone(), problems }
+        })?;
+        let vectors = embed_all(embedder.as_ref(), &[text], Kind::Query, dimension).await?;
+        Ok(vectors.into_iter().next().unwrap_or_default())
+    }
+
     /// The vectors that are needed: of what is near, and of all where results should differ from each other.
     async fn vectors(
         &self,
@@ -165,7 +182,7 @@ impl Rag {
 }
 
 /// A database that is switched off, or whose definition is wrong, is not searched.
-fn ensure_usable(database: &Database) -> Result<(), RagError> {
+pub(super) fn ensure_usable(database: &Database) -> Result<(), RagError> {
     if database.is_usable() {
         return Ok(());
     }
@@ -174,15 +191,6 @@ fn ensure_usable(database: &Database) -> Result<(), RagError> {
         problems.push(Invalid::new("/is_active", "not_active", "the database is switched off"));
     }
     Err(RagError::DatabaseInvalid { name: database.content.name.clone(), problems })
-}
-
-async fn embed(database: &Database, text: &str) -> Result<Vec<f32>, RagError> {
-    let embedder = embedder(&database.content.embedding_model).map_err(|problem| {
-        let name = database.content.name.clone();
-        RagError::DatabaseInvalid { name, problems: vec![problem] }
-    })?;
-    let vectors = embed_all(embedder.as_ref(), &[text], Kind::Query, None).await?;
-    Ok(vectors.into_iter().next().unwrap_or_default())
 }
 
 /// The candidates in their true order.

@@ -3,8 +3,10 @@
 pub mod chunks;
 pub mod documents;
 pub mod files;
+pub mod generations;
 pub mod indexes;
 pub mod jobs;
+pub mod stats;
 
 use crate::db::Conn;
 use crate::db::Json;

@@ -73,6 +73,70 @@ async fn kill_while_ingesting(kind: DatabaseKind, processes: usize) {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_passages_are_made_anew_the_next_generation_is_whole_on_sqlite() {
+    kill_while_made_anew(DatabaseKind::Sqlite, 1).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_passages_are_made_anew_the_next_generation_is_whole_on_postgres() {
+    kill_while_made_anew(DatabaseKind::Postgres, 2).await;
+}
+
+async fn kill_while_made_anew(kind: DatabaseKind, processes: usize) {
+    let database = server::database(kind).await;
+    let model = FakeModel::start().await;
+    let mut servers = Vec::new();
+    for _ in 0..processes {
+        servers.push(Server::start(database.url(), &model).await);
+    }
+    let new = json!({"name": "handbook", "chunk_size": 40, "chunk_overlap": 0});
+    assert_eq!(servers[0].post("/rag/databases", new).await.status(), 201);
+    let mut paths = Vec::new();
+    for document in 0..DOCUMENTS {
+        let text = text(&format!("0-{document}"));
+        let reply = servers[0].post(&format!("{PATH}/documents"), json!({"text": text})).await;
+        paths.push(reply.headers()["location"].to_str().unwrap().to_owned());
+    }
+    for path in &paths {
+        ingested(&servers[0], path).await;
+    }
+
+    let reply =
+        servers[0].put(PATH, json!({"chunk_size": 60, "embedding_model": "openai/e"})).await;
+    assert_eq!(reply.status(), 202);
+    for round in 0..KILLS {
+        let chance = RandomState::new().hash_one(round) % 400;
+        tokio::time::sleep(Duration::from_millis(chance)).await;
+        servers.remove(0).kill().await;
+        servers.push(Server::start(database.url(), &model).await);
+    }
+
+    let server = &servers[0];
+    let ready = async {
+        loop {
+            let state: Value = server.get(PATH).await.json().await.unwrap();
+            if state["status"] == "ready" {
+                return state;
+            }
+        }
+    };
+    let state = tokio::time::timeout(Duration::from_mins(2), ready).await.unwrap();
+    assert_eq!((&state["generation"], &state["dimension"]), (&json!(2), &json!(16)), "{state:#}");
+    assert_eq!(state["stats"]["chunks"], PASSAGES / 2 * DOCUMENTS);
+    for path in &paths {
+        let passages = server.list(&format!("{path}/chunks?limit=200")).await;
+        let places: Vec<_> = passages.iter().map(|it| it["index"].as_u64().unwrap()).collect();
+        assert_eq!(places, (0..PASSAGES as u64 / 2).collect::<Vec<_>>());
+    }
+    let query = json!({"query": "0-7-149", "mode": "keyword", "top_k": 1});
+    let answer: Value = server.post(&format!("{PATH}/search"), query).await.json().await.unwrap();
+    assert!(answer["data"][0]["text"].as_str().unwrap().contains("Line 0-7-149"), "{answer:#}");
+    for server in servers {
+        server.stop().await;
+    }
+}
+
 /// As many passages as a document is to have.
 fn text(name: &str) -> String {
     let add = |mut text: String, line| {

@@ -218,6 +218,11 @@ impl Server {
         self.try_post(path, body).await.unwrap()
     }
 
+    pub async fn put(&self, path: &str, body: Value) -> reqwest::Response {
+        let request = self.http.put(format!("{}{path}", self.base)).json(&body);
+        request.bearer_auth(&self.token).send().await.unwrap()
+    }
+
     pub async fn try_post(&self, path: &str, body: Value) -> reqwest::Result<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.base)).json(&body);
         let request = match self.token.as_str() {

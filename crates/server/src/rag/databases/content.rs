@@ -26,8 +26,8 @@ pub struct DatabaseContent {
     /// How that is reached; `{}` for `embedded`.
     #[schema(value_type = Object)]
     pub vector_store_config: Map<String, Value>,
-    /// `local/hashing`, which needs no model: texts with common words are near to each other.
-    #[schema(max_length = 200, example = "local/hashing")]
+    /// `provider/name`; or `local/hashing`, which needs no model: texts with common words are near to each other.
+    #[schema(max_length = 200, example = "openai/text-embedding-3-small")]
     pub embedding_model: String,
     /// How much a passage holds at most.
     #[schema(minimum = 1, maximum = 20_000, example = 1000)]

@@ -12,4 +12,5 @@ pub use content::Mode;
 pub use content::StoreType;
 pub use normalise::DatabaseChange;
 pub use normalise::NewDatabase;
+pub use recipe::Recipe;
 pub use rows::DatabaseRows;

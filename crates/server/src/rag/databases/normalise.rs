@@ -18,8 +18,6 @@ use crate::definitions::check_scopes;
 use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
-use crate::rag::embedders::HASHING;
-use crate::rag::embedders::embedder;
 
 /// What every database says of itself; `null` is no value of it.
 const REQUIRED: [&str; 1] = ["name"];
@@ -58,11 +56,20 @@ impl ToSchema for DatabaseChange {
 }
 
 /// Understands `given`, of which `unreadable` is already known to be no JSON.
-pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<DatabaseRows> {
+/// `model` embeds if it names none.
+pub fn normalise(
+    given: Document,
+    unreadable: Vec<Invalid>,
+    model: &str,
+) -> Normalised<DatabaseRows> {
     let mut reader = Reader::new::<NewDatabase>(given, unreadable);
     let name: String = reader.take("name");
     let given_name: Option<String> = reader.take("display_name");
-    let default = DatabaseContent { display_name: name.clone(), ..DatabaseContent::default() };
+    let default = DatabaseContent {
+        display_name: name.clone(),
+        embedding_model: model.to_owned(),
+        ..DatabaseContent::default()
+    };
     let content = DatabaseContent {
         display_name: given_name.filter(|it| !it.is_empty()).unwrap_or_else(|| name.clone()),
         name,
@@ -71,7 +78,7 @@ pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<Databa
         vector_store_config: reader.take("vector_store_config"),
         embedding_model: reader
             .take::<Option<String>>("embedding_model")
-            .unwrap_or_else(|| HASHING.to_owned()),
+            .unwrap_or_else(|| model.to_owned()),
         chunk_size: reader.take::<Option<u32>>("chunk_size").unwrap_or(default.chunk_size),
         chunk_overlap: reader.take::<Option<u32>>("chunk_overlap").unwrap_or(default.chunk_overlap),
         chunker: reader.take("chunker"),
@@ -89,11 +96,10 @@ pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<Databa
 }
 
 /// What the rules that no schema knows find wrong with each member.
-fn broken_rules(content: &DatabaseContent) -> [Vec<Invalid>; 7] {
+fn broken_rules(content: &DatabaseContent) -> [Vec<Invalid>; 6] {
     [
         check_name(&content.name).err().into_iter().collect(),
         store(content),
-        embedder(&content.embedding_model).err().into_iter().collect(),
         overlap(content),
         unit(content),
         check_scopes(&content.scopes),

@@ -17,12 +17,16 @@ use crate::definitions::Snapshot;
 use crate::definitions::Table;
 use crate::definitions::Words;
 use crate::http::Invalid;
+use crate::rag::Embedders;
+use crate::rag::embedders::NoEmbedder;
 use crate::rag::store;
 use crate::table;
 
 /// The kind of definition that a database is.
-#[derive(Debug, Clone, Copy)]
-pub struct DatabaseRows;
+#[derive(Debug)]
+pub struct DatabaseRows {
+    pub embedders: Embedders,
+}
 
 static TABLE: Table = table!("rag_databases", "rag_database", {
     "name": Text = "$6",
@@ -61,7 +65,7 @@ impl Kind for DatabaseRows {
     type View = ();
 
     fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
-        normalise(given, unreadable)
+        normalise(given, unreadable, self.embedders.default_model())
     }
 
     fn ready(&self, _: Id, _: i64, _: &DatabaseContent) {}
@@ -70,8 +74,15 @@ impl Kind for DatabaseRows {
         Ok(())
     }
 
-    fn follow(&self, _: &TenantId, _: &DatabaseContent, _: &Snapshot<Self>) -> Broken {
-        Broken::default()
+    fn follow(&self, _: &TenantId, content: &DatabaseContent, _: &Snapshot<Self>) -> Broken {
+        let fault = |code, why| vec![Invalid::new("/embedding_model", code, why)];
+        match self.embedders.find(&content.embedding_model) {
+            Ok(_) => Broken::default(),
+            Err(why @ NoEmbedder::NotConfigured { .. }) => {
+                Broken { unusable: fault("model_not_configured", why), ..Broken::default() }
+            }
+            Err(why) => Broken { unknown: fault("unknown_model", why), ..Broken::default() },
+        }
     }
 
     fn beyond(&self, _: Author<'_>, _: &DatabaseContent, _: &Snapshot<Self>) -> Vec<Invalid> {

@@ -1,41 +1,38 @@
 //! One attempt to ingest a document: parse, cut, embed, store.
 //!
-//! The id of a passage is made of its document and its text. So an attempt that goes on where another broke off
-//! finds what is stored already, an edit embeds only what differs, and no passage is ever there twice.
+//! It makes the passages of each generation that has not all of them: of the one that is searched, and of the next.
+//!
+//! The id of a passage is made of its document, its text, and its generation. So an attempt that goes on where
+//! another broke off finds what is stored already, an edit embeds only what differs, and no passage is ever there
+//! twice.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::time::Duration;
 
-use aws_lc_rs::digest;
 use retrieval::Chunk;
-use retrieval::Code;
-use retrieval::EmbedError;
-use retrieval::Embedder;
-use retrieval::Kind;
-use retrieval::Words;
-use retrieval::embed_all;
 use tracing::info;
 use tracing::warn;
-use uuid::Builder;
 
+use super::vectors;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::Json;
-use crate::rag::Database;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::Stage;
-use crate::rag::embedders::embedder;
+use crate::rag::databases::Recipe;
 use crate::rag::reading;
 use crate::rag::reading::Reading;
 use crate::rag::reading::Unread;
 use crate::rag::store::chunks;
 use crate::rag::store::chunks::Place;
 use crate::rag::store::files;
+use crate::rag::store::generations;
 use crate::rag::store::indexes;
+use crate::rag::store::indexes::Generation;
+use crate::rag::store::indexes::State;
 use crate::rag::store::jobs;
 use crate::rag::store::jobs::Job;
 use crate::rag::store::jobs::Next;
@@ -44,12 +41,21 @@ use crate::rag::store::jobs::Next;
 const SLICE: usize = 50;
 /// Passages that are deleted or moved in one transaction.
 const MOVED: usize = 200;
-/// Attempts in a row after which a document is given up, and the wait after the first of them, which doubles.
+/// Attempts in a row after which a document is given up, unless it is searched all the same; and the wait after the
+/// first of them, which doubles up to there.
 const FAILURES: i64 = 8;
 const FIRST_WAIT: Duration = Duration::from_secs(2);
 
+/// Passages that a document is to have.
+pub struct Target {
+    pub generation: Generation,
+    /// Whether vectors that other passages have for the same texts will do.
+    pub takes_known: bool,
+    is_searched: bool,
+}
+
 /// Why an attempt ended without success.
-enum Failure {
+pub enum Failure {
     /// It would fail again.
     Final(String),
     /// It may go better later.
@@ -68,16 +74,23 @@ impl<E: Into<RagError>> From<E> for Failure {
 
 /// Makes the attempt, and stores what came of it.
 pub async fn run(rag: &Rag, job: &Job) -> Result<(), RagError> {
-    let (reason, next) = match attempt(rag, job).await {
+    let state = match state(rag, job).await {
+        Ok(state) => state,
+        Err(Failure::Rag(error)) => return Err(error),
+        Err(_) => return Ok(()),
+    };
+    // A fault of its embedder is not to cost a document its place in a search that has it now.
+    let is_patient = job.generation >= state.generation;
+    let (reason, next) = match attempt(rag, job, &state).await {
         Ok(count) => {
             info!(document.id = %job.document, chunks = count, "a document was ingested");
             return Ok(());
         }
         Err(Failure::Lost) => return Ok(()),
         Err(Failure::Rag(error)) => return Err(error),
-        Err(Failure::Again(reason)) if job.failures + 1 < FAILURES => {
-            let doublings = u32::try_from(job.failures).unwrap_or_default();
-            let wait = FIRST_WAIT.saturating_mul(1 << doublings.min(16));
+        Err(Failure::Again(reason)) if is_patient || job.failures + 1 < FAILURES => {
+            let doublings = u32::try_from(job.failures.min(FAILURES)).unwrap_or_default();
+            let wait = FIRST_WAIT.saturating_mul(1 << doublings);
             (reason, Next::Again(At::new(rag.0.clock.now().time() + wait)))
         }
         Err(Failure::Final(reason) | Failure::Again(reason)) => (reason, Next::Failed),
@@ -91,16 +104,71 @@ pub async fn run(rag: &Rag, job: &Job) -> Result<(), RagError> {
     Ok(written.await?)
 }
 
-async fn attempt(rag: &Rag, job: &Job) -> Result<usize, Failure> {
-    let database = usable_database(rag, job).await?;
-    let embedder = embedder(&database.content.embedding_model)
-        .map_err(|fault| Failure::Final(fault.detail))?;
-    let reading = read(rag, job, &database).await?;
-    let placed = placed(job, embedder.model(), reading.chunks)?;
-    let known: HashMap<Id, Place> = {
-        let stored = rag.0.db.read(async |conn| chunks::list_places(conn, job).await).await?;
-        stored.into_iter().map(|place| (place.id, place)).collect()
+/// The state of the passages of the database.
+async fn state(rag: &Rag, job: &Job) -> Result<State, Failure> {
+    let databases = rag.databases().snapshot(&job.tenant).await?;
+    let database = databases.find_by_id(job.database).ok_or(Failure::Lost)?;
+    let written = rag.0.db.write_behind(async |tx| {
+        indexes::ensure(tx, &job.tenant, database).await?;
+        Ok::<_, RagError>(indexes::find(tx, &job.tenant, job.database).await?)
+    });
+    written.await?.ok_or(Failure::Lost)
+}
+
+async fn attempt(rag: &Rag, job: &Job, state: &State) -> Result<usize, Failure> {
+    ensure_usable(rag, job).await?;
+    let mut missing = missing(job, state)?;
+    let Some(last) = missing.pop() else {
+        // It was cut off before its end, or the plan is what it was again.
+        let count = places(rag, job, job.generation).await?.len();
+        note_whole(rag, job, job.generation, count).await?;
+        complete(rag, job, None).await?;
+        return Ok(count);
     };
+    let mut note = None;
+    for target in missing {
+        match ingest(rag, job, target).await {
+            // It will be found as soon as the last of them is searched.
+            Err(Failure::Final(reason) | Failure::Again(reason)) => note = Some(reason),
+            done => drop(done?),
+        }
+    }
+    let count = ingest(rag, job, last).await?;
+    complete(rag, job, note.as_deref()).await?;
+    Ok(count)
+}
+
+async fn ensure_usable(rag: &Rag, job: &Job) -> Result<(), Failure> {
+    let databases = rag.databases().snapshot(&job.tenant).await?;
+    let database = databases.find_by_id(job.database).ok_or(Failure::Lost)?;
+    let Some(problem) = database.problems.first() else { return Ok(()) };
+    let (place, detail) = (&problem.pointer, &problem.detail);
+    Err(Failure::Again(format!("the database is not usable: {place}: {detail}")))
+}
+
+/// The generations that have not all passages of the document, the one that is searched first.
+fn missing(job: &Job, state: &State) -> Result<Vec<Target>, Failure> {
+    let (current, next) = (state.current()?, state.next()?);
+    // The same recipe again is for who wants new vectors of it.
+    let is_asked_for = next.as_ref().is_some_and(|next| next.recipe == current.recipe);
+    let searched = Target { generation: current, takes_known: true, is_searched: true };
+    let next = next.map(|generation| Target {
+        generation,
+        takes_known: !is_asked_for,
+        is_searched: false,
+    });
+    let all = [searched].into_iter().chain(next);
+    Ok(all.filter(|target| target.generation.number > job.generation).collect())
+}
+
+/// Makes all passages of a generation, and says how many there are.
+async fn ingest(rag: &Rag, job: &Job, mut target: Target) -> Result<usize, Failure> {
+    let recipe = &target.generation.recipe;
+    let embedder = rag.0.embedders.find(&recipe.embedding_model);
+    let embedder = embedder.map_err(|why| Failure::Again(why.to_string()))?;
+    let reading = read(rag, job, recipe).await?;
+    let placed = placed(job, target.generation.number, embedder.model(), reading.chunks)?;
+    let known = places(rag, job, target.generation.number).await?;
     let wanted: HashSet<Id> = placed.iter().map(|(place, _)| place.id).collect();
     let moved = placed.iter().map(|(place, _)| place);
     let moved = moved.filter(|place| known.get(&place.id).is_some_and(|was| was != *place));
@@ -112,35 +180,28 @@ async fn attempt(rag: &Rag, job: &Job) -> Result<usize, Failure> {
     let mut done = old.len();
     step(rag, job, Stage::Embed, (done, count)).await?;
     for slice in new.chunks(SLICE) {
-        let slice = embed(&embedder, slice).await?;
-        done += slice.len();
-        store(rag, job, &slice, (done, count)).await?;
+        let rows = vectors::embed(rag, job, &target, embedder.as_ref(), slice).await?;
+        done += rows.len();
+        store(rag, job, &target, &rows, (done, count)).await?;
+        target.generation.dimension = rows.first().map(|row| row.vector.len());
     }
     step(rag, job, Stage::Store, (done, count)).await?;
-    finish(rag, job, &moved, &gone, count).await?;
+    tidy(rag, job, &target, &moved, &gone, count).await?;
+    note_whole(rag, job, target.generation.number, count).await?;
     Ok(count)
 }
 
-async fn usable_database(rag: &Rag, job: &Job) -> Result<Arc<Database>, Failure> {
-    let databases = rag.databases().snapshot(&job.tenant).await?;
-    let database = databases.find_by_id(job.database).ok_or(Failure::Lost)?;
-    if let Some(problem) = database.problems.first() {
-        let place = &problem.pointer;
-        return Err(Failure::Again(format!(
-            "the database is not usable: {place}: {}",
-            problem.detail
-        )));
-    }
-    rag.0.db.write_behind(async |tx| indexes::ensure(tx, &job.tenant, database).await).await?;
-    Ok(Arc::clone(database))
+async fn places(rag: &Rag, job: &Job, generation: i64) -> Result<HashMap<Id, Place>, Failure> {
+    let read = rag.0.db.read(async |conn| chunks::list_places(conn, job, generation).await);
+    Ok(read.await?.into_iter().map(|place| (place.id, place)).collect())
 }
 
 /// The passages of the file, and what is known of it otherwise is kept.
-async fn read(rag: &Rag, job: &Job, database: &Database) -> Result<Reading, Failure> {
+async fn read(rag: &Rag, job: &Job, recipe: &Recipe) -> Result<Reading, Failure> {
     let Job { tenant, database: id, document, .. } = job;
     let file = rag.0.db.read(async |conn| files::find(conn, tenant, *id, *document).await).await?;
     let owner = format!("rag:{tenant}");
-    let cutting = database.content.cutting();
+    let cutting = recipe.cutting();
     let reading = reading::read(&rag.0.sandbox, &owner, &job.filename, cutting, &file).await;
     let reading = reading.map_err(|error| match error {
         Unread::File(reason) => Failure::Final(reason),
@@ -153,14 +214,19 @@ async fn read(rag: &Rag, job: &Job, database: &Database) -> Result<Reading, Fail
 }
 
 /// Each passage with its id and its place.
-fn placed(job: &Job, model: &str, chunks: Vec<Chunk>) -> Result<Vec<(Place, String)>, Failure> {
+fn placed(
+    job: &Job,
+    generation: i64,
+    model: &str,
+    chunks: Vec<Chunk>,
+) -> Result<Vec<(Place, String)>, Failure> {
     let mut seen = HashMap::<String, u32>::new();
     let number = |it: usize| i64::try_from(it).unwrap_or(i64::MAX);
     let place = |chunk: Chunk| {
         let nth = seen.entry(chunk.text.clone()).or_default();
         *nth += 1;
         let place = Place {
-            id: chunk_id(job.document, model, &chunk.text, *nth),
+            id: chunk_id(job.document, generation, model, &chunk.text, *nth),
             position: number(chunk.index),
             start: number(chunk.span.start),
             end: number(chunk.span.end),
@@ -172,32 +238,10 @@ fn placed(job: &Job, model: &str, chunks: Vec<Chunk>) -> Result<Vec<(Place, Stri
     chunks.into_iter().map(place).collect()
 }
 
-/// The first 16 bytes of SHA-256 over all that makes a passage what it is, with the marks of a UUID of version 8
-/// (RFC 9562, section 5.8). `nth` tells equal passages of one document apart.
-fn chunk_id(document: Id, model: &str, text: &str, nth: u32) -> Id {
-    let whole = format!("agent-server/chunk/{document}/{model}/{nth}/{text}");
-    let digest = digest::digest(&digest::SHA256, whole.as_bytes());
-    let mut bytes = [0; 16];
-    bytes.copy_from_slice(&digest.as_ref()[..16]);
-    Id::new(Builder::from_custom_bytes(bytes).into_uuid())
-}
-
-async fn embed(
-    embedder: &Arc<dyn Embedder>,
-    slice: &[(Place, String)],
-) -> Result<Vec<chunks::New>, Failure> {
-    let texts: Vec<&str> = slice.iter().map(|(_, text)| text.as_str()).collect();
-    let vectors = embed_all(embedder.as_ref(), &texts, Kind::Document, None).await;
-    let vectors = vectors.map_err(|error| match error {
-        EmbedError::Call { again: true, .. } => Failure::Again(error.to_string()),
-        _ => Failure::Final(error.to_string()),
-    })?;
-    let new = |((place, text), vector): (&(Place, String), Vec<f32>)| {
-        let code = Code::of(&vector).map_err(|error| Failure::Final(error.to_string()))?;
-        let words = Words::of(text).to_bytes();
-        Ok(chunks::New { place: place.clone(), text: text.clone(), words, code, vector })
-    };
-    slice.iter().zip(vectors).map(new).collect()
+/// Made of all that makes a passage what it is. `nth` tells equal passages of one document apart.
+fn chunk_id(document: Id, generation: i64, model: &str, text: &str, nth: u32) -> Id {
+    let again = if generation > 1 { format!("/{generation}") } else { String::new() };
+    vectors::id(&format!("agent-server/chunk{again}/{document}/{model}/{nth}/{text}"))
 }
 
 /// Says how far the attempt is.
@@ -211,26 +255,47 @@ async fn step(rag: &Rag, job: &Job, stage: Stage, progress: (usize, usize)) -> R
 async fn store(
     rag: &Rag,
     job: &Job,
-    slice: &[chunks::New],
+    target: &Target,
+    rows: &[chunks::New],
     progress: (usize, usize),
 ) -> Result<(), Failure> {
-    let progress = numbers(progress);
+    let (progress, Generation { number, dimension, .. }) = (numbers(progress), &target.generation);
+    let first = rows.first().filter(|_| dimension.is_none()).map(|row| row.vector.len());
     rag.0
         .db
         .write_behind(async |tx| {
-            own(tx, job, Stage::Embed, progress).await?;
-            for new in slice {
-                chunks::insert(tx, job, new).await?;
+            if let Some(first) = first {
+                note_dimension(tx, job, *number, first).await?;
+            }
+            own(tx, job, target, Stage::Embed, progress).await?;
+            for row in rows {
+                chunks::insert(tx, job, *number, row).await?;
             }
             Ok(())
         })
         .await
 }
 
-/// Moves what stands elsewhere, takes away what is not there any more, and ends the attempt.
-async fn finish(
+/// Notes of what dimension a generation is, or finds that it is of another by now.
+async fn note_dimension(
+    tx: &mut Conn<'_>,
+    job: &Job,
+    generation: i64,
+    dimension: usize,
+) -> Result<(), Failure> {
+    let dimension = i64::try_from(dimension).unwrap_or(i64::MAX);
+    match generations::update_dimension(tx, job, generation, dimension).await? {
+        Some(noted) if noted == dimension => Ok(()),
+        Some(_) => Err(Failure::Again("the dimension of the vectors has changed".to_owned())),
+        None => Err(Failure::Lost),
+    }
+}
+
+/// Moves what stands elsewhere, and takes away what is not there any more.
+async fn tidy(
     rag: &Rag,
     job: &Job,
+    target: &Target,
     moved: &[Place],
     gone: &[Id],
     count: usize,
@@ -240,7 +305,7 @@ async fn finish(
         rag.0
             .db
             .write_behind(async |tx| {
-                own(tx, job, Stage::Store, progress).await?;
+                own(tx, job, target, Stage::Store, progress).await?;
                 for place in slice {
                     chunks::move_to(tx, job, place).await?;
                 }
@@ -252,31 +317,45 @@ async fn finish(
         rag.0
             .db
             .write_behind(async |tx| {
-                own(tx, job, Stage::Store, progress).await?;
+                own(tx, job, target, Stage::Store, progress).await?;
                 Ok::<_, Failure>(chunks::delete(tx, job, slice).await?)
             })
             .await?;
     }
-    let now = rag.0.clock.now();
-    rag.0
-        .db
-        .write_behind(async |tx| {
-            let revision = own(tx, job, Stage::Store, progress).await?;
-            Ok::<_, Failure>(jobs::complete(tx, job, progress.1, revision, now).await?)
-        })
-        .await
+    Ok(())
 }
 
-/// Begins a revision in which the document changes, if the attempt still has it.
+/// Notes that a generation has all passages of the document.
+async fn note_whole(rag: &Rag, job: &Job, generation: i64, count: usize) -> Result<(), Failure> {
+    let (count, _) = numbers((count, count));
+    let written = rag.0.db.write_behind(async |tx| {
+        let revision = indexes::bump(tx, &job.tenant, job.database).await?;
+        jobs::update_generation(tx, job, generation, count, revision).await
+    });
+    if written.await? { Ok(()) } else { Err(Failure::Lost) }
+}
+
+/// Ends the attempt; `note` says what a reader of the document should know.
+async fn complete(rag: &Rag, job: &Job, note: Option<&str>) -> Result<(), Failure> {
+    let now = rag.0.clock.now();
+    Ok(rag.0.db.write_behind(async |tx| jobs::complete(tx, job, note, now).await).await?)
+}
+
+/// Makes sure that the attempt still has the document, and begins a revision if what is searched changes.
 async fn own(
     tx: &mut Conn<'_>,
     job: &Job,
+    target: &Target,
     stage: Stage,
     progress: (i64, i64),
-) -> Result<i64, Failure> {
-    let revision = indexes::bump(tx, &job.tenant, job.database).await?;
-    let is_ours = jobs::update_stage(tx, job, stage, progress, Some(revision)).await?;
-    if is_ours { Ok(revision) } else { Err(Failure::Lost) }
+) -> Result<(), Failure> {
+    let revision = if target.is_searched {
+        Some(indexes::bump(tx, &job.tenant, job.database).await?)
+    } else {
+        None
+    };
+    let is_ours = jobs::update_stage(tx, job, stage, progress, revision).await?;
+    if is_ours { Ok(()) } else { Err(Failure::Lost) }
 }
 
 fn numbers((done, total): (usize, usize)) -> (i64, i64) {

@@ -45,18 +45,18 @@ use crate::rag::Database;
 use crate::rag::RagError;
 use crate::rag::databases::DatabaseChange;
 use crate::rag::databases::NewDatabase;
-use crate::rag::store::documents;
-use crate::rag::store::documents::Stats;
 use crate::rag::store::indexes;
-use crate::rag::store::indexes::State as Passages;
+use crate::rag::store::stats;
+use crate::rag::store::stats::Stats;
 
 /// What the server says of a database, and nobody sets. A body that has these members may be sent as it was read.
-const STATE: [&str; 5] = ["dimension", "generation", "status", "last_error", "stats"];
+const STATE: [&str; 6] = ["dimension", "generation", "status", "last_error", "reindex", "stats"];
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_rag_databases, create_rag_database))
         .routes(routes!(read_rag_database, change_rag_database, delete_rag_database))
+        .routes(routes!(reindex_rag_database))
         .routes(routes!(test_rag_database))
 }
 
@@ -69,13 +69,29 @@ struct Shown {
     /// How many numbers a vector has; `null` before there is one.
     #[schema(required)]
     dimension: Option<i64>,
-    /// Counts how often all vectors were made anew.
+    /// Which making of all passages is searched; each has a higher number than those before.
     generation: i64,
     status: Status,
-    /// Why it cannot be used.
+    /// Why it cannot be used, or why a document is not in the next generation.
     #[schema(required)]
     last_error: Option<String>,
+    /// How far the next generation is; `null` if there is none.
+    #[schema(required)]
+    reindex: Option<Reindex>,
     stats: Counts,
+}
+
+/// The making of the next generation. It is searched as soon as each document is in it or has failed for it, and
+/// at least one is.
+#[derive(Debug, Clone, Copy, Serialize, ToSchema)]
+#[schema(as = RagDatabaseReindex)]
+struct Reindex {
+    generation: i64,
+    /// Documents that are in it.
+    done: i64,
+    /// Documents that are not, and will not be before they are changed or retried.
+    failed: i64,
+    total: i64,
 }
 
 #[derive(Debug, Clone, Copy, Serialize, ToSchema)]
@@ -83,7 +99,7 @@ struct Shown {
 #[schema(as = RagDatabaseStatus)]
 enum Status {
     Ready,
-    /// Documents are ingested again; what they had is found until then.
+    /// The next generation is being made; the one before is searched until then.
     Reindexing,
     /// It cannot be used, as `problems[]` says.
     Error,
@@ -169,8 +185,9 @@ async fn read_rag_database(
 
 /// Change a database
 ///
-/// Members that are not in the body stay as they are; `null` stands for the default. 202 if the documents are cut
-/// otherwise from now on: then they are ingested again, and passages that stay the same keep their vectors.
+/// Members that are not in the body stay as they are; `null` stands for the default. 202 if its documents are
+/// embedded or cut otherwise from now on: then the next generation is made, and searched when it is whole. Passages
+/// whose text and model stay the same keep their vectors.
 #[utoipa::path(put, path = "/rag/databases/{id}", tag = "rag",
     params(("id" = String, Path, description = "Its id or its name"),
         ("If-Match" = Option<String>, Header, description = "Versions that may be changed")),
@@ -186,13 +203,16 @@ async fn change_rag_database(
     Body(Members(mut body)): Body<Members>,
 ) -> Result<Response, Problem> {
     take_state(&mut body);
-    let databases = app.rag.databases();
+    let (databases, tenant) = (app.rag.databases(), &caller.tenant);
+    let before = databases.find(tenant, &id_or_name).await?.map(|it| it.content.recipe());
     let changed = databases.update(caller.author(), &id_or_name, &if_match, body).await?;
-    let is_recut = app.rag.follow_definition(&caller.tenant, &changed).await?;
-    let status = if is_recut { StatusCode::ACCEPTED } else { StatusCode::OK };
-    let counted = stats(&app, &caller.tenant).await?.remove(&changed.id).unwrap_or_default();
+    let is_other = before.is_some_and(|recipe| recipe != changed.content.recipe());
+    app.rag.follow_definition(tenant, &changed).await?;
+    let counted = stats(&app, tenant).await?.remove(&changed.id).unwrap_or_default();
     let etag = etag(&changed);
-    let shown = show(&app, &caller.tenant, changed, counted).await?;
+    let shown = show(&app, tenant, changed, counted).await?;
+    let is_made_anew = is_other && shown.reindex.is_some();
+    let status = if is_made_anew { StatusCode::ACCEPTED } else { StatusCode::OK };
     Ok((status, etag, Json(shown)).into_response())
 }
 
@@ -213,6 +233,26 @@ async fn delete_rag_database(
 ) -> Result<NoContent, Problem> {
     app.rag.delete_database(caller.author(), &id_or_name, &if_match, deletion.force()).await?;
     Ok(NoContent)
+}
+
+/// Make all passages anew
+///
+/// Every file is read again, and every passage embedded again, as the next generation. It goes on with one that is
+/// being made already.
+#[utoipa::path(post, path = "/rag/databases/{id}/reindex", tag = "rag",
+    params(("id" = String, Path, description = "Its id or its name")),
+    responses((status = 202, body = Shown), Problem),
+    security(("oauth2" = ["rag.write"])))]
+async fn reindex_rag_database(
+    State(app): State<App>,
+    caller: Caller<RagWrite>,
+    Path(id_or_name): Path<String>,
+) -> Result<(StatusCode, Json<Shown>), Problem> {
+    let database = find(&app, &caller, &id_or_name).await?;
+    app.rag.reindex(&caller.tenant, &database).await?;
+    let counted = stats(&app, &caller.tenant).await?.remove(&database.id).unwrap_or_default();
+    let shown = show(&app, &caller.tenant, database, counted).await?;
+    Ok((StatusCode::ACCEPTED, Json(shown)))
 }
 
 /// Test a database
@@ -246,7 +286,7 @@ fn take_state(body: &mut Map<String, Value>) {
 }
 
 async fn stats(app: &App, tenant: &TenantId) -> Result<HashMap<Id, Stats>, RagError> {
-    let stats = app.db.read(async |conn| documents::list_stats(conn, tenant).await).await?;
+    let stats = app.db.read(async |conn| stats::list(conn, tenant).await).await?;
     Ok(stats.into_iter().collect())
 }
 
@@ -257,22 +297,26 @@ async fn show(
     counted: Stats,
 ) -> Result<Shown, RagError> {
     let found = app.db.read(async |conn| indexes::find(conn, tenant, definition.id).await).await?;
-    let (dimension, generation) = found
-        .map_or((None, 1), |Passages { dimension, generation, .. }| (Some(dimension), generation));
-    let last_error = definition.problems.first().map(|problem| problem.detail.clone());
-    let status = match (&last_error, counted.renewed) {
+    let dimension = found.as_ref().map(|state| state.dimension).filter(|it| *it > 0);
+    let generation = found.as_ref().map_or(1, |state| state.generation);
+    let Stats { documents, chunks, bytes, whole, failed, reason } = counted;
+    let next = found.and_then(|state| state.next_number());
+    let reindex =
+        next.map(|generation| Reindex { generation, done: whole, failed, total: documents });
+    let problem = definition.problems.first().map(|problem| problem.detail.clone());
+    let status = match (&problem, reindex) {
         (Some(_), _) => Status::Error,
-        (None, 0) => Status::Ready,
-        (None, _) => Status::Reindexing,
+        (None, None) => Status::Ready,
+        (None, Some(_)) => Status::Reindexing,
     };
-    let Stats { documents, chunks, bytes, .. } = counted;
     let definition = Database::clone(&definition);
     Ok(Shown {
         definition,
         dimension,
         generation,
         status,
-        last_error,
+        last_error: problem.or(reason),
+        reindex,
         stats: Counts { documents, chunks, bytes },
     })
 }

@@ -60,7 +60,10 @@ struct Slot {
 /// The passages of a database.
 #[derive(Debug)]
 pub(super) struct Loaded {
+    /// Of the generation: its number, how many numbers its vectors have, and what they are made by.
     generation: i64,
+    dimension: i64,
+    embedding_model: String,
     index: Index,
     words: WordIndex,
     documents: HashMap<Id, Known>,
@@ -169,21 +172,21 @@ impl Rag {
         if old.is_none() {
             self.ensure_it_fits(tenant, database, state).await?;
         }
-        let since = old.as_ref().map_or(-1, Loaded::revision);
+        let (generation, since) = (state.generation, old.as_ref().map_or(-1, Loaded::revision));
         let read = self.0.db.read(async |conn| {
             let deleted = if since < 0 {
                 Vec::new()
             } else {
                 indexes::list_deletions(conn, tenant, database, since).await?
             };
-            let labels = documents::list_labels(conn, tenant, database, since).await?;
-            let chunks = chunks::list_loaded(conn, tenant, database, since).await?;
+            let labels = documents::list_labels(conn, tenant, database, generation, since).await?;
+            let chunks = chunks::list_loaded(conn, tenant, database, generation, since).await?;
             Ok::<_, RagError>(News { labels, chunks, deleted })
         });
         let news = read.await?;
         let mut loaded = match old {
             Some(old) => old,
-            None => Loaded::new(state),
+            None => Loaded::new(state)?,
         };
         loaded.take(news, state)?;
         Ok(loaded)
@@ -195,8 +198,9 @@ impl Rag {
         database: Id,
         state: &State,
     ) -> Result<(), RagError> {
-        let count =
-            self.0.db.read(async |conn| chunks::count(conn, tenant, database).await).await?;
+        let (db, generation) = (&self.0.db, state.generation);
+        let count = db.read(async |conn| chunks::count(conn, tenant, database, generation).await);
+        let count = count.await?;
         let one = usize::try_from(state.dimension).unwrap_or_default() + WORDS_BYTES;
         let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(one);
         let most = self.0.indexes.most;
@@ -208,16 +212,22 @@ impl Rag {
 }
 
 impl Loaded {
-    fn new(state: &State) -> Self {
+    fn new(state: &State) -> Result<Self, RagError> {
         let dimension = usize::try_from(state.dimension).unwrap_or_default();
         // All that is read makes the revision after this one.
         let nothing = unsigned(state.revision - 1);
-        Self {
+        Ok(Self {
             generation: state.generation,
+            dimension: state.dimension,
+            embedding_model: state.current()?.recipe.embedding_model,
             index: Index::new(dimension, unsigned(state.generation), nothing),
             words: WordIndex::default(),
             documents: HashMap::new(),
-        }
+        })
+    }
+
+    fn is_of(&self, state: &State) -> bool {
+        (self.generation, self.dimension) == (state.generation, state.dimension)
     }
 
     fn revision(&self) -> i64 {
@@ -225,13 +235,13 @@ impl Loaded {
     }
 
     fn is_as_new_as(&self, state: &State) -> bool {
-        self.generation == state.generation && self.revision() >= state.revision
+        self.is_of(state) && self.revision() >= state.revision
     }
 
     /// Whether all that changed since can be read; deletions of long ago are forgotten.
     fn can_follow(&self, state: &State) -> bool {
         let behind = state.revision - self.revision();
-        self.generation == state.generation && (0..indexes::REMEMBERED / 2).contains(&behind)
+        self.is_of(state) && (0..indexes::REMEMBERED / 2).contains(&behind)
     }
 
     fn bytes(&self) -> usize {
@@ -280,6 +290,16 @@ impl Loaded {
 impl Reading {
     pub fn generation(&self) -> i64 {
         self.0.generation
+    }
+
+    /// What its vectors are made by.
+    pub fn embedding_model(&self) -> &str {
+        &self.0.embedding_model
+    }
+
+    /// How many numbers its vectors have; `None` before there is one.
+    pub fn dimension(&self) -> Option<usize> {
+        usize::try_from(self.0.dimension).ok().filter(|it| *it > 0)
     }
 
     /// The passages of the documents that `may` be found.

@@ -21,6 +21,7 @@ const AT_ONCE: i64 = 200;
 #[derive(Debug)]
 pub struct New {
     pub place: Place,
+    pub vector_key: Option<Id>,
     pub text: String,
     pub words: Vec<u8>,
     pub code: Code,
@@ -93,15 +94,20 @@ struct PlaceRow {
     heading_path: Json,
 }
 
-/// The places of the passages that a document has.
-pub async fn list_places(conn: &mut Conn<'_>, job: &Job) -> Result<Vec<Place>, sqlx::Error> {
+/// The places of the passages that a document has in a generation.
+pub async fn list_places(
+    conn: &mut Conn<'_>,
+    job: &Job,
+    generation: i64,
+) -> Result<Vec<Place>, sqlx::Error> {
     let rows = on!(conn, c => sqlx::query_as::<_, PlaceRow>(
             "SELECT id, position, start_at, end_at, page, heading_path FROM rag_chunks
-             WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3",
+             WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND generation = $4",
         )
         .bind(&job.tenant)
         .bind(job.database)
         .bind(job.document)
+        .bind(generation)
         .fetch_all(c)
         .await)?;
     let read = |row: PlaceRow| Place {
@@ -116,21 +122,27 @@ pub async fn list_places(conn: &mut Conn<'_>, job: &Job) -> Result<Vec<Place>, s
 }
 
 /// Stores a passage; one that is there already keeps what it has.
-pub async fn insert(conn: &mut Conn<'_>, job: &Job, new: &New) -> Result<(), sqlx::Error> {
-    let New { place, text, words, code, vector } = new;
+pub async fn insert(
+    conn: &mut Conn<'_>,
+    job: &Job,
+    generation: i64,
+    new: &New,
+) -> Result<(), sqlx::Error> {
+    let New { place, vector_key, text, words, code, vector } = new;
     let numbers: Vec<u8> = code.values.iter().map(|value| value.to_le_bytes()[0]).collect();
     let vector: Vec<u8> = vector.iter().flat_map(|number| number.to_le_bytes()).collect();
     on!(conn, c => sqlx::query(
             "INSERT INTO rag_chunks
                  (tenant_id, id, rag_database_id, document_id, generation, position, start_at, end_at, page,
-                  heading_path, scale, code, words, text, vector)
-             VALUES ($1, $2, $3, $4, 1, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+                  heading_path, scale, code, words, text, vector, vector_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
              ON CONFLICT (tenant_id, id) DO NOTHING",
         )
         .bind(&job.tenant)
         .bind(place.id)
         .bind(job.database)
         .bind(job.document)
+        .bind(generation)
         .bind(place.position)
         .bind(place.start)
         .bind(place.end)
@@ -141,6 +153,7 @@ pub async fn insert(conn: &mut Conn<'_>, job: &Job, new: &New) -> Result<(), sql
         .bind(words)
         .bind(text)
         .bind(&vector)
+        .bind(vector_key)
         .execute(c)
         .await)?;
     Ok(())
@@ -218,37 +231,42 @@ pub async fn delete_some_of_database(
     Ok(done.rows_affected())
 }
 
-/// How many passages a database has.
+/// How many passages a generation of a database has.
 pub async fn count(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     database: Id,
+    generation: i64,
 ) -> Result<i64, sqlx::Error> {
     on!(conn, c => sqlx::query_scalar::<_, i64>(
-            "SELECT COUNT(*) FROM rag_chunks WHERE tenant_id = $1 AND rag_database_id = $2",
+            "SELECT COUNT(*) FROM rag_chunks
+             WHERE tenant_id = $1 AND rag_database_id = $2 AND generation = $3",
         )
         .bind(tenant)
         .bind(database)
+        .bind(generation)
         .fetch_one(c)
         .await)
 }
 
-/// The passages of all documents that changed after `revision`, as they are kept in memory.
+/// The passages in a generation of all documents that changed after `revision`, as they are kept in memory.
 pub async fn list_loaded(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     database: Id,
+    generation: i64,
     revision: i64,
 ) -> Result<Vec<Loaded>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, Loaded>(
             "SELECT id, document_id, scale, code, words FROM rag_chunks
-             WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id IN
+             WHERE tenant_id = $1 AND rag_database_id = $2 AND generation = $4 AND document_id IN
                  (SELECT id FROM rag_documents WHERE tenant_id = $1 AND rag_database_id = $2 AND revision > $3)
              ORDER BY document_id, position",
         )
         .bind(tenant)
         .bind(database)
         .bind(revision)
+        .bind(generation)
         .fetch_all(c)
         .await)
 }
@@ -269,9 +287,32 @@ pub async fn list_vectors(
         query.push(")");
         query.build_query_as().fetch_all(c).await
     })?;
-    let numbers =
-        |bytes: Vec<u8>| bytes.as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect();
-    Ok(rows.into_iter().map(|(id, bytes)| (id, numbers(bytes))).collect())
+    Ok(rows.into_iter().map(|(id, bytes)| (id, numbers(&bytes))).collect())
+}
+
+/// The vectors that passages of a tenant have under these keys; of which of several, it does not matter.
+pub async fn list_vectors_by_key(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    keys: &[Id],
+) -> Result<Vec<(Id, Vec<f32>)>, sqlx::Error> {
+    let rows: Vec<(Id, Vec<u8>)> = on!(conn, c => {
+        let mut query =
+            QueryBuilder::new("SELECT vector_key, vector FROM rag_chunks WHERE tenant_id = ");
+        query.push_bind(tenant).push(" AND vector_key IN (");
+        let mut list = query.separated(", ");
+        for key in keys {
+            list.push_bind(*key);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    Ok(rows.into_iter().map(|(key, bytes)| (key, numbers(&bytes))).collect())
+}
+
+/// The numbers of a vector.
+pub fn numbers(bytes: &[u8]) -> Vec<f32> {
+    bytes.as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect()
 }
 
 /// These passages of a database with what their documents say of them, in no order.
@@ -305,7 +346,7 @@ struct ShownRow {
     text: String,
 }
 
-/// The passages of a document in their order, at most `limit` after the position `after`.
+/// The passages of a document that are searched, in their order, at most `limit` after the position `after`.
 pub async fn list(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
@@ -316,6 +357,7 @@ pub async fn list(
     let rows = on!(conn, c => sqlx::query_as::<_, ShownRow>(
             "SELECT id, position, start_at, end_at, page, heading_path, text FROM rag_chunks
              WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND position > $4
+                 AND generation = (SELECT generation FROM rag_indexes WHERE tenant_id = $1 AND rag_database_id = $2)
              ORDER BY position LIMIT $5",
         )
         .bind(tenant)

@@ -101,23 +101,6 @@ pub struct Label {
     pub is_failed: bool,
 }
 
-/// How much is in a database.
-#[derive(Debug, Clone, Copy, Default, FromRow)]
-pub struct Stats {
-    pub documents: i64,
-    pub chunks: i64,
-    pub bytes: i64,
-    /// Documents with passages that are ingested anew.
-    pub renewed: i64,
-}
-
-#[derive(FromRow)]
-struct StatsRow {
-    rag_database_id: Id,
-    #[sqlx(flatten)]
-    stats: Stats,
-}
-
 /// Inserts a document, or says that the database has its bytes.
 pub async fn insert(
     conn: &mut Conn<'_>,
@@ -165,7 +148,7 @@ pub async fn replace(
             "UPDATE rag_documents SET filename = $4, original_filename = $5, file_type = $6, file_size = $7,
                  content_hash = $8, embedding_status = 'pending', stage = 'parse', attempts = attempts + 1,
                  failures = 0, worker_id = NULL, run_after = $9, revision = $10, error_message = NULL,
-                 progress_done = 0, progress_total = 0, updated_at = $9
+                 generation = 0, progress_done = 0, progress_total = 0, updated_at = $9
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3",
         )
         .bind(tenant)
@@ -308,15 +291,16 @@ pub async fn list(
     rows.into_iter().map(Row::read).collect()
 }
 
-/// The labels of the documents that changed after `revision`.
+/// The labels of the documents that changed after `revision`, for who searches this generation.
 pub async fn list_labels(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     database: Id,
+    generation: i64,
     revision: i64,
 ) -> Result<Vec<Label>, RagError> {
-    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Json, Json, String)>(
-            "SELECT id, scopes, metadata, embedding_status FROM rag_documents
+    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Json, Json, String, i64)>(
+            "SELECT id, scopes, metadata, embedding_status, generation FROM rag_documents
              WHERE tenant_id = $1 AND rag_database_id = $2 AND revision > $3",
         )
         .bind(tenant)
@@ -324,32 +308,14 @@ pub async fn list_labels(
         .bind(revision)
         .fetch_all(c)
         .await)?;
-    let read = |(id, scopes, metadata, status): (Id, Json, Json, String)| Label {
+    let read = |(id, scopes, metadata, status, whole): (Id, Json, Json, String, i64)| Label {
         id,
         // What cannot be read, as SQL allows, is for nobody.
         scopes: scopes.read().unwrap_or_else(|_| vec![String::new()]),
         metadata: metadata.read().unwrap_or_default(),
-        is_failed: status == "failed",
+        is_failed: status == "failed" && whole < generation,
     };
     Ok(rows.into_iter().map(read).collect())
-}
-
-/// How much is in each database of a tenant that has documents.
-pub async fn list_stats(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-) -> Result<Vec<(Id, Stats)>, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query_as::<_, StatsRow>(
-            "SELECT rag_database_id, COUNT(*) AS documents, CAST(SUM(chunk_count) AS BIGINT) AS chunks,
-                 CAST(SUM(file_size) AS BIGINT) AS bytes,
-                 COUNT(CASE WHEN chunk_count > 0 AND embedding_status IN ('pending', 'processing') THEN 1 END)
-                     AS renewed
-             FROM rag_documents WHERE tenant_id = $1 GROUP BY rag_database_id",
-        )
-        .bind(tenant)
-        .fetch_all(c)
-        .await)?;
-    Ok(rows.into_iter().map(|row| (row.rag_database_id, row.stats)).collect())
 }
 
 fn scopes(labels: &Labels) -> Result<Json, serde_json::Error> {

@@ -7,7 +7,8 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::on;
 use crate::rag::Database;
-use crate::rag::embedders::embedder;
+use crate::rag::RagError;
+use crate::rag::databases::Recipe;
 
 /// Changes after which a deletion is forgotten. Who has not looked for so long reads all anew.
 pub const REMEMBERED: i64 = 10_000;
@@ -15,12 +16,57 @@ pub const REMEMBERED: i64 = 10_000;
 /// The state of the passages of a database.
 #[derive(Debug, Clone, PartialEq, Eq, FromRow)]
 pub struct State {
+    /// The generation that is searched.
     pub generation: i64,
+    /// How many numbers its vectors have; 0 before there is one.
     pub dimension: i64,
     pub recipe: String,
     /// Every transaction that changes a document or passage of the database makes the next one, and those who
     /// make one wait for each other: who has seen a revision has seen all before it.
     pub revision: i64,
+    next_generation: Option<i64>,
+    next_recipe: Option<String>,
+    next_dimension: i64,
+    /// The highest number that a generation ever had.
+    pub last_generation: i64,
+}
+
+/// One making of all passages of a database.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Generation {
+    pub number: i64,
+    pub recipe: Recipe,
+    /// How many numbers its vectors have; `None` before there is one.
+    pub dimension: Option<usize>,
+}
+
+impl State {
+    pub fn current(&self) -> Result<Generation, RagError> {
+        Generation::new(self.generation, &self.recipe, self.dimension)
+    }
+
+    /// The generation that is being made.
+    pub fn next(&self) -> Result<Option<Generation>, RagError> {
+        let next = self.next_generation.zip(self.next_recipe.as_ref());
+        next.map(|(number, recipe)| Generation::new(number, recipe, self.next_dimension))
+            .transpose()
+    }
+
+    pub fn next_number(&self) -> Option<i64> {
+        self.next_generation
+    }
+
+    /// The recipe by which documents are made in the end.
+    pub fn planned(&self) -> &str {
+        self.next_recipe.as_ref().unwrap_or(&self.recipe)
+    }
+}
+
+impl Generation {
+    fn new(number: i64, recipe: &str, dimension: i64) -> Result<Self, RagError> {
+        let dimension = usize::try_from(dimension).ok().filter(|it| *it > 0);
+        Ok(Self { number, recipe: serde_json::from_str(recipe)?, dimension })
+    }
 }
 
 /// Makes the state of a database that has none.
@@ -28,20 +74,18 @@ pub async fn ensure(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     database: &Database,
-) -> Result<(), sqlx::Error> {
-    let Ok(embedder) = embedder(&database.content.embedding_model) else { return Ok(()) };
-    let dimension = embedder.dimension().and_then(|it| i64::try_from(it).ok()).unwrap_or_default();
+) -> Result<(), RagError> {
+    let recipe = database.content.recipe();
     on!(conn, c => sqlx::query(
             "INSERT INTO rag_indexes
                  (tenant_id, rag_database_id, generation, embedder, dimension, recipe, revision)
-             VALUES ($1, $2, 1, $3, $4, $5, 0)
+             VALUES ($1, $2, 1, $3, 0, $4, 0)
              ON CONFLICT (tenant_id, rag_database_id) DO NOTHING",
         )
         .bind(tenant)
         .bind(database.id)
-        .bind(embedder.model())
-        .bind(dimension)
-        .bind(database.content.recipe())
+        .bind(&recipe.embedding_model)
+        .bind(recipe.text()?)
         .execute(c)
         .await)?;
     Ok(())
@@ -53,8 +97,9 @@ pub async fn find(
     database: Id,
 ) -> Result<Option<State>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, State>(
-            "SELECT generation, dimension, recipe, revision FROM rag_indexes
-             WHERE tenant_id = $1 AND rag_database_id = $2",
+            "SELECT generation, dimension, recipe, revision, next_generation, next_recipe, next_dimension,
+                 last_generation
+             FROM rag_indexes WHERE tenant_id = $1 AND rag_database_id = $2",
         )
         .bind(tenant)
         .bind(database)
@@ -77,24 +122,6 @@ pub async fn bump(
         .fetch_optional(c)
         .await)?;
     Ok(revision.unwrap_or_default())
-}
-
-/// Notes how the documents of a database are cut from now on.
-pub async fn update_recipe(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    database: Id,
-    recipe: &str,
-) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query(
-            "UPDATE rag_indexes SET recipe = $3 WHERE tenant_id = $1 AND rag_database_id = $2",
-        )
-        .bind(tenant)
-        .bind(database)
-        .bind(recipe)
-        .execute(c)
-        .await)?;
-    Ok(())
 }
 
 /// The tenants that have passages.

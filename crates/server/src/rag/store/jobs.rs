@@ -11,13 +11,23 @@ use crate::on;
 use crate::rag::documents::Stage;
 use crate::rag::reading::Reading;
 
-/// Every process asks this twice a second: SQLite takes the index only if its condition stands here.
-const DUE: &str = "SELECT tenant_id, rag_database_id, id FROM rag_documents
-    WHERE embedding_status IN ('pending', 'processing')
-        AND (embedding_status = 'pending' AND run_after <= $1
-            OR embedding_status = 'processing' AND (worker_id IS NULL OR worker_id = $2
-                OR worker_id NOT IN (SELECT id FROM workers)))
-    ORDER BY run_after LIMIT 100";
+/// Every process asks this twice a second: SQLite takes an index only if its condition stands here.
+macro_rules! due {
+    ($which:literal) => {
+        concat!(
+            "SELECT tenant_id, rag_database_id, id FROM rag_documents
+             WHERE embedding_status IN ('pending', 'processing') ",
+            $which,
+            " AND (embedding_status = 'pending' AND run_after <= $1
+                    OR embedding_status = 'processing' AND (worker_id IS NULL OR worker_id = $2
+                        OR worker_id NOT IN (SELECT id FROM workers)))
+             ORDER BY run_after LIMIT 100"
+        )
+    };
+}
+
+/// Documents that no search finds go before those that are made anew.
+const DUE: [&str; 2] = [due!("AND generation = 0"), due!("")];
 
 /// A document that this process is at work on.
 #[derive(Debug, Clone)]
@@ -30,6 +40,8 @@ pub struct Job {
     pub attempt: i64,
     /// Attempts in a row that failed before it.
     pub failures: i64,
+    /// The last generation that has all of its passages.
+    pub generation: i64,
 }
 
 #[derive(FromRow)]
@@ -37,16 +49,25 @@ struct Claimed {
     filename: String,
     attempts: i64,
     failures: i64,
+    generation: i64,
 }
 
 /// Documents that wait, or whose process is gone: `(tenant, database, document)`. Also those of `worker`
-/// itself, which knows what it is at work on.
+/// itself, which knows what it is at work on. Some are there twice.
 pub async fn due(
     conn: &mut Conn<'_>,
     worker: Id,
     now: At,
 ) -> Result<Vec<(TenantId, Id, Id)>, sqlx::Error> {
-    on!(conn, c => sqlx::query_as(DUE).bind(now).bind(worker).fetch_all(c).await)
+    let mut due = Vec::new();
+    for query in DUE {
+        due.extend(on!(conn, c => sqlx::query_as::<_, (TenantId, Id, Id)>(query)
+            .bind(now)
+            .bind(worker)
+            .fetch_all(c)
+            .await)?);
+    }
+    Ok(due)
 }
 
 /// Begins an attempt if it is still due, which only one of several can.
@@ -64,7 +85,7 @@ pub async fn claim(
                  AND (embedding_status = 'pending' AND run_after <= $5
                      OR embedding_status = 'processing' AND (worker_id IS NULL OR worker_id = $4
                          OR worker_id NOT IN (SELECT id FROM workers)))
-             RETURNING filename, attempts, failures",
+             RETURNING filename, attempts, failures, generation",
         )
         .bind(tenant)
         .bind(database)
@@ -73,13 +94,14 @@ pub async fn claim(
         .bind(now)
         .fetch_optional(c)
         .await)?;
-    Ok(claimed.map(|Claimed { filename, attempts, failures }| Job {
+    Ok(claimed.map(|Claimed { filename, attempts, failures, generation }| Job {
         tenant: tenant.clone(),
         database: *database,
         document: *document,
         filename,
         attempt: attempts,
         failures,
+        generation,
     }))
 }
 
@@ -134,27 +156,50 @@ pub async fn update_reading(
     Ok(done.rows_affected() > 0)
 }
 
-/// Ends the attempt: all passages are stored.
-pub async fn complete(
+/// Notes that a generation has all passages of the document, which are so many; `false` if somebody else has the
+/// document now.
+pub async fn update_generation(
     conn: &mut Conn<'_>,
     job: &Job,
+    generation: i64,
     chunks: i64,
     revision: i64,
-    now: At,
-) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query(
-            "UPDATE rag_documents SET embedding_status = 'completed', stage = NULL, error_message = NULL,
-                 worker_id = NULL, failures = 0, chunk_count = $5, progress_done = $5, progress_total = $5,
-                 revision = $6, updated_at = $7
+) -> Result<bool, sqlx::Error> {
+    let done = on!(conn, c => sqlx::query(
+            "UPDATE rag_documents SET generation = $5, chunk_count = $6, revision = $7
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3 AND attempts = $4",
         )
         .bind(&job.tenant)
         .bind(job.database)
         .bind(job.document)
         .bind(job.attempt)
+        .bind(generation)
         .bind(chunks)
         .bind(revision)
+        .execute(c)
+        .await)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Ends the attempt: the last generation has all passages. `note` says why one before has not.
+pub async fn complete(
+    conn: &mut Conn<'_>,
+    job: &Job,
+    note: Option<&str>,
+    now: At,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "UPDATE rag_documents SET embedding_status = 'completed', stage = NULL, error_message = $6,
+                 worker_id = NULL, failures = 0, progress_done = chunk_count, progress_total = chunk_count,
+                 updated_at = $5
+             WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3 AND attempts = $4",
+        )
+        .bind(&job.tenant)
+        .bind(job.database)
+        .bind(job.document)
+        .bind(job.attempt)
         .bind(now)
+        .bind(note)
         .execute(c)
         .await)?;
     Ok(())
@@ -200,7 +245,8 @@ pub async fn fail(
     Ok(())
 }
 
-/// Has all documents of a database ingested again.
+/// Has all documents of a database ingested again. One that was whole in a generation which is not searched (yet) is
+/// whole in the one that is, unless its row says why not.
 pub async fn requeue_all(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
@@ -210,7 +256,13 @@ pub async fn requeue_all(
     on!(conn, c => sqlx::query(
             "UPDATE rag_documents SET embedding_status = 'pending', stage = 'parse', worker_id = NULL,
                  attempts = attempts + 1, failures = 0, run_after = $3, error_message = NULL,
-                 progress_done = 0, progress_total = 0
+                 progress_done = 0, progress_total = 0,
+                 generation = CASE
+                     WHEN generation <= (SELECT i.generation FROM rag_indexes i
+                         WHERE i.tenant_id = $1 AND i.rag_database_id = $2) THEN generation
+                     WHEN error_message IS NULL THEN (SELECT i.generation FROM rag_indexes i
+                         WHERE i.tenant_id = $1 AND i.rag_database_id = $2)
+                     ELSE 0 END
              WHERE tenant_id = $1 AND rag_database_id = $2",
         )
         .bind(tenant)

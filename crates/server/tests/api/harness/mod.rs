@@ -322,6 +322,7 @@ fn defaults(database: &str, model: &FakeModel) -> HashMap<String, String> {
         ("ANTHROPIC_API_KEY", "another-key-that-must-not-leak"),
         ("GOOGLE_BASE_URL", &model.url()),
         ("OLLAMA_BASE_URL", &model.url()),
+        ("COHERE_BASE_URL", &model.url()),
     ];
     pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).into()
 }

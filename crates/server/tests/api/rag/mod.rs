@@ -2,6 +2,8 @@
 
 mod databases;
 mod documents;
+mod embedders;
+mod generations;
 mod search;
 mod tools;
 

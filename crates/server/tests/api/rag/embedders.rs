@@ -1,0 +1,250 @@
+//! Embedding models of providers: asked as little as possible, and never believed.
+
+use serde_json::Value;
+use serde_json::json;
+use testkit::model::FakeModel;
+use testkit::model::Gate;
+use testkit::model::Place;
+use testkit::model::Received;
+use testkit::model::Reply;
+
+use super::generations::PATH;
+use super::generations::database;
+use super::generations::generation;
+use super::generations::left;
+use super::handbook;
+use super::ingested;
+use super::lines;
+use super::names;
+use super::put_in;
+use super::search;
+use super::upload;
+use crate::harness::in_sql;
+use crate::harness::number;
+
+/// How many texts were embedded so far.
+fn embedded(model: &FakeModel) -> usize {
+    let texts = |request: Received| request.body["input"].as_array().map_or(0, Vec::len);
+    model.requests().into_iter().map(texts).sum()
+}
+
+/// Spoils vectors.
+type Change = fn(&mut Vec<Vec<f32>>);
+
+/// A provider that is away, and back the next moment for who asks again.
+fn away() -> Reply {
+    Reply::error(503, "we are away").header("retry-after-ms", "1")
+}
+
+on_both! {
+    async fn every_provider_embeds(server: TestServer) {
+        let admin = server.admin().await;
+        for model in ["openai/e", "openai-responses/e", "google/e", "cohere/e", "ollama/e"] {
+            let made = handbook(&admin, json!({"embedding_model": model})).await;
+            put_in(&admin, "leave.txt", "Parental leave lasts fourteen months.", json!({})).await;
+            put_in(&admin, "pay.txt", "Pay comes monthly.", json!({})).await;
+
+            let tested = admin.post(&format!("{PATH}/test"), json!({})).await.json();
+            let found = names(&admin, json!({"query": "leave of parents lasts", "mode": "vector", "top_k": 1})).await;
+
+            assert_eq!((&made["status"], found), (&json!("ready"), vec!["leave.txt".to_owned()]), "{model}");
+            assert_eq!(tested["detail"], "vectors have 16 numbers; a search was answered");
+            assert_eq!(admin.get(PATH).await.json()["dimension"], 16);
+            admin.delete(PATH).await;
+        }
+        let unknown = admin.post("/rag/databases", json!({"name": "x", "embedding_model": "anthropic/e"})).await;
+        assert_eq!(unknown.json()["errors"][0]["code"], "unknown_model");
+    }
+
+    async fn only_texts_that_differ_are_embedded(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/e", "chunk_size": 30, "chunk_overlap": 0})).await;
+        let path = put_in(&admin, "a.txt", &lines(60), json!({})).await;
+        assert_eq!(embedded(&server.model), 60);
+
+        admin.put(&path, json!({"text": lines(61)})).await;
+        ingested(&admin, &path).await;
+        assert_eq!(embedded(&server.model), 61);
+        admin.put(PATH, json!({"chunker": "markdown"})).await;
+        generation(&admin, 2).await;
+        put_in(&admin, "b.txt", &lines(30), json!({})).await;
+        assert_eq!(embedded(&server.model), 61);
+        admin.post(&format!("{PATH}/reindex"), json!({})).await;
+        generation(&admin, 3).await;
+
+        assert_eq!(embedded(&server.model), 61 + 91);
+        assert_eq!(names(&admin, json!({"query": "line 7", "mode": "vector", "top_k": 100})).await.len(), 91);
+        left(&server, 91).await;
+    }
+
+    async fn an_answer_that_is_not_whole_fails_its_document_and_says_why(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/e", "chunk_size": 30, "chunk_overlap": 0})).await;
+        put_in(&admin, "good.txt", "Leave lasts long.", json!({})).await;
+        let nan = |vectors: &mut Vec<Vec<f32>>| vectors[1][0] = f32::NAN;
+        let cases: [(Change, &str); 4] = [
+            (nan, "the embedding model answered something that is no number for text 1"),
+            (|vectors| drop(vectors.pop()), "the embedding model answered 1 vectors for 2 texts"),
+            (|vectors| vectors[0] = vec![0.0; 16], "the embedding model answered only zeros for text 0"),
+            (
+                |vectors| *vectors = vec![vec![1.0; 8]; 2],
+                "the embedding model answered 8 numbers for a text instead of 16; `POST …/reindex` makes the vectors of \
+                 all passages anew",
+            ),
+        ];
+
+        for (number, (change, reason)) in cases.into_iter().enumerate() {
+            let mut vectors = vec![vec![0.5; 16]; 2];
+            change(&mut vectors);
+            server.model.reply(Reply::vectors(vectors));
+            let path = upload(&admin, "bad.txt", &format!("This is {number}.\n\nAnd this is line {number}."), json!({})).await;
+            let document = ingested(&admin, &path).await;
+            assert_eq!((&document["embedding_status"], &document["error_message"]), (&json!("failed"), &json!(reason)));
+        }
+        server.model.reply(Reply::error(400, "too long"));
+        let path = upload(&admin, "bad.txt", "This is too long.", json!({})).await;
+        let document = ingested(&admin, &path).await;
+        assert_eq!(document["error_message"], "the embedding model could not be called: `openai` answered 400: too long (fake_error)");
+        assert_eq!(names(&admin, json!({"query": "this leave"})).await, ["good.txt"]);
+        assert_eq!(number(&server, "SELECT count(*) FROM rag_chunks").await, 1);
+    }
+
+    async fn a_document_goes_on_when_its_embedder_is_back(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/e", "chunk_size": 30, "chunk_overlap": 0})).await;
+        server.model.answer_with(|received| {
+            let texts = received.body["input"].to_string();
+            if texts.contains("Line 0 of") { Reply::embedding(received, 16) } else { away() }
+        });
+
+        let path = upload(&admin, "a.txt", &lines(120), json!({})).await;
+        let waits = ingested(&admin, &path).await;
+        let asked = server.model.received();
+        server.model.answer_with(|received| Reply::embedding(received, 16));
+        server.app.clock.advance(std::time::Duration::from_secs(3));
+        admin.post(&format!("{path}/retry"), json!({})).await;
+        let done = ingested(&admin, &path).await;
+
+        assert_eq!((&waits["embedding_status"], &waits["progress"]), (&json!("pending"), &json!({"done": 50, "total": 120})));
+        assert_eq!(waits["error_message"], "the embedding model could not be called: `openai` answered 503: we are away (fake_error)");
+        assert_eq!((asked, server.model.received()), (6, 8));
+        assert_eq!((&done["embedding_status"], &done["chunk_count"]), (&json!("completed"), &json!(120)));
+        assert_eq!(number(&server, "SELECT count(*) FROM rag_chunks").await, 120);
+    }
+
+    async fn an_embedder_that_is_away_takes_no_document_out_of_the_search(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+        put_in(&admin, "a.txt", "Leave lasts long.", json!({})).await;
+        server.model.answer_with(|_| away());
+
+        admin.put(PATH, json!({"embedding_model": "openai/e"})).await;
+        let many = async {
+            while number(&server, "SELECT failures FROM rag_documents").await < 10 {
+                server.app.clock.advance(std::time::Duration::from_mins(9));
+                tokio::time::sleep(std::time::Duration::from_millis(1)).await;
+            }
+        };
+        tokio::time::timeout(std::time::Duration::from_mins(1), many).await.unwrap();
+        // Its token is too old by now.
+        let admin = server.admin().await;
+        let waits = database(&admin, |it| !it["last_error"].is_null()).await;
+        let found = search(&admin, json!({"query": "leave"})).await;
+        server.model.answer_with(|received| Reply::embedding(received, 16));
+        let back = async {
+            loop {
+                server.app.clock.advance(std::time::Duration::from_mins(9));
+                let admin = server.admin().await;
+                let database = admin.get(PATH).await.json();
+                if database["status"] == "ready" {
+                    return (admin, database);
+                }
+            }
+        };
+        let (admin, ready) = tokio::time::timeout(std::time::Duration::from_mins(1), back).await.unwrap();
+
+        assert_eq!((&waits["status"], &waits["reindex"]["failed"]), (&json!("reindexing"), &json!(0)));
+        assert_eq!((&found["generation"], &found["data"][0]["citation"]["filename"]), (&json!(1), &json!("a.txt")));
+        assert_eq!((&ready["dimension"], &ready["last_error"]), (&json!(16), &Value::Null));
+        assert_eq!(names(&admin, json!({"query": "leave", "mode": "vector"})).await, ["a.txt"]);
+    }
+
+    async fn what_comes_and_goes_meanwhile_is_so_in_both_generations(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/first"})).await;
+        let gone = put_in(&admin, "gone.txt", "This lasts not long.", json!({})).await;
+        put_in(&admin, "stays.txt", "Leave lasts long.", json!({})).await;
+        let gate = Gate::new();
+        let held = gate.clone();
+        server.model.answer_with(move |received| {
+            if received.body["model"] == "first" {
+                return Reply::embedding(received, 16);
+            }
+            let next = Reply::embedding(received, 8);
+            let is_held = received.body["input"].to_string().contains("Leave");
+            if is_held { next.hold(Place::Byte(0), &held) } else { next }
+        });
+
+        admin.put(PATH, json!({"embedding_model": "openai/second"})).await;
+        admin.delete(&gone).await;
+        upload(&admin, "new.txt", "This lasts for ever.", json!({})).await;
+        let query = json!({"query": "lasts", "mode": "vector"});
+        let both = async {
+            loop {
+                let found = search(&admin, query.clone()).await;
+                if found["data"].as_array().unwrap().len() == 2 {
+                    return found;
+                }
+            }
+        };
+        let found = tokio::time::timeout(std::time::Duration::from_mins(1), both).await.unwrap();
+        gate.open();
+        let ready = generation(&admin, 2).await;
+
+        assert_eq!(found["generation"], 1);
+        assert!(!found.to_string().contains("gone.txt"));
+        assert_eq!((&ready["dimension"], &ready["stats"]["documents"]), (&json!(8), &json!(2)));
+        let mut names = names(&admin, query).await;
+        names.sort();
+        assert_eq!(names, ["new.txt", "stays.txt"]);
+        left(&server, 2).await;
+    }
+
+    async fn a_model_that_changes_its_dimension_is_told_and_helped(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "ollama/e"})).await;
+        put_in(&admin, "a.txt", "Leave lasts long.", json!({})).await;
+        server.model.answer_with(|received| Reply::embedding(received, 8));
+
+        let refused = admin.post(&format!("{PATH}/search"), json!({"query": "leave"})).await;
+        let words = names(&admin, json!({"query": "leave", "mode": "keyword"})).await;
+        admin.post(&format!("{PATH}/reindex"), json!({})).await;
+        let ready = generation(&admin, 2).await;
+
+        assert_eq!((refused.status, &refused.json()["type"]), (502, &json!("/problems/rag-embedding-failed")));
+        let detail = refused.json()["detail"].as_str().unwrap().to_owned();
+        assert!(detail.contains("answered 8 numbers for a text instead of 16"), "{detail}");
+        assert_eq!((words, &ready["dimension"]), (vec!["a.txt".to_owned()], &json!(8)));
+        assert_eq!(names(&admin, json!({"query": "leave", "mode": "vector"})).await, ["a.txt"]);
+    }
+
+    async fn a_provider_without_a_key_is_named(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+        let (_replica, other) = server.replica_with(agent_server::App::builder(), &[("COHERE_BASE_URL", "")]).await;
+
+        in_sql(&server, "UPDATE rag_databases SET embedding_model = 'cohere/e'").await;
+
+        let read = async {
+            loop {
+                let database = other.get(PATH).await.json();
+                if database["status"] == "error" {
+                    return database;
+                }
+            }
+        };
+        let database = tokio::time::timeout(std::time::Duration::from_mins(1), read).await.unwrap();
+        assert_eq!(database["problems"][0]["code"], "model_not_configured");
+        assert_eq!(database["last_error"], "the provider `cohere` is not configured: set `COHERE_API_KEY`");
+    }
+}
