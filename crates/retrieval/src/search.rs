@@ -18,6 +18,7 @@ pub use index::Index;
 pub use index::Revision;
 pub use index::candidates_for;
 pub use index::rescore;
+pub use words::Counted;
 pub use words::WordIndex;
 pub use words::WordQuery;
 pub use words::Words;
@@ -36,6 +37,13 @@ pub struct Hit {
 /// Best first; equals by id, so that an answer is the same each time.
 fn rank(one: &Hit, other: &Hit) -> std::cmp::Ordering {
     other.score.total_cmp(&one.score).then(one.id.cmp(&other.id))
+}
+
+/// The best `count` of `hits`, the best first.
+pub fn best(mut hits: Vec<Hit>, count: usize) -> Vec<Hit> {
+    hits.sort_by(rank);
+    hits.truncate(count);
+    hits
 }
 
 fn dot(one: &[f32], other: &[f32]) -> f32 {

@@ -10,6 +10,7 @@ use super::ChunkId;
 use super::Code;
 use super::Hit;
 use super::VectorError;
+use super::best;
 use super::cosine;
 use super::rank;
 
@@ -253,13 +254,8 @@ pub fn rescore<'a>(
     candidates: impl IntoIterator<Item = (ChunkId, &'a [f32])>,
     wanted: usize,
 ) -> Vec<Hit> {
-    let mut hits: Vec<Hit> = candidates
-        .into_iter()
-        .map(|(id, vector)| Hit { id, score: cosine(query, vector) })
-        .collect();
-    hits.sort_by(rank);
-    hits.truncate(wanted);
-    hits
+    let hits = candidates.into_iter();
+    best(hits.map(|(id, vector)| Hit { id, score: cosine(query, vector) }).collect(), wanted)
 }
 
 /// The best hits so far, the worst of them on top.

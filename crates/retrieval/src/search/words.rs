@@ -13,7 +13,7 @@ use unicode_segmentation::UnicodeSegmentation;
 use super::Among;
 use super::ChunkId;
 use super::Hit;
-use super::rank;
+use super::best;
 use crate::embed::fnv1a;
 use crate::text::Span;
 
@@ -137,25 +137,26 @@ impl WordIndex {
     /// The best `count` of those that have a word of `query`, by BM25. How rare a word is, is counted among those
     /// that are looked at: what somebody may not see does not change what he sees.
     pub fn search(&self, query: &WordQuery, count: usize, among: Among<'_>) -> Vec<Hit> {
-        let mut look =
-            Look { query, texts: 0, length: 0, with: vec![0; query.0.len()], found: Vec::new() };
+        self.count(query, among).best(count)
+    }
+
+    /// Those that have a word of `query`, to be put together with those of other databases.
+    pub fn count(&self, query: &WordQuery, among: Among<'_>) -> Counted {
+        let mut counted = Counted { with: vec![0; query.0.len()], ..Counted::default() };
         match among {
-            Among::All => self.rows.iter().for_each(|row| look.at(row)),
+            Among::All => self.rows.iter().for_each(|row| counted.look_at(query, row)),
             Among::Ids(ids) => {
                 let rows = ids.iter().filter_map(|id| self.places.get(id));
-                rows.for_each(|&row| look.at(&self.rows[row]));
+                rows.for_each(|&row| counted.look_at(query, &self.rows[row]));
             }
         }
-        let mut hits = look.scored();
-        hits.sort_by(rank);
-        hits.truncate(count);
-        hits
+        counted
     }
 }
 
-/// One look at the rows.
-struct Look<'a> {
-    query: &'a WordQuery,
+/// The texts that have a word of a query, before it is said how rare each word is.
+#[derive(Debug, Clone, Default)]
+pub struct Counted {
     texts: u32,
     length: u64,
     /// How many texts have each word of the query.
@@ -164,16 +165,32 @@ struct Look<'a> {
     found: Vec<(ChunkId, u32, Vec<u16>)>,
 }
 
-impl Look<'_> {
-    fn at(&mut self, (id, words): &(ChunkId, Words)) {
+impl Counted {
+    /// The texts of both, as if they were of one database; of the same query.
+    #[must_use]
+    pub fn and(mut self, other: Self) -> Self {
+        self.texts += other.texts;
+        self.length += other.length;
+        self.with.resize(self.with.len().max(other.with.len()), 0);
+        self.with.iter_mut().zip(other.with).for_each(|(with, more)| *with += more);
+        self.found.extend(other.found);
+        self
+    }
+
+    /// The best `count`, by BM25.
+    pub fn best(self, count: usize) -> Vec<Hit> {
+        best(self.scored(), count)
+    }
+
+    fn look_at(&mut self, query: &WordQuery, (id, words): &(ChunkId, Words)) {
         self.texts += 1;
         self.length += u64::from(words.length);
         let mut counts = Vec::new();
-        for (place, number) in self.query.0.iter().enumerate() {
+        for (place, number) in query.0.iter().enumerate() {
             let count = words.count(*number);
             if count > 0 {
                 self.with[place] += 1;
-                counts.resize(self.query.0.len(), 0);
+                counts.resize(query.0.len(), 0);
                 counts[place] = count;
             }
         }
@@ -321,6 +338,25 @@ mod tests {
         alone.put(ChunkId(1), Words::of(TEXTS[1]));
 
         assert_eq!(one, alone.search(&query, 10, Among::All));
+    }
+
+    #[test]
+    fn two_databases_are_counted_as_one() {
+        let (mut one, mut other) = (WordIndex::default(), WordIndex::default());
+        for (id, text) in (0..).zip(TEXTS) {
+            let half = if id % 2 == 0 { &mut one } else { &mut other };
+            half.put(ChunkId(id), Words::of(text));
+        }
+        for query in ["leave", "parental leave of a text", "育児休業", "none"] {
+            let query = WordQuery::of(query);
+            let both = one.count(&query, Among::All).and(other.count(&query, Among::All));
+
+            assert_eq!(both.best(10), index().search(&query, 10, Among::All));
+            assert_eq!(
+                Counted::default().and(one.count(&query, Among::All)).best(9),
+                one.search(&query, 9, Among::All)
+            );
+        }
     }
 
     #[test]

@@ -40,6 +40,7 @@ use crate::oauth::Keys;
 use crate::oauth::Onward;
 use crate::rag::Embedders;
 use crate::rag::Rag;
+use crate::rag::Stores;
 use crate::runs::Budgets;
 use crate::runs::Runs;
 use crate::runs::Services;
@@ -135,7 +136,8 @@ impl Builder {
         let webhooks = webhooks(outgoing, &egress, &secrets);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
         let embedders = Embedders::new(&config.models, &most.embedding_model, &client);
-        let rag = Rag::new(db.clone(), own, new, tasks.clone(), sandbox.clone(), embedders, most);
+        let means = (sandbox.clone(), embedders, Stores::new(&db, &egress, &secrets));
+        let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };

@@ -20,6 +20,7 @@ use crate::rag::store::chunks;
 use crate::rag::store::documents;
 use crate::rag::store::files;
 use crate::rag::store::indexes;
+use crate::rag::store::outbox;
 
 /// A document of a database.
 #[derive(Debug, Clone, Serialize, ToSchema)]
@@ -215,6 +216,7 @@ impl Rag {
             let current = documents::find(tx, tenant, database.id, id).await?;
             let current = current.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))?;
             documents::update_labels(tx, tenant, &current, &labels, revision, now).await?;
+            outbox::insert(tx, tenant, database.id, id, now).await?;
             if let Some(upload) = &upload {
                 let hash = hash(&upload.bytes);
                 if current.content_hash.as_deref() != Some(&hash) {
@@ -230,6 +232,7 @@ impl Rag {
         let changed = written.await?;
         info!(document.id = %id, database.id = %database.id, "a document was changed");
         self.wake();
+        self.0.news.notify_one();
         Ok(changed)
     }
 
@@ -257,15 +260,18 @@ impl Rag {
         database: &Database,
         id: Id,
     ) -> Result<(), RagError> {
+        let now = self.0.clock.now();
         let written = self.0.db.write(async |tx| {
             let revision = indexes::bump(tx, tenant, database.id).await?;
             if !documents::delete(tx, tenant, database.id, id).await? {
                 return Err(RagError::DocumentNotFound(id.to_string()));
             }
             indexes::insert_deletion(tx, tenant, database.id, id, revision).await?;
+            outbox::insert(tx, tenant, database.id, id, now).await?;
             Ok(())
         });
         written.await?;
+        self.0.news.notify_one();
         info!(document.id = %id, database.id = %database.id, "a document was deleted");
         self.purge_document(tenant, database.id, id).await
     }

@@ -50,6 +50,7 @@ impl Rag {
             let databases = self.databases().snapshot(&tenant).await?;
             for database in databases.all() {
                 self.follow_definition(&tenant, database).await?;
+                self.follow_store(&tenant, database).await?;
             }
         }
         *seen = Some(revision);
@@ -135,14 +136,19 @@ impl Rag {
             // Whoever adds a document waits for this, or this sees it.
             indexes::bump(tx, tenant, database).await?;
             let progress = generations::find_progress(tx, tenant, database, next.number).await?;
-            if progress.is_whole() {
+            if progress.is_whole()
+                && let Some(state) = indexes::find(tx, tenant, database).await?
+            {
+                self.give_up(tx, tenant, database, &state).await?;
                 generations::swap(tx, tenant, database, next, look_at).await?;
+                self.tell_all(tx, tenant, database).await?;
             }
             Ok::<_, RagError>(progress)
         });
         let Progress { documents, whole, .. } = written.await?;
         info!(database.id = %database, generation = next.number, documents, whole,
             "a new generation of passages is searched");
+        self.0.news.notify_one();
         Ok(())
     }
 

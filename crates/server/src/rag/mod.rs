@@ -9,11 +9,13 @@ mod documents;
 mod embedders;
 mod generations;
 mod ingest;
+mod outbox;
 mod purge;
 mod reading;
 pub mod routes;
 mod search;
 mod store;
+mod stores;
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
@@ -44,10 +46,11 @@ pub use documents::DocumentStatus;
 pub use documents::Progress;
 pub use documents::Stage;
 pub use embedders::Embedders;
-pub use ingest::start;
 pub use reading::TASK;
+pub use search::Answer;
 pub use search::Found;
 pub use search::Query;
+pub use stores::Stores;
 
 use search::Indexes;
 
@@ -72,6 +75,9 @@ struct Inner {
     embedders: Embedders,
     limits: config::Rag,
     indexes: Indexes,
+    stores: Stores,
+    /// Stores of vectors may have to be told something.
+    news: Notify,
     /// There may be something to ingest.
     wake: Notify,
     /// The documents that this process is at work on.
@@ -98,6 +104,13 @@ pub enum RagError {
          (RAG_INDEX_MEMORY_MB); a store of vectors such as pgvector or Qdrant is for so many"
     )]
     IndexTooLarge { needed: usize, most: usize },
+    #[error(
+        "the store of the database has no such filter, and its {needed} MB of passages do not fit into \
+         memory ({most} MB, RAG_INDEX_MEMORY_MB), where it could be done"
+    )]
+    FilterUnsupported { needed: usize, most: usize },
+    #[error(transparent)]
+    Store(#[from] retrieval::StoreError),
     #[error("the query could not be embedded: {}", embedders::reason(.0))]
     Embed(#[from] retrieval::EmbedError),
     #[error(transparent)]
@@ -112,14 +125,33 @@ pub enum RagError {
     Database(#[from] sqlx::Error),
 }
 
+impl RagError {
+    /// Whether it is about one database: others can be searched all the same.
+    pub fn is_of_the_database(&self) -> bool {
+        matches!(
+            self,
+            Self::DatabaseInvalid { .. }
+                | Self::IndexTooLarge { .. }
+                | Self::FilterUnsupported { .. }
+                | Self::Store(_)
+                | Self::Embed(_)
+        )
+    }
+}
+
+/// Has documents ingested, and stores of vectors told of them, as `worker` until the server stops.
+pub fn start(rag: &Rag, tasks: &Tasks, worker: Id) {
+    ingest::start(rag, tasks, worker);
+    outbox::start(rag, tasks, worker);
+}
+
 impl Rag {
     pub fn new(
         db: Db,
         clock: Clock,
         ids: Ids,
         tasks: Tasks,
-        sandbox: Pool,
-        embedders: Embedders,
+        (sandbox, embedders, stores): (Pool, Embedders, Stores),
         limits: config::Rag,
     ) -> Self {
         let (own, new) = (clock.clone(), ids.clone());
@@ -127,6 +159,8 @@ impl Rag {
         let kind = DatabaseRows { embedders: embedders.clone() };
         Self(Arc::new(Inner {
             databases: Databases::new(db.clone(), own, new, kind, code),
+            stores,
+            news: Notify::new(),
             db,
             clock,
             ids,

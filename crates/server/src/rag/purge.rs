@@ -75,7 +75,14 @@ impl Rag {
                 break;
             }
         }
-        self.0.db.write_behind(async |tx| indexes::delete(tx, tenant, database).await).await?;
+        let forgotten = self.0.db.write_behind(async |tx| {
+            if let Some(state) = indexes::find(tx, tenant, database).await? {
+                self.give_up(tx, tenant, database, &state).await?;
+            }
+            Ok::<_, RagError>(indexes::delete(tx, tenant, database).await?)
+        });
+        forgotten.await?;
+        self.0.news.notify_one();
         info!(database.id = %database, "nothing of a deleted database is left");
         Ok(())
     }

@@ -70,6 +70,12 @@ impl From<RagError> for Problem {
             RagError::IndexTooLarge { .. } => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "rag-database-too-large", error)
             }
+            RagError::FilterUnsupported { .. } => {
+                Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "filter-unsupported", error)
+            }
+            RagError::Store(_) => {
+                Problem::new(StatusCode::SERVICE_UNAVAILABLE, "vector-store-unavailable", error)
+            }
             RagError::Invalid(faults) => Problem::invalid(faults),
             RagError::Definition(error) => error.into(),
             RagError::Embed(_) => {

@@ -1,16 +1,21 @@
 //! Finding passages: by their vectors, by their words, or by both.
 
 mod answer;
+mod elsewhere;
 mod index;
+mod look;
 
+use std::collections::BTreeMap;
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use retrieval::ChunkId;
+use retrieval::Counted;
 use retrieval::Filter;
 use retrieval::Hit;
 use retrieval::Kind;
 use retrieval::WordQuery;
-use retrieval::candidates_for;
+use retrieval::best;
 use retrieval::diversify;
 use retrieval::embed_all;
 use retrieval::fuse;
@@ -27,9 +32,13 @@ use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::databases::Mode;
 use crate::rag::store::chunks;
+use crate::rag::store::indexes::Generation;
+use crate::rag::store::labels::Label;
 
 pub use answer::Found;
 pub use index::Indexes;
+use look::Ask;
+use look::Looked;
 
 /// Hits that each leg gives for each passage that is wanted, and at least.
 const POOL: usize = 4;
@@ -50,20 +59,38 @@ pub struct Query {
 #[derive(Debug)]
 pub struct Answer {
     pub found: Vec<Found>,
-    pub generation: i64,
+    /// Of the vectors of each database that was searched.
+    pub generations: Vec<i64>,
+    /// What was done otherwise than it is usually done.
+    pub warnings: Vec<String>,
+}
+
+/// What one database has for a query.
+struct Part<'a> {
+    database: &'a Database,
+    /// What its vectors are made by.
+    model: String,
+    generation: i64,
+    near: Vec<Hit>,
+    vectors: HashMap<ChunkId, Vec<f32>>,
+    words: Counted,
+    warning: Option<String>,
 }
 
 /// What each leg found, by its own measure.
 #[derive(Debug, Default)]
 struct Legs {
-    vector: Vec<Hit>,
+    /// By the model that made the vectors: what two say cannot be compared.
+    vector: BTreeMap<String, Vec<Hit>>,
     keyword: Vec<Hit>,
 }
 
 impl Rag {
-    /// Embeds a text and looks for it; gives the dimension of its vector.
+    /// Embeds a text and looks for it; gives the dimension of its vector. What its vector store was not told of
+    /// because that was away is told now.
     pub async fn test(&self, tenant: &TenantId, database: &Database) -> Result<usize, RagError> {
         ensure_usable(database)?;
+        self.ensure_store(tenant, database).await?;
         let text = "Is this found?".to_owned();
         let model = &database.content.embedding_model;
         let dimension = self.embed(database, model, &text, None).await?.len();
@@ -81,68 +108,129 @@ impl Rag {
         query: Query,
         holds: impl Fn(&str) -> bool,
     ) -> Result<Answer, RagError> {
-        ensure_usable(database)?;
-        let Some(index) = self.index(tenant, database.id).await? else {
-            return Ok(Answer { found: Vec::new(), generation: 1 });
-        };
-        let vector = match index.dimension().filter(|_| query.mode != Mode::Keyword) {
-            None => None,
-            dimension => {
-                Some(self.embed(database, index.embedding_model(), &query.text, dimension).await?)
-            }
-        };
-        let visible = index.visible(|label| {
-            label.scopes.iter().all(|scope| holds(scope)) && query.filter.matches(&label.metadata)
-        });
-        let generation = index.generation();
-        let pool = query.top_k.saturating_mul(POOL).max(LEAST);
-        let words = (query.mode != Mode::Vector).then(|| WordQuery::of(&query.text));
-        let (asked, own_words) = (vector.clone(), words.clone());
-        // It takes a processor for a while, which others should not wait for.
-        let legs = tokio::task::spawn_blocking(move || {
-            let vector = asked.map(|it| index.near(&it, candidates_for(pool), &visible));
-            let keyword = own_words.map(|it| index.with_words(&it, pool, &visible));
-            (vector.transpose(), keyword.unwrap_or_default())
-        });
-        let (near, keyword) = legs.await?;
-        let near = near.map_err(retrieval::FeedError::from)?.unwrap_or_default();
-        let vectors = self.vectors(tenant, &near, &keyword, &query).await?;
-        let vector_leg = vector.map(|it| exact(&it, &near, &vectors, pool)).unwrap_or_default();
-        let legs = Legs { vector: vector_leg, keyword };
-        let hits = ranked(&legs, &query, &vectors);
-        let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
-        let rows = if ids.is_empty() {
-            Vec::new()
-        } else {
-            self.0
-                .db
-                .read(async |conn| chunks::list_found(conn, tenant, database.id, &ids).await)
-                .await?
-        };
-        let found = answer::found(database, &legs, &hits, rows, &WordQuery::of(&query.text));
-        Ok(Answer { found, generation })
+        let part = self.part(tenant, database, &query, holds).await?;
+        self.answer(tenant, vec![part], &query).await
     }
 
-    /// Searches databases by their names, and gives the best of all. One that somebody may not search is not there
-    /// for him.
+    /// Searches databases by their names as if they were one. One that somebody may not search is not there for him;
+    /// one that cannot be searched is left out with a warning, unless there is no other.
     pub async fn search_all(
         &self,
         tenant: &TenantId,
         names: &[String],
         query: &Query,
         holds: impl Fn(&str) -> bool,
-    ) -> Result<Vec<Found>, RagError> {
-        let mut all = Vec::new();
+    ) -> Result<Answer, RagError> {
+        let mut databases: Vec<Arc<Database>> = Vec::new();
         for name in names {
             let found = self.databases().find(tenant, name).await?;
             let visible = found.filter(|it| it.content.scopes.iter().all(|scope| holds(scope)));
             let database =
                 visible.ok_or_else(|| DefinitionError::not_found::<DatabaseRows>(name))?;
-            all.extend(self.search(tenant, &database, query.clone(), &holds).await?.found);
+            if databases.iter().all(|other| other.id != database.id) {
+                databases.push(database);
+            }
         }
-        all.sort_by(|one, other| other.score.total_cmp(&one.score));
-        all.truncate(query.top_k);
-        Ok(all)
+        let (mut parts, mut failed) = (Vec::new(), Vec::new());
+        for database in &databases {
+            match self.part(tenant, database, query, &holds).await {
+                Ok(part) => parts.push(part),
+                Err(error) if error.is_of_the_database() => {
+                    failed.push((&database.content.name, error));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        if parts.is_empty()
+            && let Some((_, error)) = failed.pop()
+        {
+            return Err(error);
+        }
+        let mut answer = self.answer(tenant, parts, query).await?;
+        let warning = |(name, error): (_, RagError)| format!("`{name}` was not searched: {error}");
+        answer.warnings.extend(failed.into_iter().map(warning));
+        Ok(answer)
+    }
+
+    /// What one database has for a query.
+    async fn part<'a>(
+        &self,
+        tenant: &TenantId,
+        database: &'a Database,
+        query: &Query,
+        holds: impl Fn(&str) -> bool,
+    ) -> Result<Part<'a>, RagError> {
+        ensure_usable(database)?;
+        let Some(state) = self.state(tenant, database.id).await? else {
+            return Ok(Part::empty(database));
+        };
+        let Generation { number: generation, recipe, dimension } = state.current()?;
+        let model = recipe.embedding_model;
+        let vector = match dimension.filter(|_| query.mode != Mode::Keyword) {
+            None => None,
+            dimension => Some(self.embed(database, &model, &query.text, dimension).await?),
+        };
+        let may = |label: &Label| {
+            let is_held = label.scopes.iter().all(|scope| holds(scope));
+            !label.is_failed && is_held && query.filter.matches(&label.metadata)
+        };
+        let words = (query.mode != Mode::Vector).then(|| WordQuery::of(&query.text));
+        let ask = Ask {
+            tenant,
+            database: database.id,
+            state: &state,
+            vector: vector.clone(),
+            words,
+            filter: &query.filter,
+            count: query.pool(),
+        };
+        let Looked { near, words, warning } = self.look(&ask, &holds, may).await?;
+        let vectors = self.vectors(tenant, near.iter().copied()).await?;
+        let near = vector.map(|it| exact(&it, &near, &vectors, ask.count)).unwrap_or_default();
+        Ok(Part { database, model, generation, near, vectors, words, warning })
+    }
+
+    /// Puts together what databases have. Cosines of one model are compared with each other, and words are as rare as
+    /// they are in all of them.
+    async fn answer(
+        &self,
+        tenant: &TenantId,
+        parts: Vec<Part<'_>>,
+        query: &Query,
+    ) -> Result<Answer, RagError> {
+        let (mut legs, mut words) = (Legs::default(), Counted::default());
+        let (mut vectors, mut databases) = (HashMap::new(), Vec::new());
+        let (mut warnings, mut generations) = (Vec::new(), Vec::new());
+        for part in parts {
+            legs.vector.entry(part.model).or_default().extend(part.near);
+            words = words.and(part.words);
+            vectors.extend(part.vectors);
+            warnings.extend(part.warning);
+            generations.push(part.generation);
+            databases.push(part.database);
+        }
+        for near in legs.vector.values_mut() {
+            *near = best(std::mem::take(near), query.pool());
+        }
+        legs.keyword = words.best(query.pool());
+        if query.diversity.is_some() {
+            let without =
+                legs.keyword.iter().map(|hit| hit.id).filter(|id| !vectors.contains_key(id));
+            let without: Vec<ChunkId> = without.collect();
+            vectors.extend(self.vectors(tenant, without.into_iter()).await?);
+        }
+        let hits = ranked(&legs, query, &vectors);
+        let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
+        let mut rows = Vec::new();
+        for database in databases.into_iter().filter(|_| !ids.is_empty()) {
+            let read = self
+                .0
+                .db
+                .read(async |conn| chunks::list_found(conn, tenant, database.id, &ids).await);
+            rows.extend(read.await?.into_iter().map(|row| (database, row)));
+        }
+        let found = answer::found(&legs, &hits, rows, &WordQuery::of(&query.text));
+        Ok(Answer { found, generations, warnings })
     }
 
     async fn embed(
@@ -160,24 +248,33 @@ impl Rag {
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
 
-    /// The vectors that are needed: of what is near, and of all where results should differ from each other.
     async fn vectors(
         &self,
         tenant: &TenantId,
-        near: &[Hit],
-        keyword: &[Hit],
-        query: &Query,
+        ids: impl Iterator<Item = ChunkId>,
     ) -> Result<HashMap<ChunkId, Vec<f32>>, RagError> {
-        let mut ids: Vec<Id> = near.iter().map(|hit| id(hit.id)).collect();
-        if query.diversity.is_some() {
-            ids.extend(keyword.iter().map(|hit| id(hit.id)));
-        }
+        let ids: Vec<Id> = ids.map(id).collect();
         if ids.is_empty() {
             return Ok(HashMap::new());
         }
         let rows =
             self.0.db.read(async |conn| chunks::list_vectors(conn, tenant, &ids).await).await?;
         Ok(rows.into_iter().map(|(id, vector)| (chunk(id), vector)).collect())
+    }
+}
+
+impl Query {
+    /// As many hits as are wanted of each leg.
+    fn pool(&self) -> usize {
+        self.top_k.saturating_mul(POOL).max(LEAST)
+    }
+}
+
+impl<'a> Part<'a> {
+    fn empty(database: &'a Database) -> Self {
+        let model = database.content.embedding_model.clone();
+        let (near, vectors, words) = (Vec::new(), HashMap::new(), Counted::default());
+        Self { database, model, generation: 1, near, vectors, words, warning: None }
     }
 }
 
@@ -196,23 +293,24 @@ pub(super) fn ensure_usable(database: &Database) -> Result<(), RagError> {
 /// The candidates in their true order.
 fn exact(
     query: &[f32],
-    near: &[Hit],
+    near: &[ChunkId],
     vectors: &HashMap<ChunkId, Vec<f32>>,
     wanted: usize,
 ) -> Vec<Hit> {
-    let with_vector =
-        near.iter().filter_map(|hit| Some((hit.id, vectors.get(&hit.id)?.as_slice())));
+    let with_vector = near.iter().filter_map(|id| Some((*id, vectors.get(id)?.as_slice())));
     rescore(query, with_vector, wanted)
 }
 
-/// The hits of both legs as one list, the best first.
+/// The hits of all legs as one list, the best first.
 fn ranked(legs: &Legs, query: &Query, vectors: &HashMap<ChunkId, Vec<f32>>) -> Vec<Hit> {
-    let mut hits = match query.mode {
-        Mode::Vector => legs.vector.clone(),
-        Mode::Keyword => legs.keyword.clone(),
-        Mode::Hybrid => {
-            let ids = |leg: &[Hit]| leg.iter().map(|hit| hit.id).collect::<Vec<_>>();
-            fuse(&[&ids(&legs.vector), &ids(&legs.keyword)])
+    let ids = |leg: &Vec<Hit>| leg.iter().map(|hit| hit.id).collect::<Vec<_>>();
+    let mut rankings: Vec<Vec<ChunkId>> = legs.vector.values().map(ids).collect();
+    let mut hits = match (query.mode, legs.vector.first_key_value()) {
+        (Mode::Keyword, _) => legs.keyword.clone(),
+        (Mode::Vector, Some((_, only))) if rankings.len() == 1 => only.clone(),
+        (mode, _) => {
+            rankings.extend((mode == Mode::Hybrid).then(|| ids(&legs.keyword)));
+            fuse(&rankings.iter().map(Vec::as_slice).collect::<Vec<_>>())
         }
     };
     hits.retain(|hit| query.min_score.is_none_or(|least| hit.score >= least));

@@ -6,7 +6,11 @@ pub mod files;
 pub mod generations;
 pub mod indexes;
 pub mod jobs;
+pub mod labels;
+pub mod outbox;
+pub mod points;
 pub mod stats;
+pub mod vectors;
 
 use crate::db::Conn;
 use crate::db::Json;

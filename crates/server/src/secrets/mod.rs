@@ -11,6 +11,8 @@ mod save;
 mod store;
 mod vault;
 
+use std::collections::BTreeMap;
+
 use secrecy::SecretString;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -29,6 +31,7 @@ pub use references::Reference;
 pub use references::references;
 pub use reseal::Resealed;
 pub use save::Force;
+pub use store::list_hosts;
 pub use vault::Vault;
 
 /// The scope of who may have a secret used for him.
@@ -40,6 +43,9 @@ pub const MOST: usize = 1_000;
 pub const MOST_BYTES: i64 = 1 << 20;
 /// As many hosts a secret may be for.
 pub const MOST_HOSTS: usize = 20;
+
+/// The hosts of secrets, by their names in lower case.
+pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
 
 /// A secret, without its value.
 #[derive(Debug, Clone, Serialize, ToSchema)]

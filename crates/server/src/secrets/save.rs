@@ -134,10 +134,10 @@ impl Vault {
     ) -> Result<Vec<Secret>, SecretError> {
         let read = self.db().read(async |conn| {
             let rows = store::list(conn, tenant, after, limit).await?;
-            Ok::<_, SecretError>((rows, store::list_tools(conn, tenant).await?))
+            Ok::<_, SecretError>((rows, Definitions::read(conn, tenant).await?))
         });
-        let (rows, tools) = read.await?;
-        let show = |row: &Row| self.show(tenant, row, users_in(&tools, &row.name));
+        let (rows, definitions) = read.await?;
+        let show = |row: &Row| self.show(tenant, row, definitions.users_of(&row.name));
         Ok(rows.iter().map(show).collect())
     }
 
@@ -281,16 +281,36 @@ async fn users(
     tenant: &TenantId,
     name: &str,
 ) -> Result<Vec<User>, sqlx::Error> {
-    Ok(users_in(&store::list_tools(conn, tenant).await?, name))
+    Ok(Definitions::read(conn, tenant).await?.users_of(name))
 }
 
-fn users_in(tools: &[(String, Json, Option<String>)], name: &str) -> Vec<User> {
-    let is_it = |other: &str| other.eq_ignore_ascii_case(name);
-    let names_it = |config: &Json, code: Option<&str>| {
-        let config = config.read().unwrap_or_default();
-        references(&config).iter().any(|it| is_it(&it.name))
-            || Text::scan(code.unwrap_or_default()).secrets().any(is_it)
-    };
-    let users = tools.iter().filter(|(_, config, code)| names_it(config, code.as_deref()));
-    users.map(|(tool, ..)| User { kind: "tool", name: tool.clone() }).collect()
+/// The definitions that may name secrets.
+struct Definitions {
+    tools: Vec<(String, Json, Option<String>)>,
+    databases: Vec<(String, Json)>,
+}
+
+impl Definitions {
+    async fn read(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Self, sqlx::Error> {
+        let tools = store::list_tools(conn, tenant).await?;
+        Ok(Self { tools, databases: store::list_databases(conn, tenant).await? })
+    }
+
+    fn users_of(&self, name: &str) -> Vec<User> {
+        let is_it = |other: &str| other.eq_ignore_ascii_case(name);
+        let names_it = |config: &Json, code: Option<&str>| {
+            let config = config.read().unwrap_or_default();
+            references(&config).iter().any(|it| is_it(&it.name))
+                || Text::scan(code.unwrap_or_default()).secrets().any(is_it)
+        };
+        let tools = self.tools.iter().filter(|(_, config, code)| names_it(config, code.as_deref()));
+        let tools = tools.map(|(tool, ..)| User { kind: "tool", name: tool.clone() });
+        let keeps_it = |config: &Json| {
+            let config: serde_json::Value = config.read().unwrap_or_default();
+            config["secret"].as_str().is_some_and(is_it)
+        };
+        let databases = self.databases.iter().filter(|(_, config)| keeps_it(config));
+        let databases = databases.map(|(it, _)| User { kind: "rag_database", name: it.clone() });
+        tools.chain(databases).collect()
+    }
 }

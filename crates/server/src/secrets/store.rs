@@ -14,6 +14,7 @@ use crate::db::TenantId;
 use crate::db::Unique;
 use crate::on;
 use crate::secrets::SecretError;
+use crate::secrets::SecretHosts;
 
 const NAME: Unique =
     Unique { name: "secrets_name", table: "secrets", columns: &["tenant_id", "name"] };
@@ -231,6 +232,35 @@ pub async fn list_tools(
 ) -> Result<Vec<(String, Json, Option<String>)>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, (String, Json, Option<String>)>(
             "SELECT name, config, execute_code FROM tool_definitions WHERE tenant_id = $1 ORDER BY name",
+        )
+        .bind(tenant)
+        .fetch_all(c)
+        .await)
+}
+
+/// The hosts of all secrets of a tenant. One whose hosts cannot be read is for none.
+pub async fn list_hosts(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<SecretHosts, sqlx::Error> {
+    let query = "SELECT name, hosts FROM secrets WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, String)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |(name, hosts): (String, String)| {
+        (name.to_ascii_lowercase(), serde_json::from_str(&hosts).unwrap_or_default())
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The databases of documents with the settings of their stores, by name.
+pub async fn list_databases(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<Vec<(String, Json)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (String, Json)>(
+            "SELECT name, vector_store_config FROM rag_databases WHERE tenant_id = $1 ORDER BY name",
         )
         .bind(tenant)
         .fetch_all(c)

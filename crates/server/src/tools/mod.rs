@@ -65,7 +65,6 @@ pub use progress::Reports;
 pub use progress::Told;
 pub use rag::Search;
 pub use rows::DatabaseScopes;
-pub use rows::SecretHosts;
 pub use rows::ToolRows;
 
 /// How long a call may take if its tool says nothing else.

@@ -13,6 +13,7 @@ use utoipa::ToSchema;
 
 use super::kinds::config;
 use crate::http::Invalid;
+use crate::rag::Answer;
 use crate::rag::Mode;
 use crate::rag::Query;
 use crate::rag::Rag;
@@ -105,9 +106,13 @@ impl Tool for Searcher {
             };
             let holds = |scope: &str| context.scopes.covers(scope);
             let found = self.rag.search_all(&context.tenant, &self.databases, &query, holds).await;
-            let found = found.map_err(failed)?;
+            let Answer { found, warnings, .. } = found.map_err(failed)?;
             let show = |it: &crate::rag::Found| json!({"text": it.text, "citation": it.citation});
-            Ok(json!({ "passages": found.iter().map(show).collect::<Vec<_>>() }))
+            let mut result = json!({ "passages": found.iter().map(show).collect::<Vec<_>>() });
+            if !warnings.is_empty() {
+                result["warnings"] = json!(warnings);
+            }
+            Ok(result)
         }
         .boxed()
     }

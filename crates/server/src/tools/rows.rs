@@ -23,9 +23,9 @@ use crate::definitions::beyond_rights;
 use crate::definitions::members_of;
 use crate::definitions::unknown;
 use crate::definitions::unknown_at;
-use crate::egress::HostPattern;
 use crate::http::Invalid;
 use crate::secrets;
+use crate::secrets::SecretHosts;
 use crate::table;
 use crate::tools::Does;
 use crate::tools::KnownAgents;
@@ -48,9 +48,6 @@ pub struct ToolRows {
 
 /// The scopes of databases of documents, by their names in lower case.
 pub type DatabaseScopes = BTreeMap<String, Vec<String>>;
-
-/// The hosts of secrets, by their names in lower case.
-pub type SecretHosts = BTreeMap<String, Vec<HostPattern>>;
 
 /// What is around the tools of a tenant.
 #[derive(Debug, Default)]
@@ -134,7 +131,7 @@ impl Kind for ToolRows {
                 agents.entry(name.clone()).or_insert_with(|| agent.clone());
             }
         }
-        let secrets = store::list_secret_hosts(conn, tenant).await?;
+        let secrets = secrets::list_hosts(conn, tenant).await?;
         Ok(Around { agents, secrets, databases: store::list_database_scopes(conn, tenant).await? })
     }
 

@@ -9,7 +9,6 @@ use crate::on;
 use crate::tools::DatabaseScopes;
 use crate::tools::KnownAgent;
 use crate::tools::KnownAgents;
-use crate::tools::SecretHosts;
 
 /// All agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
 pub async fn list_agents(
@@ -42,22 +41,6 @@ pub async fn list_database_scopes(
     let read = |(name, scopes): (String, Json)| {
         let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
         (name.to_ascii_lowercase(), scopes)
-    };
-    Ok(rows.into_iter().map(read).collect())
-}
-
-/// The hosts of all secrets of a tenant. One whose hosts cannot be read is for none.
-pub async fn list_secret_hosts(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-) -> Result<SecretHosts, sqlx::Error> {
-    let query = "SELECT name, hosts FROM secrets WHERE tenant_id = $1";
-    let rows = on!(conn, c => sqlx::query_as::<_, (String, String)>(query)
-        .bind(tenant)
-        .fetch_all(c)
-        .await)?;
-    let read = |(name, hosts): (String, String)| {
-        (name.to_ascii_lowercase(), serde_json::from_str(&hosts).unwrap_or_default())
     };
     Ok(rows.into_iter().map(read).collect())
 }

@@ -8,6 +8,8 @@ use std::time::Duration;
 
 use serde_json::Value;
 use serde_json::json;
+use sqlx::Connection;
+use sqlx::PgConnection;
 use testkit::database::DatabaseKind;
 use testkit::model::FakeModel;
 
@@ -22,22 +24,27 @@ const PATH: &str = "/rag/databases/handbook";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_ingests_each_passage_is_there_once_on_sqlite() {
-    kill_while_ingesting(DatabaseKind::Sqlite, 1).await;
+    kill_while_ingesting(DatabaseKind::Sqlite, 1, "embedded").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_while_it_ingests_each_passage_is_there_once_on_postgres() {
-    kill_while_ingesting(DatabaseKind::Postgres, 2).await;
+    kill_while_ingesting(DatabaseKind::Postgres, 2, "embedded").await;
 }
 
-async fn kill_while_ingesting(kind: DatabaseKind, processes: usize) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_tells_its_store_each_passage_is_there_once() {
+    kill_while_ingesting(DatabaseKind::Postgres, 2, "pgvector").await;
+}
+
+async fn kill_while_ingesting(kind: DatabaseKind, processes: usize, store: &str) {
     let database = server::database(kind).await;
     let model = FakeModel::start().await;
     let mut servers = Vec::new();
     for _ in 0..processes {
         servers.push(Server::start(database.url(), &model).await);
     }
-    let new = json!({"name": "handbook", "chunk_size": 40, "chunk_overlap": 0});
+    let new = json!({"name": "handbook", "chunk_size": 40, "chunk_overlap": 0, "vector_store_type": store});
     assert_eq!(servers[0].post("/rag/databases", new).await.status(), 201);
     let mut paths = Vec::new();
     for round in 0..KILLS {
@@ -68,6 +75,9 @@ async fn kill_while_ingesting(kind: DatabaseKind, processes: usize) {
     let query = json!({"query": "2-7-149", "mode": "keyword", "top_k": 1});
     let answer: Value = server.post(&format!("{PATH}/search"), query).await.json().await.unwrap();
     assert_eq!(answer["data"][0]["text"], "Line 2-7-149 stands alone.", "{answer:#}");
+    if store == "pgvector" {
+        assert_eq!(points(database.url()).await, PASSAGES * paths.len());
+    }
     for server in servers {
         server.stop().await;
     }
@@ -135,6 +145,21 @@ async fn kill_while_made_anew(kind: DatabaseKind, processes: usize) {
     for server in servers {
         server.stop().await;
     }
+}
+
+/// How many points the store of the only database has, when it was told everything.
+async fn points(url: &str) -> usize {
+    let mut shell = PgConnection::connect(url).await.unwrap();
+    let told = async {
+        let waiting = "SELECT COUNT(*) FROM vector_outbox";
+        while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut shell).await.unwrap() > 0 {}
+    };
+    tokio::time::timeout(Duration::from_mins(2), told).await.unwrap();
+    let count = "SELECT CAST(SUM((xpath('/row/c/text()', query_to_xml(format('SELECT COUNT(*) AS c FROM %I.%I',
+            schemaname, tablename), false, true, '')))[1]::text::int) AS BIGINT)
+        FROM pg_tables WHERE schemaname = 'agent_server_vectors'";
+    let count: i64 = sqlx::query_scalar(count).fetch_one(&mut shell).await.unwrap();
+    usize::try_from(count).unwrap()
 }
 
 /// As many passages as a document is to have.

@@ -8,7 +8,6 @@ use utoipa::openapi::schema::Schema as OpenApiSchema;
 use super::ChunkUnit;
 use super::DatabaseContent;
 use super::DatabaseRows;
-use super::StoreType;
 use crate::definitions::Document;
 use crate::definitions::Normalised;
 use crate::definitions::Reader;
@@ -18,6 +17,7 @@ use crate::definitions::check_scopes;
 use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
+use crate::rag::stores::check;
 
 /// What every database says of itself; `null` is no value of it.
 const REQUIRED: [&str; 1] = ["name"];
@@ -99,25 +99,12 @@ pub fn normalise(
 fn broken_rules(content: &DatabaseContent) -> [Vec<Invalid>; 6] {
     [
         check_name(&content.name).err().into_iter().collect(),
-        store(content),
+        check(content.vector_store_type, &content.vector_store_config),
         overlap(content),
         unit(content),
         check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]
-}
-
-fn store(content: &DatabaseContent) -> Vec<Invalid> {
-    if content.vector_store_type != StoreType::Embedded {
-        let detail = "this release has the store `embedded` alone";
-        return vec![Invalid::new("/vector_store_type", "not_supported", detail)];
-    }
-    let members = content.vector_store_config.keys();
-    let fault = |name: &String| {
-        let place = crate::http::pointer_to("/vector_store_config", name);
-        Invalid::new(place, "unknown_member", "the store `embedded` has no settings")
-    };
-    members.map(fault).collect()
 }
 
 fn overlap(content: &DatabaseContent) -> Vec<Invalid> {

@@ -1,4 +1,4 @@
-//! How passages and vectors are made of the documents of a database.
+//! How passages and vectors are made of the documents of a database, and where the vectors are.
 
 use retrieval::Chunker;
 use serde::Deserialize;
@@ -8,6 +8,7 @@ use super::ChunkUnit;
 use super::ChunkerName;
 use super::DatabaseContent;
 use crate::rag::reading::Cutting;
+use crate::rag::stores::Named;
 
 /// Two databases with the same recipe make the same passages and vectors of each file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -32,6 +33,16 @@ impl DatabaseContent {
             size: self.chunk_size,
             overlap: self.chunk_overlap,
         }
+    }
+
+    /// The store that its vectors are to be in.
+    pub fn store(&self) -> Named {
+        Named(self.vector_store_type, self.vector_store_config.clone())
+    }
+
+    /// The same as one text, to be kept and compared.
+    pub fn store_text(&self) -> Result<String, serde_json::Error> {
+        serde_json::to_string(&self.store())
     }
 }
 

@@ -36,6 +36,7 @@ use crate::rag::store::indexes::State;
 use crate::rag::store::jobs;
 use crate::rag::store::jobs::Job;
 use crate::rag::store::jobs::Next;
+use crate::rag::store::outbox;
 
 /// Passages that are embedded and stored together.
 const SLICE: usize = 50;
@@ -327,12 +328,18 @@ async fn tidy(
 
 /// Notes that a generation has all passages of the document.
 async fn note_whole(rag: &Rag, job: &Job, generation: i64, count: usize) -> Result<(), Failure> {
-    let (count, _) = numbers((count, count));
+    let ((count, _), now) = (numbers((count, count)), rag.0.clock.now());
     let written = rag.0.db.write_behind(async |tx| {
         let revision = indexes::bump(tx, &job.tenant, job.database).await?;
+        let state = indexes::find(tx, &job.tenant, job.database).await?;
+        if state.is_some_and(|state| state.generation == generation) {
+            outbox::insert(tx, &job.tenant, job.database, job.document, now).await?;
+        }
         jobs::update_generation(tx, job, generation, count, revision).await
     });
-    if written.await? { Ok(()) } else { Err(Failure::Lost) }
+    let is_ours = written.await?;
+    rag.0.news.notify_one();
+    if is_ours { Ok(()) } else { Err(Failure::Lost) }
 }
 
 /// Ends the attempt; `note` says what a reader of the document should know.

@@ -45,7 +45,9 @@ use crate::rag::Database;
 use crate::rag::RagError;
 use crate::rag::databases::DatabaseChange;
 use crate::rag::databases::NewDatabase;
+use crate::rag::databases::StoreType;
 use crate::rag::store::indexes;
+use crate::rag::store::outbox;
 use crate::rag::store::stats;
 use crate::rag::store::stats::Stats;
 
@@ -72,7 +74,7 @@ struct Shown {
     /// Which making of all passages is searched; each has a higher number than those before.
     generation: i64,
     status: Status,
-    /// Why it cannot be used, or why a document is not in the next generation.
+    /// Why it, or its vector store, cannot be used, or why a document is not in the next generation.
     #[schema(required)]
     last_error: Option<String>,
     /// How far the next generation is; `null` if there is none.
@@ -101,7 +103,7 @@ enum Status {
     Ready,
     /// The next generation is being made; the one before is searched until then.
     Reindexing,
-    /// It cannot be used, as `problems[]` says.
+    /// It cannot be used, as `problems[]` says; or its vector store cannot, as `last_error` does.
     Error,
 }
 
@@ -119,7 +121,8 @@ struct Counts {
 struct Tested {
     ok: bool,
     detail: String,
-    #[schema(example = json!(["filter", "keyword", "hybrid"]))]
+    /// `exact`: the nearest vectors are always found, however many there are.
+    #[schema(example = json!(["filter", "keyword", "hybrid", "exact"]))]
     capabilities: Vec<&'static str>,
 }
 
@@ -161,6 +164,7 @@ async fn create_rag_database(
     let create = Box::pin(async {
         take_state(&mut body);
         let made = app.rag.databases().create(caller.author(), body).await?;
+        app.rag.follow_store(&caller.tenant, &made).await?;
         let etag = etag(&made);
         Ok::<_, Problem>((etag, Created(show(&app, &caller.tenant, made, Stats::default()).await?)))
     });
@@ -208,6 +212,7 @@ async fn change_rag_database(
     let changed = databases.update(caller.author(), &id_or_name, &if_match, body).await?;
     let is_other = before.is_some_and(|recipe| recipe != changed.content.recipe());
     app.rag.follow_definition(tenant, &changed).await?;
+    app.rag.follow_store(tenant, &changed).await?;
     let counted = stats(&app, tenant).await?.remove(&changed.id).unwrap_or_default();
     let etag = etag(&changed);
     let shown = show(&app, tenant, changed, counted).await?;
@@ -273,12 +278,16 @@ async fn test_rag_database(
         Err(RagError::DatabaseInvalid { problems, .. }) => {
             (false, problems.first().map(|it| it.detail.clone()).unwrap_or_default())
         }
-        Err(error @ (RagError::Embed(_) | RagError::IndexTooLarge { .. })) => {
+        Err(error @ (RagError::Embed(_) | RagError::IndexTooLarge { .. } | RagError::Store(_))) => {
             (false, error.to_string())
         }
         Err(error) => return Err(error.into()),
     };
-    Ok(Json(Tested { ok, detail, capabilities: vec!["filter", "keyword", "hybrid"] }))
+    let mut capabilities = vec!["filter", "keyword", "hybrid"];
+    if database.content.vector_store_type == StoreType::Embedded {
+        capabilities.push("exact");
+    }
+    Ok(Json(Tested { ok, detail, capabilities }))
 }
 
 fn take_state(body: &mut Map<String, Value>) {
@@ -303,7 +312,9 @@ async fn show(
     let next = found.and_then(|state| state.next_number());
     let reindex =
         next.map(|generation| Reindex { generation, done: whole, failed, total: documents });
-    let problem = definition.problems.first().map(|problem| problem.detail.clone());
+    let untold =
+        app.db.read(async |conn| outbox::find_error(conn, tenant, definition.id).await).await?;
+    let problem = definition.problems.first().map(|problem| problem.detail.clone()).or(untold);
     let status = match (&problem, reindex) {
         (Some(_), _) => Status::Error,
         (None, None) => Status::Ready,

@@ -21,15 +21,15 @@ use crate::http::Path;
 use crate::http::Problem;
 use crate::oauth::caller::Caller;
 use crate::oauth::scopes::RagSearch;
-use crate::rag::Database;
+use crate::rag::Answer;
 use crate::rag::DatabaseRows;
 use crate::rag::databases::Mode;
-use crate::rag::search::Answer;
+use crate::rag::databases::SearchDefaults;
 use crate::rag::search::Found;
 use crate::rag::search::Query;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(search_rag_database))
+    OpenApiRouter::new().routes(routes!(search_rag_database)).routes(routes!(search_rag_databases))
 }
 
 /// What is looked for. What it does not say, the database's `search` does.
@@ -57,13 +57,44 @@ struct RagQuery {
     diversity: Option<f32>,
 }
 
+/// What is looked for in several databases.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct RagQueries {
+    /// By their ids or names.
+    #[schema(min_items = 1, max_items = 20, example = json!(["handbook", "contracts"]))]
+    databases: Vec<String>,
+    /// Taken for what it is, in any language: there are no operators.
+    #[schema(min_length = 1, max_length = 10_000, example = "parental leave")]
+    query: String,
+    /// `hybrid` if absent.
+    #[schema(required = false)]
+    mode: Option<Mode>,
+    /// 5 if absent.
+    #[schema(required = false, minimum = 1, maximum = 100)]
+    top_k: Option<u32>,
+    /// Passages with a lower `score` are left out.
+    #[schema(required = false)]
+    min_score: Option<f32>,
+    /// Which documents, by their metadata: `{"team": "hr", "year": {"$gte": 2024}}`.
+    #[schema(value_type = Option<Object>, required = false)]
+    filter: Option<Value>,
+    /// Only `null`: this release has no model for it.
+    #[schema(value_type = Option<Object>, required = false)]
+    rerank: Option<Value>,
+    /// 0 to 1: how much results should differ from each other.
+    #[schema(required = false, minimum = 0, maximum = 1)]
+    diversity: Option<f32>,
+}
+
 /// The passages that were found, the best first.
 #[derive(Debug, Serialize, ToSchema)]
 struct RagAnswer {
     data: Vec<Found>,
     mode: Mode,
-    /// Of the vectors that were searched.
-    generation: i64,
+    /// Of the vectors that were searched; `null` for several databases.
+    #[schema(required)]
+    generation: Option<i64>,
     took_ms: u64,
     warnings: Vec<String>,
 }
@@ -86,17 +117,47 @@ async fn search_rag_database(
     let visible = found.filter(|it| holds_all(&caller, &it.content.scopes));
     let database =
         visible.ok_or_else(|| DefinitionError::not_found::<DatabaseRows>(&id_or_name))?;
-    let query = understand(body, &database)?;
+    let query = understand(body, database.content.search)?;
     let mode = query.mode;
     let holds = |scope: &str| caller.holds(scope);
-    let Answer { found, generation } =
-        app.rag.search(&caller.tenant, &database, query, holds).await?;
-    let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-    Ok(Json(RagAnswer { data: found, mode, generation, took_ms, warnings: Vec::new() }))
+    let answer = app.rag.search(&caller.tenant, &database, query, holds).await?;
+    Ok(Json(RagAnswer::new(answer, mode, began)))
 }
 
-fn understand(body: RagQuery, database: &Database) -> Result<Query, Problem> {
-    let usual = database.content.search;
+/// Search several databases
+///
+/// As if they were one: words are as rare as they are in all of them, and vectors of one model are compared with each
+/// other. A database that cannot be searched is left out, and `warnings[]` says why.
+#[utoipa::path(post, path = "/rag/search", tag = "rag", request_body = RagQueries,
+    responses((status = 200, body = RagAnswer), Problem),
+    security(("oauth2" = ["rag.search"])))]
+async fn search_rag_databases(
+    State(app): State<App>,
+    caller: Caller<RagSearch>,
+    Body(body): Body<RagQueries>,
+) -> Result<Json<RagAnswer>, Problem> {
+    let began = Instant::now();
+    let RagQueries { databases, query, mode, top_k, min_score, filter, rerank, diversity } = body;
+    let one = RagQuery { query, mode, top_k, min_score, filter, rerank, diversity };
+    let query = understand(one, SearchDefaults::default())?;
+    let holds = |scope: &str| caller.holds(scope);
+    let answer = app.rag.search_all(&caller.tenant, &databases, &query, holds).await?;
+    Ok(Json(RagAnswer::new(answer, query.mode, began)))
+}
+
+impl RagAnswer {
+    fn new(answer: Answer, mode: Mode, began: Instant) -> Self {
+        let Answer { found, generations, warnings } = answer;
+        let generation = match generations.as_slice() {
+            [only] => Some(*only),
+            _ => None,
+        };
+        let took_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        Self { data: found, mode, generation, took_ms, warnings }
+    }
+}
+
+fn understand(body: RagQuery, usual: SearchDefaults) -> Result<Query, Problem> {
     let mut faults = Vec::new();
     if body.rerank.is_some() {
         faults.push(Invalid::new("/rerank", "not_supported", "this release has no model for it"));

@@ -73,19 +73,18 @@ pub struct Citation {
 
 /// The passages of `hits`, in their order, with what their rows say. One that was deleted meanwhile is left out.
 pub(super) fn found(
-    database: &Database,
     legs: &Legs,
     hits: &[Hit],
-    rows: Vec<chunks::Found>,
+    rows: Vec<(&Database, chunks::Found)>,
     words: &WordQuery,
 ) -> Vec<Found> {
-    let mut rows: HashMap<Id, chunks::Found> = rows.into_iter().map(|row| (row.id, row)).collect();
+    let mut rows: HashMap<Id, _> = rows.into_iter().map(|row| (row.1.id, row)).collect();
     let score_in =
         |leg: &[Hit], id: ChunkId| leg.iter().find(|hit| hit.id == id).map(|hit| hit.score);
     let show = |hit: &Hit| {
-        let row = rows.remove(&id(hit.id))?;
+        let (database, row) = rows.remove(&id(hit.id))?;
         let scores = Scores {
-            vector: score_in(&legs.vector, hit.id),
+            vector: legs.vector.values().find_map(|leg| score_in(leg, hit.id)),
             keyword: score_in(&legs.keyword, hit.id),
             rerank: None,
         };

@@ -16,6 +16,7 @@ use retrieval::Among;
 use retrieval::Change;
 use retrieval::ChunkId;
 use retrieval::Code;
+use retrieval::Counted;
 use retrieval::Hit;
 use retrieval::Index;
 use retrieval::Revision;
@@ -32,10 +33,13 @@ use crate::db::TenantId;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::store::chunks;
-use crate::rag::store::documents;
-use crate::rag::store::documents::Label;
 use crate::rag::store::indexes;
 use crate::rag::store::indexes::State;
+use crate::rag::store::labels;
+use crate::rag::store::labels::Label;
+
+/// The sets of scopes of a database's documents, as of a revision.
+type ScopeSets = Arc<Vec<Vec<String>>>;
 
 /// About how many bytes the words of a passage take in memory.
 const WORDS_BYTES: usize = 1500;
@@ -55,15 +59,24 @@ struct Slot {
     loaded: Arc<RwLock<Option<Loaded>>>,
     bytes: AtomicUsize,
     last_search: AtomicU64,
+    scopes: Mutex<Option<(i64, ScopeSets)>>,
+}
+
+/// What of the passages is in memory.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Keeps {
+    /// Their words alone: their vectors are in another store.
+    Words,
+    All,
 }
 
 /// The passages of a database.
 #[derive(Debug)]
 pub(super) struct Loaded {
-    /// Of the generation: its number, how many numbers its vectors have, and what they are made by.
+    keeps: Keeps,
+    /// Of the generation: its number, and how many numbers its vectors have.
     generation: i64,
     dimension: i64,
-    embedding_model: String,
     index: Index,
     words: WordIndex,
     documents: HashMap<Id, Known>,
@@ -128,31 +141,63 @@ impl Indexes {
 }
 
 impl Rag {
-    /// The passages of a database as they are now; `None` if it never had any.
+    /// The state of a database as it is now; `None` if it never had any passages.
+    pub(super) async fn state(
+        &self,
+        tenant: &TenantId,
+        database: Id,
+    ) -> Result<Option<State>, RagError> {
+        let state =
+            self.0.db.read(async |conn| indexes::find(conn, tenant, database).await).await?;
+        if state.is_none() {
+            self.0.indexes.forget(tenant, database);
+        }
+        Ok(state)
+    }
+
+    /// The sets of scopes that documents of a database have.
+    pub(super) async fn scope_sets(
+        &self,
+        tenant: &TenantId,
+        database: Id,
+        revision: i64,
+    ) -> Result<ScopeSets, RagError> {
+        let slot = self.0.indexes.slot(tenant, database);
+        let known = slot.scopes.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        if let Some((seen, sets)) = known
+            && seen == revision
+        {
+            return Ok(sets);
+        }
+        let read = self.0.db.read(async |conn| labels::list_scopes(conn, tenant, database).await);
+        let sets = Arc::new(read.await?);
+        *slot.scopes.lock().unwrap_or_else(PoisonError::into_inner) =
+            Some((revision, Arc::clone(&sets)));
+        Ok(sets)
+    }
+
+    /// The passages of a database as they are at `state` or later.
     pub(super) async fn index(
         &self,
         tenant: &TenantId,
         database: Id,
-    ) -> Result<Option<Reading>, RagError> {
-        let state =
-            self.0.db.read(async |conn| indexes::find(conn, tenant, database).await).await?;
-        let Some(state) = state else {
-            self.0.indexes.forget(tenant, database);
-            return Ok(None);
-        };
+        state: &State,
+        keeps: Keeps,
+    ) -> Result<Reading, RagError> {
         let slot = self.0.indexes.slot(tenant, database);
         loop {
             let read = Arc::clone(&slot.loaded).read_owned().await;
             if let Ok(loaded) = OwnedRwLockReadGuard::try_map(read, |it| {
-                it.as_ref().filter(|loaded| loaded.is_as_new_as(&state))
+                it.as_ref().filter(|loaded| loaded.keeps >= keeps && loaded.is_as_new_as(state))
             }) {
-                return Ok(Some(Reading(loaded)));
+                return Ok(Reading(loaded));
             }
             let mut written = slot.loaded.write().await;
-            if written.as_ref().is_none_or(|loaded| !loaded.is_as_new_as(&state)) {
+            let is_enough = |loaded: &Loaded| loaded.keeps >= keeps && loaded.is_as_new_as(state);
+            if !written.as_ref().is_some_and(is_enough) {
                 // Until it is whole again there is nothing.
-                let old = written.take();
-                let new = self.follow(tenant, database, &state, old).await?;
+                let old = written.take().filter(|old| old.keeps >= keeps);
+                let new = self.follow(tenant, database, state, keeps, old).await?;
                 slot.bytes.store(new.bytes(), Ordering::Relaxed);
                 *written = Some(new);
                 self.0.indexes.make_room(&slot);
@@ -166,11 +211,12 @@ impl Rag {
         tenant: &TenantId,
         database: Id,
         state: &State,
+        keeps: Keeps,
         old: Option<Loaded>,
     ) -> Result<Loaded, RagError> {
         let old = old.filter(|old| old.can_follow(state));
         if old.is_none() {
-            self.ensure_it_fits(tenant, database, state).await?;
+            self.ensure_it_fits(tenant, database, state, keeps).await?;
         }
         let (generation, since) = (state.generation, old.as_ref().map_or(-1, Loaded::revision));
         let read = self.0.db.read(async |conn| {
@@ -179,14 +225,14 @@ impl Rag {
             } else {
                 indexes::list_deletions(conn, tenant, database, since).await?
             };
-            let labels = documents::list_labels(conn, tenant, database, generation, since).await?;
+            let labels = labels::list(conn, tenant, database, generation, since).await?;
             let chunks = chunks::list_loaded(conn, tenant, database, generation, since).await?;
             Ok::<_, RagError>(News { labels, chunks, deleted })
         });
         let news = read.await?;
         let mut loaded = match old {
             Some(old) => old,
-            None => Loaded::new(state)?,
+            None => Loaded::new(state, keeps),
         };
         loaded.take(news, state)?;
         Ok(loaded)
@@ -197,11 +243,16 @@ impl Rag {
         tenant: &TenantId,
         database: Id,
         state: &State,
+        keeps: Keeps,
     ) -> Result<(), RagError> {
         let (db, generation) = (&self.0.db, state.generation);
         let count = db.read(async |conn| chunks::count(conn, tenant, database, generation).await);
         let count = count.await?;
-        let one = usize::try_from(state.dimension).unwrap_or_default() + WORDS_BYTES;
+        let one = WORDS_BYTES
+            + match keeps {
+                Keeps::Words => 0,
+                Keeps::All => usize::try_from(state.dimension).unwrap_or_default(),
+            };
         let needed = usize::try_from(count).unwrap_or(usize::MAX).saturating_mul(one);
         let most = self.0.indexes.most;
         if needed > most {
@@ -212,18 +263,18 @@ impl Rag {
 }
 
 impl Loaded {
-    fn new(state: &State) -> Result<Self, RagError> {
+    fn new(state: &State, keeps: Keeps) -> Self {
         let dimension = usize::try_from(state.dimension).unwrap_or_default();
         // All that is read makes the revision after this one.
         let nothing = unsigned(state.revision - 1);
-        Ok(Self {
+        Self {
+            keeps,
             generation: state.generation,
             dimension: state.dimension,
-            embedding_model: state.current()?.recipe.embedding_model,
             index: Index::new(dimension, unsigned(state.generation), nothing),
             words: WordIndex::default(),
             documents: HashMap::new(),
-        })
+        }
     }
 
     fn is_of(&self, state: &State) -> bool {
@@ -267,7 +318,9 @@ impl Loaded {
             let id = chunk(row.id);
             known.chunks.push(id);
             self.words.put(id, Words::from_bytes(&row.words).unwrap_or_default());
-            changes.push(Change::Put(id, code(&row)));
+            if self.keeps == Keeps::All {
+                changes.push(Change::Put(id, code(&row)));
+            }
         }
         let (generation, last) = (unsigned(self.generation), unsigned(state.revision));
         for number in self.index.revision() + 1..last {
@@ -288,23 +341,9 @@ impl Loaded {
 }
 
 impl Reading {
-    pub fn generation(&self) -> i64 {
-        self.0.generation
-    }
-
-    /// What its vectors are made by.
-    pub fn embedding_model(&self) -> &str {
-        &self.0.embedding_model
-    }
-
-    /// How many numbers its vectors have; `None` before there is one.
-    pub fn dimension(&self) -> Option<usize> {
-        usize::try_from(self.0.dimension).ok().filter(|it| *it > 0)
-    }
-
     /// The passages of the documents that `may` be found.
     pub fn visible(&self, may: impl Fn(&Label) -> bool) -> Visible {
-        let is_visible = |known: &&Known| !known.label.is_failed && may(&known.label);
+        let is_visible = |known: &&Known| may(&known.label);
         let visible: Vec<&Known> = self.0.documents.values().filter(is_visible).collect();
         if visible.len() == self.0.documents.len() {
             return Visible::All;
@@ -321,8 +360,8 @@ impl Reading {
         self.0.index.candidates(query, count, visible.among())
     }
 
-    pub fn with_words(&self, query: &WordQuery, count: usize, visible: &Visible) -> Vec<Hit> {
-        self.0.words.search(query, count, visible.among())
+    pub fn count_words(&self, query: &WordQuery, visible: &Visible) -> Counted {
+        self.0.words.count(query, visible.among())
     }
 }
 

@@ -2,8 +2,6 @@
 
 use serde::Deserialize;
 use serde::Serialize;
-use serde_json::Map;
-use serde_json::Value;
 use sqlx::FromRow;
 
 use crate::db::At;
@@ -90,16 +88,6 @@ pub struct Filter {
 /// Where a document stands in the list of its database.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub struct Position(pub At, pub Id);
-
-/// Who may find a document, and what filters are about.
-#[derive(Debug, Clone)]
-pub struct Label {
-    pub id: Id,
-    pub scopes: Vec<String>,
-    pub metadata: Map<String, Value>,
-    /// What there is of a document that failed is not all of it, or of what it was before.
-    pub is_failed: bool,
-}
 
 /// Inserts a document, or says that the database has its bytes.
 pub async fn insert(
@@ -289,33 +277,6 @@ pub async fn list(
         .fetch_all(c)
         .await)?;
     rows.into_iter().map(Row::read).collect()
-}
-
-/// The labels of the documents that changed after `revision`, for who searches this generation.
-pub async fn list_labels(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    database: Id,
-    generation: i64,
-    revision: i64,
-) -> Result<Vec<Label>, RagError> {
-    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Json, Json, String, i64)>(
-            "SELECT id, scopes, metadata, embedding_status, generation FROM rag_documents
-             WHERE tenant_id = $1 AND rag_database_id = $2 AND revision > $3",
-        )
-        .bind(tenant)
-        .bind(database)
-        .bind(revision)
-        .fetch_all(c)
-        .await)?;
-    let read = |(id, scopes, metadata, status, whole): (Id, Json, Json, String, i64)| Label {
-        id,
-        // What cannot be read, as SQL allows, is for nobody.
-        scopes: scopes.read().unwrap_or_else(|_| vec![String::new()]),
-        metadata: metadata.read().unwrap_or_default(),
-        is_failed: status == "failed" && whole < generation,
-    };
-    Ok(rows.into_iter().map(read).collect())
 }
 
 fn scopes(labels: &Labels) -> Result<Json, serde_json::Error> {

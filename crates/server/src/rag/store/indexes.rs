@@ -24,6 +24,8 @@ pub struct State {
     /// Every transaction that changes a document or passage of the database makes the next one, and those who
     /// make one wait for each other: who has seen a revision has seen all before it.
     pub revision: i64,
+    /// The [`Named`](crate::rag::stores::Named) store that its vectors are in.
+    pub store: String,
     next_generation: Option<i64>,
     next_recipe: Option<String>,
     next_dimension: i64,
@@ -78,14 +80,15 @@ pub async fn ensure(
     let recipe = database.content.recipe();
     on!(conn, c => sqlx::query(
             "INSERT INTO rag_indexes
-                 (tenant_id, rag_database_id, generation, embedder, dimension, recipe, revision)
-             VALUES ($1, $2, 1, $3, 0, $4, 0)
+                 (tenant_id, rag_database_id, generation, embedder, dimension, recipe, revision, store)
+             VALUES ($1, $2, 1, $3, 0, $4, 0, $5)
              ON CONFLICT (tenant_id, rag_database_id) DO NOTHING",
         )
         .bind(tenant)
         .bind(database.id)
         .bind(&recipe.embedding_model)
         .bind(recipe.text()?)
+        .bind(database.content.store_text()?)
         .execute(c)
         .await)?;
     Ok(())
@@ -97,7 +100,7 @@ pub async fn find(
     database: Id,
 ) -> Result<Option<State>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, State>(
-            "SELECT generation, dimension, recipe, revision, next_generation, next_recipe, next_dimension,
+            "SELECT generation, dimension, recipe, revision, store, next_generation, next_recipe, next_dimension,
                  last_generation
              FROM rag_indexes WHERE tenant_id = $1 AND rag_database_id = $2",
         )
@@ -122,6 +125,24 @@ pub async fn bump(
         .fetch_optional(c)
         .await)?;
     Ok(revision.unwrap_or_default())
+}
+
+/// Notes which store the vectors of a database are in from now on.
+pub async fn update_store(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    store: &str,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "UPDATE rag_indexes SET store = $3 WHERE tenant_id = $1 AND rag_database_id = $2",
+        )
+        .bind(tenant)
+        .bind(database)
+        .bind(store)
+        .execute(c)
+        .await)?;
+    Ok(())
 }
 
 /// The tenants that have passages.

@@ -33,6 +33,7 @@ use serde_json::json;
 pub use sql::dump;
 pub use sql::in_sql;
 pub use sql::number;
+pub use sql::text;
 pub use stream::Frame;
 pub use stream::frames;
 use testkit::database::DatabaseKind;

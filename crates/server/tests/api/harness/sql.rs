@@ -34,6 +34,13 @@ pub async fn number(server: &TestServer, query: &str) -> i64 {
     }
 }
 
+/// The text that a query gives, of PostgreSQL.
+pub async fn text(server: &TestServer, query: &str) -> String {
+    let mut shell = PgConnection::connect(server.database.url()).await.unwrap();
+    let query = sqlx::AssertSqlSafe(query.to_owned());
+    sqlx::query_scalar(query).fetch_one(&mut shell).await.unwrap()
+}
+
 /// All that is in the database, row by row: what a copy of it would show.
 pub async fn dump(server: &TestServer) -> String {
     let url = server.database.url();

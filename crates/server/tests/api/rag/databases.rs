@@ -69,7 +69,7 @@ on_both! {
         let admin = server.admin().await;
         handbook(&admin, json!({})).await;
         let body = json!({
-            "name": "a b", "vector_store_type": "pgvector", "vector_store_config": {}, "embedding_model": "anthropic/x",
+            "name": "a b", "vector_store_type": "pinecone", "vector_store_config": {}, "embedding_model": "anthropic/x",
             "chunk_size": 100, "chunk_overlap": 100, "chunker": "wild", "chunk_unit": "tokens",
             "search": {"top_k": 0}, "scopes": ["rag"], "sise": 1,
         });
@@ -125,8 +125,8 @@ on_both! {
                   "pointer": "/sise"
                 },
                 {
-                  "code": "not_supported",
-                  "detail": "this release has the store `embedded` alone",
+                  "code": "not_one_of",
+                  "detail": "must be one of `embedded`, `pgvector`, `qdrant` or `chroma`",
                   "pointer": "/vector_store_type"
                 }
               ],
@@ -151,7 +151,7 @@ on_both! {
                 },
                 {
                   "code": "unknown_member",
-                  "detail": "the store `embedded` has no settings",
+                  "detail": "the store `embedded` has no such setting",
                   "pointer": "/vector_store_config/url"
                 }
               ],
@@ -214,7 +214,8 @@ on_both! {
               "capabilities": [
                 "filter",
                 "keyword",
-                "hybrid"
+                "hybrid",
+                "exact"
               ],
               "detail": "vectors have 384 numbers; a search was answered",
               "ok": true

@@ -4,7 +4,10 @@ mod databases;
 mod documents;
 mod embedders;
 mod generations;
+mod many;
 mod search;
+mod stores;
+mod suite;
 mod tools;
 
 use std::fmt::Write;

@@ -1,0 +1,123 @@
+//! Passages as stores of vectors are told of them, and as what those find is compared with.
+
+use sqlx::FromRow;
+use sqlx::QueryBuilder;
+
+use super::chunks::numbers;
+use super::labels::Label;
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::Json;
+use crate::db::TenantId;
+use crate::on;
+
+/// The passages of a document of a generation from `after` on, in the order of their ids, at most `limit`.
+pub async fn list_of_document(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    (document, generation): (Id, i64),
+    after: Option<Id>,
+    limit: i64,
+) -> Result<Vec<(Id, Vec<f32>)>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Vec<u8>)>(
+            "SELECT id, vector FROM rag_chunks
+             WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND generation = $4
+                 AND ($5 IS NULL OR id > $5)
+             ORDER BY id LIMIT $6",
+        )
+        .bind(tenant)
+        .bind(database)
+        .bind(document)
+        .bind(generation)
+        .bind(after)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
+    Ok(rows.into_iter().map(|(id, bytes)| (id, numbers(&bytes))).collect())
+}
+
+/// A passage with what its document says of it.
+#[derive(Debug, FromRow)]
+pub struct Labelled {
+    pub id: Id,
+    pub document_id: Id,
+    scopes: Json,
+    metadata: Json,
+    /// It failed before it was whole in the generation.
+    is_failed: bool,
+}
+
+impl Labelled {
+    pub fn label(&self) -> Label {
+        Label::read(self.document_id, &self.scopes, &self.metadata, self.is_failed)
+    }
+}
+
+/// Those of these passages that a database has in a generation, in no order.
+pub async fn list_labelled(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    generation: i64,
+    ids: &[Id],
+) -> Result<Vec<Labelled>, sqlx::Error> {
+    list_with_labels(conn, tenant, database, generation, ("c.id", ids)).await
+}
+
+/// The passages of these documents, in no order.
+pub async fn list_of_documents(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    generation: i64,
+    documents: &[Id],
+) -> Result<Vec<Labelled>, sqlx::Error> {
+    list_with_labels(conn, tenant, database, generation, ("c.document_id", documents)).await
+}
+
+async fn list_with_labels(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    generation: i64,
+    (column, ids): (&'static str, &[Id]),
+) -> Result<Vec<Labelled>, sqlx::Error> {
+    on!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "SELECT c.id, c.document_id, d.scopes, d.metadata,
+                 d.embedding_status = 'failed' AND d.generation < c.generation AS is_failed
+             FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+             WHERE c.tenant_id = ",
+        );
+        query.push_bind(tenant).push(" AND c.rag_database_id = ").push_bind(database);
+        query.push(" AND c.generation = ").push_bind(generation);
+        query.push(" AND ").push(column).push(" IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })
+}
+
+/// How many passages these documents have.
+pub async fn count_of_documents(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    documents: &[Id],
+) -> Result<i64, sqlx::Error> {
+    on!(conn, c => {
+        let mut query = QueryBuilder::new("SELECT COUNT(*) FROM rag_chunks WHERE tenant_id = ");
+        query.push_bind(tenant).push(" AND rag_database_id = ").push_bind(database);
+        query.push(" AND document_id IN (");
+        let mut list = query.separated(", ");
+        for id in documents {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_scalar::<i64>().fetch_one(c).await
+    })
+}
