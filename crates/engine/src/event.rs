@@ -24,6 +24,7 @@ use crate::outcome::Usage;
 use crate::progress::LogLine;
 use crate::progress::RequestFinished;
 use crate::progress::RequestStarted;
+use crate::progress::RetrievalFinished;
 use crate::progress::ToolProgress;
 use crate::tool::Effect;
 
@@ -80,6 +81,7 @@ events! {
     ToolFinished = "tool.finished",
     RequestStarted = "request.started",
     RequestFinished = "request.finished",
+    RetrievalFinished = "retrieval.finished",
     ApprovalRequested = "approval.requested",
     ApprovalDecided = "approval.decided",
     ChildStarted = "child.started",
@@ -266,7 +268,7 @@ pub struct ModelStarted {
     /// Why its provider does not bind the answer to the output schema, if there is one: the model is told it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub unbound: Option<String>,
-    /// The most that it may use, in a run with limits of tokens or money.
+    /// The most that it may use, in a run with limits.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub may_use: Option<Usage>,
 }
@@ -389,8 +391,10 @@ pub struct ChildFinished {
     pub status: Outcome,
     /// Of the child and of all below it.
     pub usage: Usage,
-    /// How long it took, its time in the queue included, and not that in which it waited for a person. Logs
-    /// of earlier engines do not have it.
+    /// How long it took, in the queue too, without its waiting for people. Earlier engines do not say it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub worked_ms: Option<u64>,
+    /// Of its answer.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub citations: Vec<Value>,
 }

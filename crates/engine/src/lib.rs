@@ -60,6 +60,7 @@ pub use progress::LogLevel;
 pub use progress::LogLine;
 pub use progress::RequestFinished;
 pub use progress::RequestStarted;
+pub use progress::RetrievalFinished;
 pub use progress::ToolProgress;
 pub use retry::RetryPolicy;
 pub use structured::OutputSpec;
@@ -72,5 +73,6 @@ pub use tool::effect_id;
 ///
 /// It rises when the same log would lead to another next step, or may have events that are new. A worker takes
 /// up a run only if its own version is at least the run's. 3 bounded the calls of an answer; 4 has runs of tools, and
-/// ends one whose model calls nothing that can be called; 5 has requests and lines of the console.
-pub const ENGINE: i32 = 5;
+/// ends one whose model calls nothing that can be called; 5 has requests and lines of the console;
+/// 6 has searches of documents, and their citations in answers.
+pub const ENGINE: i32 = 6;

@@ -1,9 +1,10 @@
-//! What a tool call says and sends while it is under way, as events. Nothing follows from them: they are
-//! for whoever watches the run, or decides on it.
+//! What a tool call says and sends while it is under way, as events. What is done next
+//! does not follow from them: they are for whoever watches the run, decides on it, or reads its answer.
 
 use llm::ToolStatus;
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Value;
 
 /// How far a tool call has come, in its own words.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -40,6 +41,19 @@ pub struct RequestFinished {
     pub http_status: Option<u16>,
     /// Why it was not.
     pub error: Option<String>,
+    pub duration_ms: u64,
+}
+
+/// A tool call has searched documents. What it found stands behind the answer of the run, once the call has given
+/// it to the model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct RetrievalFinished {
+    pub call_id: String,
+    /// By their names.
+    pub databases: Vec<String>,
+    pub query: String,
+    /// Where what was found stands, the best first.
+    pub citations: Vec<Value>,
     pub duration_ms: u64,
 }
 

@@ -70,6 +70,8 @@ pub(super) struct Call {
     child_ended: bool,
     /// When it began that, and how long the run had waited until then.
     pub child_begun: (DateTime<Utc>, TimeDelta),
+    /// Where stands what it found in documents, itself or by the run that it began.
+    pub citations: Vec<Value>,
     /// Why it gave no result.
     failure: Option<ToolErrorKind>,
     result: Option<(ToolStatus, Value)>,
@@ -126,6 +128,7 @@ impl Call {
             child: None,
             child_ended: false,
             child_begun: (DateTime::UNIX_EPOCH, TimeDelta::zero()),
+            citations: Vec::new(),
             failure: None,
             result: None,
         }

@@ -141,6 +141,7 @@ impl<'e> Past<'e> {
             | Event::RequestFinished(RequestFinished { call_id, .. }) => {
                 is_done(call_id) || is_unresolved(call_id)
             }
+            Event::RetrievalFinished(it) => is_done(&it.call_id),
             // Nobody agrees to more than he was asked: a call that is made anew is asked for anew.
             Event::ApprovalRequested(it) => is_done(&it.call_id),
             Event::ApprovalDecided(it) => {

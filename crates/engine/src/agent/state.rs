@@ -1,5 +1,6 @@
 //! The state of an agent's run: nothing but what its events say.
 
+mod cited;
 mod turn;
 
 use std::collections::HashSet;
@@ -68,6 +69,8 @@ pub(super) struct State {
     pub object: Option<Value>,
     /// Where in the messages an answer stands that was no such value, and after it what is wrong with it.
     misfits: Vec<usize>,
+    /// Where stands what the model was given of documents, in the order in which it was found.
+    citations: Vec<Value>,
     pub usage: Usage,
     /// How long the conversation was when a model last told.
     pub counted: Option<Counted>,
@@ -147,7 +150,8 @@ impl State {
             Event::ModelFinished(finished) => self.answered(finished, spec),
             Event::ModelFailed(failed) => self.model_failed(failed, spec),
             Event::ToolStarted(started) => self.on_call(&started.call_id, |it| it.start(started)),
-            Event::ToolFinished(end) => self.on_call(&end.call_id, |it| it.finish(end)),
+            Event::RetrievalFinished(it) => self.found(&it.call_id, &it.citations),
+            Event::ToolFinished(end) => self.call_ended(end),
             Event::ApprovalRequested(asked) => self.on_call(&asked.call_id, |it| it.ask(asked)),
             Event::ApprovalDecided(decided) => self.decided(decided),
             Event::ChildStarted(child) => {
@@ -177,7 +181,8 @@ impl State {
             return result.ok().map(Output::Value);
         }
         let text = self.answer.clone()?;
-        Some(Output::Answer(Answer { text, object: self.object.clone(), ..Answer::default() }))
+        let (object, citations) = (self.object.clone(), self.citations.clone());
+        Some(Output::Answer(Answer { text, object, citations }))
     }
 
     /// Of a run that is one call: what the tool gave, or why it gave nothing.
@@ -345,6 +350,7 @@ impl State {
         let ended = self.calls.iter_mut().find(|call| call.began(&child.run_id));
         let Some(call) = ended else { return };
         call.end_child();
+        call.citations.clone_from(&child.citations);
         let (begun, waited) = call.child_begun;
         let worked = i64::try_from(child.worked_ms.unwrap_or(0)).unwrap_or(i64::MAX);
         // Of runs that were at work together, the time counts once, and where this one waited for them.

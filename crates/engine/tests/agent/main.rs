@@ -4,6 +4,7 @@
 
 mod approvals;
 mod children;
+mod citations;
 mod forks;
 mod limits;
 mod logs;

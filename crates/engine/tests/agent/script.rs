@@ -274,7 +274,8 @@ fn come(log: &mut Log, waiting: WaitingFor, decisions: &mut VecDeque<ApprovalDec
                 ..Usage::default()
             };
             let (status, worked_ms) = (Outcome::Succeeded, None);
-            log.push(ChildFinished { run_id, status, usage, worked_ms }.into());
+            let citations = vec![citation("of the child")];
+            log.push(ChildFinished { run_id, status, usage, worked_ms, citations }.into());
             let (status, result) = (ToolStatus::Done, json!("from the child"));
             log.push(ToolFinished { call_id, status, result, error: None, duration_ms: 0 }.into());
         }
@@ -376,6 +377,7 @@ fn line(event: &Event, asked: &str) -> String {
         | Event::ToolProgress(_)
         | Event::RequestStarted(_)
         | Event::RequestFinished(_)
+        | Event::RetrievalFinished(_)
         | Event::LogLine(_) => name.to_owned(),
     }
 }
@@ -386,6 +388,10 @@ fn told(message: &Message) -> String {
         _ => None,
     });
     format!("{}{}", message.role, results.collect::<String>())
+}
+
+pub fn citation(quote: &str) -> Value {
+    json!({ "database": "handbook", "quote": quote })
 }
 
 pub fn started() -> RunStarted {

@@ -19,8 +19,8 @@ use crate::tools::KnownAgents;
 pub struct CodeAgents(BTreeMap<String, (AgentContent, Document)>);
 
 impl CodeAgents {
-    /// Adds an agent, or says all that is wrong with it. Other agents that it names may be in the
-    /// database, so they are not looked for, and a provider may be set up later. `is_tool` knows the tools of
+    /// Adds an agent, or says all that is wrong with it. Other agents and databases of documents that it names may
+    /// be rows, so they are not looked for, and a provider may be set up later. `is_tool` knows the tools of
     /// the code.
     pub fn add(
         &mut self,
@@ -30,7 +30,8 @@ impl CodeAgents {
     ) -> Result<(), Vec<Invalid>> {
         let normal = normalise(given, Vec::new());
         let mut faults = normal.problems;
-        faults.extend(references::follow(models, &normal.content, is_tool, |_| true).unknown);
+        let (content, is_row) = (&normal.content, |_: &str| true);
+        faults.extend(references::follow(models, content, is_tool, is_row, is_row).unknown);
         let name = normal.content.name.to_ascii_lowercase();
         if self.0.contains_key(&name) {
             faults.push(Invalid::new("/name", "not_unique", "there is an agent of this name"));

@@ -41,7 +41,8 @@ pub struct AgentContent {
     /// Workflows that the model may run.
     #[schema(max_items = 128)]
     pub workflows: Vec<String>,
-    /// Databases that the model may search.
+    /// Databases that the model may search, each by a tool `search_<name>`. What it finds stands in the
+    /// `citations` of the answer.
     #[schema(max_items = 128)]
     pub rag_databases: Vec<String>,
     pub memory: Memory,

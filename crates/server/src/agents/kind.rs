@@ -64,12 +64,12 @@ impl Kind for AgentKind {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Agent";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] = &["agent_definitions", "tool_definitions"];
+    const WATCHED: &'static [&'static str] = &["agent_definitions", "tool_definitions", "rag_databases"];
     const EXECUTE: &'static str = "agent.execute";
 
     type Content = AgentContent;
     type Ready = Instructions;
-    /// The tools of the tenant.
+    /// The tools of the tenant, and what is around them.
     type View = ToolSnapshot;
 
     fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
@@ -97,7 +97,8 @@ impl Kind for AgentKind {
     fn follow(&self, _: &TenantId, content: &AgentContent, around: &Snapshot<Self>) -> Broken {
         let is_tool = |name: &str| around.view.find_by_name(name).is_some();
         let is_agent = |name: &str| around.find_by_name(name).is_some();
-        references::follow(&self.models, content, is_tool, is_agent)
+        let is_database = |name: &str| around.view.view.to_search(name).is_some();
+        references::follow(&self.models, content, is_tool, is_agent, is_database)
     }
 
     fn beyond(

@@ -24,6 +24,7 @@ use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
+use crate::tools::search_name;
 
 /// That an agent may name.
 const MODELS: usize = 8;
@@ -106,7 +107,7 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
         tools(content),
         duplicates("/agents", content.agents.iter().map(String::as_str)),
         duplicates("/workflows", content.workflows.iter().map(String::as_str)),
-        duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str)),
+        databases(content),
         Instructions::new(&content.instructions, content.context_schema.as_ref())
             .err()
             .unwrap_or_default(),
@@ -114,6 +115,19 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
         check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]
+}
+
+/// Each database is searched by a tool, whose name must be its own.
+fn databases(content: &AgentContent) -> Vec<Invalid> {
+    let mut faults =
+        duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str));
+    faults.extend(content.rag_databases.iter().enumerate().filter_map(|(index, name)| {
+        let tool = search_name(name);
+        let is_taken = content.tools.iter().any(|it| it.name.eq_ignore_ascii_case(&tool));
+        let detail = format!("it is searched by a tool `{tool}`, and there is another of this name");
+        is_taken.then(|| Invalid::new(format!("/rag_databases/{index}"), "not_unique", detail))
+    }));
+    faults
 }
 
 fn models(content: &AgentContent) -> Vec<Invalid> {

@@ -14,22 +14,23 @@ use crate::definitions::unknown;
 use crate::http::Invalid;
 use crate::tools::reaches;
 
-/// Follows all references of `content`; the two functions know the names of tools and of agents.
+/// Follows all references of `content`; the functions know the names of tools, of agents, and of databases.
 pub fn follow(
     models: &Models,
     content: &AgentContent,
     is_tool: impl Fn(&str) -> bool,
     is_agent: impl Fn(&str) -> bool,
+    is_database: impl Fn(&str) -> bool,
 ) -> Broken {
     let mut broken = follow_models(models, content);
     let tools = content.tools.iter().map(|tool| &tool.name);
-    let nothing = |_: &str| false; // Neither of these two kinds can be made yet.
+    let nothing = |_: &str| false; // This kind cannot be made yet.
     broken.unknown.extend(
         [
             unknown("tools", "unknown_tool", tools, is_tool),
             unknown("agents", "unknown_agent", &content.agents, is_agent),
             unknown("workflows", "unknown_workflow", &content.workflows, nothing),
-            unknown("rag_databases", "unknown_rag_database", &content.rag_databases, nothing),
+            unknown("rag_databases", "unknown_rag_database", &content.rag_databases, is_database),
         ]
         .into_iter()
         .flatten(),
@@ -60,7 +61,7 @@ fn follow_models(models: &Models, content: &AgentContent) -> Broken {
     broken
 }
 
-/// The tools and agents in `content` that its author may not use himself.
+/// The tools, agents and databases in `content` that its author may not use himself.
 pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around) -> Vec<Invalid> {
     let tools = content.tools.iter().enumerate().filter_map(|(index, tool)| {
         let scopes = &around.view.find_by_name(&tool.name)?.content.scopes;
@@ -70,7 +71,11 @@ pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around
         let scopes = &around.find_by_name(name)?.content.scopes;
         definitions::beyond_rights(author, scopes, format!("/agents/{index}"))
     });
-    tools.chain(agents).collect()
+    let databases = content.rag_databases.iter().enumerate().filter_map(|(index, name)| {
+        let needed = around.view.view.to_search(name)?;
+        definitions::beyond_rights(author, needed, format!("/rag_databases/{index}"))
+    });
+    tools.chain(agents).chain(databases).collect()
 }
 
 /// The agents and tools of `content` through which it would, directly or not, ask itself.
@@ -112,7 +117,7 @@ mod tests {
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false, |_| false);
 
         assert_eq!(places(&broken.unusable), ["/model/1 model_not_configured"]);
         assert_eq!(places(&broken.unknown), ["/model/2 unknown_model"]);
@@ -124,7 +129,7 @@ mod tests {
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false, |_| false);
 
         assert_eq!(places(&broken.unknown), ["/model/1 not_unique"]);
     }
@@ -133,7 +138,7 @@ mod tests {
     fn the_default_model_must_be_usable_too() {
         let content = AgentContent::default();
 
-        let broken = follow(&set_up("openai/gpt-5"), &content, |_| false, |_| false);
+        let broken = follow(&set_up("openai/gpt-5"), &content, |_| false, |_| false, |_| false);
 
         assert_eq!(places(&broken.unusable), ["/model model_not_configured"]);
     }

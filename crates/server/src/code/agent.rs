@@ -67,6 +67,11 @@ impl Agent {
         self.add("agents", name.into())
     }
 
+    /// A database of documents that the model may search, by its name.
+    pub fn rag_database(self, name: impl Into<String>) -> Self {
+        self.add("rag_databases", name.into())
+    }
+
     /// How far a run may go.
     pub fn limits(self, limits: engine::Limits) -> Self {
         self.set("limits", limits)

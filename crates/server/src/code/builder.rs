@@ -120,17 +120,16 @@ impl Builder {
         let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
         let models = Models::new(&config.models, &client);
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
-        let names = std::mem::take(&mut self.names);
+        let (names, tasks) = (std::mem::take(&mut self.names), Tasks::default());
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
-        let tasks = Tasks::default();
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
         let (keys, cursors) = (Arc::new(keys), Cursors::new(&key));
         let outgoing = &config.outgoing;
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let assertions = Assertions::new(db.clone(), config.issuer.clone(), egress.clone());
-        let clients = Clients::new(&config.identity.management, db.clone(), assertions);
-        let clients = Arc::new(clients);
+        let management = &config.identity.management;
+        let clients = Arc::new(Clients::new(management, db.clone(), assertions));
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let webhooks = webhooks(outgoing, &egress, &secrets);
@@ -152,6 +151,7 @@ impl Builder {
             agents: agents.clone(),
             clients: Arc::clone(&clients),
             models,
+            rag: rag.clone(),
             tools: tools.clone(),
             webhooks,
             telemetry,

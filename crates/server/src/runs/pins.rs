@@ -19,6 +19,8 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Source;
 use crate::tools::ToolDefinition;
+use crate::tools::database_of;
+use crate::tools::search_of;
 
 /// The tools of a run, by their names in lower case.
 pub type Pins = BTreeMap<String, Pin>;
@@ -60,6 +62,19 @@ pub async fn find(
         Some(pin) => at(runs, tenant, *pin).await,
         None => Ok(None),
     }
+}
+
+/// The same of a tool that is called: it may also be the one that searches a database, which is as it is now.
+pub async fn called(
+    runs: &Runs,
+    tenant: &TenantId,
+    asked: &Asked,
+    name: &str,
+) -> Result<Option<Arc<ToolDefinition>>, RunsError> {
+    let found = find(runs, tenant, asked, name).await?;
+    let (None, Some(database)) = (&found, database_of(name)) else { return Ok(found) };
+    let database = runs.rag.databases().find(tenant, database).await?;
+    Ok(database.map(|database| Arc::new(search_of(&runs.rag, &database))))
 }
 
 /// The tool at a version.

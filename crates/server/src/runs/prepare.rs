@@ -36,6 +36,7 @@ use crate::definitions::DefinitionError;
 use crate::http::Invalid;
 use crate::tools::Does;
 use crate::tools::ToolDefinition;
+use crate::tools::search_of;
 
 /// An agent may ask one that asks one, and so on, to this depth.
 const MAX_DEPTH: usize = 5;
@@ -65,6 +66,12 @@ pub async fn spec(
     for used in &content.tools {
         let Some(found) = pins::find(runs, tenant, asked, &used.name).await? else { continue };
         tools.extend(tool(runs, tenant, (&own, asked), used, &found, scopes).await?);
+    }
+    for name in &content.rag_databases {
+        let Some(database) = runs.rag.databases().find(tenant, name).await? else { continue };
+        let found = search_of(&runs.rag, &database);
+        let offer = ToolUse::of(&found.content.name);
+        tools.extend(tool(runs, tenant, (&own, asked), &offer, &found, scopes).await?);
     }
     for name in &content.agents {
         tools.extend(agent_as_tool(runs, tenant, agent, name, asked, scopes).await?);

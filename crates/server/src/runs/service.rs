@@ -33,6 +33,7 @@ use crate::config::Limits;
 use crate::db::Db;
 use crate::db::Id;
 use crate::oauth::Clients;
+use crate::rag::Rag;
 use crate::telemetry::Telemetry;
 use crate::tools::Tools;
 
@@ -50,6 +51,7 @@ pub struct Services {
     pub agents: Agents,
     pub clients: Arc<Clients>,
     pub models: Models,
+    pub rag: Rag,
     pub tools: Tools,
     /// Where traces go, if anywhere.
     pub telemetry: Option<Telemetry>,

@@ -44,7 +44,7 @@ pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Res
     let held = rights::held(runs, record).await?;
     let of_all = rights::to_execute(record.run.summary.kind);
     for call in calls.iter_mut().filter(|call| call.refused.is_none()) {
-        let tool = pins::find(runs, &record.tenant, &record.asked, &call.started.tool).await?;
+        let tool = pins::called(runs, &record.tenant, &record.asked, &call.started.tool).await?;
         let own = tool.iter().flat_map(|tool| &tool.content.scopes).map(String::as_str);
         if let Some(scope) = own.chain([of_all]).find(|scope| !held.covers(scope)) {
             let message = format!("the caller does not hold `{scope}` any more");
@@ -93,7 +93,7 @@ pub fn call(
         };
         let outcome = match call.refused {
             Some(refused) => Err((ToolStatus::Failed, refused)),
-            None => match pins::find(&runs, &tenant, &asked, &started.tool).await {
+            None => match pins::called(&runs, &tenant, &asked, &started.tool).await {
                 Ok(Some(tool)) => make(&tool, &context, started.arguments)
                     .await
                     .map_err(|failure| without_result(failure, started.effect)),

@@ -43,10 +43,10 @@ pub struct Tree {
 pub struct Span {
     /// Of a run its id.
     pub id: String,
-    /// What it is a part of: a turn of a run, a call of a turn, a run of the call that began it.
+    /// What it is a part of: a turn of a run, a call of a turn, a run or a search of the call that began it.
     pub parent_id: Option<String>,
     pub kind: SpanKind,
-    /// Of the agent, the turn, the model or the tool.
+    /// Of the agent, the turn, the model, the tool, or the databases that were searched.
     pub name: String,
     /// Of a run its status. Of all else `running`, or how it ended: `done`, `failed`, `interrupted`; of tools
     /// also `rejected` and `unknown`.
@@ -68,6 +68,7 @@ pub enum SpanKind {
     Step,
     Model,
     Tool,
+    Retrieval,
 }
 
 /// The tree below the run of `record`: two queries a level, and more only for long logs.

@@ -64,6 +64,10 @@ pub use progress::Progress;
 pub use progress::Reports;
 pub use progress::Told;
 pub use rag::Search;
+pub use rag::database_of;
+pub use rag::search_name;
+pub use rag::search_of;
+pub use rows::Around;
 pub use rows::DatabaseScopes;
 pub use rows::ToolRows;
 

@@ -2,7 +2,10 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Instant;
 
+use engine::Effect;
+use engine::RetrievalFinished;
 use futures::FutureExt;
 use futures::future::BoxFuture;
 use retrieval::Filter;
@@ -14,17 +17,24 @@ use utoipa::ToSchema;
 use super::kinds::config;
 use crate::http::Invalid;
 use crate::rag::Answer;
+use crate::rag::Database;
+use crate::rag::Found;
 use crate::rag::Mode;
 use crate::rag::Query;
 use crate::rag::Rag;
 use crate::rag::RagError;
+use crate::tools::CodeTool;
 use crate::tools::Does;
 use crate::tools::Maker;
 use crate::tools::Tool;
 use crate::tools::ToolContent;
 use crate::tools::ToolContext;
+use crate::tools::ToolDefinition;
 use crate::tools::ToolFailure;
 use crate::tools::ToolKind;
+
+/// What the names of tools that search one database begin with, before its name.
+const PREFIX: &str = "search_";
 
 /// The kind `rag`.
 #[derive(Debug)]
@@ -69,17 +79,80 @@ impl Maker for Search {
             let detail = "a tool of kind `rag` takes a `query`, a string";
             return Err(vec![Invalid::new("/input_schema", "missing_member", detail)]);
         }
-        let (rag, top_k) = (self.0.clone(), top_k as usize);
-        Ok(Does::Call(Arc::new(Searcher { rag, databases, mode, top_k, filter })))
+        let (rag, top_k, min_score) = (self.0.clone(), top_k as usize, None);
+        let query = Query { text: String::new(), mode, top_k, min_score, filter, diversity: None };
+        Ok(Does::Call(Arc::new(Searcher { rag, databases, query, show: whole })))
     }
+}
+
+/// The tool `search_<database>` by which models search `database` as it says itself. Whoever calls it holds what the
+/// database demands.
+pub fn search_of(rag: &Rag, database: &Database) -> ToolDefinition {
+    let content = &database.content;
+    let description = match content.description.as_str() {
+        "" => format!("Searches the documents of {}.", content.display_name),
+        about => format!("Searches the documents of {}: {about}", content.display_name),
+    };
+    let input_schema = json!({
+        "type": "object",
+        "properties": {"query": {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": 2000,
+            "description": "What to look for, in words that the documents may use.",
+        }},
+        "required": ["query"],
+        "additionalProperties": false,
+    });
+    let (text, filter) = (String::new(), Filter::all());
+    let (mode, top_k) = (content.search.mode, content.search.top_k as usize);
+    let min_score = content.search.min_score;
+    let query = Query { text, mode, top_k, min_score, filter, diversity: None };
+    let (rag, databases) = (rag.clone(), vec![content.name.clone()]);
+    let tool = CodeTool {
+        content: ToolContent {
+            name: search_name(&content.name),
+            display_name: content.display_name.clone(),
+            description,
+            kind: ToolKind::Rag,
+            input_schema,
+            effect: Effect::Read,
+            scopes: content.scopes.clone(),
+            ..ToolContent::default()
+        },
+        tool: Arc::new(Searcher { rag, databases, query, show: brief }),
+    };
+    tool.into_definition()
+}
+
+/// What the tool is called that searches the database `name`.
+pub fn search_name(name: &str) -> String {
+    format!("{PREFIX}{name}")
+}
+
+/// The database that a tool of this name searches.
+pub fn database_of(tool: &str) -> Option<&str> {
+    tool.strip_prefix(PREFIX)
 }
 
 struct Searcher {
     rag: Rag,
     databases: Vec<String>,
-    mode: Mode,
-    top_k: usize,
-    filter: Filter,
+    /// What is looked for, but for its text.
+    query: Query,
+    /// What a result tells of a passage.
+    show: fn(&Found) -> Value,
+}
+
+/// For programs.
+fn whole(found: &Found) -> Value {
+    json!({"text": found.text, "citation": found.citation})
+}
+
+/// For models, which pay for each word: programs find the rest in the citations of the run.
+fn brief(Found { text, citation, .. }: &Found) -> Value {
+    let (filename, page) = (&citation.filename, citation.page);
+    json!({"filename": filename, "page": page, "heading_path": citation.heading_path, "text": text})
 }
 
 impl Tool for Searcher {
@@ -96,19 +169,19 @@ impl Tool for Searcher {
             let Some(text) = arguments.get("query").and_then(Value::as_str) else {
                 return Err(ToolFailure::failed("the argument `query` must be a string"));
             };
-            let query = Query {
-                text: text.to_owned(),
-                mode: self.mode,
-                top_k: self.top_k,
-                min_score: None,
-                filter: self.filter.clone(),
-                diversity: None,
-            };
+            let query = Query { text: text.to_owned(), ..self.query.clone() };
             let holds = |scope: &str| context.scopes.covers(scope);
+            let began = Instant::now();
             let found = self.rag.search_all(&context.tenant, &self.databases, &query, holds).await;
             let Answer { found, warnings, .. } = found.map_err(failed)?;
-            let show = |it: &crate::rag::Found| json!({"text": it.text, "citation": it.citation});
-            let mut result = json!({ "passages": found.iter().map(show).collect::<Vec<_>>() });
+            context.reports.note(RetrievalFinished {
+                call_id: context.call_id.clone(),
+                databases: self.databases.clone(),
+                query: query.text,
+                citations: found.iter().map(|it| json!(it.citation)).collect(),
+                duration_ms: began.elapsed().as_millis().try_into().unwrap_or(u64::MAX),
+            });
+            let mut result = json!({ "passages": found.iter().map(self.show).collect::<Vec<_>>() });
             if !warnings.is_empty() {
                 result["warnings"] = json!(warnings);
             }

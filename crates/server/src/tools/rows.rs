@@ -60,6 +60,14 @@ pub struct Around {
 /// What an author must hold to name a database.
 const SEARCH: &str = "rag.search";
 
+impl Around {
+    /// What an author must hold to have the database `name` searched, if there is one.
+    pub fn to_search(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
+        let own = self.databases.get(&key(name))?;
+        Some(own.iter().map(String::as_str).chain([SEARCH]))
+    }
+}
+
 static TABLE: Table = table!("tool_definitions", "tool", {
     "name": Text = "$6",
     "display_name": Text = "$7",
@@ -151,7 +159,7 @@ impl Kind for ToolRows {
                 for used in tool.secrets() {
                     follow_secret(used, &around.view.secrets, &mut broken);
                 }
-                let is_known = |name: &str| around.view.databases.contains_key(&key(name));
+                let is_known = |name: &str| around.view.to_search(name).is_some();
                 let faults =
                     unknown("config/databases", "unknown_rag_database", tool.databases(), is_known);
                 broken.unknown.extend(faults);
@@ -175,9 +183,8 @@ impl Kind for ToolRows {
                     used.filter_map(|it| beyond_rights(author, [secrets::USE], it.pointer.clone()));
                 let searched = tool.databases().iter().enumerate();
                 let unsearchable = searched.filter_map(|(index, name)| {
-                    let own = around.view.databases.get(&key(name))?.iter().map(String::as_str);
                     let place = format!("/config/databases/{index}");
-                    beyond_rights(author, own.chain([SEARCH]), place)
+                    beyond_rights(author, around.view.to_search(name)?, place)
                 });
                 return beyond.chain(unsearchable).collect();
             }

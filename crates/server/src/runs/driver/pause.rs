@@ -183,8 +183,9 @@ impl Driver {
         let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await).await?;
         let run = found.map(|record| record.run).filter(|run| run.summary.status.is_final());
         let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
-        self.record(ChildFinished { run_id: child.to_string(), status, usage, worked_ms })?;
         let output = run.as_ref().and_then(|run| run.output.as_ref());
+        let (run_id, citations) = (child.to_string(), output.map(citations).unwrap_or_default());
+        self.record(ChildFinished { run_id, status, usage, worked_ms, citations })?;
         let answer = match output.filter(|_| status == Outcome::Succeeded) {
             Some(output) => Some(self.checked(&call_id, said(output)).await?),
             None => None,
@@ -319,6 +320,14 @@ fn said(output: &Output) -> Value {
         }
         Output::Answer(Answer { text, .. }) => json!({ "text": text }),
         Output::Value(result) => result.clone(),
+    }
+}
+
+/// What an answer rests on.
+fn citations(output: &Output) -> Vec<Value> {
+    match output {
+        Output::Answer(answer) => answer.citations.clone(),
+        Output::Value(_) => Vec::new(),
     }
 }
 

@@ -50,6 +50,7 @@ struct Told {
     duration_ms: u64,
     usage: Option<Usage>,
     message: Value,
+    databases: Vec<String>,
 }
 
 impl Shape {
@@ -123,6 +124,7 @@ impl Shape {
                     self.close(lost, event.at, INTERRUPTED);
                 }
             }
+            "retrieval.finished" => self.retrieved(event, &told),
             "tool.finished" => self.end_tool(event, &told),
             "child.started" => {
                 let span = self.calls.get(&told.call_id).and_then(|(_, span)| *span);
@@ -186,6 +188,14 @@ impl Shape {
         // A call that was refused was never begun.
         let span = open.unwrap_or_else(|| self.begin(self.step, SpanKind::Tool, tool, event));
         self.end(span, event.at, &told.status, told);
+    }
+
+    /// A search is told of when it is over.
+    fn retrieved(&mut self, event: &StoredEvent, told: &Told) {
+        let call = self.calls.get(&told.call_id).and_then(|(_, span)| *span);
+        let name = told.databases.join(", ");
+        let span = self.begin(call.unwrap_or(self.step), SpanKind::Retrieval, name, event);
+        self.end(span, event.at, "done", told);
     }
 
     /// What is open at the end of the run has no end of its own.

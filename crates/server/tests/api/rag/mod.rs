@@ -1,5 +1,6 @@
 //! Databases of documents: made, filled, asked, and gone without a trace.
 
+mod agents;
 mod databases;
 mod documents;
 mod embedders;
