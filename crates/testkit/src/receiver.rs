@@ -42,6 +42,8 @@ pub enum Answer {
     With(u16, &'static str, String),
     /// A status with this JSON.
     Json(u16, String),
+    /// 200 with these bytes, of this media type.
+    File(&'static str, Bytes),
     /// A status with all that was sent, in JSON: the path, the headers and the body.
     Echo(u16),
     /// 204, once the gate is open.
@@ -163,6 +165,7 @@ async fn receive(State(shared): State<Arc<Shared>>, request: Request) -> Respons
         Answer::Json(code, json) => {
             (status(code), [("content-type", "application/json")], json).into_response()
         }
+        Answer::File(media_type, bytes) => ([("content-type", media_type)], bytes).into_response(),
         Answer::Echo(code) => (status(code), Json(webhook.shown())).into_response(),
         Answer::Behind(_) => status(204).into_response(),
         Answer::Never => std::future::pending().await,

@@ -31,6 +31,7 @@ mod reply;
 mod request_id;
 mod rest;
 pub mod schema;
+mod stream;
 mod strict;
 mod suggest;
 
@@ -53,3 +54,4 @@ pub use reply::Created;
 pub use reply::Located;
 pub use reply::NoContent;
 pub use request_id::RequestId;
+pub use stream::event_stream;

@@ -110,6 +110,8 @@ pub struct Upload {
     pub filename: String,
     pub media_type: Option<String>,
     pub bytes: Vec<u8>,
+    /// Where it was fetched.
+    pub source_url: Option<String>,
 }
 
 /// What somebody says of a document. What he does not say stays as it is.

@@ -7,6 +7,7 @@
 mod databases;
 mod documents;
 mod embedders;
+mod fetch;
 mod generations;
 mod ingest;
 mod outbox;
@@ -16,6 +17,7 @@ pub mod routes;
 mod search;
 mod store;
 mod stores;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;

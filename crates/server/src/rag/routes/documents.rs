@@ -7,6 +7,7 @@ use axum::extract::DefaultBodyLimit;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use http::HeaderMap;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
@@ -33,6 +34,7 @@ use crate::http::Paging;
 use crate::http::Path;
 use crate::http::Problem;
 use crate::http::Query;
+use crate::http::event_stream;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
 use crate::oauth::scopes::RagRead;
@@ -47,6 +49,7 @@ use crate::rag::store::documents;
 use crate::rag::store::documents::Filter;
 use crate::rag::store::documents::Position;
 use crate::rag::store::files;
+use crate::rag::watch;
 
 pub fn router() -> OpenApiRouter<App> {
     // Uploads have a limit of their own.
@@ -56,6 +59,7 @@ pub fn router() -> OpenApiRouter<App> {
         .layer(DefaultBodyLimit::disable())
         .routes(routes!(read_rag_document_content))
         .routes(routes!(list_rag_chunks))
+        .routes(routes!(watch_rag_document))
         .routes(routes!(retry_rag_document))
 }
 
@@ -93,7 +97,7 @@ async fn list_rag_documents(
 
 /// Upload a document
 ///
-/// A form with a file, or JSON with a text. It is ingested soon after. 200 with the document that is there already,
+/// A form with a file, or JSON with a text or a URL. It is ingested soon after. 200 with the document that is there already,
 /// if the database has the same bytes.
 #[utoipa::path(post, path = "/rag/databases/{id}/documents", tag = "rag",
     params(("id" = String, Path, description = "Id or name of the database")),
@@ -105,15 +109,15 @@ async fn upload_rag_document(
     State(app): State<App>,
     caller: Caller<RagWrite>,
     Path(id_or_name): Path<String>,
-    Given { upload, labels }: Given,
+    mut given: Given,
 ) -> Result<Response, Problem> {
     let database = find(&app, &caller, &id_or_name).await?;
-    let Some(upload) = upload else {
-        let detail = "a document is a `file` of a form, or a `text` in JSON";
+    let Some(upload) = given.upload(&app).await? else {
+        let detail = "a document is a `file` of a form, or a `text` or a `url` in JSON";
         return Err(upload::invalid("/file", "missing_member", detail));
     };
     let by = caller.subject.as_str();
-    Ok(match app.rag.upload(&caller.tenant, &database, by, upload, labels).await? {
+    Ok(match app.rag.upload(&caller.tenant, &database, by, upload, given.labels).await? {
         Uploaded::New(document) => Created(document).into_response(),
         Uploaded::Known(document) => Json(document).into_response(),
     })
@@ -145,10 +149,11 @@ async fn change_rag_document(
     State(app): State<App>,
     caller: Caller<RagWrite>,
     Path((id_or_name, document)): Path<(String, String)>,
-    Given { upload, labels }: Given,
+    mut given: Given,
 ) -> Result<Json<Document>, Problem> {
     let (database, document) = find_document(&app, &caller, &id_or_name, &document).await?;
-    let changed = app.rag.change(&caller.tenant, &database, document.id, upload, labels).await?;
+    let (upload, tenant) = (given.upload(&app).await?, &caller.tenant);
+    let changed = app.rag.change(tenant, &database, document.id, upload, given.labels).await?;
     Ok(Json(changed))
 }
 
@@ -215,6 +220,42 @@ async fn list_rag_chunks(
     let (_, document) = find_document(&app, &caller, &id_or_name, &document).await?;
     let chunks = app.rag.chunks(&caller.tenant, &document, paging.after()?, paging.rows()).await?;
     Ok(paging.page(chunks, |chunk: &Chunk| chunk.index))
+}
+
+/// Watch a document's ingestion
+///
+/// A stream of events whose data is the document as it is then: `document.progress`, and at the end
+/// `document.completed` or `document.failed`. `Last-Event-ID` or `after` leaves out the state that is known already.
+#[utoipa::path(get, path = "/rag/databases/{id}/documents/{document}/events", tag = "rag",
+    params(("id" = String, Path, description = "Id or name of the database"), ("document" = String, Path), EventsAsked,
+        ("Last-Event-ID" = Option<String>, Header, description = "As `after`, sent by EventSource")),
+    responses((status = 200, body = String, content_type = "text/event-stream"),
+        (status = 204, description = "The ingestion is over, and its end is known"), Problem),
+    security(("oauth2" = ["rag.read"]), ("oauth2" = ["rag.write"])))]
+async fn watch_rag_document(
+    State(app): State<App>,
+    caller: Caller<RagRead>,
+    Path((id_or_name, document)): Path<(String, String)>,
+    Query(EventsAsked { after }): Query<EventsAsked>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (database, document) = find_document(&app, &caller, &id_or_name, &document).await?;
+    let header = headers.get("last-event-id").and_then(|it| it.to_str().ok());
+    let seen = header.filter(|it| !it.is_empty()).map(str::to_owned).or(after);
+    let state = watch::state_id(&document).map_err(RagError::from)?;
+    if document.embedding_status.is_final() && seen == Some(state) {
+        return Ok(StatusCode::NO_CONTENT.into_response());
+    }
+    let (tenant, place) = (caller.tenant.clone(), (database.id, document.id));
+    Ok(event_stream(watch::watch(app.rag.clone(), tenant, place, seen)))
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct EventsAsked {
+    /// The id of the last event that is known already.
+    after: Option<String>,
 }
 
 /// Ingest a document once more

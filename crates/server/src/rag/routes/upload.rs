@@ -1,4 +1,4 @@
-//! The body that brings a document: a form with a file, or JSON with a text.
+//! The body that brings a document: a form with a file, or JSON with a text or a URL.
 
 use axum::extract::FromRequest;
 use axum::extract::Multipart;
@@ -22,6 +22,7 @@ use crate::http::json;
 use crate::rag::RagError;
 use crate::rag::documents::Labels;
 use crate::rag::documents::Upload;
+use crate::rag::fetch::fetch;
 
 /// What a form may have beside its file, and how much longer JSON may be than the text in it.
 const REST: usize = 128 * 1024;
@@ -30,17 +31,31 @@ const REST: usize = 128 * 1024;
 #[derive(Debug, Default)]
 pub struct Given {
     pub upload: Option<Upload>,
+    /// Where the file is, if it is to be fetched.
+    pub link: Option<Link>,
     pub labels: Labels,
 }
 
-/// A document whose text is in the JSON.
+/// A file that is somewhere else.
+#[derive(Debug)]
+pub struct Link {
+    url: String,
+    filename: Option<String>,
+}
+
+/// A document whose text is in the JSON, or is fetched.
 #[derive(Debug, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct RagText {
     /// The text; in a change the text stays without it.
     #[schema(required = false)]
     text: Option<String>,
-    /// What it is called, which decides between kinds of plain text; `document.txt` if absent.
+    /// Instead of a text: where the file is. It is fetched before the answer, from public `https` or what
+    /// `AGENT_SERVER_EGRESS_ALLOW` permits.
+    #[schema(required = false, max_length = 2000, example = "https://example.com/handbook.pdf")]
+    url: Option<String>,
+    /// What it is called, which decides between kinds of plain text; `document.txt` if absent, or what the URL
+    /// says.
     #[schema(required = false, max_length = 1000, example = "handbook.md")]
     filename: Option<String>,
     /// Yours, and what filters of searches are about; at most 16 kB and 8 levels deep.
@@ -75,7 +90,7 @@ impl FromRequest<App> for Given {
         if !given.is_some_and(|it| it.to_ascii_lowercase().starts_with("multipart/form-data")) {
             let limits = Limits { body_bytes: most.saturating_mul(2) + REST, ..limits.clone() };
             let bytes = body::read_json(request, &limits).await?;
-            return Ok(of_text(body::parse(&bytes)?));
+            return of_json(body::parse(&bytes)?);
         }
         let declared = request.headers().get(header::CONTENT_LENGTH);
         let declared = declared.and_then(|it| it.to_str().ok()?.parse::<usize>().ok());
@@ -92,14 +107,31 @@ impl FromRequest<App> for Given {
     }
 }
 
-fn of_text(body: RagText) -> Given {
-    let RagText { text, filename, metadata, scopes } = body;
+impl Given {
+    /// The file, fetched if need be. `None`: there is none.
+    pub async fn upload(&mut self, app: &App) -> Result<Option<Upload>, Problem> {
+        let Some(Link { url, filename }) = self.link.take() else { return Ok(self.upload.take()) };
+        let fetched = fetch(&app.egress, &url, filename, app.config.rag.file_bytes).await;
+        fetched.map(Some).map_err(|why| invalid("/url", "not_fetched", &why))
+    }
+}
+
+fn of_json(body: RagText) -> Result<Given, Problem> {
+    let RagText { text, url, filename, metadata, scopes } = body;
+    let labels = Labels { metadata, scopes };
+    if let Some(url) = url {
+        if text.is_some() {
+            return Err(invalid("/url", "conflict", "there is a `text` already"));
+        }
+        return Ok(Given { upload: None, link: Some(Link { url, filename }), labels });
+    }
     let upload = text.map(|text| Upload {
         filename: filename.unwrap_or_else(|| "document.txt".to_owned()),
         media_type: Some("text/plain".to_owned()),
         bytes: text.into_bytes(),
+        source_url: None,
     });
-    Given { upload, labels: Labels { metadata, scopes } }
+    Ok(Given { upload, link: None, labels })
 }
 
 async fn of_form(mut form: Multipart, most: usize) -> Result<Given, Problem> {
@@ -132,7 +164,7 @@ async fn file(mut field: Field<'_>, most: usize) -> Result<Upload, Problem> {
     let media_type =
         field.content_type().map(|it| it.replace('\0', "").chars().take(200).collect());
     let bytes = read(&mut field, most).await?;
-    Ok(Upload { filename, media_type, bytes })
+    Ok(Upload { filename, media_type, bytes, source_url: None })
 }
 
 /// The JSON of a field.

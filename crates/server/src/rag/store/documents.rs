@@ -103,8 +103,8 @@ pub async fn insert(
     on!(conn, c => sqlx::query(
             "INSERT INTO rag_documents
                  (tenant_id, id, rag_database_id, filename, original_filename, file_type, file_size, content_hash,
-                  stage, run_after, revision, metadata, scopes, uploaded_by, created_at, updated_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'parse', $9, $10, $11, $12, $13, $9, $9)",
+                  stage, run_after, revision, metadata, scopes, uploaded_by, source_url, created_at, updated_at)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 'parse', $9, $10, $11, $12, $13, $14, $9, $9)",
         )
         .bind(tenant)
         .bind(new.id)
@@ -119,6 +119,7 @@ pub async fn insert(
         .bind(&metadata)
         .bind(&scopes)
         .bind(by)
+        .bind(&new.upload.source_url)
         .execute(c)
         .await)
     .on_unique(CONTENT, || RagError::Duplicate(new.id))?;
@@ -136,7 +137,8 @@ pub async fn replace(
             "UPDATE rag_documents SET filename = $4, original_filename = $5, file_type = $6, file_size = $7,
                  content_hash = $8, embedding_status = 'pending', stage = 'parse', attempts = attempts + 1,
                  failures = 0, worker_id = NULL, run_after = $9, revision = $10, error_message = NULL,
-                 generation = 0, progress_done = 0, progress_total = 0, updated_at = $9
+                 generation = 0, progress_done = 0, progress_total = 0, source_url = $11,
+                 updated_at = $9
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3",
         )
         .bind(tenant)
@@ -149,6 +151,7 @@ pub async fn replace(
         .bind(new.hash)
         .bind(new.now)
         .bind(new.revision)
+        .bind(&new.upload.source_url)
         .execute(c)
         .await)
     .on_unique(CONTENT, || RagError::Duplicate(new.id))?;

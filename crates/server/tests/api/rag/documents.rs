@@ -219,7 +219,7 @@ on_both! {
         };
 
         note(admin.post(DOCUMENTS, json!({})).await);
-        note(admin.post(DOCUMENTS, json!({"url": "https://example.com"})).await);
+        note(admin.post(DOCUMENTS, json!({"text": "a", "url": "https://example.com"})).await);
         note(admin.post(DOCUMENTS, json!({"text": "a", "scopes": ["x"]})).await);
         note(send_form(&admin, DOCUMENTS, "a.txt", b"a", &[("meta", "{}")]).await);
         note(send_form(&admin, DOCUMENTS, "a.txt", b"a", &[("metadata", "{\"a\": 1, \"a\": 2}")]).await);

@@ -5,11 +5,13 @@ mod databases;
 mod documents;
 mod embedders;
 mod generations;
+mod links;
 mod many;
 mod search;
 mod stores;
 mod suite;
 mod tools;
+mod watching;
 
 use std::fmt::Write;
 use std::time::Duration;
