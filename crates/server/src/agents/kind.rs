@@ -64,7 +64,8 @@ impl Kind for AgentKind {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Agent";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] = &["agent_definitions", "tool_definitions", "rag_databases"];
+    const WATCHED: &'static [&'static str] =
+        &["agent_definitions", "tool_definitions", "rag_databases"];
     const EXECUTE: &'static str = "agent.execute";
 
     type Content = AgentContent;

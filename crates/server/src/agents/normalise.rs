@@ -119,12 +119,12 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
 
 /// Each database is searched by a tool, whose name must be its own.
 fn databases(content: &AgentContent) -> Vec<Invalid> {
-    let mut faults =
-        duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str));
+    let mut faults = duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str));
     faults.extend(content.rag_databases.iter().enumerate().filter_map(|(index, name)| {
         let tool = search_name(name);
         let is_taken = content.tools.iter().any(|it| it.name.eq_ignore_ascii_case(&tool));
-        let detail = format!("it is searched by a tool `{tool}`, and there is another of this name");
+        let detail =
+            format!("it is searched by a tool `{tool}`, and there is another of this name");
         is_taken.then(|| Invalid::new(format!("/rag_databases/{index}"), "not_unique", detail))
     }));
     faults

@@ -1,6 +1,5 @@
 //! `agent-server chat`: talk to an agent in the terminal, as a client of a running server.
 
-mod api;
 mod ask;
 mod show;
 mod talk;
@@ -13,16 +12,14 @@ use std::process::ExitCode;
 use clap::Args;
 use serde_json::Value;
 
-use self::api::Api;
+pub use self::show::place;
 use self::talk::Memory;
 use self::talk::Talk;
 use self::talk::Turn;
 use crate::commands::Failure;
+use crate::commands::api::Server;
 use crate::commands::terminal;
-use crate::config;
 use crate::config::Environment;
-use crate::config::table;
-use crate::egress;
 
 pub const HELP: &str = "\
 The client is the management client of the settings (MANAGEMENT_CLIENT_ID and _SECRET, in a
@@ -45,15 +42,8 @@ const INTERRUPTED: u8 = 130;
 pub struct ChatArgs {
     /// Id or name of the agent
     agent: String,
-    /// The server; without it `http://127.0.0.1` and PORT of the settings
-    #[arg(long)]
-    url: Option<String>,
-    /// The client that talks; without it the management client
-    #[arg(long, requires = "client_secret")]
-    client_id: Option<String>,
-    /// Its secret, which others on this machine may see; `MANAGEMENT_CLIENT_SECRET` is not seen
-    #[arg(long)]
-    client_secret: Option<String>,
+    #[command(flatten)]
+    server: Server,
     /// The thread to go on with
     #[arg(long)]
     thread: Option<String>,
@@ -64,7 +54,7 @@ pub struct ChatArgs {
 
 /// Talks, and says how the process is to end.
 pub async fn run(args: ChatArgs, env: &Environment) -> Result<ExitCode, Failure> {
-    let api = api(&args, env)?;
+    let api = args.server.api(env)?;
     let scopes = api.sign_in().await?;
     let decides = scopes.covers("approval.decide");
     if let Some(text) = args.once {
@@ -110,7 +100,7 @@ fn once(turn: Turn) -> ExitCode {
         let text = run["output"]["text"].as_str().unwrap_or_default();
         // A program gets what was said, a terminal no orders.
         if std::io::stdout().is_terminal() {
-            terminal::line(show::harmless(text));
+            terminal::line(terminal::harmless(text));
         } else {
             terminal::line(text);
         }
@@ -127,24 +117,5 @@ fn once(turn: Turn) -> ExitCode {
 /// Why a run did not succeed.
 fn why(run: &Value) -> String {
     let message = run["error"]["message"].as_str().unwrap_or("it did not succeed");
-    show::harmless(message)
-}
-
-fn api(args: &ChatArgs, env: &Environment) -> Result<Api, Failure> {
-    // In a folder of `agent-server dev` its keys are those of the server.
-    let made = config::data_dir(|name| env.get(name)).join("dev.env");
-    let made = Environment::default().with_file(&made)?;
-    let setting = |name: &str| {
-        let usual = table::setting(name).map(|it| it.default.to_owned());
-        env.get(name).or_else(|| made.get(name)).or(usual).filter(|it| !it.is_empty())
-    };
-    let url = args.url.clone().or_else(|| Some(format!("http://127.0.0.1:{}", setting("PORT")?)));
-    let client_id = args.client_id.clone().or_else(|| setting("MANAGEMENT_CLIENT_ID"));
-    let secret = args.client_secret.clone().or_else(|| setting("MANAGEMENT_CLIENT_SECRET"));
-    let Some(((url, client_id), secret)) = url.zip(client_id).zip(secret) else {
-        return Err("there is no MANAGEMENT_CLIENT_SECRET here; set it, or give --client-id and \
-                    --client-secret"
-            .into());
-    };
-    Ok(Api::new(egress::client()?, &url, client_id, secret.into()))
+    terminal::harmless(message)
 }

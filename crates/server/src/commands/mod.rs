@@ -1,5 +1,6 @@
 //! The command line: one file per command.
 
+mod api;
 mod audit;
 mod backup;
 mod chat;
@@ -9,6 +10,7 @@ mod env_file;
 mod keys;
 mod logging;
 mod migrate;
+mod rag;
 mod secrets;
 mod serve;
 pub mod setup_auth;
@@ -34,6 +36,7 @@ Examples:
   agent-server migrate up           The tables, before the first start and with each release
   agent-server serve                The server
   agent-server chat demo            A conversation with an agent
+  agent-server rag import hr docs   The documents of a folder, to be searched
 
 Settings are environment variables, or lines of a file .env in the working directory.";
 
@@ -56,6 +59,8 @@ enum Command {
     /// Talk to an agent of a running server
     #[command(after_help = chat::HELP)]
     Chat(chat::ChatArgs),
+    /// Bring documents to a running server, and search them
+    Rag(rag::RagArgs),
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]
     SetupAuth(setup_auth::SetupAuthArgs),
@@ -105,6 +110,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
     runtime.block_on(async {
         let done = match command {
             Command::Chat(args) => return chat::run(args, &env).await,
+            Command::Rag(args) => return rag::run(args, &env).await,
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),

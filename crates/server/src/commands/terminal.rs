@@ -51,6 +51,13 @@ pub fn aside(text: impl Display) {
     let _ = writeln!(anstream::stderr(), "{text}");
 }
 
+/// One line that the next one takes the place of, for people at a terminal; an empty one takes it away.
+pub fn passing(text: impl Display) {
+    let mut out = anstream::stderr();
+    let _ = write!(out, "\r\x1b[K{text}");
+    let _ = out.flush();
+}
+
 /// Why the command failed, and what caused it.
 pub fn failure(error: &(dyn Error + 'static)) {
     let mut out = anstream::stderr();
@@ -59,5 +66,20 @@ pub fn failure(error: &(dyn Error + 'static)) {
     while let Some(cause) = next {
         let _ = writeln!(out, "  because {cause}");
         next = cause.source();
+    }
+}
+
+/// A text without what a terminal takes for orders: models and documents say whatever they like.
+pub fn harmless(text: &str) -> String {
+    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_gives_orders_to_the_terminal() {
+        assert_eq!(harmless("a\x1b[2Jb\r\u{9b}1mc\n\td"), "a[2Jb1mc\n\td");
     }
 }

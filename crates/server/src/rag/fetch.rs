@@ -64,8 +64,10 @@ fn media_type(headers: &HeaderMap) -> Option<String> {
 /// The last part of the URL's path, or its host. Plain text has an ending by which its kind is known.
 fn name(url: &str, media_type: Option<&str>) -> String {
     let url = Url::parse(url).ok();
-    let last = url.as_ref().and_then(Url::path_segments).and_then(|mut it| it.rfind(|it| !it.is_empty()));
-    let last = last.map(|it| percent_encoding::percent_decode_str(it).decode_utf8_lossy().into_owned());
+    let last =
+        url.as_ref().and_then(Url::path_segments).and_then(|mut it| it.rfind(|it| !it.is_empty()));
+    let last =
+        last.map(|it| percent_encoding::percent_decode_str(it).decode_utf8_lossy().into_owned());
     let host = || url.as_ref().and_then(Url::host_str).unwrap_or("document").replace('.', "-");
     let name = last.unwrap_or_else(host);
     let ending = match media_type {
@@ -94,7 +96,10 @@ mod tests {
         ]
         .map(|(url, media_type)| name(url, media_type));
 
-        assert_eq!(names, ["Hand book.pdf", "hr.html", "docs-a-example.html", "rules.csv", "rules"]);
+        assert_eq!(
+            names,
+            ["Hand book.pdf", "hr.html", "docs-a-example.html", "rules.csv", "rules"]
+        );
     }
 
     #[test]

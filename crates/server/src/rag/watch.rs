@@ -71,9 +71,8 @@ impl Watcher {
     async fn next(&mut self) -> Result<Option<Bytes>, RagError> {
         while !self.is_over {
             let (tenant, database, id) = (&self.tenant, self.database, self.document);
-            let read = self.rag.0.db.read(async |conn| {
-                documents::find(conn, tenant, database, id).await
-            });
+            let read =
+                self.rag.0.db.read(async |conn| documents::find(conn, tenant, database, id).await);
             let Some(document) = read.await? else { return Ok(None) };
             self.is_over = document.embedding_status.is_final();
             let id = state_id(&document)?;

@@ -5,6 +5,7 @@ mod chat;
 mod crash;
 mod dev;
 mod faults;
+mod import;
 mod postgres;
 mod rag;
 mod readme;

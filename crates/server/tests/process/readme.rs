@@ -5,7 +5,7 @@ use tokio::process::Command;
 use crate::dev;
 
 /// What the steps make the server say, in this order.
-const SAID: [&str; 10] = [
+const SAID: [&str; 14] = [
     r#""name":"demo""#,
     "You said: Hello!",
     "event: tool.finished",
@@ -15,6 +15,10 @@ const SAID: [&str; 10] = [
     r#""type":"run.finished""#,
     r#""client_secret":"ags_"#,
     r#""name":"handbook""#,
+    "event: document.completed",
+    r#""quote":"Parental leave lasts fourteen months.""#,
+    r#""name":"reader""#,
+    r#""citations":[{"#,
     r#""quote":"Parental leave lasts fourteen months.""#,
 ];
 

@@ -18,13 +18,13 @@ impl Show {
     /// Text that the agent says.
     pub fn say(&mut self, text: &str) {
         self.speaks |= !text.is_empty();
-        terminal::text(harmless(text));
+        terminal::text(terminal::harmless(text));
     }
 
     /// Something beside it.
     pub fn aside(&mut self, text: &str) {
         self.end_line();
-        terminal::dim(harmless(text));
+        terminal::dim(terminal::harmless(text));
     }
 
     /// Ends the line that the agent speaks, if there is one.
@@ -58,8 +58,28 @@ impl Show {
             }
             "child.started" => self.aside(&format!("… {} is asked", text("name"))),
             "limit.reached" => self.aside(&format!("! {} is reached", text("limit"))),
+            "run.finished" => self.sources(&data["output"]["citations"]),
             _ => {}
         }
+    }
+
+    /// The documents that an answer comes from, each with its page once.
+    fn sources(&mut self, citations: &Value) {
+        let mut places: Vec<String> =
+            citations.as_array().into_iter().flatten().map(place).collect();
+        places.dedup();
+        for place in places {
+            self.aside(&format!("¶ {place}"));
+        }
+    }
+}
+
+/// Where a passage stands.
+pub fn place(citation: &Value) -> String {
+    let filename = citation["filename"].as_str().unwrap_or_default();
+    match citation["page"].as_i64() {
+        Some(page) => format!("{filename}, page {page}"),
+        None => filename.to_owned(),
     }
 }
 
@@ -83,11 +103,6 @@ pub fn short(value: &Value) -> String {
     short
 }
 
-/// A text without what a terminal takes for orders: models repeat whatever they have read.
-pub fn harmless(text: &str) -> String {
-    text.chars().filter(|it| !it.is_control() || matches!(it, '\n' | '\t')).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use serde_json::json;
@@ -95,15 +110,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn no_text_gives_orders_to_the_terminal() {
-        assert_eq!(harmless("a\x1b[2Jb\r\u{9b}1mc\n\td"), "a[2Jb1mc\n\td");
-    }
-
-    #[test]
     fn progress_is_what_is_known_of_it() {
         let all = json!({"progress": 3.0, "total": 10.5, "message": "three\nfiles"});
         assert_eq!(progress(&all), "3 of 10.5 three files");
         assert_eq!(progress(&json!({"progress": 0.5, "total": null, "message": null})), "0.5");
+    }
+
+    #[test]
+    fn a_place_has_its_page_if_there_are_pages() {
+        assert_eq!(place(&json!({"filename": "a.pdf", "page": 7})), "a.pdf, page 7");
+        assert_eq!(place(&json!({"filename": "a.txt", "page": null})), "a.txt");
     }
 
     #[test]

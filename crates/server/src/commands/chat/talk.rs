@@ -6,15 +6,14 @@ use tokio::signal::unix::Signal;
 use tokio::signal::unix::SignalKind;
 use tokio::signal::unix::signal;
 
-use super::api::Api;
-use super::api::Refusal;
 use super::ask;
 use super::ask::Lines;
 use super::show::Show;
-use super::show::harmless;
 use super::watch::Watch;
 use super::why;
 use crate::commands::Failure;
+use crate::commands::api::Api;
+use crate::commands::api::Refusal;
 use crate::commands::terminal;
 
 /// Messages that are kept here at most, when the server keeps none.
@@ -269,7 +268,7 @@ fn asked(name: &str, data: &Value) -> Vec<String> {
 
 fn question(approval: &Value) -> String {
     let tool = approval["tool"]["name"].as_str().unwrap_or_default();
-    let arguments = harmless(&approval["arguments"].to_string());
+    let arguments = terminal::harmless(&approval["arguments"].to_string());
     if approval["kind"] == "unknown_effect" {
         return format!("nobody knows what came of {tool} {arguments}; is it to be made again?");
     }

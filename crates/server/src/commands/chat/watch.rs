@@ -8,10 +8,10 @@ use llm::sse::Decoder;
 use reqwest::Response;
 use serde_json::Value;
 
-use super::api::Api;
-use super::api::PAUSE;
-use super::api::is_final;
 use crate::commands::Failure;
+use crate::commands::api::Api;
+use crate::commands::api::PAUSE;
+use crate::commands::api::is_final;
 
 /// A server says something every 15 s; one that does not is gone.
 const SILENCE: Duration = Duration::from_secs(45);

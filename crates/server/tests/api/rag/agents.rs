@@ -93,7 +93,7 @@ on_both! {
         let id = end["run_id"].as_str().unwrap();
         let run = admin.get(&format!("/runs/{id}")).await.json();
         assert_eq!(run["output"], end["data"]["output"]);
-        let stored = admin.stored(&format!("/runs/{id}/events"), "retrieval.finished", 1).await;
+        let stored = admin.stored(&format!("/runs/{id}"), "retrieval.finished", 1).await;
         assert_eq!(stored[0]["data"], search["data"]);
         let tree = admin.get(&format!("/runs/{id}/tree")).await.json();
         let spans = tree["spans"].as_array().unwrap();
@@ -164,6 +164,8 @@ on_both! {
         assert_eq!(admin.delete("/rag/databases/handbook?force=true").await.status, 204);
 
         assert_eq!(refused["dependents"], json!([{"kind": "agent", "name": "reader"}]));
+        let agent = admin.get("/agents/definitions/reader").await.json();
+        assert_eq!(agent["problems"][0]["code"], "unknown_rag_database");
         let refused = admin.post("/agents/reader/execute", json!({"input": "?"})).await;
         assert_eq!(refused.status, 422);
         assert_eq!(faults(&refused.json()), r#""/rag_databases/0" "unknown_rag_database""#);

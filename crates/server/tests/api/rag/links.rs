@@ -67,7 +67,14 @@ on_both! {
             said.push(format!("{} {}", refused["errors"][0]["pointer"], refused["errors"][0]["detail"]));
         }
 
-        expect![[r#""#]].assert_eq(&said.join("\n"));
+        expect![[r#"
+            "/url" "the far side answered 404 Not Found"
+            "/url" "what is there is `image/png`, which is no document"
+            "/url" "the answer has more than 2000 bytes"
+            "/url" "a redirect was refused: it must begin with `https://`"
+            "/url" "the URL was refused: its host is not on the public Internet"
+            "/url" "the URL was refused: it must begin with `https://`"
+            "/url" "the URL was refused: it is not an absolute URL""#]].assert_eq(&said.join("\n"));
         assert_eq!(number(&server, "SELECT count(*) FROM rag_documents").await, 0);
     }
 }

@@ -12,7 +12,10 @@ fn check(frames: &[Frame]) {
     let (last, before) = frames.split_last().unwrap();
     assert!(before.iter().all(|it| it.event == "document.progress"), "{before:?}");
     assert!(frames.windows(2).all(|pair| pair[0].id != pair[1].id), "{frames:?}");
-    assert_eq!((&*last.event, &last.data["embedding_status"]), ("document.completed", &json!("completed")));
+    assert_eq!(
+        (&*last.event, &last.data["embedding_status"]),
+        ("document.completed", &json!("completed"))
+    );
 }
 
 on_both! {

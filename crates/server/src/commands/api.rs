@@ -1,10 +1,11 @@
-//! What a conversation asks of a server: as any client, by HTTP.
+//! What commands ask of a server that runs: as any client, by HTTP.
 
 use std::error::Error;
 use std::fmt::Write;
 use std::time::Duration;
 
 use auth::scope::Scopes;
+use clap::Args;
 use http::StatusCode;
 use reqwest::Client;
 use reqwest::RequestBuilder;
@@ -18,11 +19,29 @@ use tokio::time::Instant;
 
 use crate::app::Ids;
 use crate::commands::Failure;
+use crate::config;
+use crate::config::Environment;
+use crate::config::table;
+use crate::egress;
 
 /// How long a server may take to answer anything but a stream, and may be gone.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// After how long a server that is gone is asked again.
 pub const PAUSE: Duration = Duration::from_secs(1);
+
+/// Which server is asked, and as whom.
+#[derive(Debug, Args)]
+pub struct Server {
+    /// The server; without it `http://127.0.0.1` and PORT of the settings
+    #[arg(long)]
+    url: Option<String>,
+    /// The client that asks; without it the management client
+    #[arg(long, requires = "client_secret")]
+    client_id: Option<String>,
+    /// Its secret, which others on this machine may see; `MANAGEMENT_CLIENT_SECRET` is not seen
+    #[arg(long)]
+    client_secret: Option<String>,
+}
 
 /// The way to a server.
 #[derive(Debug)]
@@ -52,8 +71,31 @@ struct Granted {
     scope: String,
 }
 
+impl Server {
+    /// The way to it, as far as it is known without asking.
+    pub fn api(&self, env: &Environment) -> Result<Api, Failure> {
+        // In a folder of `agent-server dev` its keys are those of the server.
+        let made = config::data_dir(|name| env.get(name)).join("dev.env");
+        let made = Environment::default().with_file(&made)?;
+        let setting = |name: &str| {
+            let usual = table::setting(name).map(|it| it.default.to_owned());
+            env.get(name).or_else(|| made.get(name)).or(usual).filter(|it| !it.is_empty())
+        };
+        let url =
+            self.url.clone().or_else(|| Some(format!("http://127.0.0.1:{}", setting("PORT")?)));
+        let client_id = self.client_id.clone().or_else(|| setting("MANAGEMENT_CLIENT_ID"));
+        let secret = self.client_secret.clone().or_else(|| setting("MANAGEMENT_CLIENT_SECRET"));
+        let Some(((url, client_id), secret)) = url.zip(client_id).zip(secret) else {
+            return Err("there is no MANAGEMENT_CLIENT_SECRET here; set it, or give --client-id \
+                        and --client-secret"
+                .into());
+        };
+        Ok(Api::new(egress::client()?, &url, client_id, secret.into()))
+    }
+}
+
 impl Api {
-    pub fn new(http: Client, base: &str, client_id: String, client_secret: SecretString) -> Self {
+    fn new(http: Client, base: &str, client_id: String, client_secret: SecretString) -> Self {
         let base = base.trim_end_matches('/').to_owned();
         Self { http, base, client_id, client_secret, token: Mutex::default() }
     }
@@ -73,20 +115,23 @@ impl Api {
     }
 
     pub async fn get(&self, path: &str) -> Result<Value, Failure> {
-        self.patiently(path, |http, url| http.get(url)).await
+        let answer = self.patiently(path, |http, url| http.get(url).timeout(PATIENCE));
+        Ok(answer.await?.json().await?)
     }
 
     /// Sends what may be heard once at most.
     pub async fn post(&self, path: &str, body: &Value) -> Result<Value, Failure> {
-        self.answer(path, |http, url| http.post(url).json(body)).await
+        let request = |http: &Client, url: &str| http.post(url).json(body).timeout(PATIENCE);
+        Ok(checked(self.send(path, request).await?).await?.json().await?)
     }
 
     /// Sends what counts once, however often it is heard: under an idempotency key of its own.
     pub async fn post_once(&self, path: &str, body: &Value) -> Result<Value, Failure> {
         let key = Ids::Random.next().to_string();
-        let request =
-            |http: &Client, url: &str| http.post(url).json(body).header("idempotency-key", &key);
-        self.patiently(path, request).await
+        let request = |http: &Client, url: &str| {
+            http.post(url).json(body).header("idempotency-key", &key).timeout(PATIENCE)
+        };
+        Ok(self.patiently(path, request).await?.json().await?)
     }
 
     /// The events of `path` after `last_event_id`.
@@ -103,29 +148,21 @@ impl Api {
 
     /// The answer to a request that may be heard twice: a server that is gone, or is about to go,
     /// may be there again soon.
-    async fn patiently(
+    pub async fn patiently(
         &self,
         path: &str,
         request: impl Fn(&Client, &str) -> RequestBuilder,
-    ) -> Result<Value, Failure> {
+    ) -> Result<Response, Failure> {
         let began = Instant::now();
         loop {
-            match self.answer(path, &request).await {
+            let answer = async { checked(self.send(path, &request).await?).await };
+            match answer.await {
                 Err(failure) if !is_final(&failure) && began.elapsed() < PATIENCE => {
                     tokio::time::sleep(PAUSE).await;
                 }
                 answer => return answer,
             }
         }
-    }
-
-    async fn answer(
-        &self,
-        path: &str,
-        request: impl Fn(&Client, &str) -> RequestBuilder,
-    ) -> Result<Value, Failure> {
-        let request = |http: &Client, url: &str| request(http, url).timeout(PATIENCE);
-        Ok(checked(self.send(path, request).await?).await?.json().await?)
     }
 
     /// Sends a request; once more with a new token, if the old one has expired.
