@@ -36,7 +36,25 @@ const PIECE: usize = 64 * 1024;
 pub struct Task {
     /// How jobs of this kind begin: not 1, which is JavaScript.
     pub number: u8,
-    pub work: fn(&[u8]) -> Vec<u8>,
+    pub work: fn(&[u8], &Asker<'_>) -> Vec<u8>,
+}
+
+/// The way to ask whoever gave a job, one question after the other.
+#[derive(Debug)]
+pub struct Asker<'c>(&'c Channel);
+
+impl Asker<'_> {
+    /// The answer to a question, once it is there. `None`: nobody is there any more.
+    pub fn ask(&self, question: &[&[u8]]) -> Option<Bytes> {
+        let number = self.0.ask(question).ok()?;
+        loop {
+            let Frame { kind, mut body } = self.0.receive().ok()?;
+            // An answer may come late, when its job is done.
+            if kind == Kind::Reply && frame::number(&mut body) == Ok(number) {
+                return Some(body);
+            }
+        }
+    }
 }
 
 /// Works until nobody has anything to do for it: JavaScript, and `tasks`. The process must not have done
@@ -66,7 +84,7 @@ fn serve(filter: Filter, tasks: &[Task]) -> Result<Infallible, Gone> {
             javascript::TASK => javascript::work(&body, &channel)?,
             number => {
                 let task = tasks.iter().find(|task| task.number == number).ok_or(Gone)?;
-                channel.done(&[&(task.work)(&body)])?;
+                channel.done(&[&(task.work)(&body, &Asker(&channel))])?;
             }
         }
     }

@@ -37,6 +37,7 @@ use crate::egress;
 
 pub use environment::Environment;
 pub use providers::ProviderKind;
+pub use rag::FILE_BYTES;
 pub use rag::Rag;
 pub use reader::ConfigErrors;
 use reader::Reader;

@@ -63,9 +63,9 @@ fn api() -> OpenApiRouter<App> {
         .merge(runs::threads::routes::router())
 }
 
-/// Calls that are answered when a run has come so far.
+/// Calls that are answered when a run has come so far, or a file has.
 fn patient() -> OpenApiRouter<App> {
-    runs::routes::router()
+    runs::routes::router().merge(rag::routes::uploads())
 }
 
 fn probes() -> OpenApiRouter<App> {

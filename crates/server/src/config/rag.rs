@@ -3,6 +3,9 @@
 use crate::config::Env;
 use crate::config::reader::Reader;
 
+/// The most that a setting may let a file have: a worker has it in memory, beside what it reads from it.
+pub const FILE_BYTES: usize = 256 << 20;
+
 /// What documents and their search may take.
 #[derive(Debug, Clone)]
 pub struct Rag {
@@ -20,8 +23,7 @@ pub fn rag<E: Env>(from: &mut Reader<E>) -> Rag {
     if !embedding_model.split_once('/').is_some_and(is_name) {
         from.fault("RAG_EMBEDDING_MODEL", "it must be `provider/name`, or `local/hashing`");
     }
-    // A file goes to its worker in one piece, which has at most 16 MB.
-    let file_bytes = from.number("RAG_FILE_LIMIT", 1024..=15 * 1024 * 1024);
+    let file_bytes = from.number("RAG_FILE_LIMIT", 1024..=FILE_BYTES);
     let megabytes: usize = from.number("RAG_INDEX_MEMORY_MB", 1..=1_000_000);
     Rag { embedding_model, file_bytes, index_bytes: megabytes << 20 }
 }

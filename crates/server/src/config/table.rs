@@ -265,8 +265,9 @@ const DOCUMENTS: &[Setting] = &[
     ),
     plain(
         "RAG_FILE_LIMIT",
-        "10485760",
-        "Bytes that a document's file may have, at most 15728640. It must arrive within `REQUEST_BODY_TIMEOUT_MS`.",
+        "104857600",
+        "Bytes that a document's file may have, at most 268435456. Each megabyte of it must arrive within \
+         `REQUEST_BODY_TIMEOUT_MS`. A text in JSON has at most 16777216.",
     ),
     plain(
         "RAG_INDEX_MEMORY_MB",

@@ -91,6 +91,25 @@ pub struct Answer {
     pub body: Bytes,
 }
 
+/// An answer that has begun.
+#[derive(Debug)]
+pub struct Opened(Response);
+
+impl Opened {
+    pub fn status(&self) -> StatusCode {
+        self.0.status()
+    }
+
+    pub fn headers(&self) -> &HeaderMap {
+        self.0.headers()
+    }
+
+    /// The next bytes of its body, after decompression; `None` at its end.
+    pub async fn piece(&mut self) -> Result<Option<Bytes>, EgressError> {
+        self.0.chunk().await.map_err(failure)
+    }
+}
+
 /// Why there is no answer. The texts may be shown to who named the URL: they tell nothing of what is
 /// inside our network.
 #[derive(Debug, thiserror::Error)]
@@ -150,7 +169,22 @@ impl Egress {
         answer.unwrap_or(Err(EgressError::TimedOut(time)))
     }
 
-    async fn follow(&self, mut request: Request) -> Result<Answer, EgressError> {
+    /// The same for a request without secrets, as far as the head of the answer: its body is read piece by piece, by
+    /// who keeps its size and its time.
+    pub async fn open(&self, request: Request) -> Result<Opened, EgressError> {
+        let time = request.limits.time;
+        let answer = tokio::time::timeout(time, self.arrive(request)).await;
+        let answer = answer.unwrap_or(Err(EgressError::TimedOut(time)));
+        answer.map(|(response, _)| Opened(response))
+    }
+
+    async fn follow(&self, request: Request) -> Result<Answer, EgressError> {
+        let (response, request) = self.arrive(request).await?;
+        read(response, &request).await
+    }
+
+    /// The answer at the end of all redirects, and the request as it was sent there.
+    async fn arrive(&self, mut request: Request) -> Result<(Response, Request), EgressError> {
         let filled = request.filled_url().map_err(EgressError::Secret)?;
         let (mut url, mut reach) = self.allow.check(&filled).map_err(EgressError::Refused)?;
         request.limits.check_host(&url).map_err(EgressError::Refused)?;
@@ -158,7 +192,7 @@ impl Egress {
         for _ in 0..=REDIRECTS {
             let response = self.ask(&request, &url, reach, hop).await?;
             let Some(next) = redirect(&request.method, &url, &response) else {
-                return read(response, &request).await;
+                return Ok((response, request));
             };
             reach = self.allow.reach(&next).map_err(EgressError::RedirectRefused)?;
             request.limits.check_host(&next).map_err(EgressError::RedirectRefused)?;

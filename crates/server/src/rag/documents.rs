@@ -1,6 +1,5 @@
 //! Documents: what is known of each, and what is done with them beside ingestion.
 
-use aws_lc_rs::digest;
 use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
@@ -16,9 +15,11 @@ use crate::definitions::metadata;
 use crate::rag::Database;
 use crate::rag::Rag;
 use crate::rag::RagError;
+use crate::rag::incoming::Incoming;
 use crate::rag::store::chunks;
 use crate::rag::store::documents;
 use crate::rag::store::files;
+use crate::rag::store::files::FilePlace;
 use crate::rag::store::indexes;
 use crate::rag::store::outbox;
 
@@ -76,6 +77,9 @@ pub struct Document {
     pub uploaded_by: Option<String>,
     pub created_at: At,
     pub updated_at: At,
+    /// Which file it has.
+    #[serde(skip)]
+    pub file: Id,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -104,14 +108,14 @@ pub struct Progress {
     pub total: i64,
 }
 
-/// A file, and what is said of it.
-#[derive(Debug, Default)]
+/// A file that is all there, and what is said of it.
+#[derive(Debug)]
 pub struct Upload {
     pub filename: String,
     pub media_type: Option<String>,
-    pub bytes: Vec<u8>,
     /// Where it was fetched.
     pub source_url: Option<String>,
+    pub file: Incoming,
 }
 
 /// What somebody says of a document. What he does not say stays as it is.
@@ -159,7 +163,7 @@ impl Labels {
 }
 
 impl Rag {
-    /// Keeps a file, to be ingested soon; or finds the document that has the same bytes.
+    /// Makes a document of a file, to be ingested soon; or finds the document that has the same bytes.
     pub async fn upload(
         &self,
         tenant: &TenantId,
@@ -169,8 +173,7 @@ impl Rag {
         labels: Labels,
     ) -> Result<Uploaded, RagError> {
         labels.check()?;
-        self.check(&upload)?;
-        let (id, hash) = (self.0.ids.next(), hash(&upload.bytes));
+        let (id, hash) = (upload.file.id(), upload.file.hash());
         let now = self.0.clock.now();
         let written = self.0.db.write(async |tx| {
             if let Some(known) = documents::find_by_hash(tx, tenant, database.id, &hash).await? {
@@ -180,7 +183,7 @@ impl Rag {
             let revision = indexes::bump(tx, tenant, database.id).await?;
             let new = documents::Content { id, upload: &upload, hash: &hash, revision, now };
             documents::insert(tx, tenant, database.id, &new, &labels, by).await?;
-            files::insert(tx, tenant, database.id, id, &upload.bytes).await?;
+            upload.file.finish(tx).await?;
             let made = documents::find(tx, tenant, database.id, id).await?;
             Ok(Uploaded::New(made.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))?))
         });
@@ -195,13 +198,14 @@ impl Rag {
             written => written?,
         };
         if let Uploaded::New(document) = &uploaded {
+            upload.file.keep();
             info!(document.id = %document.id, database.id = %database.id, by, "a document was uploaded");
             self.wake();
         }
         Ok(uploaded)
     }
 
-    /// Gives a document other bytes, other labels, or both. Only passages that differ are embedded anew.
+    /// Gives a document another file, other labels, or both. Only passages that differ are embedded anew.
     pub async fn change(
         &self,
         tenant: &TenantId,
@@ -211,7 +215,6 @@ impl Rag {
         labels: Labels,
     ) -> Result<Document, RagError> {
         labels.check()?;
-        upload.as_ref().map_or(Ok(()), |upload| self.check(upload))?;
         let now = self.0.clock.now();
         let written = self.0.db.write(async |tx| {
             let revision = indexes::bump(tx, tenant, database.id).await?;
@@ -219,19 +222,27 @@ impl Rag {
             let current = current.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))?;
             documents::update_labels(tx, tenant, &current, &labels, revision, now).await?;
             outbox::insert(tx, tenant, database.id, id, now).await?;
+            let mut left = None;
             if let Some(upload) = &upload {
-                let hash = hash(&upload.bytes);
+                let hash = upload.file.hash();
                 if current.content_hash.as_deref() != Some(&hash) {
                     let new = documents::Content { id, upload, hash: &hash, revision, now };
                     documents::replace(tx, tenant, database.id, &new).await?;
-                    files::delete(tx, tenant, database.id, id).await?;
-                    files::insert(tx, tenant, database.id, id, &upload.bytes).await?;
+                    upload.file.finish(tx).await?;
+                    let place = current.file_place(tenant);
+                    files::leave(tx, &place).await?;
+                    left = Some(place);
                 }
             }
             let changed = documents::find(tx, tenant, database.id, id).await?;
-            changed.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))
+            let changed = changed.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))?;
+            Ok::<_, RagError>((changed, left))
         });
-        let changed = written.await?;
+        let (changed, left) = written.await?;
+        if let (Some(place), Some(upload)) = (left, upload) {
+            upload.file.keep();
+            self.purge_file_soon(place);
+        }
         info!(document.id = %id, database.id = %database.id, "a document was changed");
         self.wake();
         self.0.news.notify_one();
@@ -265,16 +276,19 @@ impl Rag {
         let now = self.0.clock.now();
         let written = self.0.db.write(async |tx| {
             let revision = indexes::bump(tx, tenant, database.id).await?;
-            if !documents::delete(tx, tenant, database.id, id).await? {
-                return Err(RagError::DocumentNotFound(id.to_string()));
-            }
+            let found = documents::find(tx, tenant, database.id, id).await?;
+            let found = found.ok_or_else(|| RagError::DocumentNotFound(id.to_string()))?;
+            documents::delete(tx, tenant, database.id, id).await?;
             indexes::insert_deletion(tx, tenant, database.id, id, revision).await?;
             outbox::insert(tx, tenant, database.id, id, now).await?;
-            Ok(())
+            let place = found.file_place(tenant);
+            files::leave(tx, &place).await?;
+            Ok::<_, RagError>(place)
         });
-        written.await?;
+        let place = written.await?;
         self.0.news.notify_one();
         info!(document.id = %id, database.id = %database.id, "a document was deleted");
+        self.purge_file(&place).await?;
         self.purge_document(tenant, database.id, id).await
     }
 
@@ -291,14 +305,26 @@ impl Rag {
         });
         Ok(read.await?)
     }
+}
 
-    fn check(&self, upload: &Upload) -> Result<(), RagError> {
-        let most = self.0.limits.file_bytes;
-        if upload.bytes.len() > most { Err(RagError::FileTooLarge(most)) } else { Ok(()) }
+impl Document {
+    /// Where its bytes are.
+    pub fn file_place(&self, tenant: &TenantId) -> FilePlace {
+        FilePlace { tenant: tenant.clone(), database: self.rag_database_id, file: self.file }
     }
 }
 
 impl Upload {
+    /// What kind of file it is, as far as anybody has said.
+    pub fn said_type(&self) -> &str {
+        self.media_type.as_deref().unwrap_or("application/octet-stream")
+    }
+
+    /// Its bytes, as rows count them.
+    pub fn size(&self) -> i64 {
+        i64::try_from(self.file.size()).unwrap_or(i64::MAX)
+    }
+
     /// The last part of the name, without what no file name has; `document` if nothing is left.
     pub fn plain_name(&self) -> String {
         let last = self.filename.rsplit(['/', '\\']).next().unwrap_or_default();
@@ -306,14 +332,4 @@ impl Upload {
         let name = name.trim().trim_matches('.');
         if name.is_empty() { "document".to_owned() } else { name.to_owned() }
     }
-}
-
-fn hash(bytes: &[u8]) -> String {
-    use std::fmt::Write;
-
-    let digest = digest::digest(&digest::SHA256, bytes);
-    digest.as_ref().iter().fold(String::from("sha256:"), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
 }

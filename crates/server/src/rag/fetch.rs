@@ -13,45 +13,70 @@ use crate::egress::EgressError;
 use crate::egress::Limits;
 use crate::egress::Request;
 use crate::egress::Wanted;
+use crate::rag::RagError;
 use crate::rag::documents::Upload;
+use crate::rag::incoming::Incoming;
+use crate::rag::incoming::Pace;
 
-/// From the first look-up to the last byte, redirects included.
-const TIME: Duration = Duration::from_secs(45);
+/// How long the far side may take to begin, redirects included.
+const TIME: Duration = Duration::from_secs(30);
 /// What a document is told to be, and never is.
 const NEVER: [&str; 4] = ["image/", "audio/", "video/", "font/"];
 
-/// Fetches the file at `url`, of at most `most` bytes, or says in words for who named it why there is none.
+/// Why nothing was fetched.
+#[derive(Debug)]
+pub enum Unfetched {
+    /// In words for who named the URL.
+    Refused(String),
+    Rag(RagError),
+}
+
+/// Fetches the file at `url` into `file`; each megabyte may take `time`.
 ///
 /// It is called `filename`, or as the URL says; what kind of file it is, its content says.
 pub async fn fetch(
     egress: &Egress,
     url: &str,
     filename: Option<String>,
-    most: usize,
-) -> Result<Upload, String> {
-    let limits = Limits { time: TIME, response: Wanted::Body(most), hosts: None };
+    mut file: Incoming,
+    time: Duration,
+) -> Result<Upload, Unfetched> {
+    let refused = |error: EgressError| Unfetched::Refused(error.to_string());
+    let limits = Limits { time: TIME, response: Wanted::Head, hosts: None };
     let mut request = Request::new(Method::GET, url, limits);
     request.headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    let answer = egress.send(request).await.map_err(|error| match error {
-        EgressError::TooLarge { status, .. } if !status.is_success() => refusal(status),
-        error => error.to_string(),
-    })?;
-    if !answer.status.is_success() {
-        return Err(refusal(answer.status));
+    let mut answer = egress.open(request).await.map_err(refused)?;
+    if !answer.status().is_success() {
+        return Err(Unfetched::Refused(format!("the far side answered {}", answer.status())));
     }
-    let media_type = media_type(&answer.headers);
+    let media_type = media_type(answer.headers());
     if let Some(media_type) = &media_type
         && NEVER.iter().any(|kind| media_type.starts_with(kind))
     {
-        return Err(format!("what is there is `{media_type}`, which is no document"));
+        let why = format!("what is there is `{media_type}`, which is no document");
+        return Err(Unfetched::Refused(why));
+    }
+    let pace = Pace::begin(time);
+    loop {
+        let piece = tokio::time::timeout_at(pace.deadline(file.size()), answer.piece()).await;
+        let slow = |_| Unfetched::Refused("the file did not arrive in time".to_owned());
+        match piece.map_err(slow)?.map_err(refused)? {
+            Some(piece) => file.push(&piece).await.map_err(too_large)?,
+            None => break,
+        }
     }
     let filename = filename.unwrap_or_else(|| name(url, media_type.as_deref()));
-    let source_url = Some(url.to_owned());
-    Ok(Upload { filename, media_type, bytes: answer.body.into(), source_url })
+    Ok(Upload { filename, media_type, source_url: Some(url.to_owned()), file })
 }
 
-fn refusal(status: http::StatusCode) -> String {
-    format!("the far side answered {status}")
+/// A file that is too large is refused as the URL's fault.
+fn too_large(error: RagError) -> Unfetched {
+    match error {
+        RagError::FileTooLarge(most) => {
+            Unfetched::Refused(format!("the file has more than {most} bytes"))
+        }
+        error => Unfetched::Rag(error),
+    }
 }
 
 /// What the far side says that it is, without parameters.

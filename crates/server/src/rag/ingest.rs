@@ -24,10 +24,13 @@ const ROUND: Duration = Duration::from_millis(500);
 pub const AT_ONCE: usize = 2;
 /// How often a process takes away what others left behind: after so many looks.
 const PURGE_EVERY: u32 = 1200;
+/// The same of files that nobody sends any more.
+const FILES_EVERY: u32 = 10;
 
 /// Keeps ingesting as `worker` until the server stops.
 pub fn start(rag: &Rag, tasks: &Tasks, worker: Id) {
     rag.databases().start(tasks);
+    let _ = rag.0.worker.set(worker);
     let (rag, stopping) = (rag.clone(), tasks.stopping().clone());
     tasks.spawn(async move { stopping.run_until_cancelled(keep_ingesting(rag, worker)).await });
 }
@@ -37,6 +40,9 @@ async fn keep_ingesting(rag: Rag, worker: Id) {
     loop {
         if looks.is_multiple_of(PURGE_EVERY) {
             report(rag.purge_all().await);
+        }
+        if looks.is_multiple_of(FILES_EVERY) {
+            report(rag.purge_files().await);
         }
         looks = looks.wrapping_add(1);
         report(rag.follow_definitions(&mut seen).await);

@@ -9,6 +9,7 @@ mod documents;
 mod embedders;
 mod fetch;
 mod generations;
+mod incoming;
 mod ingest;
 mod outbox;
 mod purge;
@@ -23,6 +24,7 @@ use std::collections::BTreeMap;
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::sync::Mutex;
+use std::sync::OnceLock;
 
 use sandbox::Pool;
 use tokio::sync::Notify;
@@ -86,6 +88,8 @@ struct Inner {
     at_work: Mutex<HashSet<Id>>,
     /// The right to ingest one more.
     places: Arc<Semaphore>,
+    /// This process, once it is at work.
+    worker: OnceLock<Id>,
 }
 
 /// Why an operation on documents failed.
@@ -99,6 +103,8 @@ pub enum RagError {
     Duplicate(Id),
     #[error("a file may have at most {0} bytes")]
     FileTooLarge(usize),
+    #[error("the file was taken for one that nobody sends any more")]
+    UploadLost,
     #[error("the request is not valid")]
     Invalid(Vec<Invalid>),
     #[error(
@@ -174,6 +180,7 @@ impl Rag {
             wake: Notify::new(),
             at_work: Mutex::default(),
             places: Arc::new(Semaphore::new(ingest::AT_ONCE)),
+            worker: OnceLock::new(),
         }))
     }
 

@@ -46,6 +46,15 @@ impl Rag {
         Ok(())
     }
 
+    /// Files that nobody has any more.
+    pub(in crate::rag) async fn purge_files(&self) -> Result<(), RagError> {
+        let left = self.0.db.read(async |conn| files::list_left(conn).await).await?;
+        for place in left {
+            self.purge_file(&place).await?;
+        }
+        Ok(())
+    }
+
     pub(in crate::rag) async fn purge_document(
         &self,
         tenant: &TenantId,
@@ -54,7 +63,6 @@ impl Rag {
     ) -> Result<(), RagError> {
         loop {
             let purged = self.0.db.write_behind(async |tx| {
-                files::delete(tx, tenant, database, id).await?;
                 chunks::delete_some_of_document(tx, tenant, database, id).await
             });
             if purged.await? == 0 {

@@ -6,6 +6,7 @@ mod search;
 mod upload;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::StatusCode;
 use utoipa_axum::router::OpenApiRouter;
@@ -18,6 +19,11 @@ use crate::rag::Database;
 use crate::rag::DatabaseRows;
 use crate::rag::Document;
 use crate::rag::RagError;
+
+pub use documents::uploads;
+
+/// After how long an upload that was lost may be sent again.
+const AGAIN: Duration = Duration::from_secs(1);
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -67,6 +73,7 @@ impl From<RagError> for Problem {
                 Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "body-too-large", error)
                     .with("limit", limit)
             }
+            RagError::UploadLost => Problem::unavailable(AGAIN),
             RagError::IndexTooLarge { .. } => {
                 Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "rag-database-too-large", error)
             }

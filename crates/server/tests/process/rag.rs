@@ -6,20 +6,25 @@ use std::hash::BuildHasher;
 use std::hash::RandomState;
 use std::time::Duration;
 
+use futures::StreamExt;
+use futures::stream;
 use serde_json::Value;
 use serde_json::json;
 use sqlx::Connection;
 use sqlx::PgConnection;
+use sqlx::SqliteConnection;
 use testkit::database::DatabaseKind;
+use testkit::database::TestDatabase;
 use testkit::model::FakeModel;
 
 use crate::server;
 use crate::server::Server;
 
 const KILLS: u64 = 4;
-/// Documents that come before each kill, and the passages of each.
+/// Documents that come before each kill, and the passages of each; and short ones, so that there are five hundred.
 const DOCUMENTS: usize = 12;
 const PASSAGES: usize = 150;
+const SHORT: usize = 113;
 const PATH: &str = "/rag/databases/handbook";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -37,6 +42,60 @@ async fn killed_while_it_tells_its_store_each_passage_is_there_once() {
     kill_while_ingesting(DatabaseKind::Postgres, 2, "pgvector").await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_file_comes_in_nothing_of_it_is_left_on_sqlite() {
+    kill_while_uploading(DatabaseKind::Sqlite).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_a_file_comes_in_nothing_of_it_is_left_on_postgres() {
+    kill_while_uploading(DatabaseKind::Postgres).await;
+}
+
+/// Kills a server that has half of a file, and looks at what the next one finds.
+async fn kill_while_uploading(kind: DatabaseKind) {
+    let database = server::database(kind).await;
+    let model = FakeModel::start().await;
+    let server = Server::start(database.url(), &model).await;
+    assert_eq!(server.post("/rag/databases", json!({"name": "handbook"})).await.status(), 201);
+    let head = "--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n";
+    let half = Ok::<_, std::convert::Infallible>(format!("{head}{}", "x".repeat(5 << 20)));
+    let body = reqwest::Body::wrap_stream(stream::iter([half]).chain(stream::pending()));
+    let upload = server.post_form(&format!("{PATH}/documents"), body);
+    let (sent, ()) = tokio::join!(upload, async {
+        stored(&database, |pieces| pieces >= 4).await;
+        server.kill().await;
+    });
+    assert!(sent.is_err());
+    let again = Server::start(database.url(), &model).await;
+
+    stored(&database, |pieces| pieces == 0).await;
+    let documents = again.list(&format!("{PATH}/documents")).await;
+    assert_eq!(documents, Vec::<Value>::new());
+    again.stop().await;
+}
+
+/// Waits until so many pieces of files are stored.
+async fn stored(database: &TestDatabase, is_enough: impl Fn(i64) -> bool) {
+    let url = database.url();
+    let query = "SELECT count(*) FROM rag_files";
+    let read = async {
+        loop {
+            let count: i64 = if url.starts_with("sqlite:") {
+                let mut shell = SqliteConnection::connect(url).await.unwrap();
+                sqlx::query_scalar(query).fetch_one(&mut shell).await.unwrap()
+            } else {
+                let mut shell = PgConnection::connect(url).await.unwrap();
+                sqlx::query_scalar(query).fetch_one(&mut shell).await.unwrap()
+            };
+            if is_enough(count) {
+                return;
+            }
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), read).await.unwrap();
+}
+
 async fn kill_while_ingesting(kind: DatabaseKind, processes: usize, store: &str) {
     let database = server::database(kind).await;
     let model = FakeModel::start().await;
@@ -46,13 +105,18 @@ async fn kill_while_ingesting(kind: DatabaseKind, processes: usize, store: &str)
     }
     let new = json!({"name": "handbook", "chunk_size": 40, "chunk_overlap": 0, "vector_store_type": store});
     assert_eq!(servers[0].post("/rag/databases", new).await.status(), 201);
-    let mut paths = Vec::new();
+    let (mut paths, mut short) = (Vec::new(), Vec::new());
     for round in 0..KILLS {
         for document in 0..DOCUMENTS {
             let text = text(&format!("{round}-{document}"));
             let reply = servers[0].post(&format!("{PATH}/documents"), json!({"text": text})).await;
             assert_eq!(reply.status(), 201);
             paths.push(reply.headers()["location"].to_str().unwrap().to_owned());
+        }
+        for document in 0..SHORT {
+            let text = format!("Short {round}-{document} stands alone.");
+            let reply = servers[0].post(&format!("{PATH}/documents"), json!({"text": text})).await;
+            short.push(reply.headers()["location"].to_str().unwrap().to_owned());
         }
         let chance = RandomState::new().hash_one(round) % 400;
         tokio::time::sleep(Duration::from_millis(chance)).await;
@@ -70,8 +134,13 @@ async fn kill_while_ingesting(kind: DatabaseKind, processes: usize, store: &str)
         let ids: BTreeSet<_> = passages.iter().map(|it| it["id"].as_str().unwrap()).collect();
         assert_eq!(ids.len(), PASSAGES);
     }
+    for path in &short {
+        assert_eq!(ingested(server, path).await["chunk_count"], 1);
+        assert_eq!(server.list(&format!("{path}/chunks")).await.len(), 1);
+    }
     let state: Value = server.get(PATH).await.json().await.unwrap();
-    assert_eq!(state["stats"]["chunks"], PASSAGES * paths.len());
+    assert_eq!(state["stats"]["documents"], 500);
+    assert_eq!(state["stats"]["chunks"], PASSAGES * paths.len() + short.len());
     let query = json!({"query": "2-7-149", "mode": "keyword", "top_k": 1});
     let answer: Value = server.post(&format!("{PATH}/search"), query).await.json().await.unwrap();
     assert_eq!(answer["data"][0]["text"], "Line 2-7-149 stands alone.", "{answer:#}");

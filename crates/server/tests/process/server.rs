@@ -223,6 +223,16 @@ impl Server {
         request.bearer_auth(&self.token).send().await.unwrap()
     }
 
+    /// Sends a form whose parts `--x` divides.
+    pub fn post_form(
+        &self,
+        path: &str,
+        body: reqwest::Body,
+    ) -> impl Future<Output = reqwest::Result<reqwest::Response>> + use<> {
+        let request = self.http.post(format!("{}{path}", self.base)).bearer_auth(&self.token);
+        request.header("content-type", "multipart/form-data; boundary=x").body(body).send()
+    }
+
     pub async fn try_post(&self, path: &str, body: Value) -> reqwest::Result<reqwest::Response> {
         let request = self.http.post(format!("{}{path}", self.base)).json(&body);
         let request = match self.token.as_str() {

@@ -110,7 +110,9 @@ impl Found {
         let fixed = parts.iter().take_while(|part| !is_pattern(part)).count();
         let (base, parts) = parts.split_at(fixed);
         let base = if base.is_empty() { PathBuf::from(".") } else { base.iter().collect() };
-        self.descend(&base, parts);
+        if base.is_dir() {
+            self.descend(&base, parts);
+        }
         if before == (self.seen.len(), self.passed_over, self.failures.len()) {
             self.failures.push((pattern.to_owned(), "no file fits".to_owned()));
         }

@@ -28,7 +28,6 @@ use crate::rag::reading::Reading;
 use crate::rag::reading::Unread;
 use crate::rag::store::chunks;
 use crate::rag::store::chunks::Place;
-use crate::rag::store::files;
 use crate::rag::store::generations;
 use crate::rag::store::indexes;
 use crate::rag::store::indexes::Generation;
@@ -199,14 +198,11 @@ async fn places(rag: &Rag, job: &Job, generation: i64) -> Result<HashMap<Id, Pla
 
 /// The passages of the file, and what is known of it otherwise is kept.
 async fn read(rag: &Rag, job: &Job, recipe: &Recipe) -> Result<Reading, Failure> {
-    let Job { tenant, database: id, document, .. } = job;
-    let file = rag.0.db.read(async |conn| files::find(conn, tenant, *id, *document).await).await?;
-    let owner = format!("rag:{tenant}");
-    let cutting = recipe.cutting();
-    let reading = reading::read(&rag.0.sandbox, &owner, &job.filename, cutting, &file).await;
+    let reading = reading::read(rag, job, recipe.cutting()).await;
     let reading = reading.map_err(|error| match error {
         Unread::File(reason) => Failure::Final(reason),
         busy @ Unread::Busy(_) => Failure::Again(busy.to_string()),
+        Unread::Kept(error) => Failure::Rag(error),
     })?;
     let warnings = Json::of(&reading.warnings).map_err(RagError::from)?;
     let kept =

@@ -3,10 +3,14 @@
 use std::sync::Arc;
 
 use axum::Json;
+use axum::body::Body;
 use axum::extract::DefaultBodyLimit;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use futures::StreamExt;
+use futures::stream;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::StatusCode;
@@ -24,6 +28,7 @@ use super::upload;
 use super::upload::Given;
 use super::upload::RagForm;
 use super::upload::RagText;
+use super::upload::Target;
 use crate::app::App;
 use crate::http::Created;
 use crate::http::Located;
@@ -48,19 +53,24 @@ use crate::rag::store::chunks::Shown as Chunk;
 use crate::rag::store::documents;
 use crate::rag::store::documents::Filter;
 use crate::rag::store::documents::Position;
-use crate::rag::store::files;
 use crate::rag::watch;
 
 pub fn router() -> OpenApiRouter<App> {
-    // Uploads have a limit of their own.
     OpenApiRouter::new()
-        .routes(routes!(list_rag_documents, upload_rag_document))
-        .routes(routes!(read_rag_document, change_rag_document, delete_rag_document))
-        .layer(DefaultBodyLimit::disable())
+        .routes(routes!(list_rag_documents))
+        .routes(routes!(read_rag_document, delete_rag_document))
         .routes(routes!(read_rag_document_content))
         .routes(routes!(list_rag_chunks))
         .routes(routes!(watch_rag_document))
         .routes(routes!(retry_rag_document))
+}
+
+/// What takes as long as a file takes to arrive, and has limits of size and time of its own.
+pub fn uploads() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(upload_rag_document))
+        .routes(routes!(change_rag_document))
+        .layer(DefaultBodyLimit::disable())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -109,15 +119,17 @@ async fn upload_rag_document(
     State(app): State<App>,
     caller: Caller<RagWrite>,
     Path(id_or_name): Path<String>,
-    mut given: Given,
+    request: Request,
 ) -> Result<Response, Problem> {
     let database = find(&app, &caller, &id_or_name).await?;
-    let Some(upload) = given.upload(&app).await? else {
+    let target = Target { app: &app, tenant: &caller.tenant, database: database.id };
+    let Given { upload, labels } = target.read(request).await?;
+    let Some(upload) = upload else {
         let detail = "a document is a `file` of a form, or a `text` or a `url` in JSON";
         return Err(upload::invalid("/file", "missing_member", detail));
     };
     let by = caller.subject.as_str();
-    Ok(match app.rag.upload(&caller.tenant, &database, by, upload, given.labels).await? {
+    Ok(match app.rag.upload(&caller.tenant, &database, by, upload, labels).await? {
         Uploaded::New(document) => Created(document).into_response(),
         Uploaded::Known(document) => Json(document).into_response(),
     })
@@ -149,11 +161,12 @@ async fn change_rag_document(
     State(app): State<App>,
     caller: Caller<RagWrite>,
     Path((id_or_name, document)): Path<(String, String)>,
-    mut given: Given,
+    request: Request,
 ) -> Result<Json<Document>, Problem> {
     let (database, document) = find_document(&app, &caller, &id_or_name, &document).await?;
-    let (upload, tenant) = (given.upload(&app).await?, &caller.tenant);
-    let changed = app.rag.change(tenant, &database, document.id, upload, given.labels).await?;
+    let target = Target { app: &app, tenant: &caller.tenant, database: database.id };
+    let Given { upload, labels } = target.read(request).await?;
+    let changed = app.rag.change(&caller.tenant, &database, document.id, upload, labels).await?;
     Ok(Json(changed))
 }
 
@@ -186,22 +199,31 @@ async fn read_rag_document_content(
     caller: Caller<RagRead>,
     Path((id_or_name, document)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let (database, document) = find_document(&app, &caller, &id_or_name, &document).await?;
-    let (tenant, id) = (&caller.tenant, document.id);
-    let read = app.db.read(async |conn| files::find(conn, tenant, database.id, id).await);
-    let bytes = read.await.map_err(RagError::from)?;
+    let (_, document) = find_document(&app, &caller, &id_or_name, &document).await?;
+    let place = document.file_place(&caller.tenant);
+    let first = app.rag.piece(&place, 0).await?;
+    let length = if first.is_empty() { 0 } else { document.file_size };
+    let rest = stream::try_unfold((app, 1), move |(app, number)| {
+        let place = place.clone();
+        async move {
+            let piece = app.rag.piece(&place, number).await?;
+            Ok::<_, RagError>((!piece.is_empty()).then_some((piece, (app, number + 1))))
+        }
+    });
+    let body = Body::from_stream(stream::iter([Ok(first)]).chain(rest));
     let name = utf8_percent_encode(&document.filename, NON_ALPHANUMERIC);
     let attachment = format!("attachment; filename*=UTF-8''{name}");
     let media_type = HeaderValue::try_from(document.file_type)
         .unwrap_or_else(|_| HeaderValue::from_static("application/octet-stream"));
     let headers = [
         (header::CONTENT_TYPE, media_type),
+        (header::CONTENT_LENGTH, length.into()),
         (
             header::CONTENT_DISPOSITION,
             HeaderValue::try_from(attachment).map_err(|it| Problem::internal(&it))?,
         ),
     ];
-    Ok((headers, bytes).into_response())
+    Ok((headers, body).into_response())
 }
 
 /// List the passages of a document

@@ -32,7 +32,7 @@ macro_rules! select_documents {
             "SELECT id, rag_database_id, filename, original_filename, file_type, file_size, content_hash,
                  embedding_status, stage, progress_done, progress_total, error_message, chunk_count,
                  page_count, language, encoding, warnings, source_url, scopes, metadata, uploaded_by,
-                 created_at, updated_at
+                 created_at, updated_at, file_id
              FROM rag_documents WHERE tenant_id = $1 AND rag_database_id = $2 ",
             $which
         )
@@ -65,6 +65,7 @@ struct Row {
     uploaded_by: Option<String>,
     created_at: At,
     updated_at: At,
+    file_id: Option<Id>,
 }
 
 /// The bytes of a document, and what goes with them.
@@ -111,8 +112,8 @@ pub async fn insert(
         .bind(database)
         .bind(new.upload.plain_name())
         .bind(&new.upload.filename)
-        .bind(media_type(new.upload))
-        .bind(size(new.upload))
+        .bind(new.upload.said_type())
+        .bind(new.upload.size())
         .bind(new.hash)
         .bind(new.now)
         .bind(new.revision)
@@ -138,7 +139,7 @@ pub async fn replace(
                  content_hash = $8, embedding_status = 'pending', stage = 'parse', attempts = attempts + 1,
                  failures = 0, worker_id = NULL, run_after = $9, revision = $10, error_message = NULL,
                  generation = 0, progress_done = 0, progress_total = 0, source_url = $11,
-                 updated_at = $9
+                 file_id = $12, updated_at = $9
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3",
         )
         .bind(tenant)
@@ -146,12 +147,13 @@ pub async fn replace(
         .bind(new.id)
         .bind(new.upload.plain_name())
         .bind(&new.upload.filename)
-        .bind(media_type(new.upload))
-        .bind(size(new.upload))
+        .bind(new.upload.said_type())
+        .bind(new.upload.size())
         .bind(new.hash)
         .bind(new.now)
         .bind(new.revision)
         .bind(&new.upload.source_url)
+        .bind(new.upload.file.id())
         .execute(c)
         .await)
     .on_unique(CONTENT, || RagError::Duplicate(new.id))?;
@@ -286,14 +288,6 @@ fn scopes(labels: &Labels) -> Result<Json, serde_json::Error> {
     Json::of(labels.scopes.as_deref().unwrap_or_default())
 }
 
-fn media_type(upload: &Upload) -> &str {
-    upload.media_type.as_deref().unwrap_or("application/octet-stream")
-}
-
-fn size(upload: &Upload) -> i64 {
-    i64::try_from(upload.bytes.len()).unwrap_or(i64::MAX)
-}
-
 impl Row {
     fn read(self) -> Result<Document, RagError> {
         let word = |text: String| serde_json::Value::from(text);
@@ -324,6 +318,8 @@ impl Row {
             uploaded_by: self.uploaded_by,
             created_at: self.created_at,
             updated_at: self.updated_at,
+            // Which is its own as long as it was not replaced.
+            file: self.file_id.unwrap_or(self.id),
         })
     }
 }

@@ -10,6 +10,7 @@ use crate::db::TenantId;
 use crate::on;
 use crate::rag::documents::Stage;
 use crate::rag::reading::Reading;
+use crate::rag::store::files::FilePlace;
 
 /// Every process asks this twice a second: SQLite takes an index only if its condition stands here.
 macro_rules! due {
@@ -36,6 +37,9 @@ pub struct Job {
     pub database: Id,
     pub document: Id,
     pub filename: String,
+    pub file: FilePlace,
+    /// Of the file.
+    pub bytes: i64,
     /// The number of this attempt. Whoever finds another one in the row has lost the document.
     pub attempt: i64,
     /// Attempts in a row that failed before it.
@@ -47,6 +51,8 @@ pub struct Job {
 #[derive(FromRow)]
 struct Claimed {
     filename: String,
+    file_id: Option<Id>,
+    file_size: i64,
     attempts: i64,
     failures: i64,
     generation: i64,
@@ -85,7 +91,7 @@ pub async fn claim(
                  AND (embedding_status = 'pending' AND run_after <= $5
                      OR embedding_status = 'processing' AND (worker_id IS NULL OR worker_id = $4
                          OR worker_id NOT IN (SELECT id FROM workers)))
-             RETURNING filename, attempts, failures, generation",
+             RETURNING filename, file_id, file_size, attempts, failures, generation",
         )
         .bind(tenant)
         .bind(database)
@@ -94,11 +100,17 @@ pub async fn claim(
         .bind(now)
         .fetch_optional(c)
         .await)?;
-    Ok(claimed.map(|Claimed { filename, attempts, failures, generation }| Job {
+    Ok(claimed.map(|Claimed { filename, file_id, file_size, attempts, failures, generation }| Job {
         tenant: tenant.clone(),
         database: *database,
         document: *document,
         filename,
+        file: FilePlace {
+            tenant: tenant.clone(),
+            database: *database,
+            file: file_id.unwrap_or(*document),
+        },
+        bytes: file_size,
         attempt: attempts,
         failures,
         generation,

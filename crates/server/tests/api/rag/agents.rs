@@ -94,7 +94,8 @@ on_both! {
         let run = admin.get(&format!("/runs/{id}")).await.json();
         assert_eq!(run["output"], end["data"]["output"]);
         let stored = admin.stored(&format!("/runs/{id}"), "retrieval.finished", 1).await;
-        assert_eq!(stored[0]["data"], search["data"]);
+        let stored = stored.iter().find(|it| it["type"] == "retrieval.finished").unwrap();
+        assert_eq!(stored["data"], search["data"]);
         let tree = admin.get(&format!("/runs/{id}/tree")).await.json();
         let spans = tree["spans"].as_array().unwrap();
         let span = |kind: &str| spans.iter().find(|it| it["kind"] == kind).unwrap();

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use agent_server::App;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
@@ -209,7 +210,7 @@ on_both! {
     }
 
     async fn what_is_no_document_is_refused(server: TestServer) {
-        let admin = server.admin().await;
+        let (_replica, admin) = server.replica_with(App::builder(), &[("RAG_FILE_LIMIT", "1000000")]).await;
         handbook(&admin, json!({})).await;
         let mut answers = Vec::new();
         let mut note = |reply: Reply| {
@@ -224,7 +225,7 @@ on_both! {
         note(send_form(&admin, DOCUMENTS, "a.txt", b"a", &[("meta", "{}")]).await);
         note(send_form(&admin, DOCUMENTS, "a.txt", b"a", &[("metadata", "{\"a\": 1, \"a\": 2}")]).await);
         note(send_form(&admin, DOCUMENTS, "a.txt", b"a", &[("scopes", "{}")]).await);
-        note(send_form(&admin, DOCUMENTS, "a.txt", &vec![b'a'; 10 * 1024 * 1024 + 1], &[]).await);
+        note(send_form(&admin, DOCUMENTS, "a.txt", &vec![b'a'; 1_000_001], &[]).await);
         let broken = admin.request("POST", DOCUMENTS).header("content-type", "multipart/form-data; boundary=x");
         note(admin.send(broken.body("--x\r\nContent-Disposition: form-data; name=\"file\"\r\n\r\na")).await);
         note(admin.get(&format!("{DOCUMENTS}/01900000-0000-7000-8000-000000000001")).await);
@@ -237,7 +238,7 @@ on_both! {
             422 "1 member is not valid" "/meta"
             422 "1 member is not valid" "/metadata/a"
             422 "1 member is not valid" "/scopes"
-            413 "a file may have at most 10485760 bytes" null
+            413 "a file may have at most 1000000 bytes" null
             400 "the form cannot be read: field \"file\" received with incomplete data" null
             404 "the database has no document `01900000-0000-7000-8000-000000000001`" null
             404 "the database has no document `x`" null"#]].assert_eq(&answers.join("\n"));

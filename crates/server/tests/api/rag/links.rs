@@ -70,7 +70,7 @@ on_both! {
         expect![[r#"
             "/url" "the far side answered 404 Not Found"
             "/url" "what is there is `image/png`, which is no document"
-            "/url" "the answer has more than 2000 bytes"
+            "/url" "the file has more than 2000 bytes"
             "/url" "a redirect was refused: it must begin with `https://`"
             "/url" "the URL was refused: its host is not on the public Internet"
             "/url" "the URL was refused: it must begin with `https://`"

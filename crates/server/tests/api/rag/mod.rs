@@ -5,6 +5,7 @@ mod databases;
 mod documents;
 mod embedders;
 mod generations;
+mod large;
 mod links;
 mod many;
 mod search;
