@@ -82,6 +82,9 @@ pub struct Chunk {
     pub span: Span,
     /// The page on which it begins.
     pub page: Option<u32>,
+    /// The page on which it ends, if that is another.
+    #[serde(default)]
+    pub page_end: Option<u32>,
     /// The headings it stands under, the highest first.
     pub heading_path: Vec<String>,
 }
@@ -105,22 +108,28 @@ pub fn chunk(document: &Document, chunker: Chunker, sizes: Sizes, unit: Unit<'_>
         let text = document.text[cut].to_owned();
         let span = Span { start, end: start + text.chars().count() };
         let (page, heading_path) = places.at(start);
-        Chunk { index, text, span, page, heading_path }
+        // What it ends with may be the space between two pages.
+        let last = start + text.trim_end().chars().count().max(1) - 1;
+        let page_end = places.page_after(last).filter(|end| page.is_some_and(|page| page < *end));
+        Chunk { index, text, span, page, page_end, heading_path }
     });
     chunks.collect()
 }
 
 /// The bytes from each heading to the next.
 ///
-/// A heading with nothing under it belongs to the section that follows: alone it would be a chunk that says nothing.
+/// A heading with nothing under it belongs to the section that follows on its page: alone it would be a chunk that
+/// says nothing.
 fn sections(document: &Document, offsets: &Offsets<'_>) -> Vec<std::ops::Range<usize>> {
     let text = &document.text;
     let mut sections = Vec::new();
     let mut start = 0;
     let mut title_end = 0;
+    let page = |point| document.pages.partition_point(|page| page.span.end <= point);
     for heading in &document.headings {
         let at = offsets.byte(heading.at);
-        if at > title_end && !text[title_end..at].trim().is_empty() {
+        let is_alone = at <= title_end || text[title_end..at].trim().is_empty();
+        if at > start && (!is_alone || page(offsets.point(start)) != page(heading.at)) {
             sections.push(start..at);
             start = at;
         }
@@ -155,9 +164,15 @@ impl<'a> Places<'a> {
             self.path.push((heading.level, &heading.title));
             self.heading += 1;
         }
-        let page =
-            pages.get(self.page).filter(|page| page.span.start <= point).map(|page| page.number);
+        let page = self.page_after(point);
         (page, self.path.iter().map(|&(_, title)| title.to_owned()).collect())
+    }
+
+    /// The page of a place that is not before the one that was asked for last.
+    fn page_after(&self, point: usize) -> Option<u32> {
+        let mut later = self.document.pages[self.page.min(self.document.pages.len())..].iter();
+        let page = later.find(|page| page.span.end > point)?;
+        (page.span.start <= point).then_some(page.number)
     }
 }
 

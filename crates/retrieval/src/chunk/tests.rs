@@ -175,6 +175,31 @@ fn records_of_two_pages_are_not_mixed() {
     assert_eq!(chunks.iter().map(|chunk| chunk.page).collect::<Vec<_>>(), [Some(1), Some(2)]);
 }
 
+#[test]
+fn a_passage_over_the_end_of_a_page_knows_both_pages() {
+    let mut text = TextBuilder::default();
+    for (number, words) in (1..).zip(["one two\n\n", "three four\n\n", "five\n\n"]) {
+        let start = text.points();
+        text.push(words);
+        text.page(number, start);
+    }
+    let document = text.finish();
+    let pages = |size, overlap| {
+        let sizes = Sizes::new(size, overlap).unwrap();
+        let chunks = chunk(&document, Chunker::Recursive, sizes, Unit::Characters);
+        let pages = |it: &Chunk| (it.text.trim().to_owned(), it.page.unwrap(), it.page_end);
+        chunks.iter().map(pages).collect::<Vec<_>>()
+    };
+
+    assert_eq!(pages(99, 0), [("one two\n\nthree four\n\nfive".to_owned(), 1, Some(3))]);
+    // The space after a page is no part of the next.
+    let of = |text: &str, page, end| (text.to_owned(), page, end);
+    assert_eq!(
+        pages(12, 0),
+        [of("one two", 1, None), of("three four", 2, None), of("five", 3, None)]
+    );
+}
+
 /// 50 MB in all, one of each shape that makes cutters slow; counted, because a clock says what else runs here.
 #[test]
 fn fifty_megabytes_cost_work_in_proportion_whatever_they_look_like() {

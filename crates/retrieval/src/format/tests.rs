@@ -476,6 +476,29 @@ fn sheets_are_pages_and_rows_are_records() {
 }
 
 #[test]
+fn numbers_that_are_shown_as_dates_are_dates() {
+    let rels = "<R><Relationship Id='r1' Target='worksheets/sheet1.xml'/></R>";
+    let styles = "<s><numFmts><numFmt numFmtId='164' formatCode='dd/mm/yyyy hh:mm'/></numFmts>\
+        <cellStyleXfs><xf numFmtId='14'/></cellStyleXfs>\
+        <cellXfs><xf numFmtId='0'/><xf numFmtId='14'/><xf numFmtId='164'/></cellXfs></s>";
+    let sheet = "<w><row><c r='A1' t='str'><v>Begin</v></c><c r='B1' t='str'><v>End</v></c><c r='C1' t='str'><v>Days</v></c></row>\
+        <row><c r='A2' s='1'><v>45351</v></c><c r='B2' s='2'><v>45352.5</v></c><c r='C2' s='0'><v>1.5</v></c></row></w>";
+    let mut members = [
+        ("xl/workbook.xml", "<w xmlns:r='r'><sheet name='Leave' r:id='r1'/></w>"),
+        ("xl/_rels/workbook.xml.rels", rels),
+        ("xl/styles.xml", styles),
+        ("xl/worksheets/sheet1.xml", sheet),
+    ];
+    let read = |members: &[(&str, &str)]| {
+        read(&zipped(members), "a.xlsx").unwrap().1.text.trim_end().to_owned()
+    };
+
+    assert_eq!(read(&members), "Leave\n\nBegin: 2024-02-29\nEnd: 2024-03-01 12:00:00\nDays: 1.5");
+    members[0].1 = "<w xmlns:r='r'><workbookPr date1904='1'/><sheet name='Leave' r:id='r1'/></w>";
+    assert!(read(&members).contains("Begin: 2028-03-01\n"));
+}
+
+#[test]
 fn what_unpacks_to_more_than_allowed_is_refused_whatever_it_claims() {
     let bomb = format!("<w:t xmlns:w='w'>{}</w:t>", "a".repeat(5 << 20));
     let mut bytes = zipped(&[("word/document.xml", &bomb)]);

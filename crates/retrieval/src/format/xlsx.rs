@@ -1,7 +1,10 @@
 //! Excel files: each sheet is a page, each row a record.
 
+mod dates;
+
 use std::collections::HashMap;
 
+use self::dates::Dates;
 use super::ParseError;
 use super::Writer;
 use super::archive::Archive;
@@ -13,8 +16,8 @@ use crate::text::Warning;
 
 /// Writes the sheets in the order of their tabs; the first row that holds anything names the columns.
 ///
-/// Numbers stand as the file keeps them: a date is the number of its day, because what makes it a date is a
-/// format of its display.
+/// Numbers stand as the file keeps them, but for those that are shown as dates and times: they stand as ISO 8601
+/// writes them.
 pub(super) fn read(archive: &mut Archive<'_>, out: &mut Writer<'_>) -> Result<(), ParseError> {
     if let Some(bytes) = archive.read("docProps/core.xml")? {
         docx::title(&bytes, out)?;
@@ -23,14 +26,20 @@ pub(super) fn read(archive: &mut Archive<'_>, out: &mut Writer<'_>) -> Result<()
         Some(bytes) => shared(&bytes, out)?,
         None => Vec::new(),
     };
+    let mut dates = match archive.read("xl/styles.xml")? {
+        Some(bytes) => Dates::read(&bytes, out)?,
+        None => Dates::default(),
+    };
     let mut missing = 0;
-    for (index, (name, member)) in sheets(archive, out)?.into_iter().enumerate() {
+    let (sheets, from_1904) = sheets(archive, out)?;
+    dates.from_1904 = from_1904;
+    for (index, (name, member)) in sheets.into_iter().enumerate() {
         let start = out.text.points();
         let Some(bytes) = archive.read(&member)? else { continue };
         out.push(&name)?;
         out.text.heading(start, 1, &name);
         out.text.paragraph_end();
-        missing += sheet(&bytes, &shared, out)?;
+        missing += sheet(&bytes, &shared, &dates, out)?;
         out.text.paragraph_end();
         out.page(index + 1, start)?;
     }
@@ -79,25 +88,29 @@ fn resolve(folder: &str, target: &str) -> String {
     parts.join("/")
 }
 
-/// The names of the sheets and of their members.
+/// The names of the sheets and of their members, and whether days are counted from 1904.
 fn sheets(
     archive: &mut Archive<'_>,
     out: &mut Writer<'_>,
-) -> Result<Vec<(String, String)>, ParseError> {
+) -> Result<(Vec<(String, String)>, bool), ParseError> {
     let targets = relations(archive, "xl/workbook.xml", out)?;
-    let mut sheets = Vec::new();
+    let (mut sheets, mut from_1904) = (Vec::new(), false);
     if let Some(bytes) = archive.read("xl/workbook.xml")? {
         xml::walk(&bytes, out, |node, _| {
-            if let Node::Open(tag) = node
-                && tag.name == "sheet"
-                && let Some(member) = tag.target(&targets)
-            {
-                sheets.push((tag.attribute("name").unwrap_or("").to_owned(), member.clone()));
+            let Node::Open(tag) = node else { return Ok(()) };
+            match (tag.name.as_str(), tag.target(&targets)) {
+                ("workbookPr", _) => {
+                    from_1904 = matches!(tag.attribute("date1904"), Some("1" | "true"));
+                }
+                ("sheet", Some(member)) => {
+                    sheets.push((tag.attribute("name").unwrap_or("").to_owned(), member.clone()));
+                }
+                _ => {}
             }
             Ok(())
         })?;
     }
-    Ok(sheets)
+    Ok((sheets, from_1904))
 }
 
 /// The strings that cells point at; phonetic hints (`rPh`) are no part of them.
@@ -134,13 +147,19 @@ struct Row {
     cells: Vec<String>,
     column: usize,
     kind: String,
+    style: usize,
     value: String,
     shown: bool,
     missing: usize,
 }
 
 /// Writes the rows; gives how many cells point at strings that are not there.
-fn sheet(bytes: &[u8], shared: &[String], out: &mut Writer<'_>) -> Result<usize, ParseError> {
+fn sheet(
+    bytes: &[u8],
+    shared: &[String],
+    dates: &Dates,
+    out: &mut Writer<'_>,
+) -> Result<usize, ParseError> {
     let mut header: Option<Vec<String>> = None;
     let mut row = Row::default();
     let mut alone = true;
@@ -151,6 +170,8 @@ fn sheet(bytes: &[u8], shared: &[String], out: &mut Writer<'_>) -> Result<usize,
                 "c" => {
                     row.column = tag.attribute("r").and_then(column).unwrap_or(row.cells.len());
                     tag.attribute("t").unwrap_or("").clone_into(&mut row.kind);
+                    let style = tag.attribute("s").and_then(|it| it.parse().ok());
+                    row.style = style.unwrap_or_default();
                     row.value.clear();
                 }
                 "v" | "t" => row.shown = true,
@@ -158,7 +179,7 @@ fn sheet(bytes: &[u8], shared: &[String], out: &mut Writer<'_>) -> Result<usize,
             },
             Node::Close(name) => match name.as_str() {
                 "v" | "t" => row.shown = false,
-                "c" => row.finish_cell(shared, out)?,
+                "c" => row.finish_cell(shared, dates, out)?,
                 "row" if row.cells.iter().all(String::is_empty) => {}
                 "row" => match &header {
                     None => header = Some(std::mem::take(&mut row.cells)),
@@ -184,7 +205,12 @@ fn sheet(bytes: &[u8], shared: &[String], out: &mut Writer<'_>) -> Result<usize,
 }
 
 impl Row {
-    fn finish_cell(&mut self, shared: &[String], out: &Writer<'_>) -> Result<(), ParseError> {
+    fn finish_cell(
+        &mut self,
+        shared: &[String],
+        dates: &Dates,
+        out: &Writer<'_>,
+    ) -> Result<(), ParseError> {
         let value = match self.kind.as_str() {
             "s" => {
                 let index = self.value.trim().parse::<usize>().ok();
@@ -195,6 +221,10 @@ impl Row {
                 string.clone()
             }
             "b" => if self.value.trim() == "1" { "TRUE" } else { "FALSE" }.to_owned(),
+            "" | "n" => {
+                let date = dates.shown(self.style, &self.value);
+                date.unwrap_or_else(|| std::mem::take(&mut self.value))
+            }
             _ => std::mem::take(&mut self.value),
         };
         // Before memory is taken: a cell may claim to be in any column.

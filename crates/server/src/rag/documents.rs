@@ -57,8 +57,8 @@ pub struct Document {
     /// Pages, slides or sheets; `null` for what has none.
     #[schema(required)]
     pub page_count: Option<i64>,
-    /// Not found out yet: always `null`.
-    #[schema(required)]
+    /// In which most of it is, as ISO 639-1 calls it; `null` if that is not clear.
+    #[schema(required, example = "en")]
     pub language: Option<String>,
     /// Of a plain text, by its WHATWG name.
     #[schema(required, example = "UTF-8")]

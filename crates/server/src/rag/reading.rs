@@ -65,6 +65,7 @@ pub struct Cutting {
 pub struct Reading {
     pub media_type: String,
     pub encoding: Option<String>,
+    pub language: Option<String>,
     pub warnings: Vec<String>,
     /// `None`: the file has none.
     pub pages: Option<usize>,
@@ -217,6 +218,7 @@ fn obey(body: &[u8], ask: Ask<'_>) -> Result<Reading, String> {
     Ok(Reading {
         media_type: format.media_type().to_owned(),
         encoding: document.encoding.map(str::to_owned),
+        language: retrieval::language(&document.text).map(str::to_owned),
         warnings: document.warnings.iter().map(ToString::to_string).collect(),
         pages: (!document.pages.is_empty()).then_some(document.pages.len()),
         chunks: Vec::new(),

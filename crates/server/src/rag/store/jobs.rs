@@ -152,7 +152,7 @@ pub async fn update_reading(
 ) -> Result<bool, sqlx::Error> {
     let pages = reading.pages.and_then(|pages| i64::try_from(pages).ok());
     let done = on!(conn, c => sqlx::query(
-            "UPDATE rag_documents SET file_type = $5, encoding = $6, page_count = $7, warnings = $8
+            "UPDATE rag_documents SET file_type = $5, encoding = $6, page_count = $7, warnings = $8, language = $9
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3 AND attempts = $4",
         )
         .bind(&job.tenant)
@@ -163,6 +163,7 @@ pub async fn update_reading(
         .bind(&reading.encoding)
         .bind(pages)
         .bind(warnings)
+        .bind(&reading.language)
         .execute(c)
         .await)?;
     Ok(done.rows_affected() > 0)
