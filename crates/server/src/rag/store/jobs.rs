@@ -100,20 +100,22 @@ pub async fn claim(
         .bind(now)
         .fetch_optional(c)
         .await)?;
-    Ok(claimed.map(|Claimed { filename, file_id, file_size, attempts, failures, generation }| Job {
-        tenant: tenant.clone(),
-        database: *database,
-        document: *document,
-        filename,
-        file: FilePlace {
+    Ok(claimed.map(|Claimed { filename, file_id, file_size, attempts, failures, generation }| {
+        Job {
             tenant: tenant.clone(),
             database: *database,
-            file: file_id.unwrap_or(*document),
-        },
-        bytes: file_size,
-        attempt: attempts,
-        failures,
-        generation,
+            document: *document,
+            filename,
+            file: FilePlace {
+                tenant: tenant.clone(),
+                database: *database,
+                file: file_id.unwrap_or(*document),
+            },
+            bytes: file_size,
+            attempt: attempts,
+            failures,
+            generation,
+        }
     }))
 }
 
