@@ -10,6 +10,7 @@ use futures::StreamExt;
 use futures::stream;
 use serde_json::Value;
 use serde_json::json;
+use sqlx::AssertSqlSafe;
 use sqlx::Connection;
 use sqlx::PgConnection;
 use sqlx::SqliteConnection;
@@ -224,9 +225,9 @@ async fn points(url: &str) -> usize {
         while sqlx::query_scalar::<_, i64>(waiting).fetch_one(&mut shell).await.unwrap() > 0 {}
     };
     tokio::time::timeout(Duration::from_mins(2), told).await.unwrap();
-    let count = "SELECT CAST(SUM((xpath('/row/c/text()', query_to_xml(format('SELECT COUNT(*) AS c FROM %I.%I',
-            schemaname, tablename), false, true, '')))[1]::text::int) AS BIGINT)
-        FROM pg_tables WHERE schemaname = 'agent_server_vectors'";
+    let table = "SELECT schemaname || '.' || tablename FROM pg_tables WHERE schemaname = 'agent_server_vectors'";
+    let table: String = sqlx::query_scalar(table).fetch_one(&mut shell).await.unwrap();
+    let count = AssertSqlSafe(format!("SELECT COUNT(*) FROM {table}"));
     let count: i64 = sqlx::query_scalar(count).fetch_one(&mut shell).await.unwrap();
     usize::try_from(count).unwrap()
 }
