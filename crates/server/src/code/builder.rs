@@ -125,10 +125,9 @@ impl Builder {
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
         let (keys, cursors) = (Arc::new(keys), Cursors::new(&key));
-        let outgoing = &config.outgoing;
+        let (outgoing, management) = (&config.outgoing, &config.identity.management);
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let assertions = Assertions::new(db.clone(), config.issuer.clone(), egress.clone());
-        let management = &config.identity.management;
         let clients = Arc::new(Clients::new(management, db.clone(), assertions));
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
