@@ -49,8 +49,15 @@ fn quotes(agent: &mut Agent, log: &[Event]) -> Vec<String> {
     for event in log.iter().filter(|it| it.name() != "run.finished") {
         agent.apply(event, at(0));
     }
-    let Step::Finish(end) = agent.next(at(0)) else { panic!("no end") };
-    let Some(Output::Answer(Answer { citations, .. })) = end.output else { panic!("no answer") };
+    let end = match agent.next(at(0)) {
+        Step::Finish(end) => end.output,
+        _ => None,
+    };
+    let answer = match end {
+        Some(Output::Answer(answer)) => Some(answer),
+        _ => None,
+    };
+    let Answer { citations, .. } = answer.unwrap();
     let quote = |it: &Value| it["quote"].as_str().unwrap().to_owned();
     citations.iter().map(quote).collect()
 }
