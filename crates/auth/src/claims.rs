@@ -29,6 +29,9 @@ pub struct AccessClaims {
     #[serde(with = "space_separated")]
     pub scope: Scopes,
     pub tenant: String,
+    /// Of what a person allowed it came: with that it is void.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant_id: Option<String>,
     /// Who acts for `sub`, in exchanged tokens.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub act: Option<Box<Actor>>,
@@ -122,6 +125,7 @@ pub(crate) mod tests {
             client_id: "shop".to_owned(),
             scope: "agent.read agent.execute".parse().unwrap(),
             tenant: "default".to_owned(),
+            grant_id: None,
             act: None,
         }
     }

@@ -53,6 +53,17 @@ impl Params {
         }
     }
 
+    /// Reads the query of a URL, which is a form, too.
+    pub fn from_query(query: &str) -> Result<Self, OAuthError> {
+        check_size(query.as_bytes())?;
+        Self::from_form(query.as_bytes())
+    }
+
+    /// Every parameter that is there, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.0.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     fn from_form(body: &[u8]) -> Result<Self, OAuthError> {
         let mut params = Self::default();
         for pair in body.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()) {

@@ -5,6 +5,7 @@
 //! [`random`].
 
 pub mod assertion;
+pub mod authorize;
 pub mod challenge;
 pub mod claims;
 pub mod client_auth;
@@ -16,9 +17,12 @@ pub mod jose;
 mod json;
 pub mod jwk;
 pub mod keys;
+pub mod password;
+pub mod pkce;
 pub mod random;
 pub mod redirect;
 pub mod registration;
+pub mod role;
 pub mod rotation;
 pub mod scope;
 pub mod seal;

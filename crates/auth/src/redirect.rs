@@ -57,6 +57,48 @@ impl RedirectUri {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+
+    /// Whether who asks with this one may be sent to it, because `registered` is registered.
+    ///
+    /// They are compared as texts, for parsers forgive differences. Only the port of a loopback address does not
+    /// matter (RFC 8252, section 7.3): a program on somebody's own machine takes whichever is free.
+    pub fn is_allowed_by(&self, registered: &str) -> bool {
+        self.0 == registered
+            || loopback(&self.0).is_some_and(|asked| Some(asked) == loopback(registered))
+    }
+
+    /// Where it leads, as people read it: host and port, or the scheme of an app.
+    pub fn place(&self) -> &str {
+        match self.0.split_once("://") {
+            Some((_, rest)) => authority(rest),
+            None => self.0.split(':').next().unwrap_or_default(),
+        }
+    }
+
+    /// As a source in a Content-Security-Policy.
+    pub fn source(&self) -> String {
+        match self.0.split_once("://") {
+            Some((scheme @ ("https" | "http"), rest)) => format!("{scheme}://{}", authority(rest)),
+            _ => format!("{}:", self.0.split(':').next().unwrap_or_default()),
+        }
+    }
+
+    /// Whether nobody else can receive what is sent there: the web sees to it, which no machine does for its apps.
+    pub fn is_assured(&self) -> bool {
+        self.0.starts_with("https://")
+    }
+}
+
+/// Host and path of a loopback address by number, without its port.
+fn loopback(uri: &str) -> Option<(&str, &str)> {
+    let rest = uri.strip_prefix("http://")?;
+    let authority = authority(rest);
+    let path = &rest[authority.len()..];
+    let host = host(authority);
+    let port = authority[host.len()..].strip_prefix(':');
+    let is_port = |port: &str| port.parse::<u16>().is_ok_and(|port| port > 0);
+    let is_whole = authority == host || port.is_some_and(is_port);
+    (matches!(host, "127.0.0.1" | "[::1]") && is_whole).then_some((host, path))
 }
 
 fn authority(after_slashes: &str) -> &str {
@@ -104,6 +146,64 @@ mod tests {
             "com.example.app:/cb",
         ] {
             assert_eq!(RedirectUri::parse(uri).unwrap().as_str(), uri);
+        }
+    }
+
+    #[test]
+    fn only_the_port_of_a_loopback_address_may_differ() {
+        let allowed = |asked: &str, registered: &str| {
+            RedirectUri::parse(asked).is_ok_and(|asked| asked.is_allowed_by(registered))
+        };
+        let (web, own) = ("https://a.example/cb?x=1", "http://127.0.0.1:8999/cb");
+
+        for (asked, registered) in [
+            (web, web),
+            (own, own),
+            ("http://127.0.0.1:53211/cb", own),
+            ("http://127.0.0.1/cb", own),
+            ("http://[::1]:1/cb", "http://[::1]/cb"),
+            ("http://localhost:3000/cb", "http://localhost:3000/cb"),
+            ("com.example.app:/cb", "com.example.app:/cb"),
+        ] {
+            assert!(allowed(asked, registered), "{asked}");
+        }
+        for (asked, registered) in [
+            ("https://a.example/cb", web),
+            ("https://a.example/cb?x=1&y=2", web),
+            ("https://a.example:443/cb?x=1", web),
+            ("https://A.example/cb?x=1", web),
+            ("https://a.example.evil.example/cb?x=1", web),
+            ("https://a.example/cb/../cb?x=1", web),
+            ("http://a.example/cb?x=1", web),
+            ("http://127.0.0.1:8999/cb/", own),
+            ("http://127.0.0.1:8999/CB", own),
+            ("http://127.0.0.1:8999/cb?x", own),
+            ("http://127.0.0.1:8999\t/cb", own),
+            ("http://127.0.0.1:8999\n/cb", own),
+            ("http://127.0.0.1:0/cb", own),
+            ("http://127.0.0.1:99999/cb", own),
+            ("http://127.0.0.1:/cb", own),
+            ("http://127.0.0.1:8999@evil.example/cb", own),
+            ("http://127.0.0.1:8999.evil.example/cb", own),
+            ("http://127.0.0.2:8999/cb", own),
+            ("http://[::1]:8999/cb", own),
+            ("http://localhost:8999/cb", own),
+            ("https://127.0.0.1:8999/cb", own),
+            ("http://localhost:3001/cb", "http://localhost:3000/cb"),
+        ] {
+            assert!(!allowed(asked, registered), "{asked}");
+        }
+    }
+
+    #[test]
+    fn people_and_policies_are_told_where_it_leads() {
+        for (uri, place, source) in [
+            ("https://a.example/cb", "a.example", "https://a.example"),
+            ("http://127.0.0.1:8999/cb", "127.0.0.1:8999", "http://127.0.0.1:8999"),
+            ("com.example.app:/cb", "com.example.app", "com.example.app:"),
+        ] {
+            let uri = RedirectUri::parse(uri).unwrap();
+            assert_eq!((uri.place(), uri.source().as_str()), (place, source));
         }
     }
 

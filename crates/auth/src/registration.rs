@@ -20,6 +20,10 @@ use crate::scope::Scopes;
 #[serde(rename_all = "snake_case")]
 pub enum GrantType {
     ClientCredentials,
+    /// A token for a person who agreed, by a code.
+    AuthorizationCode,
+    /// The next token for the same person.
+    RefreshToken,
     /// A token for another one (RFC 8693).
     #[serde(rename = "urn:ietf:params:oauth:grant-type:token-exchange")]
     TokenExchange,
@@ -29,6 +33,8 @@ pub enum GrantType {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AuthMethod {
+    /// It cannot: a program on somebody's machine or in a browser, which keeps no secret. It acts for people only.
+    None,
     ClientSecretBasic,
     ClientSecretPost,
     /// By an assertion that it signs ([`crate::assertion`]).
@@ -71,13 +77,12 @@ pub struct ClientMetadata {
 }
 
 /// Members that RFC 7591 and its relatives define, that we know, and keep nothing of.
-const UNUSED: [&str; 10] = [
+const UNUSED: [&str; 9] = [
     "application_type",
     "client_uri",
     "contacts",
     "logo_uri",
     "policy_uri",
-    "response_types",
     "software_id",
     "software_statement",
     "software_version",
@@ -88,11 +93,14 @@ const MAX_REDIRECT_URIS: usize = 10;
 const MAX_URI: usize = 2048;
 
 impl GrantType {
-    pub const ALL: [Self; 2] = [Self::ClientCredentials, Self::TokenExchange];
+    pub const ALL: [Self; 4] =
+        [Self::ClientCredentials, Self::AuthorizationCode, Self::RefreshToken, Self::TokenExchange];
 
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
+            Self::AuthorizationCode => "authorization_code",
+            Self::RefreshToken => "refresh_token",
             Self::TokenExchange => "urn:ietf:params:oauth:grant-type:token-exchange",
         }
     }
@@ -103,11 +111,15 @@ impl GrantType {
 }
 
 impl AuthMethod {
-    pub const ALL: [Self; 3] =
+    pub const ALL: [Self; 4] =
+        [Self::None, Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
+    /// Those by which a client proves who it is.
+    pub const PROVING: [Self; 3] =
         [Self::ClientSecretBasic, Self::ClientSecretPost, Self::PrivateKeyJwt];
 
     pub fn as_str(self) -> &'static str {
         match self {
+            Self::None => "none",
             Self::ClientSecretBasic => "client_secret_basic",
             Self::ClientSecretPost => "client_secret_post",
             Self::PrivateKeyJwt => "private_key_jwt",
@@ -183,9 +195,12 @@ impl Fields {
         let token_endpoint_auth_method = self.auth_method()?;
         let keys = self.keys(token_endpoint_auth_method)?;
         let redirect_uris = self.redirect_uris()?;
+        let grant_types = self.grant_types(&redirect_uris)?;
+        check_grants(&grant_types, token_endpoint_auth_method, &redirect_uris)?;
+        self.response_types(&grant_types)?;
         Ok(ClientMetadata {
             client_name: self.text("client_name")?,
-            grant_types: self.grant_types(&redirect_uris)?,
+            grant_types,
             token_endpoint_auth_method,
             scope: self.scope()?,
             redirect_uris,
@@ -224,7 +239,7 @@ impl Fields {
         let mut grants = Vec::new();
         match self.texts("grant_types")? {
             None if uris.is_empty() => grants.push(GrantType::ClientCredentials),
-            None => return Err(unsupported()),
+            None => grants.push(GrantType::AuthorizationCode),
             Some(names) => {
                 for name in names {
                     let grant = GrantType::parse(&name).ok_or_else(unsupported)?;
@@ -235,6 +250,18 @@ impl Fields {
             }
         }
         Ok(grants)
+    }
+
+    /// `code` is the only one there is, and goes with its grant.
+    fn response_types(&mut self, grants: &[GrantType]) -> Result<(), OAuthError> {
+        let types = self.texts("response_types")?.unwrap_or_default();
+        let has_code = grants.contains(&GrantType::AuthorizationCode);
+        if types.iter().any(|it| it != "code") || (!types.is_empty() && !has_code) {
+            return Err(invalid(
+                "response_types: there is code only, for clients with the grant authorization_code",
+            ));
+        }
+        Ok(())
     }
 
     fn auth_method(&mut self) -> Result<AuthMethod, OAuthError> {
@@ -333,6 +360,30 @@ impl Fields {
     }
 }
 
+/// Checks that what a client may ask for fits who it is.
+fn check_grants(
+    grants: &[GrantType],
+    method: AuthMethod,
+    uris: &[RedirectUri],
+) -> Result<(), OAuthError> {
+    let has_code = grants.contains(&GrantType::AuthorizationCode);
+    if has_code && uris.is_empty() {
+        let text = "the grant authorization_code needs redirect_uris";
+        return Err(OAuthError::new(ErrorCode::InvalidRedirectUri, text));
+    }
+    if grants.contains(&GrantType::RefreshToken) && !has_code {
+        return Err(invalid("grant_types: refresh_token goes with authorization_code"));
+    }
+    let own = |grant| matches!(grant, GrantType::ClientCredentials | GrantType::TokenExchange);
+    if method == AuthMethod::None && grants.iter().copied().any(own) {
+        return Err(invalid(
+            "a client that cannot prove itself (token_endpoint_auth_method none) acts for people only: it has \
+             authorization_code and refresh_token",
+        ));
+    }
+    Ok(())
+}
+
 fn invalid(description: impl AsRef<str>) -> OAuthError {
     OAuthError::new(ErrorCode::InvalidClientMetadata, description)
 }
@@ -421,7 +472,7 @@ mod tests {
         let refusal = |body: &str| dynamic(body).unwrap_err().to_string();
 
         let grants = "invalid_client_metadata: grant_types: the only supported ones are client_credentials, \
-            urn:ietf:params:oauth:grant-type:token-exchange";
+            authorization_code, refresh_token, urn:ietf:params:oauth:grant-type:token-exchange";
         assert_eq!(
             refusal(r#"{"grant_types": ["client_credentials", "urn:example:none"]}"#),
             grants
@@ -430,12 +481,34 @@ mod tests {
             refusal(r#"{"grant_types": ["implicit"], "response_types": ["token"]}"#),
             grants
         );
-        assert_eq!(refusal(r#"{"redirect_uris": ["https://a.example/cb"]}"#), grants);
-        for method in ["none", "magic"] {
-            assert_eq!(
-                refusal(&format!(r#"{{"token_endpoint_auth_method": "{method}"}}"#)),
-                "invalid_client_metadata: token_endpoint_auth_method: the supported ones are client_secret_basic, client_secret_post, private_key_jwt"
-            );
+        assert_eq!(
+            refusal(r#"{"token_endpoint_auth_method": "magic"}"#),
+            "invalid_client_metadata: token_endpoint_auth_method: the supported ones are none, client_secret_basic, client_secret_post, private_key_jwt"
+        );
+    }
+
+    #[test]
+    fn a_client_for_people_has_the_grants_and_addresses_that_go_with_it() {
+        let native =
+            r#""redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none""#;
+        let metadata = dynamic(&format!("{{{native}}}")).unwrap();
+        assert_eq!(metadata.grant_types, [GrantType::AuthorizationCode]);
+        assert_eq!(metadata.token_endpoint_auth_method, AuthMethod::None);
+        let both =
+            r#""grant_types": ["authorization_code", "refresh_token"], "response_types": ["code"]"#;
+        assert_eq!(dynamic(&format!("{{{native}, {both}}}")).unwrap().grant_types.len(), 2);
+
+        let code = |members: &str| dynamic(&format!("{{{members}}}")).unwrap_err().code();
+        assert_eq!(code(r#""grant_types": ["authorization_code"]"#), ErrorCode::InvalidRedirectUri);
+        for wrong in [
+            r#""grant_types": ["refresh_token"]"#,
+            r#""token_endpoint_auth_method": "none""#,
+            &format!(r#"{native}, "grant_types": ["authorization_code", "client_credentials"]"#),
+            &format!(r#"{native}, "response_types": ["token"]"#),
+            &format!(r#"{native}, "response_types": ["code", "id_token"]"#),
+            r#""response_types": ["code"]"#,
+        ] {
+            assert_eq!(code(wrong), ErrorCode::InvalidClientMetadata, "{wrong}");
         }
     }
 

@@ -35,6 +35,8 @@ pub enum TokenKind {
     ApiKey,
     /// `agg_`: manages the registration of one client.
     Registration,
+    /// `agb_`: what the browser of a person who signed in holds.
+    Session,
 }
 
 /// A credential of ours in its only readable form: it is shown once and stored as a [`Digest`].
@@ -66,8 +68,14 @@ pub enum NotAToken {
 }
 
 impl TokenKind {
-    pub const ALL: [Self; 5] =
-        [Self::ClientSecret, Self::Refresh, Self::Code, Self::ApiKey, Self::Registration];
+    pub const ALL: [Self; 6] = [
+        Self::ClientSecret,
+        Self::Refresh,
+        Self::Code,
+        Self::ApiKey,
+        Self::Registration,
+        Self::Session,
+    ];
 
     pub fn prefix(self) -> &'static str {
         match self {
@@ -76,6 +84,7 @@ impl TokenKind {
             Self::Code => "agc_",
             Self::ApiKey => "agk_",
             Self::Registration => "agg_",
+            Self::Session => "agb_",
         }
     }
 }
@@ -292,7 +301,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_read_without_a_panic(text in "(ag[srckg]_)?.{0,60}") {
+        fn any_text_is_read_without_a_panic(text in "(ag[srckgb]_)?.{0,60}") {
             if let Ok(token) = OpaqueToken::parse(&text) {
                 prop_assert_eq!(token.expose(), text);
             }

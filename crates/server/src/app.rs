@@ -26,6 +26,7 @@ use crate::http::health::Probe;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
+use crate::oauth::People;
 use crate::rag::Rag;
 use crate::runs::Runs;
 use crate::secrets::Vault;
@@ -54,6 +55,7 @@ pub struct Parts {
     pub keys: Arc<Keys>,
     pub clients: Arc<Clients>,
     pub refusals: Refusals,
+    pub people: People,
     pub secrets: Vault,
     /// Asks what definitions and callers name.
     pub egress: Egress,

@@ -182,6 +182,34 @@ fn keys_are_managed_from_the_command_line() {
 }
 
 #[test]
+fn users_are_managed_from_the_command_line() {
+    let folder = folder();
+    let agent_server = |arguments: &[&str]| run(folder.path(), arguments, &KEYS);
+    assert_eq!(agent_server(&["migrate", "up"]).status.code(), Some(0));
+
+    let name = ["--name", "Maria Koski"];
+    let made =
+        agent_server(&[&["users", "create", "Maria", "--role", "owner"][..], &name].concat());
+    let (shown, password) =
+        out(&made).split_once('\n').map(|(a, b)| (a.to_owned(), b.to_owned())).unwrap();
+    assert_eq!(shown, "owner     maria  Maria Koski", "{}", err(&made));
+    assert!(password.starts_with("password  ") && password.trim_end().len() == 30, "{password}");
+    let again = agent_server(&["users", "passwd", "maria"]);
+    assert!(out(&again).contains("password  ") && !out(&again).contains(password.trim_end()));
+    for (arguments, said) in [
+        (&["users", "create", "maria"][..], "a user named `maria` already exists"),
+        (&["users", "create", "jonas", "--role", "root"], "the roles are owner, admin"),
+        (&["users", "create", "jonas", "--stdin"], "a password has at least 12 characters"),
+        (&["users", "passwd", "nobody"], "no user is named `nobody`"),
+    ] {
+        let refused = agent_server(arguments);
+        assert_eq!(refused.status.code(), Some(1), "{arguments:?}");
+        assert!(err(&refused).contains(said), "{}", err(&refused));
+    }
+    assert_eq!(out(&agent_server(&["users", "list"])), "owner     maria  Maria Koski\n");
+}
+
+#[test]
 fn the_doctor_says_all_that_must_be_mended_and_ends_with_1() {
     let mut settings = KEYS.to_vec();
     settings.extend([

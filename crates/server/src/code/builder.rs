@@ -38,6 +38,7 @@ use crate::oauth::Assertions;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::Onward;
+use crate::oauth::People;
 use crate::rag::Embedders;
 use crate::rag::Rag;
 use crate::rag::Stores;
@@ -158,6 +159,7 @@ impl Builder {
         };
         let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {
+            people: People::new(db.clone(), &key),
             config,
             db,
             clock,

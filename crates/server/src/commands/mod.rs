@@ -15,6 +15,7 @@ mod secrets;
 mod serve;
 pub mod setup_auth;
 pub mod terminal;
+mod users;
 
 use std::process::ExitCode;
 
@@ -70,6 +71,9 @@ enum Command {
     /// Check that the audit trail is whole
     #[command(after_help = audit::HELP)]
     Audit(audit::AuditArgs),
+    /// Show and change who may sign in
+    #[command(after_help = users::HELP)]
+    Users(users::UsersArgs),
     /// Make and change the tables of the database
     #[command(after_help = migrate::HELP)]
     Migrate(migrate::MigrateArgs),
@@ -116,6 +120,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
             Command::SetupAuth(args) => setup_auth::run(&args),
             Command::Keys(args) => keys::run(&args, &env).await,
             Command::Audit(args) => return audit::run(&args, &env).await,
+            Command::Users(args) => users::run(&args, &env).await,
             Command::Migrate(args) => migrate::run(&args, &env).await,
             Command::Secrets(args) => secrets::run(&args, &env, server).await,
             Command::Backup(args) => backup::run(&args, &env).await,

@@ -17,6 +17,10 @@ use crate::http::body;
 pub const HEADER: &str = "Idempotency-Key";
 const MAX_LENGTH: usize = 255;
 
+/// Whose keys these are, beside the client's: people who share one must not meet in a key.
+#[derive(Debug, Clone)]
+pub struct KeysOf(pub String);
+
 /// A JSON body as in [`Body`](crate::http::Body), with the key under which it was sent.
 #[derive(Debug)]
 pub struct Keyed<T> {
@@ -27,7 +31,7 @@ pub struct Keyed<T> {
 /// A caller's name for one request, and what tells that request from others of the same name.
 #[derive(Debug, Clone)]
 pub struct IdempotencyKey {
-    /// 1 to 255 printable ASCII characters.
+    /// 1 to 255 printable ASCII characters; before them, in a line of its own, the person whose key it is.
     pub key: String,
     /// Method and path of the request.
     pub path: String,
@@ -51,6 +55,10 @@ impl IdempotencyKey {
     /// The key of a request with this `body`, if it has one.
     pub fn of(parts: &Parts, body: &[u8]) -> Result<Option<Self>, Problem> {
         let Some(key) = key(&parts.headers)? else { return Ok(None) };
+        let key = match parts.extensions.get::<KeysOf>() {
+            Some(KeysOf(person)) => format!("{person}\n{key}"),
+            None => key,
+        };
         let path = format!("{} {}", parts.method, parts.uri.path());
         let digest = digest::digest(&digest::SHA256, body);
         let body_sha256 = digest.as_ref().iter().fold(String::new(), |mut hex, byte| {

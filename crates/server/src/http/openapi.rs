@@ -15,6 +15,7 @@ use utoipa::openapi::RefOr;
 use utoipa::openapi::Server;
 use utoipa::openapi::path::Operation;
 use utoipa::openapi::path::PathItem;
+use utoipa::openapi::security::AuthorizationCode;
 use utoipa::openapi::security::ClientCredentials;
 use utoipa::openapi::security::Flow;
 use utoipa::openapi::security::Http;
@@ -36,7 +37,7 @@ is UTF-8 and `snake_case`; a response has every member, always. What goes wrong 
 (RFC 9457), and each `type` is a page on this server.";
 
 /// Groups of the docs page, in its order. A tag that is missing here comes after these.
-const TAGS: [(&str, &str); 8] = [
+const TAGS: [(&str, &str); 9] = [
     ("agents", "Definitions of agents, their versions, and what a caller may execute."),
     ("tools", "What agents may use."),
     (
@@ -46,6 +47,7 @@ const TAGS: [(&str, &str); 8] = [
     ("threads", "Conversations that runs go on with: what was said, exported or deleted."),
     ("secrets", "Values that tools send to their hosts, and that nobody reads again."),
     ("oauth", "Tokens, keys and clients."),
+    ("users", "People who may sign in, and what they may do."),
     ("models", "What the configured providers offer."),
     ("operations", "Whether the server lives, and how it fares."),
 ];
@@ -95,8 +97,10 @@ fn tag((name, about): (&str, &str)) -> Tag {
 
 fn components() -> Components {
     let scopes = Scope::known().map(|scope| (scope.to_string(), String::new()));
-    let flow = ClientCredentials::new("/oauth/token", scopes.collect::<Scopes>());
-    let oauth2 = OAuth2::new([Flow::ClientCredentials(flow)]);
+    let scopes = scopes.collect::<Scopes>();
+    let people = AuthorizationCode::new("/oauth/authorize", "/oauth/token", scopes.clone());
+    let own = ClientCredentials::new("/oauth/token", scopes);
+    let oauth2 = OAuth2::new([Flow::ClientCredentials(own), Flow::AuthorizationCode(people)]);
     ComponentsBuilder::new()
         .schema(ProblemSchema::name(), ProblemSchema::schema())
         .schema(Invalid::name(), Invalid::schema())

@@ -14,6 +14,7 @@ use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::caller::Principal;
 use crate::oauth::caller::Subject;
+use crate::oauth::holders::Holder;
 
 /// Why a token gives access to nothing. All but the last are the caller's concern, and say no secret.
 #[derive(Debug, thiserror::Error)]
@@ -22,6 +23,8 @@ pub enum AccessError {
     Token(#[from] TokenError),
     #[error("the client of the token was deleted or deactivated")]
     ClientGone,
+    #[error("who the token acts for was deleted or deactivated")]
+    SubjectGone,
     #[error("the token was revoked")]
     Revoked,
     #[error("there is no such API key, or it is over")]
@@ -39,6 +42,7 @@ pub struct Access {
     /// To whom it was issued.
     pub client: Arc<Client>,
     pub subject: Subject,
+    holder: Holder,
 }
 
 /// Who calls with an access token or an API key.
@@ -88,14 +92,18 @@ pub async fn check(
     if clients.revoked().has(&claims) {
         return Err(AccessError::Revoked);
     }
-    let subject = claims.sub.parse().map_err(|_| AccessError::NoSubject)?;
-    Ok(Access { claims, client, subject })
+    let subject: Subject = claims.sub.parse().map_err(|_| AccessError::NoSubject)?;
+    let holder = clients.holder(&client, subject.as_str()).await?;
+    if matches!(holder, Holder::Gone) {
+        return Err(AccessError::SubjectGone);
+    }
+    Ok(Access { claims, client, subject, holder })
 }
 
 impl Access {
-    /// What the token says, as far as its client still holds it.
+    /// What the token says, as far as its client, and who it acts for, still hold it.
     pub fn scopes(&self) -> Scopes {
-        self.client.scopes.intersection(&self.claims.scope)
+        self.holder.bound(self.client.scopes.intersection(&self.claims.scope))
     }
 
     /// Who calls with the token.
@@ -121,6 +129,7 @@ impl AccessError {
             Self::Token(_) => "malformed_token",
             Self::Revoked => "revoked",
             Self::NoSuchKey => "unknown_api_key",
+            Self::SubjectGone => "user_gone",
             Self::ClientGone | Self::NoSubject => "client_gone",
             Self::Database(_) => "database",
         }

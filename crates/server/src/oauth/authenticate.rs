@@ -25,7 +25,13 @@ pub struct ClientCall {
     pub now: At,
 }
 
-/// The client that makes a request.
+/// The client that makes a request, and has proved it.
+pub async fn prove(clients: &Clients, call: &ClientCall) -> Result<Arc<Client>, OAuthFailure> {
+    let client = authenticate(clients, call).await?;
+    if client.is_public { Err(OAuthError::invalid_client().into()) } else { Ok(client) }
+}
+
+/// The client that makes a request. One that cannot prove itself is taken at its word.
 ///
 /// A right secret needs no look into the database. A wrong one and an unknown client both do,
 /// because the clients in memory may be half a second old; so neither answers sooner than the
@@ -35,7 +41,12 @@ pub async fn authenticate(
     clients: &Clients,
     call: &ClientCall,
 ) -> Result<Arc<Client>, OAuthFailure> {
-    let client_id = call.credentials.presented_by().ok_or_else(OAuthError::invalid_client)?;
+    let presented_by = match &call.credentials {
+        // It cannot prove itself; what it shows, a code or a refresh token, has to.
+        Credentials::Public { client_id } => Some(client_id.as_str()),
+        credentials => credentials.presented_by(),
+    };
+    let client_id = presented_by.ok_or_else(OAuthError::invalid_client)?;
     let guesser = Guesser { client_id: client_id.to_owned(), address: call.address };
     clients.ensure_trust(&guesser.client_id).await?;
     if let Some(client) = proven(clients, call).await? {
@@ -56,8 +67,12 @@ pub async fn authenticate(
 
 /// The client that a request proves, as far as it is known here.
 async fn proven(clients: &Clients, call: &ClientCall) -> Result<Option<Arc<Client>>, sqlx::Error> {
-    let Credentials::Assertion(assertion) = &call.credentials else {
-        return Ok(clients.proven(&call.credentials, call.now));
+    let assertion = match &call.credentials {
+        Credentials::Assertion(assertion) => assertion,
+        Credentials::Public { client_id } => {
+            return Ok(clients.find(client_id).filter(|client| client.is_public));
+        }
+        credentials => return Ok(clients.proven(credentials, call.now)),
     };
     let Some(client) = clients.find(assertion.client_id()) else { return Ok(None) };
     let is_proven = clients.assertions.prove(&client, assertion, call.now).await?;

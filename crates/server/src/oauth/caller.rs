@@ -20,10 +20,12 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::audit::Origin;
 use crate::audit::Refusal;
+use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Author;
 use crate::definitions::DefinitionError;
 use crate::http::Invalid;
+use crate::http::KeysOf;
 use crate::http::Problem;
 use crate::http::RequestId;
 use crate::http::address;
@@ -68,6 +70,10 @@ pub struct Caller<S> {
 impl Subject {
     pub fn client(client_id: &str) -> Self {
         Self(format!("client:{client_id}"))
+    }
+
+    pub fn user(id: Id) -> Self {
+        Self(format!("user:{id}"))
     }
 
     pub fn as_str(&self) -> &str {
@@ -128,6 +134,9 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
             return Err(insufficient(S::ANY_OF));
         }
         bare::refuse_query(parts)?;
+        if principal.subject != Subject::client(&principal.client_id) {
+            parts.extensions.insert(KeysOf(principal.subject.to_string()));
+        }
         Ok(Self { principal, scopes: PhantomData })
     }
 }

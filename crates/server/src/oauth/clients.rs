@@ -21,6 +21,7 @@ use crate::app::Clock;
 use crate::config::ManagementClient;
 use crate::db::At;
 use crate::db::Db;
+use crate::db::Id;
 use crate::db::TenantId;
 use crate::oauth::Client;
 use crate::oauth::ClientSecret;
@@ -37,6 +38,7 @@ use crate::oauth::revoked::Revoked;
 use crate::oauth::revoked::RevokedToken;
 use crate::oauth::store;
 use crate::oauth::store::Revisions;
+use crate::oauth::users::Person;
 use crate::oauth::uses::Uses;
 
 /// How often the clients in memory are compared with the database.
@@ -45,6 +47,8 @@ const FRESHNESS: Duration = Duration::from_millis(500);
 const TRUST: Duration = Duration::from_secs(30);
 /// How often it is written down when clients got tokens, and forgotten what is over.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// For so long a code that is over is known, so that it is noticed when it comes again.
+const CODES_AFTER_END: Duration = Duration::from_hours(1);
 /// So many rows of a kind are deleted at once, so that no transaction is long.
 const AT_ONCE: i64 = 100;
 
@@ -73,6 +77,7 @@ pub struct Clients {
 struct Known {
     by_id: Arc<HashMap<String, Arc<Client>>>,
     api_keys: Arc<KnownKeys>,
+    users: Arc<HashMap<Id, Arc<Person>>>,
     /// When the last comparison with the database that succeeded was begun.
     as_of: Option<Instant>,
 }
@@ -82,6 +87,7 @@ struct Known {
 struct Seen {
     clients: Option<i64>,
     api_keys: Option<i64>,
+    users: Option<i64>,
     /// The first revocation has the revision 1.
     revoked: i64,
     /// The number of the comparison.
@@ -95,6 +101,7 @@ struct News {
     /// `None`: they are as they were.
     registrations: Option<Vec<Registration>>,
     api_keys: Option<Vec<(String, KnownKey)>>,
+    users: Option<Vec<(Id, Person)>>,
     revoked: Vec<RevokedToken>,
 }
 
@@ -157,6 +164,11 @@ impl Clients {
         &self.revoked
     }
 
+    /// The client that the settings name.
+    pub fn management(&self) -> &Client {
+        &self.management
+    }
+
     /// Whether the settings name this client; no registered one can have its id.
     pub fn is_management(&self, client_id: &str) -> bool {
         client_id == self.management.client_id
@@ -165,6 +177,17 @@ impl Clients {
     /// The API key that a caller shows, if it is known here.
     pub fn api_key(&self, text: &str) -> Option<Arc<KnownKey>> {
         find_known(&self.known.load().api_keys, text).map(Arc::clone)
+    }
+
+    /// Who a user is and what he may do, if he is active. One who is unknown here is asked of the database.
+    pub async fn person(&self, id: Id) -> Result<Option<Arc<Person>>, sqlx::Error> {
+        self.ensure_known().await?;
+        let known = || self.known.load().users.get(&id).map(Arc::clone);
+        if let Some(person) = known() {
+            return Ok(Some(person));
+        }
+        self.refresh().await?;
+        Ok(known())
     }
 
     /// The client that the secret of `credentials` proves at `now`, as far as it is known here.
@@ -191,7 +214,8 @@ impl Clients {
         }
         let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let mut known = Known { as_of: Some(Instant::now()), ..Known::clone(&self.known.load()) };
-        let News { revisions, registrations, api_keys, revoked } = self.news_since(&seen).await?;
+        let News { revisions, registrations, api_keys, users, revoked } =
+            self.news_since(&seen).await?;
         if let Some(registrations) = registrations {
             let clients = registrations.into_iter().filter_map(Registration::client);
             let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
@@ -202,6 +226,11 @@ impl Clients {
             let keys = keys.into_iter().map(|(digest, key)| (digest, Arc::new(key)));
             known.api_keys = Arc::new(keys.collect());
             seen.api_keys = Some(revisions.api_keys);
+        }
+        if let Some(users) = users {
+            let users = users.into_iter().map(|(id, person)| (id, Arc::new(person)));
+            known.users = Arc::new(users.collect());
+            seen.users = Some(revisions.users);
         }
         self.revoked.add(revoked);
         seen.revoked = revisions.revoked;
@@ -223,11 +252,15 @@ impl Clients {
                     Some(seen) if seen == revisions.api_keys => None,
                     _ => Some(store::api_keys::list_known(conn).await?),
                 };
+                let users = match seen.users {
+                    Some(seen) if seen == revisions.users => None,
+                    _ => Some(store::users::list_known(conn).await?),
+                };
                 let revoked = match revisions.revoked {
                     same if same == seen.revoked => Vec::new(),
                     _ => store::revoked::list_after(conn, seen.revoked).await?,
                 };
-                Ok(News { revisions, registrations, api_keys, revoked })
+                Ok(News { revisions, registrations, api_keys, users, revoked })
             })
             .await
     }
@@ -240,6 +273,15 @@ impl Clients {
         Arc::make_mut(&mut known.by_id).remove(client_id);
         self.known.store(Arc::new(known));
         seen.clients = None;
+    }
+
+    /// The same of a user.
+    pub async fn forget_user(&self, id: Id) {
+        let mut seen = self.seen.lock().await;
+        let mut known = Known::clone(&self.known.load());
+        Arc::make_mut(&mut known.users).remove(&id);
+        self.known.store(Arc::new(known));
+        seen.users = None;
     }
 
     /// Makes a change that was just committed count here; other replicas see it in half a second.
@@ -287,16 +329,21 @@ impl Clients {
         }
     }
 
-    /// Forgets revoked tokens, and what may come once, that were over a minute before `now`.
+    /// Forgets revoked tokens, what may come once, sessions and grants that were over a minute before `now`.
     async fn forget_ended(&self, now: At) -> Result<(), sqlx::Error> {
         self.revoked.forget_ended(seconds(now));
         let before = At::new(now.time() - Duration::from_secs(AFTER_END));
+        let codes_before = At::new(now.time() - CODES_AFTER_END);
         loop {
             let done = self.db.write_behind(async |tx| {
-                let tokens = store::revoked::delete_ended(tx, before, AT_ONCE).await?;
-                Ok::<_, sqlx::Error>(
-                    tokens.max(store::replay::delete_ended(tx, before, AT_ONCE).await?),
-                )
+                let done = [
+                    store::revoked::delete_ended(tx, before, AT_ONCE).await?,
+                    store::replay::delete_ended(tx, before, AT_ONCE).await?,
+                    store::sessions::delete_ended(tx, before, AT_ONCE).await?,
+                    store::grants::delete_ended(tx, before, AT_ONCE).await?,
+                    store::codes::delete_ended(tx, codes_before, AT_ONCE).await?,
+                ];
+                Ok::<_, sqlx::Error>(done.into_iter().max().unwrap_or_default())
             });
             if done.await? < AT_ONCE.unsigned_abs() {
                 return Ok(());
@@ -311,8 +358,12 @@ fn management_client(settings: &ManagementClient) -> Client {
     Client {
         client_id: settings.id.clone(),
         tenant: TenantId::default(),
+        name: String::new(),
         scopes: Scopes::all_types(),
-        grant_types: GrantType::ALL.to_vec(),
+        grant_types: vec![GrantType::ClientCredentials, GrantType::TokenExchange],
+        redirect_uris: Vec::new(),
+        is_public: false,
+        is_unchecked: false,
         secrets: secrets
             .map(|secret| ClientSecret { digest: Digest::of(secret.expose_secret()), until: None })
             .collect(),

@@ -15,6 +15,7 @@ use utoipa::ToSchema;
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServerMetadata {
     issuer: String,
+    authorization_endpoint: String,
     token_endpoint: String,
     registration_endpoint: String,
     introspection_endpoint: String,
@@ -22,19 +23,25 @@ pub struct ServerMetadata {
     jwks_uri: String,
     #[schema(value_type = Vec<String>)]
     scopes_supported: Vec<Scope>,
-    /// RFC 8414 demands this list and forbids an empty one. `none` is the registered response type
-    /// that issues nothing, which is what can be had without an authorization endpoint.
     #[schema(value_type = Vec<String>)]
     response_types_supported: [&'static str; 1],
     #[schema(value_type = Vec<String>)]
-    grant_types_supported: [GrantType; 2],
+    response_modes_supported: [&'static str; 1],
     #[schema(value_type = Vec<String>)]
-    token_endpoint_auth_methods_supported: [AuthMethod; 3],
+    grant_types_supported: [GrantType; 4],
+    #[schema(value_type = Vec<String>)]
+    code_challenge_methods_supported: [&'static str; 1],
+    #[schema(value_type = Vec<String>)]
+    prompt_values_supported: [&'static str; 3],
+    /// RFC 9207.
+    authorization_response_iss_parameter_supported: bool,
+    #[schema(value_type = Vec<String>)]
+    token_endpoint_auth_methods_supported: [AuthMethod; 4],
     /// RFC 8414 takes `client_secret_basic` alone for granted.
     #[schema(value_type = Vec<String>)]
     introspection_endpoint_auth_methods_supported: [AuthMethod; 3],
     #[schema(value_type = Vec<String>)]
-    revocation_endpoint_auth_methods_supported: [AuthMethod; 3],
+    revocation_endpoint_auth_methods_supported: [AuthMethod; 4],
     #[schema(value_type = Vec<String>)]
     token_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
     #[schema(value_type = Vec<String>)]
@@ -60,16 +67,21 @@ impl ServerMetadata {
     pub fn of(issuer: &str) -> Self {
         Self {
             issuer: issuer.to_owned(),
+            authorization_endpoint: format!("{issuer}/oauth/authorize"),
             token_endpoint: format!("{issuer}/oauth/token"),
             registration_endpoint: format!("{issuer}/oauth/register"),
             introspection_endpoint: format!("{issuer}/oauth/introspect"),
             revocation_endpoint: format!("{issuer}/oauth/revoke"),
             jwks_uri: format!("{issuer}/.well-known/jwks.json"),
             scopes_supported: Scope::known().collect(),
-            response_types_supported: ["none"],
+            response_types_supported: ["code"],
+            response_modes_supported: ["query"],
             grant_types_supported: GrantType::ALL,
+            code_challenge_methods_supported: ["S256"],
+            prompt_values_supported: ["none", "login", "consent"],
+            authorization_response_iss_parameter_supported: true,
             token_endpoint_auth_methods_supported: AuthMethod::ALL,
-            introspection_endpoint_auth_methods_supported: AuthMethod::ALL,
+            introspection_endpoint_auth_methods_supported: AuthMethod::PROVING,
             revocation_endpoint_auth_methods_supported: AuthMethod::ALL,
             token_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
             introspection_endpoint_auth_signing_alg_values_supported: Algorithm::ALL,
@@ -97,7 +109,7 @@ pub fn resource_metadata(issuer: &str) -> String {
 }
 
 /// The path of the issuer: empty, or with a slash before and none behind.
-fn path_of(issuer: &str) -> &str {
+pub fn path_of(issuer: &str) -> &str {
     let authority = issuer.find("://").map_or(0, |at| at + "://".len());
     issuer[authority..].find('/').map_or("", |slash| &issuer[authority + slash..])
 }

@@ -11,6 +11,8 @@ use std::time::Instant;
 pub const WRONG_SECRETS: u32 = 100;
 /// Registrations by a stranger that are answered without a wait.
 pub const REGISTRATIONS: u32 = 20;
+/// The same of passwords.
+pub const PASSWORDS: u32 = 5;
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
 /// After this long without another wrong secret, all are forgotten.
@@ -70,6 +72,22 @@ impl Guesses {
         record.wrong = record.wrong.saturating_add(1);
         record.last = now;
         record.wait_until = now + wait_after(record.wrong, self.free);
+    }
+
+    /// Takes the next turn of `guesser`, as if it went wrong, and says how long it is until then: attempts that come
+    /// together are looked at one after the other. Who would wait longer than `most` is told for how long, and gets none.
+    pub fn turn(
+        &self,
+        guesser: Guesser,
+        now: Instant,
+        most: Duration,
+    ) -> Result<Duration, Duration> {
+        let wait = self.wait(&guesser, now).unwrap_or_default();
+        if wait > most {
+            return Err(wait);
+        }
+        self.wrong(guesser, now + wait);
+        Ok(wait)
     }
 
     /// Takes note of a right secret.
@@ -140,6 +158,19 @@ mod tests {
         }
 
         assert_eq!(waits, [1, 2, 4, 8, 16, 32, 60, 60]);
+    }
+
+    #[test]
+    fn attempts_at_once_come_one_after_the_other_and_too_many_are_refused() {
+        let (guesses, now) = (Guesses::new(2), Instant::now());
+        let turn = || guesses.turn(guesser("maria"), now, Duration::from_secs(6));
+
+        let turns: Vec<_> = (0..6).map(|_| turn().map(|it| it.as_secs())).collect();
+
+        let refused = Duration::from_secs(7);
+        assert_eq!(turns, [Ok(0), Ok(0), Ok(1), Ok(3), Err(refused), Err(refused)]);
+        guesses.right(&guesser("maria"));
+        assert_eq!(turn(), Ok(Duration::ZERO));
     }
 
     #[test]

@@ -16,7 +16,7 @@ use crate::oauth::access;
 use crate::oauth::access::Access;
 use crate::oauth::access::AccessError;
 use crate::oauth::authenticate::ClientCall;
-use crate::oauth::authenticate::authenticate;
+use crate::oauth::authenticate::prove;
 
 /// What a client learns of a token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -62,7 +62,7 @@ pub async fn introspect(
     call: &ClientCall,
     now: At,
 ) -> Result<Introspection, OAuthFailure> {
-    let client = authenticate(clients, call).await?;
+    let client = prove(clients, call).await?;
     let token = call.params.require("token")?;
     let token = match access::check(keys, clients, token, now).await {
         Ok(access) if may_ask(&client, &access) => Some(ActiveToken::of(&access)),

@@ -1,6 +1,7 @@
 //! Issuing access tokens.
 
 mod exchange;
+mod people;
 pub mod routes;
 
 use auth::claims::AccessClaims;
@@ -20,9 +21,11 @@ use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::OAuthFailure;
+use crate::oauth::People;
 use crate::oauth::authenticate::ClientCall;
 use crate::oauth::authenticate::authenticate;
 use crate::oauth::caller::Subject;
+use crate::oauth::issue::people::Issuer;
 use crate::oauth::keys;
 use crate::oauth::resource;
 
@@ -45,17 +48,37 @@ pub struct IssuedToken {
     #[serde(with = "auth::scope::space_separated")]
     #[schema(value_type = String, example = "agent.read agent.execute")]
     scope: Scopes,
+    /// For the next token, when this one is over. It is used once.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "agr_…")]
+    refresh_token: Option<String>,
+}
+
+impl IssuedToken {
+    fn of(access_token: String, scope: Scopes, expires_in: u64) -> Self {
+        Self {
+            access_token,
+            issued_token_type: None,
+            token_type: "Bearer",
+            expires_in,
+            scope,
+            refresh_token: None,
+        }
+    }
 }
 
 /// Answers a token request: the token is named `id` and is valid from `now`.
 pub async fn issue(
     keys: &Keys,
-    clients: &Clients,
+    (clients, people): (&Clients, &People),
     call: &ClientCall,
     (id, now): (Id, At),
 ) -> Result<IssuedToken, OAuthFailure> {
     let client = authenticate(clients, call).await?;
+    let for_people = Issuer { keys, clients, people, client: &client, id, now };
     let issued = match grant_type(&client, &call.params)? {
+        GrantType::AuthorizationCode => for_people.redeem(&call.params).await?,
+        GrantType::RefreshToken => for_people.refresh(&call.params).await?,
         GrantType::ClientCredentials => client_credentials(keys, &client, &call.params, (id, now))?,
         GrantType::TokenExchange => {
             exchange::exchange(keys, clients, &client, &call.params, (id, now)).await?
@@ -73,7 +96,8 @@ fn grant_type(client: &Client, params: &Params) -> Result<GrantType, OAuthError>
         let description = format!("the supported grants are {supported}");
         OAuthError::new(ErrorCode::UnsupportedGrantType, description)
     })?;
-    if !client.grant_types.contains(&grant) {
+    let is_own = matches!(grant, GrantType::ClientCredentials | GrantType::TokenExchange);
+    if !client.grant_types.contains(&grant) || (is_own && client.is_public) {
         let description = "the client is not registered for this grant";
         return Err(OAuthError::new(ErrorCode::UnauthorizedClient, description));
     }
@@ -101,14 +125,9 @@ fn client_credentials(
         client_id: client.client_id.clone(),
         scope,
         tenant: client.tenant.to_string(),
+        grant_id: None,
         act: None,
     };
     let access_token = keys.sign(&claims)?;
-    Ok(IssuedToken {
-        access_token,
-        issued_token_type: None,
-        token_type: "Bearer",
-        expires_in,
-        scope: claims.scope,
-    })
+    Ok(IssuedToken::of(access_token, claims.scope, expires_in))
 }

@@ -10,22 +10,31 @@ mod access;
 mod api_keys;
 mod assertions;
 mod authenticate;
+mod authorize;
 pub mod caller;
 mod clients;
+mod cookie;
 mod discovery;
 mod genuine;
+mod grants;
 mod guesses;
+mod holders;
 mod introspect;
 mod issue;
 mod keys;
 mod onward;
+mod passwords;
+mod people;
 mod register;
 mod resource;
 mod revoke;
 mod revoked;
 pub mod routes;
 pub mod scopes;
+mod sessions;
+mod sign_in;
 mod store;
+mod users;
 mod uses;
 
 pub use assertions::Assertions;
@@ -38,6 +47,11 @@ pub use keys::ResealedKeys;
 pub use keys::setting_key;
 pub use onward::Behalf;
 pub use onward::Onward;
+pub use people::People;
+pub use users::Actor;
+pub use users::NewUser;
+pub use users::User;
+pub use users::UserError;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -73,9 +87,17 @@ const UNREADABLE: &str = "unreadable";
 pub struct Client {
     pub client_id: String,
     pub tenant: TenantId,
+    /// A name for people; it may be empty.
+    pub name: String,
     /// All that its tokens can ever allow.
     pub scopes: Scopes,
     pub grant_types: Vec<GrantType>,
+    /// Where people may be sent back to.
+    pub redirect_uris: Vec<String>,
+    /// It cannot prove itself, and acts for people only.
+    pub is_public: bool,
+    /// It registered itself, and nobody has looked at it.
+    pub is_unchecked: bool,
     /// Any of them proves the client. Without any, and without keys, it cannot prove itself.
     pub secrets: Vec<ClientSecret>,
     /// Whatever one of them signed proves it.
@@ -211,14 +233,19 @@ impl Registration {
                 let both = self.secret.map(|digest| (digest, None)).into_iter().chain(previous);
                 secrets.extend(both.map(|(digest, until)| ClientSecret { digest, until }));
             }
-            None => {}
+            Some(AuthMethod::None) | None => {}
         }
+        let is_public = self.token_endpoint_auth_method == Some(AuthMethod::None);
         let is_whole = self.problems.iter().all(|problem| problem.code != UNREADABLE);
         (self.is_active && is_whole).then(|| Client {
             client_id: self.client_id,
             tenant: self.tenant,
+            name: self.client_name,
             scopes: self.scope,
             grant_types: self.grant_types,
+            redirect_uris: self.redirect_uris,
+            is_public,
+            is_unchecked: self.registered_by.is_some_and(|by| by == "policy:open"),
             secrets,
             keys,
         })

@@ -65,6 +65,7 @@ impl Onward {
             client_id: whose.client_id.to_owned(),
             scope,
             tenant: whose.tenant.to_string(),
+            grant_id: None,
             act: Actor::after(self.keys.issuer().to_owned(), None),
         };
         self.keys.sign(&claims).map(SecretString::from)

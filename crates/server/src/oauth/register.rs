@@ -38,7 +38,7 @@ const DEFAULT_SCOPES: &str = "agent.read agent.execute";
 #[derive(Debug)]
 pub struct Registered {
     pub registration: Registration,
-    /// None: the client signs.
+    /// None: the client signs, or cannot prove itself.
     pub secret: Option<OpaqueToken>,
     /// Lets the client read and delete its registration.
     pub token: OpaqueToken,
@@ -72,7 +72,7 @@ pub async fn register(
         clients.assertions.check(uri)?;
     }
     let secret = match metadata.token_endpoint_auth_method {
-        AuthMethod::PrivateKeyJwt => None,
+        AuthMethod::None | AuthMethod::PrivateKeyJwt => None,
         AuthMethod::ClientSecretBasic | AuthMethod::ClientSecretPost => {
             Some(OpaqueToken::generate(TokenKind::ClientSecret)?)
         }

@@ -17,7 +17,7 @@ pub const AFTER_END: u64 = 60;
 #[derive(Debug, Default)]
 pub struct Revoked(RwLock<HashMap<String, HashMap<String, u64>>>);
 
-/// A token that its client gave back.
+/// A token that its client gave back, or all tokens of a grant: then `jti` is the id of the grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RevokedToken {
     pub client_id: String,
@@ -42,7 +42,10 @@ impl Revoked {
     }
 
     pub fn has(&self, claims: &AccessClaims) -> bool {
-        self.read().get(&claims.client_id).is_some_and(|tokens| tokens.contains_key(&claims.jti))
+        let names = [Some(&claims.jti), claims.grant_id.as_ref()];
+        self.read()
+            .get(&claims.client_id)
+            .is_some_and(|tokens| names.into_iter().flatten().any(|name| tokens.contains_key(name)))
     }
 
     /// Whether a client has given back as many tokens as it may.

@@ -38,12 +38,17 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 use crate::oauth::OAuthFailure;
 use crate::oauth::api_keys;
+use crate::oauth::authorize;
 use crate::oauth::discovery;
+use crate::oauth::grants;
 use crate::oauth::introspect;
 use crate::oauth::issue;
 use crate::oauth::keys;
 use crate::oauth::register;
 use crate::oauth::revoke;
+use crate::oauth::sessions;
+use crate::oauth::sign_in;
+use crate::oauth::users;
 
 /// Of answers that hold a token or say what one allows.
 pub const NO_STORE: [(HeaderName, &str); 2] =
@@ -69,6 +74,11 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(clients::router())
         .merge(api_keys::routes::router())
         .merge(audit::router())
+        .merge(users::routes::router())
+        .merge(sessions::routes::router())
+        .merge(grants::routes::router())
+        .merge(sign_in::routes::router())
+        .merge(authorize::routes::router())
 }
 
 /// Says in the words of RFC 6749 what the house, which knows no feature, says in problems: that there

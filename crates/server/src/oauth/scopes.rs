@@ -72,6 +72,10 @@ scope_sets! {
     ClientRead = "client.read";
     /// To say who may ask for tokens.
     ClientWrite = "client.write";
+    /// To see who may sign in, and where he is.
+    UserRead = "user.read" | "user.write";
+    /// To say who may sign in, and with what.
+    UserWrite = "user.write";
     /// To see which keys sign.
     KeyRead = "key.read";
     /// To make signing keys, and to take them back.

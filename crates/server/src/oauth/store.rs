@@ -1,9 +1,13 @@
 //! SQL of clients.
 
 pub mod api_keys;
+pub mod codes;
+pub mod grants;
 pub mod replay;
 pub mod revoked;
 mod row;
+pub mod sessions;
+pub mod users;
 
 use auth::registration::AuthMethod;
 use auth::registration::KeySource;
@@ -51,13 +55,14 @@ macro_rules! select_registrations {
 pub struct Revisions {
     pub clients: i64,
     pub api_keys: i64,
+    pub users: i64,
     pub revoked: i64,
 }
 
 pub async fn revisions(conn: &mut Conn<'_>) -> Result<Revisions, sqlx::Error> {
     let rows = on!(conn, c => sqlx::query_as::<_, (String, i64)>(
             "SELECT name, revision FROM revisions
-             WHERE name IN ('client_registrations', 'api_keys', 'revoked_tokens')",
+             WHERE name IN ('client_registrations', 'api_keys', 'users', 'revoked_tokens')",
         )
         .fetch_all(c)
         .await)?;
@@ -66,6 +71,7 @@ pub async fn revisions(conn: &mut Conn<'_>) -> Result<Revisions, sqlx::Error> {
         match name.as_str() {
             "client_registrations" => found.clients = revision,
             "api_keys" => found.api_keys = revision,
+            "users" => found.users = revision,
             _ => found.revoked = revision,
         }
     }

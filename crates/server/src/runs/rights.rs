@@ -18,14 +18,9 @@ pub fn to_execute(kind: RunKind) -> &'static str {
     }
 }
 
-/// The rights that the caller had when the run began, as far as his client holds them still. Looks into memory
-/// as long as the client is known there.
+/// The rights that the caller had when the run began, as far as he and his client hold them still. Looks into memory
+/// as long as both are known there.
 pub async fn held(runs: &Runs, record: &Record) -> Result<Scopes, sqlx::Error> {
-    held_of(runs, &record.run.summary.client_id, &record.scopes).await
-}
-
-/// The same of a client that had `scopes`.
-pub async fn held_of(runs: &Runs, client_id: &str, scopes: &Scopes) -> Result<Scopes, sqlx::Error> {
-    let client = runs.clients.look_up(client_id).await?;
-    Ok(client.map(|it| scopes.intersection(&it.scopes)).unwrap_or_default())
+    let (client_id, subject) = (&record.run.summary.client_id, &record.run.summary.subject);
+    runs.clients.held(client_id, subject, &record.scopes).await
 }

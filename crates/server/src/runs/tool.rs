@@ -83,7 +83,11 @@ pub fn call(
         }
         let began = Instant::now();
         let started = call.started;
-        context.scopes = match rights::held_of(&runs, &context.client_id, &scopes).await {
+        context.scopes = match runs
+            .clients
+            .held(&context.client_id, &context.subject, &scopes)
+            .await
+        {
             Ok(held) => held,
             Err(cause) => {
                 let cause: &dyn Error = &cause;

@@ -248,7 +248,7 @@ pub async fn another_tenant(server: &TestServer) -> Client {
                 r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
                 VALUES ('other', 'theirs', $1,
                     '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*",
-                    "approval.*", "key.*", "tool.*"]')"#,
+                    "approval.*", "key.*", "tool.*", "user.*"]')"#,
             )
             .bind(&digest)
             .execute(c)

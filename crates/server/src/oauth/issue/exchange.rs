@@ -67,6 +67,7 @@ pub async fn exchange(
         client_id: client.client_id.clone(),
         scope,
         tenant: client.tenant.to_string(),
+        grant_id: subject.claims.grant_id.clone(),
         act: Some(act),
     };
     let access_token = keys.sign(&claims)?;
@@ -76,13 +77,8 @@ pub async fn exchange(
         jti = claims.jti,
         "a token was exchanged"
     );
-    Ok(IssuedToken {
-        access_token,
-        issued_token_type: Some(ACCESS_TOKEN),
-        token_type: "Bearer",
-        expires_in: exp - iat,
-        scope: claims.scope,
-    })
+    let issued = IssuedToken::of(access_token, claims.scope, exp - iat);
+    Ok(IssuedToken { issued_token_type: Some(ACCESS_TOKEN), ..issued })
 }
 
 /// Checks the tokens of a request.

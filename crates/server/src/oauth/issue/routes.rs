@@ -39,6 +39,13 @@ struct TokenRequest {
     scope: Option<String>,
     /// For whom the token is (RFC 8707). Without it: this API.
     resource: Option<String>,
+    /// Of `authorization_code`: what the person was sent back with, and the secret whose hash was asked with.
+    code: Option<String>,
+    code_verifier: Option<String>,
+    /// Where the person was sent back to, if it is given.
+    redirect_uri: Option<String>,
+    /// Of `refresh_token`.
+    refresh_token: Option<String>,
     /// Of a token exchange (RFC 8693): a token of this client, `urn:ietf:params:oauth:token-type:access_token`.
     subject_token: Option<String>,
     subject_token_type: Option<String>,
@@ -52,7 +59,8 @@ struct TokenRequest {
 
 /// Get an access token
 ///
-/// The client authenticates by HTTP Basic, by `client_id` and `client_secret` in the body, or by an assertion.
+/// The client authenticates by HTTP Basic, by `client_id` and `client_secret` in the body, or by an assertion; one that
+/// cannot names itself by `client_id`, and is given tokens for people only.
 #[utoipa::path(post, path = "/oauth/token", tag = "oauth", security(()),
     request_body(content(
         (TokenRequest = "application/x-www-form-urlencoded"),
@@ -62,6 +70,6 @@ struct TokenRequest {
         (status = 429, body = RefusalSchema, description = "Too many wrong secrets")))]
 async fn issue_token(State(app): State<App>, call: ClientCall) -> Result<Response, OAuthFailure> {
     let token = (app.ids.next(), app.clock.now());
-    let issued = issue(&app.keys, &app.clients, &call, token).await?;
+    let issued = issue(&app.keys, (&app.clients, &app.people), &call, token).await?;
     Ok((NO_STORE, Json(issued)).into_response())
 }

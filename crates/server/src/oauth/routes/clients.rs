@@ -233,10 +233,11 @@ async fn rotate_secret(
             return Err(Problem::invalid(vec![fault]));
         }
         let client = find_own(&app, &caller, &client_id).await?;
-        if client.token_endpoint_auth_method == Some(AuthMethod::PrivateKeyJwt) {
+        let method = client.token_endpoint_auth_method;
+        if matches!(method, Some(AuthMethod::None | AuthMethod::PrivateKeyJwt)) {
             return Err(Problem::conflict(
                 "client-has-no-secret",
-                "the client signs, and has no secret",
+                "the client signs, or cannot prove itself: it has no secret",
             ));
         }
         let (overlap, now) = (u64::from(body.overlap_seconds), app.clock.now());

@@ -137,7 +137,7 @@ impl From<Row> for ApiKey {
 }
 
 /// What is not understood gives no right.
-fn understood(scopes: &Json) -> Scopes {
+pub fn understood(scopes: &Json) -> Scopes {
     let texts: Vec<String> = scopes.read().unwrap_or_default();
     texts.into_iter().filter_map(|text| Scope::try_from(text).ok()).collect()
 }

@@ -155,6 +155,13 @@ impl TestServer {
         Self::client_at(self.address)
     }
 
+    /// Nobody in particular, who is sent somewhere and does not go.
+    pub fn browser(&self) -> Client {
+        let http =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Client { http: http.build().unwrap(), ..self.stranger() }
+    }
+
     /// The management client, who holds every scope.
     pub async fn admin(&self) -> Client {
         let stranger = self.stranger();

@@ -38,8 +38,15 @@ on_both! {
         }
         expect![[r#"
             {
+              "authorization_endpoint": "http://server.test/oauth/authorize",
+              "authorization_response_iss_parameter_supported": true,
+              "code_challenge_methods_supported": [
+                "S256"
+              ],
               "grant_types_supported": [
                 "client_credentials",
+                "authorization_code",
+                "refresh_token",
                 "urn:ietf:params:oauth:grant-type:token-exchange"
               ],
               "introspection_endpoint": "http://server.test/oauth/introspect",
@@ -55,12 +62,21 @@ on_both! {
               ],
               "issuer": "http://server.test",
               "jwks_uri": "http://server.test/.well-known/jwks.json",
+              "prompt_values_supported": [
+                "none",
+                "login",
+                "consent"
+              ],
               "registration_endpoint": "http://server.test/oauth/register",
+              "response_modes_supported": [
+                "query"
+              ],
               "response_types_supported": [
-                "none"
+                "code"
               ],
               "revocation_endpoint": "http://server.test/oauth/revoke",
               "revocation_endpoint_auth_methods_supported": [
+                "none",
                 "client_secret_basic",
                 "client_secret_post",
                 "private_key_jwt"
@@ -76,6 +92,7 @@ on_both! {
               ],
               "token_endpoint": "http://server.test/oauth/token",
               "token_endpoint_auth_methods_supported": [
+                "none",
                 "client_secret_basic",
                 "client_secret_post",
                 "private_key_jwt"

@@ -2,16 +2,21 @@
 
 mod api_keys;
 mod assertions;
+mod authorize;
 mod callers;
 mod clients;
 mod discovery;
 mod exchange;
+mod families;
 mod keys;
 mod own;
+mod people;
 mod registration;
 mod revocation;
 mod rotation;
+mod sign_in;
 mod tokens;
+mod users;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;

@@ -1,0 +1,77 @@
+//! The cookie of who is signed in.
+
+use auth::token::OpaqueToken;
+use auth::token::TokenKind;
+
+/// Where the server is reached by https, browsers see to it that nobody else sets this cookie: that is what the
+/// beginning of the name is for (RFC 6265bis).
+const SECURE: &str = "__Host-agent-server";
+/// On one's own machine.
+const PLAIN: &str = "agent-server";
+
+/// The cookie that holds `session` for so many `seconds`.
+pub fn set(issuer: &str, session: &str, seconds: i64) -> String {
+    let (name, secure) = if is_secure(issuer) { (SECURE, "; Secure") } else { (PLAIN, "") };
+    format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// The session in the headers `Cookie`. Of two by our name neither is believed.
+pub fn read<'h>(issuer: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<OpaqueToken> {
+    let name = if is_secure(issuer) { SECURE } else { PLAIN };
+    let pairs = headers.filter_map(|it| str::from_utf8(it).ok()).flat_map(|it| it.split(';'));
+    let mut own = pairs.filter_map(|pair| {
+        let (found, value) = pair.trim().split_once('=')?;
+        (found == name).then_some(value)
+    });
+    let (first, second) = (own.next()?, own.next());
+    let session = OpaqueToken::parse(first).ok()?;
+    (second.is_none() && session.kind() == TokenKind::Session).then_some(session)
+}
+
+fn is_secure(issuer: &str) -> bool {
+    issuer.starts_with("https://")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn found(issuer: &str, cookies: &[&str]) -> Option<String> {
+        read(issuer, cookies.iter().map(|it| it.as_bytes())).map(|it| it.expose().to_owned())
+    }
+
+    #[test]
+    fn where_there_is_https_the_cookie_is_bound_to_the_host() {
+        assert_eq!(
+            set("https://a.example", "agb_x", 60),
+            "__Host-agent-server=agb_x; Path=/; Max-Age=60; HttpOnly; SameSite=Lax; Secure"
+        );
+        assert_eq!(
+            set("http://localhost:3000", "", 0),
+            "agent-server=; Path=/; Max-Age=0; HttpOnly; SameSite=Lax"
+        );
+    }
+
+    #[test]
+    fn one_session_is_read_and_nothing_else() {
+        let (https, http) = ("https://a.example", "http://localhost");
+        let token = OpaqueToken::from_bytes(TokenKind::Session, &[7; 32]);
+        let token = token.expose();
+        let own = format!("__Host-agent-server={token}");
+
+        assert_eq!(found(https, &[&format!("a=b; {own}; c")]).as_deref(), Some(token));
+        assert_eq!(found(https, &["x=1", &own]).as_deref(), Some(token));
+        assert_eq!(found(http, &[&format!("agent-server={token}")]).as_deref(), Some(token));
+        let key = OpaqueToken::from_bytes(TokenKind::ApiKey, &[7; 32]);
+        for cookies in [
+            &[][..],
+            &[own.as_str(), own.as_str()],
+            &[&format!("agent-server={token}")],
+            &[&format!("x__Host-agent-server={token}")],
+            &[&format!("__Host-agent-server={}", key.expose())],
+            &["__Host-agent-server=x"],
+        ] {
+            assert_eq!(found(https, cookies), None, "{cookies:?}");
+        }
+    }
+}

@@ -1,0 +1,78 @@
+//! What people have allowed clients: each is a family of tokens, which ends as a whole.
+
+pub mod routes;
+
+use std::time::Duration;
+
+use auth::scope::Scopes;
+use serde::Serialize;
+use tracing::info;
+use utoipa::ToSchema;
+
+use crate::db::At;
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::oauth::People;
+use crate::oauth::store::grants as store;
+
+/// No access token lives longer, whatever `ACCESS_TOKEN_TTL` is set to: for so long a grant that was ended is
+/// remembered.
+const LONGEST_TOKEN: Duration = Duration::from_hours(24);
+
+/// What somebody has allowed a client to do for him.
+#[derive(Debug, Clone, Serialize, ToSchema)]
+pub struct Grant {
+    pub id: Id,
+    pub client_id: String,
+    /// For whom the client acts: `user:<id>`, or `client:<id>` of the management client.
+    #[schema(example = "user:0199a1b2-0000-7000-8000-000000000001")]
+    pub subject: String,
+    #[serde(with = "auth::scope::space_separated")]
+    #[schema(value_type = String, example = "agent.read agent.execute")]
+    pub scope: Scopes,
+    pub created_at: At,
+    /// When the client last got a token by it.
+    pub last_used_at: At,
+    pub expires_at: At,
+}
+
+/// A grant with all that its tokens need.
+#[derive(Debug, Clone)]
+pub struct Family {
+    pub tenant: TenantId,
+    pub user: Option<Id>,
+    pub credential: Option<String>,
+    pub audience: String,
+    pub grant: Grant,
+}
+
+/// Which grants are meant.
+#[derive(Debug, Clone, Copy)]
+pub enum Which<'a> {
+    One(Id),
+    /// All of a subject.
+    Of(&'a str),
+}
+
+impl People {
+    /// Ends a grant of a tenant: its refresh tokens are gone, and its access tokens void. Says whether it was there.
+    pub async fn end_grant(&self, tenant: &TenantId, id: Id, now: At) -> Result<bool, sqlx::Error> {
+        self.db.write(async |tx| end(tx, tenant, Which::One(id), now).await).await
+    }
+}
+
+/// Ends grants in a transaction.
+pub async fn end(
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    which: Which<'_>,
+    now: At,
+) -> Result<bool, sqlx::Error> {
+    store::count_revocation(tx).await?;
+    let until = At::new(now.time() + LONGEST_TOKEN);
+    store::revoke(tx, tenant, which, (now, until)).await?;
+    let ended = store::delete(tx, tenant, which).await?;
+    info!(?which, ended, "what a person allowed was ended");
+    Ok(ended > 0)
+}

@@ -1,0 +1,50 @@
+//! What is needed to sign people in and to act for them.
+
+use auth::secret::MacKey;
+use auth::secret::MasterKey;
+use auth::token::OpaqueToken;
+use auth::token::TokenKind;
+use base64::Engine;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+
+use crate::db::Db;
+use crate::oauth::guesses;
+use crate::oauth::guesses::Guesses;
+use crate::oauth::passwords::Hasher;
+
+/// Makes and changes users, and signs them in.
+#[derive(Debug)]
+pub struct People {
+    pub(in crate::oauth) db: Db,
+    pub(in crate::oauth) hasher: Hasher,
+    /// Attempts to sign in.
+    pub(in crate::oauth) attempts: Guesses,
+    /// What makes the next refresh token of one.
+    successors: MacKey,
+    /// Of request bodies that hold a password, so that what is kept of them cannot be guessed.
+    bodies: MacKey,
+}
+
+impl People {
+    pub fn new(db: Db, key: &MasterKey) -> Self {
+        Self {
+            db,
+            hasher: Hasher::default(),
+            attempts: Guesses::new(guesses::PASSWORDS),
+            successors: key.mac("refresh tokens"),
+            bodies: key.mac("user bodies"),
+        }
+    }
+
+    /// The refresh token that follows on one. It is the same each time, so that who asks again because the answer was
+    /// lost gets that answer; only who has our key can compute it.
+    pub fn successor(&self, token: &OpaqueToken) -> OpaqueToken {
+        let bytes = self.successors.sign(token.expose().as_bytes());
+        OpaqueToken::from_bytes(TokenKind::Refresh, &bytes)
+    }
+
+    /// What stands for a request body with a password in it.
+    pub fn tag(&self, body: &str) -> String {
+        URL_SAFE_NO_PAD.encode(self.bodies.sign(body.as_bytes()))
+    }
+}

@@ -1,0 +1,138 @@
+//! Signing people in.
+
+pub mod pages;
+pub mod routes;
+
+use std::net::IpAddr;
+use std::time::Duration;
+use std::time::Instant;
+
+use auth::password::PasswordHash;
+use auth::random::NoRandomness;
+use auth::token::OpaqueToken;
+use auth::token::TokenKind;
+use metrics::counter;
+use secrecy::ExposeSecret;
+use secrecy::SecretString;
+use tracing::info;
+
+use crate::db::At;
+use crate::db::Id;
+use crate::oauth::Clients;
+use crate::oauth::People;
+use crate::oauth::guesses::Guesser;
+use crate::oauth::passwords::HasherError;
+use crate::oauth::sessions::LONGEST;
+use crate::oauth::sessions::Session;
+use crate::oauth::sessions::Who;
+use crate::oauth::sessions::credential_of;
+use crate::oauth::sessions::management;
+use crate::oauth::store::sessions as store;
+use crate::oauth::store::users;
+
+/// Nobody waits longer for his turn; who would is told to come back.
+const LONGEST_TURN: Duration = Duration::from_secs(20);
+/// What is kept of what a browser says it is, in characters.
+const MAX_USER_AGENT: usize = 200;
+
+/// Somebody at the door.
+#[derive(Debug)]
+pub struct Attempt {
+    pub username: String,
+    pub password: SecretString,
+    pub address: IpAddr,
+    pub user_agent: String,
+    /// The session that his browser had before: it ends, so that nobody who knew it comes in with him.
+    pub before: Option<OpaqueToken>,
+}
+
+/// Why somebody was not let in.
+#[derive(Debug, thiserror::Error)]
+pub enum SignInError {
+    /// Whatever is wrong: nobody learns whether there is such a name.
+    #[error("that name and password do not match")]
+    Refused,
+    #[error("too many attempts from one address with one name")]
+    Wait(Duration),
+    #[error(transparent)]
+    Hasher(#[from] HasherError),
+    #[error("no session could be made")]
+    Random(#[from] NoRandomness),
+    #[error("the database refused a query of people")]
+    Database(#[from] sqlx::Error),
+}
+
+impl People {
+    /// Lets somebody in who knows his password, or the secret of the management client.
+    ///
+    /// Who fails often waits, longer each time, before his next password is looked at: by name and address, so that he who
+    /// knows it is let in from anywhere else at once, and from there after a while. An unknown name, a wrong password, an
+    /// inactive user and one without a password are answered alike, after the same work.
+    pub async fn sign_in(
+        &self,
+        clients: &Clients,
+        attempt: Attempt,
+        (id, now): (Id, At),
+    ) -> Result<(OpaqueToken, Who), SignInError> {
+        let username = attempt.username.trim().to_lowercase();
+        let guesser = Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.address) };
+        let turn = self.attempts.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
+        tokio::time::sleep(turn.map_err(SignInError::Wait)?).await;
+        let Some(who) = self.recognise(clients, &username, &attempt).await? else {
+            counter!("auth_failures_total", "reason" => "wrong_password").increment(1);
+            info!(username, address = %attempt.address, "somebody could not sign in");
+            return Err(SignInError::Refused);
+        };
+        self.attempts.right(&guesser);
+        let token = OpaqueToken::generate(TokenKind::Session)?;
+        let session = Session {
+            id,
+            subject: who.subject.to_string(),
+            address: attempt.address.to_string(),
+            user_agent: printable(&attempt.user_agent),
+            created_at: now,
+            last_seen_at: now,
+            expires_at: At::new(now.time() + LONGEST),
+        };
+        let (digest, before) = (token.digest(), attempt.before.map(|before| before.digest()));
+        let stored = self.db.write(async |tx| {
+            if let Some(before) = &before {
+                store::delete_by_token(tx, before).await?;
+            }
+            if let Some(user) = who.user {
+                users::update_signed_in(tx, &who.tenant, user, now).await?;
+            }
+            store::insert(tx, &who, &session, &digest).await
+        });
+        stored.await?;
+        info!(subject = %who.subject, session = %id, "somebody signed in");
+        Ok((token, who))
+    }
+
+    /// Who has this name and password.
+    async fn recognise(
+        &self,
+        clients: &Clients,
+        username: &str,
+        attempt: &Attempt,
+    ) -> Result<Option<Who>, SignInError> {
+        let client = clients.management();
+        if attempt.username.trim() == client.client_id {
+            let secret = attempt.password.expose_secret();
+            let used = client.secrets.iter().find(|it| it.digest.matches(secret));
+            if let Some(used) = used {
+                return Ok(management(clients, Some(&credential_of(&used.digest))));
+            }
+        }
+        let found = self.db.read(async |conn| users::find_by_name(conn, username).await).await?;
+        let active = found.filter(|(user, _)| user.is_active);
+        let (user, hash): (_, Option<Option<PasswordHash>>) = active.unzip();
+        let matches = self.hasher.matches(hash.flatten(), attempt.password.clone()).await?;
+        Ok(user.filter(|_| matches).map(|user| Who::user(&user)))
+    }
+}
+
+/// The beginning of what a browser says it is, as a text that can be shown.
+fn printable(user_agent: &str) -> String {
+    user_agent.chars().filter(|c| !c.is_control()).take(MAX_USER_AGENT).collect()
+}

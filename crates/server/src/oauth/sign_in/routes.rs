@@ -1,0 +1,249 @@
+//! `/sign-in` and `/sign-out`: pages for people.
+
+use std::time::Duration;
+
+use auth::form::MediaType;
+use auth::form::Params;
+use auth::token::OpaqueToken;
+use axum::extract::RawQuery;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::response::Html;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use axum::routing::get;
+use axum::routing::post;
+use http::HeaderMap;
+use http::HeaderValue;
+use http::StatusCode;
+use http::header;
+use minijinja::Value;
+use minijinja::context;
+use utoipa_axum::router::OpenApiRouter;
+
+use crate::app::App;
+use crate::http::Problem;
+use crate::http::address;
+use crate::http::is_same_origin;
+use crate::oauth::authorize;
+use crate::oauth::authorize::routes::name_of;
+use crate::oauth::cookie;
+use crate::oauth::discovery;
+use crate::oauth::passwords::HasherError;
+use crate::oauth::routes::read_body;
+use crate::oauth::sessions::LONGEST;
+use crate::oauth::sessions::Who;
+use crate::oauth::sign_in::Attempt;
+use crate::oauth::sign_in::SignInError;
+use crate::oauth::sign_in::pages;
+use crate::oauth::sign_in::pages::Page;
+
+/// The only place to which a sign-in leads on.
+const ON: &str = "/oauth/authorize?";
+
+pub fn router() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .route("/sign-in", get(read).post(sign_in))
+        .route("/sign-out", post(sign_out))
+        .route("/sign-in/style.css", get(async || asset("text/css", pages::STYLE.as_bytes())))
+        .route("/sign-in/hanken-grotesk.woff2", get(async || asset("font/woff2", pages::TEXT_FONT)))
+        .route("/sign-in/geist-mono.woff2", get(async || asset("font/woff2", pages::CODE_FONT)))
+}
+
+fn asset(media_type: &'static str, bytes: &'static [u8]) -> Response {
+    let headers = [(header::CONTENT_TYPE, media_type), (header::CACHE_CONTROL, "max-age=3600")];
+    (headers, bytes).into_response()
+}
+
+/// A form that one of our own pages sent.
+pub struct Form {
+    pub params: Params,
+    pub headers: HeaderMap,
+    address: std::net::IpAddr,
+}
+
+impl Form {
+    /// Reads it, or answers why not.
+    pub async fn read(app: &App, request: Request) -> Result<Self, Response> {
+        let (parts, body) = request.into_parts();
+        let refused = |status, problem: &str, detail: &str| {
+            let values = context! { problem, detail };
+            match show(app, status, Page::Refusal, values, None) {
+                Ok(page) => page,
+                Err(problem) => problem.into_response(),
+            }
+        };
+        if !is_same_origin(&parts.headers, origin(&app.config.issuer)) {
+            let detail =
+                "The form was not sent from a page of this server. Go back and begin anew.";
+            return Err(refused(StatusCode::FORBIDDEN, "That came from elsewhere", detail));
+        }
+        let body = read_body(body, app.config.limits.body_time.min(Duration::from_secs(10))).await;
+        let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+        let is_form = content_type.and_then(MediaType::parse) == Some(MediaType::Form);
+        let params = body.and_then(|body| Params::read(content_type, &body));
+        match params {
+            Ok(params) if is_form => {
+                let address = address::caller(&parts, &app.config.trusted_proxies);
+                Ok(Self { params, headers: parts.headers, address })
+            }
+            _ => {
+                Err(refused(StatusCode::BAD_REQUEST, "This cannot be read", "The form is broken."))
+            }
+        }
+    }
+}
+
+/// The page on which somebody signs in; without anywhere to go on to, one that says who is signed in.
+async fn read(
+    State(app): State<App>,
+    RawQuery(query): RawQuery,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let params = Params::from_query(query.as_deref().unwrap_or_default()).unwrap_or_default();
+    let then = params.get("then").unwrap_or_default();
+    if let (true, Some(who)) = (then.is_empty(), who(&app, &headers).await?) {
+        let values = context! { username => who.username };
+        return show(&app, StatusCode::OK, Page::SignedIn, values, None);
+    }
+    form(&app, StatusCode::OK, then, context! {}).await
+}
+
+async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let Form { params, headers, address } = match Form::read(&app, request).await {
+        Ok(form) => form,
+        Err(refused) => return Ok(refused),
+    };
+    let then = params.get("then").unwrap_or_default();
+    let username = params.get("username").unwrap_or_default();
+    let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+    let attempt = Attempt {
+        username: username.to_owned(),
+        password: params.get("password").unwrap_or_default().into(),
+        address,
+        user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
+        before: cookie_of(&app, &headers),
+    };
+    let row = (app.ids.next(), app.clock.now());
+    match app.people.sign_in(&app.clients, attempt, row).await {
+        Ok((token, _)) => {
+            let on = leads_on(&app, then).await.map_or("/sign-in", |_| then);
+            let mut response = redirect(&format!("{}{on}", place(&app)));
+            let seconds = i64::try_from(LONGEST.as_secs()).unwrap_or_default();
+            set_cookie(&mut response, &cookie::set(&app.config.issuer, token.expose(), seconds));
+            Ok(response)
+        }
+        Err(SignInError::Refused) => {
+            let problem = "That name and password do not match";
+            form(&app, StatusCode::UNAUTHORIZED, then, context! { username, problem }).await
+        }
+        Err(SignInError::Wait(wait)) => too_many(&app, then, username, wait).await,
+        Err(SignInError::Hasher(HasherError::Busy)) => {
+            too_many(&app, then, username, Duration::from_secs(1)).await
+        }
+        Err(error) => Err(Problem::internal(&error)),
+    }
+}
+
+async fn too_many(
+    app: &App,
+    then: &str,
+    username: &str,
+    wait: Duration,
+) -> Result<Response, Problem> {
+    let seconds = wait.as_secs().max(1);
+    let detail = format!("Try again in {seconds} s.");
+    let values = context! { username, problem => "Too many attempts at once", detail };
+    let mut response = form(app, StatusCode::TOO_MANY_REQUESTS, then, values).await?;
+    response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
+    Ok(response)
+}
+
+async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let Form { params, headers, .. } = match Form::read(&app, request).await {
+        Ok(form) => form,
+        Err(refused) => return Ok(refused),
+    };
+    if let Some(token) = cookie_of(&app, &headers) {
+        app.people.sign_out(&token).await.map_err(|cause| Problem::internal(&cause))?;
+    }
+    let then = params.get("then").unwrap_or_default();
+    let query: String = url::form_urlencoded::byte_serialize(then.as_bytes()).collect();
+    let query = if query.is_empty() { query } else { format!("?then={query}") };
+    let mut response = redirect(&format!("{}/sign-in{query}", place(&app)));
+    set_cookie(&mut response, &cookie::set(&app.config.issuer, "", 0));
+    Ok(response)
+}
+
+/// The sign-in form. What it leads on to is named, if it is a request of a client; else it leads nowhere.
+async fn form(
+    app: &App,
+    status: StatusCode,
+    then: &str,
+    values: Value,
+) -> Result<Response, Problem> {
+    let request = leads_on(app, then).await;
+    let (client, then) = (request.as_ref().map(name_of), request.as_ref().map(|_| then));
+    let values = context! { client, then, ..values };
+    show(app, status, Page::SignIn, values, request.map(|it| it.to.source()).as_deref())
+}
+
+/// The request of a client to which a sign-in leads on.
+async fn leads_on(app: &App, then: &str) -> Option<authorize::Request> {
+    let query =
+        then.strip_prefix(ON).filter(|it| it.bytes().all(|byte| byte.is_ascii_graphic()))?;
+    let params = Params::from_query(query).ok()?;
+    authorize::Request::of(&app.clients, &params, &app.config.issuer).await.ok()
+}
+
+/// A page with this status. `leads_to` is where its form may end.
+pub fn show(
+    app: &App,
+    status: StatusCode,
+    page: Page,
+    values: Value,
+    leads_to: Option<&str>,
+) -> Result<Response, Problem> {
+    let server = origin(&app.config.issuer).split("://").last();
+    let html = page.render(context! { server, base => place(app), ..values });
+    let html = html.map_err(|cause| Problem::internal(&cause))?;
+    let headers = [(header::CONTENT_SECURITY_POLICY, pages::policy(leads_to))];
+    let frames = [(header::X_FRAME_OPTIONS, "DENY")];
+    Ok((status, headers, frames, Html(html)).into_response())
+}
+
+/// Who is signed in in the browser that sent these headers.
+pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Who>, Problem> {
+    let Some(token) = cookie_of(app, headers) else { return Ok(None) };
+    let who = app.people.signed_in(&app.clients, &token, app.clock.now()).await;
+    who.map_err(|cause| Problem::internal(&cause))
+}
+
+fn cookie_of(app: &App, headers: &HeaderMap) -> Option<OpaqueToken> {
+    let cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
+    cookie::read(&app.config.issuer, cookies)
+}
+
+fn set_cookie(response: &mut Response, cookie: &str) {
+    if let Ok(value) = HeaderValue::from_str(cookie) {
+        response.headers_mut().append(header::SET_COOKIE, value);
+    }
+}
+
+/// After a form: the browser asks by GET, and does not send the form on.
+pub fn redirect(url: &str) -> Response {
+    match HeaderValue::from_str(url) {
+        Ok(url) => (StatusCode::SEE_OTHER, [(header::LOCATION, url)]).into_response(),
+        Err(cause) => Problem::internal(&cause).into_response(),
+    }
+}
+
+/// The path below which this server is reached.
+pub fn place(app: &App) -> &str {
+    discovery::path_of(&app.config.issuer)
+}
+
+/// The origin of a URL.
+fn origin(issuer: &str) -> &str {
+    &issuer[..issuer.len() - discovery::path_of(issuer).len()]
+}
