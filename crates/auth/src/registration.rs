@@ -1,5 +1,7 @@
 //! What a client may register itself, or be registered, as (RFC 7591).
 
+mod update;
+
 use serde::Serialize;
 use serde_json::Value;
 
@@ -14,6 +16,8 @@ use crate::json::Members;
 use crate::redirect::RedirectUri;
 use crate::scope::Scope;
 use crate::scope::Scopes;
+
+pub use update::ClientUpdate;
 
 /// A grant that a client may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
@@ -171,16 +175,8 @@ impl ClientMetadata {
         body: &[u8],
         registrar: Registrar,
     ) -> Result<Self, OAuthError> {
-        form::check_size(body)?;
-        if content_type.and_then(MediaType::parse) != Some(MediaType::Json) {
-            let error = OAuthError::invalid_request("the body must be application/json");
-            return Err(error.with_status(415));
-        }
-        let Members(members) = serde_json::from_slice(body).map_err(|_| {
-            OAuthError::invalid_request("the body is not a JSON object with each member once")
-        })?;
-        let original = members.iter().any(|(name, _)| name == "serverId");
-        let mut fields = Fields(members);
+        let mut fields = Fields::read(content_type, body)?;
+        let original = fields.0.iter().any(|(name, _)| name == "serverId");
         let metadata = if original { fields.original() } else { fields.rfc_7591() }?;
         fields.finish(registrar)?;
         Ok(metadata)
@@ -191,6 +187,18 @@ impl ClientMetadata {
 struct Fields(Vec<(String, Value)>);
 
 impl Fields {
+    fn read(content_type: Option<&[u8]>, body: &[u8]) -> Result<Self, OAuthError> {
+        form::check_size(body)?;
+        if content_type.and_then(MediaType::parse) != Some(MediaType::Json) {
+            let error = OAuthError::invalid_request("the body must be application/json");
+            return Err(error.with_status(415));
+        }
+        let Members(members) = serde_json::from_slice(body).map_err(|_| {
+            OAuthError::invalid_request("the body is not a JSON object with each member once")
+        })?;
+        Ok(Self(members))
+    }
+
     fn rfc_7591(&mut self) -> Result<ClientMetadata, OAuthError> {
         let token_endpoint_auth_method = self.auth_method()?;
         let keys = self.keys(token_endpoint_auth_method)?;

@@ -364,6 +364,7 @@ fn management_client(settings: &ManagementClient) -> Client {
         redirect_uris: Vec::new(),
         is_public: false,
         is_unchecked: false,
+        may_act: Vec::new(),
         secrets: secrets
             .map(|secret| ClientSecret { digest: Digest::of(secret.expose_secret()), until: None })
             .collect(),

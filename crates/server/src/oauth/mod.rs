@@ -98,6 +98,8 @@ pub struct Client {
     pub is_public: bool,
     /// It registered itself, and nobody has looked at it.
     pub is_unchecked: bool,
+    /// Clients that may exchange its tokens.
+    pub may_act: Vec<String>,
     /// Any of them proves the client. Without any, and without keys, it cannot prove itself.
     pub secrets: Vec<ClientSecret>,
     /// Whatever one of them signed proves it.
@@ -142,6 +144,8 @@ pub struct Registration {
     #[schema(value_type = String, example = "agent.read agent.execute")]
     pub scope: Scopes,
     pub redirect_uris: Vec<String>,
+    /// Clients that may exchange its tokens (RFC 8693), beside itself.
+    pub may_act: Vec<String>,
     /// Inactive clients get no tokens, and those that they have are void.
     pub is_active: bool,
     /// The subject that registered it, or by which policy it registered itself (`policy:open`,
@@ -188,6 +192,7 @@ pub struct Change {
     pub client_name: Option<String>,
     pub scope: Option<Scopes>,
     pub is_active: Option<bool>,
+    pub may_act: Option<Vec<String>>,
     pub keys: Option<KeySource>,
 }
 
@@ -246,6 +251,7 @@ impl Registration {
             redirect_uris: self.redirect_uris,
             is_public,
             is_unchecked: self.registered_by.is_some_and(|by| by == "policy:open"),
+            may_act: self.may_act,
             secrets,
             keys,
         })

@@ -10,10 +10,12 @@ use auth::error::OAuthError;
 use auth::registration;
 use auth::registration::AuthMethod;
 use auth::registration::ClientMetadata;
+use auth::registration::ClientUpdate;
 use auth::registration::KeySource;
 use auth::scope::Scopes;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
+use secrecy::ExposeSecret;
 use tracing::info;
 
 use crate::audit;
@@ -40,7 +42,7 @@ pub struct Registered {
     pub registration: Registration,
     /// None: the client signs, or cannot prove itself.
     pub secret: Option<OpaqueToken>,
-    /// Lets the client read and delete its registration.
+    /// Lets the client read, change and delete its registration.
     pub token: OpaqueToken,
 }
 
@@ -92,6 +94,7 @@ pub async fn register(
         token_endpoint_auth_method: Some(metadata.token_endpoint_auth_method),
         scope,
         redirect_uris: uris.collect(),
+        may_act: Vec::new(),
         is_active: true,
         registered_by: Some(registrar.to_string()),
         last_used_at: None,
@@ -121,6 +124,62 @@ pub async fn register(
         "a client was registered"
     );
     Ok(Registered { registration, secret, token })
+}
+
+/// Makes `registration` what its client wants it to be, which is no more than it was.
+pub async fn replace(
+    db: &Db,
+    clients: &Clients,
+    registration: Registration,
+    update: ClientUpdate,
+    now: At,
+) -> Result<Registration, OAuthFailure> {
+    let ClientUpdate { client_id, client_secret, metadata } = update;
+    let secret = registration.secret.as_ref();
+    let is_own = client_secret
+        .is_none_or(|shown| secret.is_some_and(|secret| secret.matches(shown.expose_secret())));
+    if client_id != registration.client_id || !is_own {
+        return Err(refused("client_id and client_secret are not those of the registration").into());
+    }
+    if Some(metadata.token_endpoint_auth_method) != registration.token_endpoint_auth_method {
+        return Err(refused("token_endpoint_auth_method: it cannot be changed").into());
+    }
+    if let Some(grant) =
+        metadata.grant_types.iter().find(|it| !registration.grant_types.contains(it))
+    {
+        let name = grant.as_str();
+        return Err(refused(format!("grant_types: the client was not given {name}")).into());
+    }
+    let scope = metadata.scope.unwrap_or_else(|| registration.scope.clone());
+    if !registration.scope.covers_all(&scope) {
+        return Err(refused("scope: the client was given no more than it has").into());
+    }
+    if let Some(KeySource::Uri(uri)) = &metadata.keys {
+        clients.assertions.check(uri)?;
+    }
+    let seen = registration.updated_at;
+    let uris = metadata.redirect_uris.iter().map(|uri| uri.as_str().to_owned());
+    let changed = Registration {
+        client_name: metadata.client_name.unwrap_or_default(),
+        grant_types: metadata.grant_types,
+        redirect_uris: uris.collect(),
+        keys: metadata.keys,
+        updated_at: Some(now),
+        scope,
+        ..registration
+    };
+    let done = db.write(async |tx| {
+        store::codes::delete_consents(tx, &changed.tenant, &changed.client_id).await?;
+        store::replace(tx, &changed, seen).await
+    });
+    // What an administrator took away meanwhile must not come back.
+    if !done.await? {
+        return Err(refused("the registration was changed meanwhile").with_status(409).into());
+    }
+    clients.forget(&changed.client_id).await;
+    clients.catch_up().await;
+    info!(client_id = changed.client_id, "a client changed its registration");
+    Ok(changed)
 }
 
 impl Registrar {

@@ -1,6 +1,7 @@
 //! Access tokens that are void before their end, in memory.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 use std::sync::PoisonError;
 use std::sync::RwLock;
 use std::sync::RwLockReadGuard;
@@ -13,9 +14,16 @@ pub const MOST: usize = 10_000;
 /// A token is remembered for so many seconds after its end: longer than any clock of ours is forgiven.
 pub const AFTER_END: u64 = 60;
 
-/// The revoked tokens of each client, with the second in which they end.
+/// What is revoked, by name, and how much of it each client has given back.
 #[derive(Debug, Default)]
-pub struct Revoked(RwLock<HashMap<String, HashMap<String, u64>>>);
+pub struct Revoked(RwLock<Known>);
+
+#[derive(Debug, Default)]
+struct Known {
+    /// Of whose it is, and the second in which it ends.
+    by_name: HashMap<String, (Arc<str>, u64)>,
+    counts: HashMap<Arc<str>, usize>,
+}
 
 /// A token that its client gave back, or all tokens of a grant: then `jti` is the id of the grant.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -35,38 +43,45 @@ impl RevokedToken {
 
 impl Revoked {
     pub fn add(&self, tokens: impl IntoIterator<Item = RevokedToken>) {
-        let mut clients = self.write();
+        let mut known = self.write();
         for RevokedToken { client_id, jti, exp } in tokens {
-            clients.entry(client_id).or_default().insert(jti, exp);
+            let whose =
+                known.counts.get_key_value(client_id.as_str()).map(|(whose, _)| Arc::clone(whose));
+            let whose = whose.unwrap_or_else(|| client_id.into());
+            if known.by_name.insert(jti, (Arc::clone(&whose), exp)).is_none() {
+                *known.counts.entry(whose).or_default() += 1;
+            }
         }
     }
 
+    /// Whether a token is void: by its own name, or with the grant it came of, whoever holds it now.
     pub fn has(&self, claims: &AccessClaims) -> bool {
-        let names = [Some(&claims.jti), claims.grant_id.as_ref()];
-        self.read()
-            .get(&claims.client_id)
-            .is_some_and(|tokens| names.into_iter().flatten().any(|name| tokens.contains_key(name)))
+        let known = self.read();
+        let mut names = [Some(&claims.jti), claims.grant_id.as_ref()].into_iter().flatten();
+        names.any(|name| known.by_name.contains_key(name))
     }
 
     /// Whether a client has given back as many tokens as it may.
     pub fn is_full(&self, client_id: &str) -> bool {
-        self.read().get(client_id).is_some_and(|tokens| tokens.len() >= MOST)
+        self.read().counts.get(client_id).is_some_and(|count| *count >= MOST)
     }
 
     /// Forgets what is over by `now` anyway, in seconds since 1970.
     pub fn forget_ended(&self, now: u64) {
-        let mut clients = self.write();
-        for tokens in clients.values_mut() {
-            tokens.retain(|_, exp| exp.saturating_add(AFTER_END) > now);
+        let mut known = self.write();
+        let Known { by_name, counts } = &mut *known;
+        by_name.retain(|_, (_, exp)| exp.saturating_add(AFTER_END) > now);
+        counts.clear();
+        for (whose, _) in by_name.values() {
+            *counts.entry(Arc::clone(whose)).or_default() += 1;
         }
-        clients.retain(|_, tokens| !tokens.is_empty());
     }
 
-    fn read(&self) -> RwLockReadGuard<'_, HashMap<String, HashMap<String, u64>>> {
+    fn read(&self) -> RwLockReadGuard<'_, Known> {
         self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn write(&self) -> RwLockWriteGuard<'_, HashMap<String, HashMap<String, u64>>> {
+    fn write(&self) -> RwLockWriteGuard<'_, Known> {
         self.0.write().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,11 +110,11 @@ mod tests {
         revoked.add([token("shop", "a", 600), token("shop", "b", 900)]);
 
         revoked.forget_ended(659);
-        assert!(revoked.has(&claims("shop", "a")) && !revoked.has(&claims("desk", "a")));
+        assert!(revoked.has(&claims("shop", "a")) && !revoked.has(&claims("shop", "c")));
         revoked.forget_ended(660);
         assert!(!revoked.has(&claims("shop", "a")) && revoked.has(&claims("shop", "b")));
         revoked.forget_ended(u64::MAX);
-        assert!(revoked.read().is_empty());
+        assert!(revoked.read().by_name.is_empty() && revoked.read().counts.is_empty());
     }
 
     #[test]

@@ -29,9 +29,14 @@ use crate::oauth::sessions::credential_of;
 use crate::oauth::sessions::management;
 use crate::oauth::store::sessions as store;
 use crate::oauth::store::users;
+use crate::oauth::users::Actor;
+use crate::oauth::users::MAX_USERNAME;
+use crate::oauth::users::UserError;
 
 /// Nobody waits longer for his turn; who would is told to come back.
 const LONGEST_TURN: Duration = Duration::from_secs(20);
+/// Somebody is signed in in so many browsers at most; one more ends the oldest of them.
+const MOST: i64 = 20;
 /// What is kept of what a browser says it is, in characters.
 const MAX_USER_AGENT: usize = 200;
 
@@ -56,6 +61,11 @@ pub enum SignInError {
     Wait(Duration),
     #[error(transparent)]
     Hasher(#[from] HasherError),
+    /// What keeps the next password from being one.
+    #[error("the password is not valid")]
+    Weak(String),
+    #[error("a password could not be set")]
+    User(#[source] UserError),
     #[error("no session could be made")]
     Random(#[from] NoRandomness),
     #[error("the database refused a query of people")]
@@ -74,16 +84,7 @@ impl People {
         attempt: Attempt,
         (id, now): (Id, At),
     ) -> Result<(OpaqueToken, Who), SignInError> {
-        let username = attempt.username.trim().to_lowercase();
-        let guesser = Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.address) };
-        let turn = self.attempts.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
-        tokio::time::sleep(turn.map_err(SignInError::Wait)?).await;
-        let Some(who) = self.recognise(clients, &username, &attempt).await? else {
-            counter!("auth_failures_total", "reason" => "wrong_password").increment(1);
-            info!(username, address = %attempt.address, "somebody could not sign in");
-            return Err(SignInError::Refused);
-        };
-        self.attempts.right(&guesser);
+        let who = self.admit(clients, &attempt).await?;
         let token = OpaqueToken::generate(TokenKind::Session)?;
         let session = Session {
             id,
@@ -102,11 +103,48 @@ impl People {
             if let Some(user) = who.user {
                 users::update_signed_in(tx, &who.tenant, user, now).await?;
             }
-            store::insert(tx, &who, &session, &digest).await
+            store::insert(tx, &who, &session, &digest).await?;
+            store::delete_older(tx, &who, MOST).await
         });
         stored.await?;
         info!(subject = %who.subject, session = %id, "somebody signed in");
         Ok((token, who))
+    }
+
+    /// Gives a user another password, if he knows the one that he has. He is signed out everywhere.
+    pub async fn change_password(
+        &self,
+        clients: &Clients,
+        attempt: Attempt,
+        next: SecretString,
+        now: At,
+    ) -> Result<(), SignInError> {
+        let who = self.admit(clients, &attempt).await?;
+        let user = who.user.ok_or(SignInError::Refused)?;
+        let by = Actor { tenant: &who.tenant, name: who.subject.as_str(), scopes: &who.scopes };
+        self.set_password(by, user, next, now).await.map_err(|error| match error {
+            UserError::Invalid(faults) => {
+                SignInError::Weak(faults.into_iter().map(|it| it.detail).collect())
+            }
+            error => SignInError::User(error),
+        })
+    }
+
+    /// Who somebody at the door is, when it is his turn.
+    async fn admit(&self, clients: &Clients, attempt: &Attempt) -> Result<Who, SignInError> {
+        let username: String =
+            attempt.username.trim().to_lowercase().chars().take(MAX_USERNAME).collect();
+        let guesser = Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.address) };
+        let turn = self.attempts.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
+        tokio::time::sleep(turn.map_err(SignInError::Wait)?).await;
+        let Some(who) = self.recognise(clients, &username, attempt).await? else {
+            counter!("auth_failures_total", "reason" => "wrong_password").increment(1);
+            // Not the name: some type their password there.
+            info!(address = %attempt.address, "somebody could not sign in");
+            return Err(SignInError::Refused);
+        };
+        self.attempts.right(&guesser);
+        Ok(who)
     }
 
     /// Who has this name and password.

@@ -42,8 +42,8 @@ macro_rules! select_registrations {
         concat!(
             "SELECT id, tenant_id, client_id, name, secret_sha256, previous_secret_sha256,
                     previous_expires_at, jwks, jwks_uri, scopes, grant_types,
-                    token_endpoint_auth_method, redirect_uris, is_active, registered_by,
-                    last_used_at, created_at, updated_at
+                    token_endpoint_auth_method, redirect_uris, may_act, is_active,
+                    registered_by, last_used_at, created_at, updated_at
              FROM client_registrations ",
             $which
         )
@@ -210,11 +210,13 @@ pub async fn update(
     updated_at: At,
 ) -> Result<bool, OAuthFailure> {
     let scopes = change.scope.as_ref().map(Json::of).transpose()?;
+    let may_act = change.may_act.as_ref().map(Json::of::<Vec<String>>).transpose()?;
     let (jwks, jwks_uri) = columns(change.keys.as_ref())?;
     let done = on!(conn, c => sqlx::query(
             "UPDATE client_registrations
              SET name = COALESCE($3, name), scopes = COALESCE($4, scopes),
                  is_active = COALESCE($5, is_active), updated_at = $6,
+                 may_act = COALESCE($10, may_act),
                  jwks = CASE WHEN $7 THEN $8 ELSE jwks END,
                  jwks_uri = CASE WHEN $7 THEN $9 ELSE jwks_uri END
              WHERE tenant_id = $1 AND client_id = $2",
@@ -228,6 +230,38 @@ pub async fn update(
         .bind(change.keys.is_some())
         .bind(&jwks)
         .bind(jwks_uri)
+        .bind(&may_act)
+        .execute(c)
+        .await)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// Writes what a client says of itself, unless it was changed after `seen`, and says whether it did.
+pub async fn replace(
+    conn: &mut Conn<'_>,
+    registration: &Registration,
+    seen: Option<At>,
+) -> Result<bool, OAuthFailure> {
+    let Registration { scope, grant_types, redirect_uris, .. } = registration;
+    let (scopes, grants) = (Json::of(scope)?, Json::of(grant_types)?);
+    let uris = Json::of(redirect_uris)?;
+    let (jwks, jwks_uri) = columns(registration.keys.as_ref())?;
+    let done = on!(conn, c => sqlx::query(
+            "UPDATE client_registrations
+             SET name = $3, scopes = $4, grant_types = $5, redirect_uris = $6, jwks = $7, jwks_uri = $8,
+                 updated_at = $9
+             WHERE tenant_id = $1 AND client_id = $2 AND updated_at = $10",
+        )
+        .bind(&registration.tenant)
+        .bind(&registration.client_id)
+        .bind(&registration.client_name)
+        .bind(&scopes)
+        .bind(&grants)
+        .bind(&uris)
+        .bind(&jwks)
+        .bind(jwks_uri)
+        .bind(registration.updated_at)
+        .bind(seen)
         .execute(c)
         .await)?;
     Ok(done.rows_affected() > 0)

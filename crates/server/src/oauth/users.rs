@@ -27,7 +27,8 @@ use crate::oauth::passwords::HasherError;
 use crate::oauth::store::sessions;
 use crate::oauth::store::users as store;
 
-const MAX_USERNAME: usize = 200;
+/// No name has more characters.
+pub const MAX_USERNAME: usize = 200;
 const MAX_DISPLAY_NAME: usize = 200;
 
 /// Somebody who may sign in.

@@ -12,7 +12,7 @@ use crate::harness::Client;
 use crate::harness::TestServer;
 
 /// What everybody may call.
-const PUBLIC: [&str; 12] = [
+const PUBLIC: [&str; 13] = [
     "DELETE /oauth/register/{client_id}",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
@@ -25,6 +25,7 @@ const PUBLIC: [&str; 12] = [
     "POST /oauth/introspect",
     "POST /oauth/revoke",
     "POST /oauth/token",
+    "PUT /oauth/register/{client_id}",
 ];
 
 /// An operation of the document, and the scopes any of which opens it.

@@ -28,9 +28,9 @@ const TYPES: [&str; 2] = [ACCESS_TOKEN, "urn:ietf:params:oauth:token-type:jwt"];
 
 /// Exchanges a token of `client`, which has proved itself and may use this grant.
 ///
-/// The token is checked like at our API, revocation included, and must have been issued to the client: one who
-/// came by the token of another gets nothing for it. What comes of it allows no more than both the token and the
-/// client, ends no later, keeps its subject, and names who acts.
+/// The token is checked like at our API, revocation included, and must have been issued to the client, or to one
+/// that lets it act: one who came by the token of another gets nothing for it. What comes of it allows no more
+/// than both the token and the client, ends no later, keeps its subject, and names who acts.
 pub async fn exchange(
     keys: &Keys,
     clients: &Clients,
@@ -106,11 +106,18 @@ impl Checker<'_> {
             _ => return Err(refused(&format!("{name} and {kind} come together")).into()),
         };
         match access::check(self.keys, self.clients, token, self.now).await {
-            Ok(access) if access.client.client_id == self.client.client_id => Ok(Some(access)),
+            Ok(access) if self.may_use(&access.client, name) => Ok(Some(access)),
             Ok(_) => Err(refused(&format!("the {name} was issued to another client")).into()),
             Err(AccessError::Database(cause)) => Err(cause.into()),
             Err(error) => Err(refused(&format!("{name}: {error}")).into()),
         }
+    }
+
+    /// Whether a token that was issued to `owner` may be exchanged by the client that asks: it is its own, or the owner lets
+    /// it act. Who acts says so with a token of his own.
+    fn may_use(&self, owner: &Client, name: &str) -> bool {
+        let is_let = name == "subject_token" && owner.may_act.contains(&self.client.client_id);
+        owner.client_id == self.client.client_id || (is_let && owner.tenant == self.client.tenant)
     }
 }
 

@@ -54,6 +54,8 @@ use crate::oauth::store::Position;
 const OVERLAP: u32 = 86_400;
 /// And so many at most: thirty days.
 const LONGEST_OVERLAP: u32 = 30 * 86_400;
+/// As many may exchange the tokens of one client.
+const MAY_ACT: usize = 100;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -75,6 +77,10 @@ struct ClientChange {
     /// `false`: it gets no tokens, and those that it has are void.
     #[schema(nullable = false)]
     is_active: Option<bool>,
+    /// Clients that may exchange its tokens (RFC 8693), beside itself; at most 100. Who says so must hold all that the
+    /// client holds.
+    #[schema(nullable = false)]
+    may_act: Option<Vec<String>>,
     /// Other public keys, for a client that signs (`private_key_jwt`).
     #[schema(value_type = Option<Object>, nullable = false)]
     jwks: Option<Value>,
@@ -151,12 +157,19 @@ async fn change_client(
     Body(change): Body<ClientChange>,
 ) -> Result<Json<Registration>, Problem> {
     let scope = change.scope.as_deref().map(|text| parse_scope(&caller, text)).transpose()?;
-    let ClientChange { client_name, is_active, jwks, jwks_uri, .. } = change;
+    let ClientChange { client_name, is_active, may_act, jwks, jwks_uri, .. } = change;
+    if let Some(may_act) = &may_act {
+        if may_act.len() > MAY_ACT {
+            let detail = format!("there are at most {MAY_ACT}");
+            return Err(Problem::invalid(vec![Invalid::new("/may_act", "too_many", detail)]));
+        }
+        find_own(&app, &caller, &client_id).await?;
+    }
     let keys = match (jwks, jwks_uri) {
         (None, None) => None,
         given => Some(read_keys(&app, &caller, &client_id, given).await?),
     };
-    let change = Change { client_name, scope, is_active, keys };
+    let change = Change { client_name, scope, is_active, may_act, keys };
     let (tenant, now) = (&caller.tenant, app.clock.now());
     let changed = app.db.write(async |tx| {
         let before = store::find(tx, tenant, &client_id).await?;

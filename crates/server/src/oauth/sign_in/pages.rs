@@ -75,7 +75,7 @@ mod tests {
         let scopes = [context! { words => hostile, scope => hostile, is_strong => true }];
         let values = context! {
             base => hostile, server => hostile, username => hostile, then => hostile, client => hostile,
-            place => hostile, problem => hostile, detail => hostile, is_unchecked => true, scopes,
+            place => hostile, is_user => true, problem => hostile, detail => hostile, is_unchecked => true, scopes,
             fields => [(hostile, hostile)], lifetimes => [(hostile, hostile)],
         };
 

@@ -45,6 +45,7 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .route("/sign-in", get(read).post(sign_in))
         .route("/sign-out", post(sign_out))
+        .route("/sign-in/password", post(change_password))
         .route("/sign-in/style.css", get(async || asset("text/css", pages::STYLE.as_bytes())))
         .route("/sign-in/hanken-grotesk.woff2", get(async || asset("font/woff2", pages::TEXT_FONT)))
         .route("/sign-in/geist-mono.woff2", get(async || asset("font/woff2", pages::CODE_FONT)))
@@ -103,8 +104,7 @@ async fn read(
     let params = Params::from_query(query.as_deref().unwrap_or_default()).unwrap_or_default();
     let then = params.get("then").unwrap_or_default();
     if let (true, Some(who)) = (then.is_empty(), who(&app, &headers).await?) {
-        let values = context! { username => who.username };
-        return show(&app, StatusCode::OK, Page::SignedIn, values, None);
+        return inside(&app, StatusCode::OK, &who, context! {});
     }
     form(&app, StatusCode::OK, then, context! {}).await
 }
@@ -157,6 +157,50 @@ async fn too_many(
     let mut response = form(app, StatusCode::TOO_MANY_REQUESTS, then, values).await?;
     response.headers_mut().insert(header::RETRY_AFTER, seconds.into());
     Ok(response)
+}
+
+/// The page of who is signed in.
+fn inside(app: &App, status: StatusCode, who: &Who, values: Value) -> Result<Response, Problem> {
+    let (username, is_user) = (who.username.clone(), who.user.is_some());
+    show(app, status, Page::SignedIn, context! { username, is_user, ..values }, None)
+}
+
+async fn change_password(State(app): State<App>, request: Request) -> Result<Response, Problem> {
+    let Form { params, headers, address } = match Form::read(&app, request).await {
+        Ok(form) => form,
+        Err(refused) => return Ok(refused),
+    };
+    let Some(who) = who(&app, &headers).await? else {
+        return Ok(redirect(&format!("{}/sign-in", place(&app))));
+    };
+    let attempt = Attempt {
+        username: who.username.clone(),
+        password: params.get("password").unwrap_or_default().into(),
+        address,
+        user_agent: String::new(),
+        before: None,
+    };
+    let next = params.get("next").unwrap_or_default().into();
+    let (status, values) =
+        match app.people.change_password(&app.clients, attempt, next, app.clock.now()).await {
+            Ok(()) => {
+                app.clients.catch_up().await;
+                return Ok(redirect(&format!("{}/sign-in", place(&app))));
+            }
+            Err(SignInError::Refused) => {
+                (StatusCode::UNAUTHORIZED, context! { problem => "That is not the password" })
+            }
+            Err(SignInError::Weak(detail)) => {
+                let problem = "That is no password to take";
+                (StatusCode::UNPROCESSABLE_ENTITY, context! { problem, detail })
+            }
+            Err(SignInError::Wait(_) | SignInError::Hasher(HasherError::Busy)) => {
+                let problem = "Too many attempts at once";
+                (StatusCode::TOO_MANY_REQUESTS, context! { problem })
+            }
+            Err(error) => return Err(Problem::internal(&error)),
+        };
+    inside(&app, status, &who, values)
 }
 
 async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, Problem> {

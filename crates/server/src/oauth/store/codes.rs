@@ -139,6 +139,20 @@ pub async fn upsert_consent(
     Ok(())
 }
 
+/// Forgets what people agreed to of a client, which is another one now.
+pub async fn delete_consents(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    client_id: &str,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query("DELETE FROM consents WHERE tenant_id = $1 AND client_id = $2")
+        .bind(tenant)
+        .bind(client_id)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 #[derive(FromRow)]
 struct Row {
     grant_id: Id,

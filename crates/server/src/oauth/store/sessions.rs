@@ -126,6 +126,22 @@ pub async fn delete_by_token(conn: &mut Conn<'_>, token: &Digest) -> Result<(), 
     Ok(())
 }
 
+/// Ends the sessions of somebody but for the newest `most`.
+pub async fn delete_older(conn: &mut Conn<'_>, who: &Who, most: i64) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "DELETE FROM sessions
+             WHERE tenant_id = $1 AND subject = $2 AND id NOT IN
+                 (SELECT id FROM sessions WHERE tenant_id = $1 AND subject = $2
+                  ORDER BY created_at DESC, id DESC LIMIT $3)",
+        )
+        .bind(&who.tenant)
+        .bind(who.subject.as_str())
+        .bind(most)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// Ends all sessions of a user.
 pub async fn delete_of_user(
     conn: &mut Conn<'_>,

@@ -62,6 +62,7 @@ on_both! {
               ],
               "is_active": true,
               "last_used_at": null,
+              "may_act": [],
               "problems": [],
               "redirect_uris": [],
               "registered_by": "client:admin",

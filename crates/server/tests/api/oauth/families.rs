@@ -335,6 +335,46 @@ on_both! {
         assert_eq!(get_with(&stranger, DOOR, &given).await.status, 401);
         assert_eq!(admin.delete(&format!("/grants/{grant}")).await.json()["type"], "/problems/grant-not-found");
     }
+
+    async fn who_is_let_exchanges_the_tokens_of_another_client(server: TestServer) {
+        let (mut pair, stranger) = (Pair::of(&server, "viewer", "agent.read tool.read").await, server.stranger());
+        let admin = server.admin().await;
+        let exchange = "urn:ietf:params:oauth:grant-type:token-exchange";
+        let body = json!({"scope": "agent.read secret.read", "grant_types": [exchange]});
+        let broker = admin.post("/oauth/register", body).await.json();
+        let text = |name: &str| broker[name].as_str().unwrap().to_owned();
+        let (id, secret) = (text("client_id"), text("client_secret"));
+        let kind = "urn:ietf:params:oauth:token-type:access_token";
+        let ask = async |token: &str| {
+            let request = stranger.request("POST", "/oauth/token").basic_auth(&id, Some(&secret));
+            let form = [("grant_type", exchange), ("subject_token", token), ("subject_token_type", kind)];
+            stranger.send(request.form(&form)).await
+        };
+        let tokens = pair.tokens(&stranger).await;
+        is_refused(&ask(&tokens.access).await, "invalid_request");
+        let path = format!("/oauth/clients/{}", pair.client);
+        let weak = server.client("client.write agent.read").await;
+        let allow = json!({"may_act": [id]});
+        assert_eq!(weak.send(weak.request("PATCH", &path).json(&allow)).await.status, 403);
+        let changed = admin.send(admin.request("PATCH", &path).json(&allow)).await;
+        assert_eq!((changed.status, &changed.json()["may_act"]), (200, &json!([id])));
+
+        let given = ask(&tokens.access).await.json();
+
+        assert_eq!(given["scope"], "agent.read", "what both have, and the person");
+        let given = given["access_token"].as_str().unwrap().to_owned();
+        let told = claims(&given);
+        assert_eq!((&told["client_id"], &told["sub"]), (&json!(id), &claims(&tokens.access)["sub"]));
+        assert_eq!(told["act"], json!({"sub": format!("client:{id}")}));
+        assert_eq!(get_with(&stranger, DOOR, &given).await.status, 200);
+
+        let grant = told["grant_id"].as_str().unwrap().to_owned();
+        assert_eq!(admin.delete(&format!("/grants/{grant}")).await.status, 204);
+        assert_eq!(get_with(&stranger, DOOR, &given).await.status, 401, "it is of the same family");
+        let again = pair.tokens(&stranger).await;
+        assert_eq!(admin.send(admin.request("PATCH", &path).json(&json!({"may_act": []}))).await.status, 200);
+        is_refused(&ask(&again.access).await, "invalid_request");
+    }
 }
 
 /// Makes a thread with a key that everybody takes.

@@ -42,6 +42,48 @@ on_both! {
         "#]]);
     }
 
+    async fn a_client_changes_itself_but_never_to_more(server: TestServer) {
+        let admin = server.admin().await;
+        let new = json!({"client_name": "Shop", "redirect_uris": ["https://shop.example/cb"], "scope": "agent.read tool.read",
+            "grant_types": ["authorization_code", "refresh_token"]});
+        let made = admin.post("/oauth/register", new).await.json();
+        let (id, secret, token) = (text(&made, "client_id"), text(&made, "client_secret"), text(&made, "registration_access_token"));
+        let put = async |body: &Value, token: &str| {
+            let stranger = server.stranger();
+            stranger.send(stranger.request("PUT", &path(&made)).bearer_auth(token).json(body)).await
+        };
+
+        let whole = json!({"client_id": id, "client_secret": secret, "client_name": "New shop", "scope": "agent.read",
+            "redirect_uris": ["https://new.example/cb"], "grant_types": ["authorization_code"]});
+        let changed = put(&whole, &token).await;
+        assert_eq!((changed.status, changed.header("cache-control")), (200, Some("no-store")), "{}", changed.text);
+        let changed = changed.json();
+        assert_eq!((&changed["client_name"], &changed["scope"]), (&json!("New shop"), &json!("agent.read")));
+        assert_eq!(changed["redirect_uris"], json!(["https://new.example/cb"]));
+        assert_eq!(get_with(&server.stranger(), &path(&made), &token).await.json(), changed);
+        let as_admin = admin.get(&format!("/oauth/clients/{id}")).await.json();
+        assert_eq!((&as_admin["scope"], &as_admin["grant_types"]), (&json!("agent.read"), &json!(["authorization_code"])));
+
+        for (name, value, error) in [
+            ("scope", json!("agent.read tool.read"), "invalid_client_metadata"),
+            ("grant_types", json!(["authorization_code", "client_credentials"]), "invalid_client_metadata"),
+            ("grant_types", json!(["authorization_code", "refresh_token"]), "invalid_client_metadata"),
+            ("token_endpoint_auth_method", json!("none"), "invalid_client_metadata"),
+            ("client_id", json!("other"), "invalid_client_metadata"),
+            ("client_secret", json!("ags_mine"), "invalid_client_metadata"),
+            ("registration_access_token", json!(token), "invalid_client_metadata"),
+            ("redirect_uris", json!(["https://new.example/cb#x"]), "invalid_redirect_uri"),
+            ("redirect_uris", json!([]), "invalid_redirect_uri"),
+        ] {
+            let mut wrong = whole.clone();
+            wrong[name] = value;
+            let refused = put(&wrong, &token).await;
+            assert_eq!((refused.status, &refused.json()["error"]), (400, &json!(error)), "{wrong}");
+        }
+        assert_eq!(put(&whole, &text(&make(&server).await, "registration_access_token")).await.status, 401);
+        assert_eq!(get_with(&server.stranger(), &path(&made), &token).await.json(), changed);
+    }
+
     async fn no_other_token_opens_a_registration(server: TestServer) {
         let (made, other) = (make(&server).await, make(&server).await);
         let admin = server.admin().await.get("/oauth/clients").await;

@@ -10,13 +10,14 @@ use super::people::PASSWORD;
 use super::people::user;
 use crate::harness::ADMIN;
 use crate::harness::dump;
+use crate::harness::number;
 
 on_both! {
     async fn somebody_signs_in_and_out(server: TestServer) {
         let id = user(&server, "maria", "viewer").await;
         let mut browser = Browser::new(&server);
         let door = browser.get("/sign-in").await;
-        assert!(door.text.contains("name=\"password\""), "{}", door.text);
+        assert!(door.text.contains("name=\"username\""), "{}", door.text);
 
         let inside = browser.sign_in(" Maria ", PASSWORD).await;
 
@@ -45,7 +46,7 @@ on_both! {
 
         assert_eq!((out.status, browser.cookie.as_ref()), (303, None));
         browser.cookie = Some(format!("agent-server={token}"));
-        assert!(browser.get("/sign-in").await.text.contains("name=\"password\""), "the cookie is worth nothing");
+        assert!(browser.get("/sign-in").await.text.contains("name=\"username\""), "the cookie is worth nothing");
         assert_eq!(admin.get("/sessions").await.json()["data"], json!([]));
         let path = format!("/sessions/{}", session_id.as_str().unwrap());
         assert_eq!(admin.delete(&path).await.json()["type"], "/problems/session-not-found");
@@ -99,7 +100,7 @@ on_both! {
             ("origin", "null"),
             ("referer", "http://server.test/sign-in"),
         ] {
-            for path in ["/sign-in", "/sign-out", "/oauth/authorize"] {
+            for path in ["/sign-in", "/sign-out", "/sign-in/password", "/oauth/authorize"] {
                 let request = browser.request("POST", path).header(name, value).form(&form);
                 let refused = browser.send(request).await;
                 assert_eq!((refused.status, &browser.cookie), (403, &None), "{name}: {value} {path}");
@@ -135,14 +136,57 @@ on_both! {
         assert_ne!(browser.cookie, before);
         let mut old = Browser::new(&server);
         old.cookie = before;
-        assert!(old.get("/sign-in").await.text.contains("name=\"password\""));
+        assert!(old.get("/sign-in").await.text.contains("name=\"username\""));
         assert_eq!(server.admin().await.get("/sessions").await.json()["data"].as_array().unwrap().len(), 1);
+    }
+
+    async fn somebody_is_signed_in_in_so_many_browsers_and_no_more(server: TestServer) {
+        user(&server, "maria", "viewer").await;
+        let mut first = Browser::new(&server);
+        first.sign_in("maria", PASSWORD).await;
+        for _ in 0..20 {
+            assert_eq!(Browser::new(&server).sign_in("maria", PASSWORD).await.status, 303);
+        }
+
+        let count = "SELECT COUNT(*) FROM sessions";
+        assert_eq!(number(&server, count).await, 20);
+        assert!(first.get("/sign-in").await.text.contains("name=\"username\""), "the oldest is over");
+    }
+
+    async fn who_knows_his_password_changes_it_himself(server: TestServer) {
+        user(&server, "maria", "viewer").await;
+        let (mut browser, mut other) = (Browser::new(&server), Browser::new(&server));
+        let next = "another horse battery staple";
+        let change = async |browser: &mut Browser, password: &str, next: &str| {
+            browser.submit("/sign-in/password", &[("password", password), ("next", next)]).await
+        };
+        assert_eq!(change(&mut browser, PASSWORD, next).await.header("location"), Some("/sign-in"), "he is not signed in");
+        browser.sign_in("maria", PASSWORD).await;
+        other.sign_in("maria", PASSWORD).await;
+
+        assert_eq!(change(&mut browser, "wrong", next).await.status, 401);
+        let weak = change(&mut browser, PASSWORD, "maria-maria-maria").await;
+        assert_eq!(weak.status, 422);
+        assert!(weak.text.contains("little more than a name"), "{}", weak.text);
+        assert!(other.get("/sign-in").await.text.contains("You are <b"));
+        let changed = change(&mut browser, PASSWORD, next).await;
+
+        assert_eq!((changed.status, changed.header("location")), (303, Some("/sign-in")));
+        for browser in [&mut browser, &mut other] {
+            assert!(browser.get("/sign-in").await.text.contains("name=\"username\""), "he is signed out everywhere");
+        }
+        assert_eq!(browser.sign_in("maria", PASSWORD).await.status, 401);
+        assert_eq!(browser.sign_in("maria", next).await.status, 303);
+        let mut management = Browser::new(&server);
+        management.sign_in(ADMIN.0, ADMIN.1).await;
+        assert!(!management.get("/sign-in").await.text.contains("Change the password"));
+        assert_eq!(change(&mut management, ADMIN.1, next).await.status, 401);
     }
 
     async fn a_session_is_over_when_it_was_idle_and_after_half_a_day(server: TestServer) {
         user(&server, "maria", "viewer").await;
         let mut browser = Browser::new(&server);
-        let is_in = async |browser: &mut Browser| !browser.get("/sign-in").await.text.contains("name=\"password\"");
+        let is_in = async |browser: &mut Browser| browser.get("/sign-in").await.text.contains("You are <b");
         browser.sign_in("maria", PASSWORD).await;
         server.app.clock.advance(Duration::from_secs(30 * 60 + 1));
         assert!(!is_in(&mut browser).await);
@@ -161,7 +205,7 @@ on_both! {
         let (_replica, elsewhere) = server.replica().await;
         let admin = server.admin().await;
         let mut here = Browser::new(&server);
-        let is_in = async |browser: &mut Browser| !browser.get("/sign-in").await.text.contains("name=\"password\"");
+        let is_in = async |browser: &mut Browser| browser.get("/sign-in").await.text.contains("You are <b");
 
         for how in 0..4 {
             if how > 0 {
@@ -191,7 +235,7 @@ on_both! {
     async fn the_management_client_signs_in_until_its_secret_is_another(server: TestServer) {
         let mut browser = Browser::new(&server);
         assert_eq!(browser.sign_in(ADMIN.0, ADMIN.1).await.status, 303);
-        assert!(browser.get("/sign-in").await.text.contains("You are"));
+        assert!(browser.get("/sign-in").await.text.contains("You are <b"));
 
         let code = agent_server::App::builder();
         let other = [("MANAGEMENT_CLIENT_SECRET", "another-management-secret-for-tests"), ("MANAGEMENT_CLIENT_SECRET_PREVIOUS", ADMIN.1)];

@@ -2,13 +2,17 @@
 
 use std::time::Instant;
 
+use auth::registration::ClientUpdate;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
 use axum::Json;
 use axum::extract::FromRequestParts;
+use axum::extract::Request;
 use axum::extract::State;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use http::HeaderValue;
+use http::header;
 use http::request::Parts;
 use tracing::info;
 use utoipa_axum::router::OpenApiRouter;
@@ -30,12 +34,20 @@ use crate::oauth::caller::bearer_token;
 use crate::oauth::caller::invalid_token;
 use crate::oauth::caller::origin;
 use crate::oauth::guesses::Guesser;
+use crate::oauth::register::replace;
 use crate::oauth::register::routes::ClientInformation;
+use crate::oauth::register::routes::NewClient;
 use crate::oauth::routes::NO_STORE;
+use crate::oauth::routes::RefusalSchema;
+use crate::oauth::routes::read_body;
 use crate::oauth::store;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(read_own_registration, delete_own_registration))
+    OpenApiRouter::new().routes(routes!(
+        read_own_registration,
+        change_own_registration,
+        delete_own_registration
+    ))
 }
 
 /// Whose registration it is, by the token that he got with it.
@@ -56,6 +68,27 @@ async fn read_own_registration(
     Own { registration, token, .. }: Own,
 ) -> impl IntoResponse {
     (NO_STORE, Json(ClientInformation::again(&app.config.issuer, registration, &token)))
+}
+
+/// Change one's own registration
+///
+/// The body says all that the client is (RFC 7592): what is left out goes back to its default, but for `scope`, which
+/// stays. It may have less than before, never more: no other scopes, grants or way to authenticate. Who agreed to
+/// something is asked again.
+#[utoipa::path(put, path = "/oauth/register/{client_id}", tag = "oauth", security(()),
+    params(("client_id" = String, Path)), request_body = NewClient,
+    responses((status = 200, body = ClientInformation), (status = 400, body = RefusalSchema), Problem))]
+async fn change_own_registration(
+    State(app): State<App>,
+    Own { registration, token }: Own,
+    request: Request,
+) -> Result<impl IntoResponse, OAuthFailure> {
+    let (parts, body) = request.into_parts();
+    let body = read_body(body, app.config.limits.body_time).await?;
+    let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    let update = ClientUpdate::read(content_type, &body)?;
+    let changed = replace(&app.db, &app.clients, registration, update, app.clock.now()).await?;
+    Ok((NO_STORE, Json(ClientInformation::again(&app.config.issuer, changed, &token))))
 }
 
 /// Delete one's own registration
