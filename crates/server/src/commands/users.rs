@@ -11,6 +11,8 @@ use secrecy::SecretString;
 
 use crate::app::Clock;
 use crate::app::Ids;
+use crate::audit;
+use crate::audit::Origin;
 use crate::code::sealer;
 use crate::commands::Failure;
 use crate::commands::terminal;
@@ -80,7 +82,9 @@ pub async fn run(args: &UsersArgs, env: &Environment) -> Result<(), Failure> {
     let (key, _) = sealer(&config.identity)?;
     let people = People::new(db.clone(), &key);
     let (tenant, scopes) = (TenantId::default(), Scopes::all_types());
-    let by = Actor { tenant: &tenant, name: BY, scopes: &scopes };
+    let origin = Origin::default();
+    let who = audit::Actor { tenant: &tenant, subject: BY, client_id: None, origin: &origin };
+    let by = Actor { who, scopes: &scopes };
     let now = Clock::System.now();
     match &args.command {
         UsersCommand::Create { username, role, name, stdin } => {
@@ -99,7 +103,7 @@ pub async fn run(args: &UsersArgs, env: &Environment) -> Result<(), Failure> {
         UsersCommand::Passwd { username, stdin } => {
             let user = people.find_by_name(username).await?;
             let user = user.ok_or_else(|| format!("no user is named `{username}`"))?;
-            let by = Actor { tenant: &user.tenant, ..by };
+            let by = Actor { who: audit::Actor { tenant: &user.tenant, ..who }, ..by };
             let (password, made) = password(*stdin)?;
             people.set_password(by, user.id, password, now).await.map_err(said)?;
             show(&user);

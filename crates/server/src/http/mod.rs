@@ -56,5 +56,5 @@ pub use reply::Created;
 pub use reply::Located;
 pub use reply::NoContent;
 pub use request_id::RequestId;
-pub use stream::event_stream;
 pub use same_origin::is_same_origin;
+pub use stream::event_stream;

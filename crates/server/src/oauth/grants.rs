@@ -6,9 +6,13 @@ use std::time::Duration;
 
 use auth::scope::Scopes;
 use serde::Serialize;
+use serde_json::Value;
 use tracing::info;
 use utoipa::ToSchema;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
@@ -56,9 +60,18 @@ pub enum Which<'a> {
 }
 
 impl People {
-    /// Ends a grant of a tenant: its refresh tokens are gone, and its access tokens void. Says whether it was there.
-    pub async fn end_grant(&self, tenant: &TenantId, id: Id, now: At) -> Result<bool, sqlx::Error> {
-        self.db.write(async |tx| end(tx, tenant, Which::One(id), now).await).await
+    /// Ends a grant of the actor's tenant: its refresh tokens are gone, and its access tokens void. Says whether it was there.
+    pub async fn end_grant(&self, by: Actor<'_>, id: Id, now: At) -> Result<bool, sqlx::Error> {
+        let ended = self.db.write(async |tx| {
+            let is_ended = end(tx, by.tenant, Which::One(id), now).await?;
+            if is_ended {
+                let target = id.to_string();
+                let act = Act::new("grant.delete", &target, Value::Null);
+                audit::record(tx, by, act, now).await?;
+            }
+            Ok(is_ended)
+        });
+        ended.await
     }
 }
 

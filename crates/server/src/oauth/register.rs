@@ -30,6 +30,7 @@ use crate::oauth::Clients;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
 use crate::oauth::caller::Principal;
+use crate::oauth::caller::Subject;
 use crate::oauth::not_grantable;
 use crate::oauth::store;
 
@@ -132,28 +133,11 @@ pub async fn replace(
     clients: &Clients,
     registration: Registration,
     update: ClientUpdate,
-    now: At,
+    (origin, now): (&Origin, At),
 ) -> Result<Registration, OAuthFailure> {
-    let ClientUpdate { client_id, client_secret, metadata } = update;
-    let secret = registration.secret.as_ref();
-    let is_own = client_secret
-        .is_none_or(|shown| secret.is_some_and(|secret| secret.matches(shown.expose_secret())));
-    if client_id != registration.client_id || !is_own {
-        return Err(refused("client_id and client_secret are not those of the registration").into());
-    }
-    if Some(metadata.token_endpoint_auth_method) != registration.token_endpoint_auth_method {
-        return Err(refused("token_endpoint_auth_method: it cannot be changed").into());
-    }
-    if let Some(grant) =
-        metadata.grant_types.iter().find(|it| !registration.grant_types.contains(it))
-    {
-        let name = grant.as_str();
-        return Err(refused(format!("grant_types: the client was not given {name}")).into());
-    }
+    let before = registration.told();
+    let metadata = own_metadata(&registration, update)?;
     let scope = metadata.scope.unwrap_or_else(|| registration.scope.clone());
-    if !registration.scope.covers_all(&scope) {
-        return Err(refused("scope: the client was given no more than it has").into());
-    }
     if let Some(KeySource::Uri(uri)) = &metadata.keys {
         clients.assertions.check(uri)?;
     }
@@ -170,7 +154,17 @@ pub async fn replace(
     };
     let done = db.write(async |tx| {
         store::codes::delete_consents(tx, &changed.tenant, &changed.client_id).await?;
-        store::replace(tx, &changed, seen).await
+        let is_done = store::replace(tx, &changed, seen).await?;
+        if is_done {
+            let Registration { tenant, client_id, .. } = &changed;
+            let subject = Subject::client(client_id);
+            let subject = subject.as_str();
+            let by = Actor { tenant, subject, client_id: Some(client_id), origin };
+            let told = (Some(before.clone()), Some(changed.told()));
+            let act = Act::between("client.update", client_id, told.0, told.1);
+            audit::record(tx, by, act, now).await?;
+        }
+        Ok::<_, OAuthFailure>(is_done)
     });
     // What an administrator took away meanwhile must not come back.
     if !done.await? {
@@ -180,6 +174,33 @@ pub async fn replace(
     clients.catch_up().await;
     info!(client_id = changed.client_id, "a client changed its registration");
     Ok(changed)
+}
+
+/// What an update says, if its client may say it of itself.
+fn own_metadata(
+    registration: &Registration,
+    update: ClientUpdate,
+) -> Result<ClientMetadata, OAuthError> {
+    let ClientUpdate { client_id, client_secret, metadata } = update;
+    let secret = registration.secret.as_ref();
+    let is_own = client_secret
+        .is_none_or(|shown| secret.is_some_and(|secret| secret.matches(shown.expose_secret())));
+    if client_id != registration.client_id || !is_own {
+        return Err(refused("client_id and client_secret are not those of the registration"));
+    }
+    if Some(metadata.token_endpoint_auth_method) != registration.token_endpoint_auth_method {
+        return Err(refused("token_endpoint_auth_method: it cannot be changed"));
+    }
+    if let Some(grant) =
+        metadata.grant_types.iter().find(|it| !registration.grant_types.contains(it))
+    {
+        let name = grant.as_str();
+        return Err(refused(format!("grant_types: the client was not given {name}")));
+    }
+    if metadata.scope.as_ref().is_some_and(|scope| !registration.scope.covers_all(scope)) {
+        return Err(refused("scope: the client was given no more than it has"));
+    }
+    Ok(metadata)
 }
 
 impl Registrar {

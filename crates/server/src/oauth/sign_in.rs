@@ -16,6 +16,8 @@ use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use tracing::info;
 
+use crate::audit;
+use crate::audit::Origin;
 use crate::db::At;
 use crate::db::Id;
 use crate::oauth::Clients;
@@ -121,7 +123,10 @@ impl People {
     ) -> Result<(), SignInError> {
         let who = self.admit(clients, &attempt).await?;
         let user = who.user.ok_or(SignInError::Refused)?;
-        let by = Actor { tenant: &who.tenant, name: who.subject.as_str(), scopes: &who.scopes };
+        let origin = Origin { address: Some(attempt.address), request_id: None };
+        let (tenant, subject) = (&who.tenant, who.subject.as_str());
+        let himself = audit::Actor { tenant, subject, client_id: None, origin: &origin };
+        let by = Actor { who: himself, scopes: &who.scopes };
         self.set_password(by, user, next, now).await.map_err(|error| match error {
             UserError::Invalid(faults) => {
                 SignInError::Weak(faults.into_iter().map(|it| it.detail).collect())

@@ -9,13 +9,18 @@ use auth::scope::Scopes;
 use secrecy::ExposeSecret;
 use secrecy::SecretString;
 use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
 use tracing::info;
 use utoipa::ToSchema;
 
+use crate::audit;
+use crate::audit::Act;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::members_of;
 use crate::http::Invalid;
 use crate::oauth::People;
 use crate::oauth::caller::Principal;
@@ -121,15 +126,14 @@ pub enum UserError {
 /// On whose word users are made and changed.
 #[derive(Debug, Clone, Copy)]
 pub struct Actor<'a> {
-    pub tenant: &'a TenantId,
-    pub name: &'a str,
+    pub who: audit::Actor<'a>,
     /// He gives nobody a right that he does not hold.
     pub scopes: &'a Scopes,
 }
 
 impl<'a> Actor<'a> {
     pub fn of(caller: &'a Principal) -> Self {
-        Self { tenant: &caller.tenant, name: caller.subject.as_str(), scopes: &caller.scopes }
+        Self { who: caller.actor(), scopes: &caller.scopes }
     }
 
     /// Refuses rights that he does not hold: who gives them to somebody else could have them himself.
@@ -145,6 +149,15 @@ impl User {
     /// All that he may do.
     pub fn scopes(&self) -> Scopes {
         scopes_of(self.role, &self.scope)
+    }
+
+    /// What the audit trail is told of him.
+    fn told(&self) -> Map<String, Value> {
+        let mut told = members_of(self);
+        for other in ["id", "last_signed_in_at", "updated_at"] {
+            told.remove(other);
+        }
+        told
     }
 
     /// The names that his password must not be made of.
@@ -169,7 +182,7 @@ impl People {
         let scope = read_scope(&new.scope).map_err(|fault| faults.push(fault)).unwrap_or_default();
         let user = User {
             id,
-            tenant: by.tenant.clone(),
+            tenant: by.who.tenant.clone(),
             username,
             display_name: new.display_name,
             role,
@@ -177,7 +190,7 @@ impl People {
             has_password: new.password.is_some(),
             is_active: true,
             last_signed_in_at: None,
-            created_by: Some(by.name.to_owned()),
+            created_by: Some(by.who.subject.to_owned()),
             created_at: now,
             updated_at: now,
         };
@@ -192,8 +205,14 @@ impl People {
             Some(password) => Some(self.hasher.hash(password).await?),
             None => None,
         };
-        self.db.write(async |tx| store::insert(tx, &user, hash.as_ref()).await).await?;
-        info!(user = %user.id, by = by.name, role = new.role, "a user was made");
+        let made = self.db.write(async |tx| {
+            store::insert(tx, &user, hash.as_ref()).await?;
+            let target = id.to_string();
+            let act = Act::between("user.create", &target, None, Some(user.told()));
+            Ok::<_, UserError>(audit::record(tx, by.who, act, now).await?)
+        });
+        made.await?;
+        info!(user = %user.id, by = by.who.subject, role = new.role, "a user was made");
         Ok(user)
     }
 
@@ -220,32 +239,40 @@ impl People {
     ) -> Result<User, UserError> {
         let change = change.check()?;
         let changed = self.db.write(async |tx| {
-            let before = store::find(tx, by.tenant, id).await?.ok_or(UserError::NotFound)?;
+            let before = store::find(tx, by.who.tenant, id).await?.ok_or(UserError::NotFound)?;
             by.check(&before.scopes())?;
-            store::update(tx, by.tenant, id, &change, now).await?;
-            let after = store::find(tx, by.tenant, id).await?.ok_or(UserError::NotFound)?;
+            store::update(tx, by.who.tenant, id, &change, now).await?;
+            let after = store::find(tx, by.who.tenant, id).await?.ok_or(UserError::NotFound)?;
             by.check(&after.scopes())?;
             if !after.is_active {
-                sign_out_everywhere(tx, by.tenant, id, now).await?;
+                sign_out_everywhere(tx, by.who.tenant, id, now).await?;
+            }
+            if before.told() != after.told() {
+                let target = id.to_string();
+                let told = (Some(before.told()), Some(after.told()));
+                let act = Act::between("user.update", &target, told.0, told.1);
+                audit::record(tx, by.who, act, now).await?;
             }
             Ok::<_, UserError>(after)
         });
         let changed = changed.await?;
-        info!(user = %id, by = by.name, "a user was changed");
+        info!(user = %id, by = by.who.subject, "a user was changed");
         Ok(changed)
     }
 
     /// Deletes a user, and all that acts for him is void.
     pub async fn delete_user(&self, by: Actor<'_>, id: Id, now: At) -> Result<(), UserError> {
         let deleted = self.db.write(async |tx| {
-            let user = store::find(tx, by.tenant, id).await?.ok_or(UserError::NotFound)?;
+            let user = store::find(tx, by.who.tenant, id).await?.ok_or(UserError::NotFound)?;
             by.check(&user.scopes())?;
-            sign_out_everywhere(tx, by.tenant, id, now).await?;
-            store::delete(tx, by.tenant, id).await?;
-            Ok::<_, UserError>(())
+            sign_out_everywhere(tx, by.who.tenant, id, now).await?;
+            store::delete(tx, by.who.tenant, id).await?;
+            let target = id.to_string();
+            let act = Act::between("user.delete", &target, Some(user.told()), None);
+            Ok::<_, UserError>(audit::record(tx, by.who, act, now).await?)
         });
         deleted.await?;
-        info!(user = %id, by = by.name, "a user was deleted");
+        info!(user = %id, by = by.who.subject, "a user was deleted");
         Ok(())
     }
 
@@ -257,7 +284,7 @@ impl People {
         password: SecretString,
         now: At,
     ) -> Result<(), UserError> {
-        let user = self.db.read(async |conn| store::find(conn, by.tenant, id).await);
+        let user = self.db.read(async |conn| store::find(conn, by.who.tenant, id).await);
         let user = user.await?.ok_or(UserError::NotFound)?;
         by.check(&user.scopes())?;
         if let Some(fault) = check_password(&password, &user) {
@@ -275,11 +302,13 @@ impl People {
         now: At,
     ) -> Result<(), UserError> {
         let done = self.db.write(async |tx| {
-            store::update_password(tx, by.tenant, user.id, hash, now).await?;
-            sign_out_everywhere(tx, by.tenant, user.id, now).await
+            store::update_password(tx, by.who.tenant, user.id, hash, now).await?;
+            sign_out_everywhere(tx, by.who.tenant, user.id, now).await?;
+            let target = user.id.to_string();
+            audit::record(tx, by.who, Act::new("user.password", &target, Value::Null), now).await
         });
         done.await?;
-        info!(user = %user.id, by = by.name, "a user got another password");
+        info!(user = %user.id, by = by.who.subject, "a user got another password");
         Ok(())
     }
 }

@@ -14,7 +14,9 @@ use crate::harness::in_sql;
 
 /// Acts with documents, threads and runs are no administration: these have logs of their own. A test changes nothing.
 const ELSEWHERE: [&str; 3] = ["/documents", "/threads", "/runs"];
-const NO_ACT: [&str; 1] = ["POST /rag/databases/{id}/test"];
+/// Sessions and grants are ended in tests of their own, which have some.
+const NO_ACT: [&str; 3] =
+    ["POST /rag/databases/{id}/test", "DELETE /sessions/{id}", "DELETE /grants/{id}"];
 
 /// Somebody who administers, and what he did.
 struct Administrator<'a> {
@@ -103,6 +105,15 @@ async fn administer(administrator: &mut Administrator<'_>) {
     administrator.act("POST /oauth/keys/import", &[], json!({})).await;
     let key = administrator.act("POST /oauth/keys", &[], json!({})).await;
     administrator.act("DELETE /oauth/keys/{kid}", &[key["kid"].as_str().unwrap()], json!({})).await;
+    let user =
+        json!({"username": "maria", "role": "viewer", "password": "correct horse battery staple"});
+    let user = administrator.act("POST /users", &[], user).await;
+    let user = [user["id"].as_str().unwrap()];
+    administrator.act("PUT /users/{id}", &user, json!({"role": "editor"})).await;
+    administrator
+        .act("PUT /users/{id}/password", &user, json!({"password": "another horse battery staple"}))
+        .await;
+    administrator.act("DELETE /users/{id}", &user, json!({})).await;
     administrator.act("PUT /budgets/{kind}/{id}", &["user", "*"], json!({"max_tokens": 5})).await;
     administrator.act("DELETE /budgets/{kind}/{id}", &["user", "*"], json!({})).await;
 }

@@ -54,7 +54,7 @@ async fn delete_grant(
 ) -> Result<NoContent, Problem> {
     let none = || Problem::not_found("grant-not-found", "nothing that was allowed has this id");
     let id = id.parse().map_err(|_| none())?;
-    let ended = app.people.end_grant(&caller.tenant, id, app.clock.now()).await;
+    let ended = app.people.end_grant(caller.actor(), id, app.clock.now()).await;
     if !ended.map_err(|cause| Problem::internal(&cause))? {
         return Err(none());
     }

@@ -1,10 +1,13 @@
 //! `/sessions`: where people are signed in.
 
 use axum::extract::State;
+use serde_json::Value;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
+use crate::audit;
+use crate::audit::Act;
 use crate::db::At;
 use crate::db::Id;
 use crate::http::NoContent;
@@ -57,7 +60,17 @@ async fn delete_session(
 ) -> Result<NoContent, Problem> {
     let none = || Problem::not_found("session-not-found", "there is no such session");
     let id = id.parse().map_err(|_| none())?;
-    let deleted = app.db.write(async |tx| store::delete(tx, &caller.tenant, id).await).await;
+    let now = app.clock.now();
+    let deleted = app.db.write(async |tx| {
+        let is_gone = store::delete(tx, &caller.tenant, id).await?;
+        if is_gone {
+            let target = id.to_string();
+            let act = Act::new("session.delete", &target, Value::Null);
+            audit::record(tx, caller.actor(), act, now).await?;
+        }
+        Ok::<_, sqlx::Error>(is_gone)
+    });
+    let deleted = deleted.await;
     if deleted.map_err(|cause| Problem::internal(&cause))? {
         tracing::info!(session = %id, by = %caller.subject, "a session was ended");
         return Ok(NoContent);

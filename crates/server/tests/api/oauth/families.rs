@@ -239,6 +239,10 @@ on_both! {
                 _ => admin.delete(&path).await,
             };
             assert!(done.status < 300, "{}", done.text);
+            if how == 0 {
+                let entries = admin.get("/audit?action=grant.delete").await.json();
+                assert_eq!(entries["data"][0]["target"], grant);
+            }
             assert_eq!(get_with(&stranger, DOOR, &tokens.access).await.status, 401, "{how}");
             assert!(matches!(refresh(&stranger, &pair.client, &tokens.refresh).await.status, 400 | 401), "{how}");
             let gone = async { while get_with(&elsewhere, DOOR, &tokens.access).await.status != 401 {} };

@@ -229,6 +229,10 @@ on_both! {
             };
             assert!(done.status < 300, "{}", done.text);
             assert!(!is_in(&mut there).await && !is_in(&mut here).await, "{how}");
+            if how == 0 {
+                let entries = admin.get("/audit?action=session.delete").await.json();
+                assert_eq!(entries["data"][0]["target"], session);
+            }
         }
     }
 

@@ -80,14 +80,15 @@ async fn read_own_registration(
     responses((status = 200, body = ClientInformation), (status = 400, body = RefusalSchema), Problem))]
 async fn change_own_registration(
     State(app): State<App>,
-    Own { registration, token }: Own,
+    Own { registration, token, origin }: Own,
     request: Request,
 ) -> Result<impl IntoResponse, OAuthFailure> {
     let (parts, body) = request.into_parts();
     let body = read_body(body, app.config.limits.body_time).await?;
     let content_type = parts.headers.get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
     let update = ClientUpdate::read(content_type, &body)?;
-    let changed = replace(&app.db, &app.clients, registration, update, app.clock.now()).await?;
+    let at = (&origin, app.clock.now());
+    let changed = replace(&app.db, &app.clients, registration, update, at).await?;
     Ok((NO_STORE, Json(ClientInformation::again(&app.config.issuer, changed, &token))))
 }
 
