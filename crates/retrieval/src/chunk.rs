@@ -4,6 +4,7 @@
 //! in the order of the text; `start..end` of a chunk is exactly its text; a chunk holds at most `size` units; and
 //! the work is linear in what comes out, on every text.
 
+mod about;
 mod rows;
 mod window;
 
@@ -14,6 +15,8 @@ use crate::text::Document;
 use crate::text::Offsets;
 use crate::text::Span;
 use window::Window;
+
+pub use about::AboutTokens;
 
 /// How a text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -1,5 +1,6 @@
 //! Texts to vectors: what every embedder promises, and the checks that no one may skip.
 
+mod bert;
 mod hashing;
 
 use std::ops::Range;
@@ -8,6 +9,9 @@ use std::pin::Pin;
 use sha2::Digest;
 use sha2::Sha256;
 
+pub use bert::Bert;
+pub use bert::BertError;
+pub use bert::BertFiles;
 pub use hashing::Hashing;
 pub(crate) use hashing::fnv1a;
 

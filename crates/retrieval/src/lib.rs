@@ -12,6 +12,7 @@ mod search;
 mod store;
 mod text;
 
+pub use chunk::AboutTokens;
 pub use chunk::Chunk;
 pub use chunk::Chunker;
 pub use chunk::SizeError;
@@ -20,6 +21,9 @@ pub use chunk::TokenCounter;
 pub use chunk::Unit;
 pub use chunk::chunk;
 pub use embed::Batch;
+pub use embed::Bert;
+pub use embed::BertError;
+pub use embed::BertFiles;
 pub use embed::EmbedError;
 pub use embed::Embedder;
 pub use embed::Embedding;

@@ -89,9 +89,24 @@ proptest! {
         let sizes = Sizes::new(size, overlap.min(size - 1)).unwrap();
         for chunker in [Chunker::Recursive, Chunker::Markdown, Chunker::Rows] {
             all_of(&text, chunker, sizes, Unit::Characters);
+            all_of(&text, chunker, sizes, Unit::Tokens(&AboutTokens));
             all_of(&text, chunker, sizes, Unit::Tokens(&Words));
             all_of(&text, chunker, sizes, Unit::Tokens(&Growing));
         }
+    }
+}
+
+#[test]
+fn tokens_are_estimated_without_a_tokenizer() {
+    for (text, about) in [
+        ("Parental leave lasts fourteen months for everybody.", 15),
+        ("2026-11-29, 14:05", 10),
+        ("Der Urlaubsantrag wird bewilligt.", 9),
+        ("Отпуск длится долго", 10),
+        ("混合検索の設定", 7),
+        (" \n\t ", 0),
+    ] {
+        assert_eq!(AboutTokens.count(text), about, "{text}");
     }
 }
 

@@ -134,7 +134,7 @@ impl Builder {
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let webhooks = webhooks(outgoing, &egress, &secrets);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
-        let embedders = Embedders::new(&config.models, &most.embedding_model, &client);
+        let embedders = Embedders::new(&config.models, &most, &client);
         let means = (sandbox.clone(), embedders, Stores::new(&db, &egress, &secrets));
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());

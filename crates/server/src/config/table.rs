@@ -264,6 +264,13 @@ const DOCUMENTS: &[Setting] = &[
          embedded anew.",
     ),
     plain(
+        "RAG_MODELS_DIR",
+        "<AGENT_SERVER_DATA_DIR>/models",
+        "Folder of embedding models that run here: `local/minilm` is that of its folder `minilm`, with `config.json`, \
+         `tokenizer.json` and `model.safetensors` of a model of the kind of BERT, such as `all-MiniLM-L6-v2`. It is \
+         read when it is first used, and takes as much memory as its weights.",
+    ),
+    plain(
         "RAG_FILE_LIMIT",
         "104857600",
         "Bytes that a document's file may have, at most 268435456. Each megabyte of it must arrive within \

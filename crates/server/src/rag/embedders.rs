@@ -1,10 +1,15 @@
 //! Which embedder a database means, and whether we can call it.
 
+mod local;
 mod provider;
 
 use std::collections::BTreeMap;
+use std::collections::HashMap;
 use std::fmt;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::PoisonError;
 
 use llm::Account;
 use llm::Timeouts;
@@ -21,10 +26,13 @@ use url::Url;
 
 use crate::config;
 use crate::config::ProviderKind;
+use crate::rag::embedders::local::LocalModel;
 use crate::rag::embedders::provider::ProviderModel;
 
 /// What embeds without a model.
 pub const HASHING: &str = "local/hashing";
+/// Who is the provider of what runs here.
+const LOCAL: &str = "local";
 
 /// The embedders that this server has. Clones share them.
 #[derive(Clone)]
@@ -33,6 +41,9 @@ pub struct Embedders(Arc<Inner>);
 struct Inner {
     default: String,
     providers: BTreeMap<String, State>,
+    /// Where folders of models are, and those that were asked for.
+    models: PathBuf,
+    local: Mutex<HashMap<String, Arc<LocalModel>>>,
 }
 
 enum State {
@@ -44,8 +55,10 @@ enum State {
 /// Why a name means no embedder that we can call. The words are safe for callers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEmbedder {
-    #[error("the name of an embedding model is `{HASHING}`, or `provider/name`")]
+    #[error("the name of an embedding model is `{HASHING}`, `local/folder`, or `provider/name`")]
     Malformed,
+    #[error("there is no folder `{0}` with a model in `RAG_MODELS_DIR`")]
+    NoFolder(String),
     #[error("there is no provider `{name}` of embedding models; there are {known}")]
     UnknownProvider { name: String, known: String },
     #[error("the provider `{provider}` is not configured: set `{setting}`")]
@@ -54,14 +67,15 @@ pub enum NoEmbedder {
 
 impl Embedders {
     /// Makes an adapter for each provider that embeds. `client` is for all of them.
-    pub fn new(models: &config::Models, default: &str, client: &Client) -> Self {
+    pub fn new(models: &config::Models, rag: &config::Rag, client: &Client) -> Self {
         let mut providers = BTreeMap::new();
         for (name, settings) in &models.providers {
             if let Some(state) = state(name, settings, client, models.timeouts) {
                 providers.insert(name.clone(), state);
             }
         }
-        Self(Arc::new(Inner { default: default.to_owned(), providers }))
+        let (default, models) = (rag.embedding_model.clone(), rag.models.clone());
+        Self(Arc::new(Inner { default, providers, models, local: Mutex::default() }))
     }
 
     /// The model of databases that name none.
@@ -77,6 +91,7 @@ impl Embedders {
         let (provider, name) = model.split_once('/').ok_or(NoEmbedder::Malformed)?;
         match self.0.providers.get(provider) {
             _ if name.is_empty() => Err(NoEmbedder::Malformed),
+            _ if provider == LOCAL => Ok(self.local(name)?),
             Some(State::Ready(embeddings)) => {
                 Ok(Arc::new(ProviderModel::new(model, name, embeddings.clone())))
             }
@@ -90,6 +105,19 @@ impl Embedders {
                 Err(NoEmbedder::UnknownProvider { name, known })
             }
         }
+    }
+
+    /// The model of a folder, the same for all who ask.
+    fn local(&self, name: &str) -> Result<Arc<LocalModel>, NoEmbedder> {
+        let is_sign = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        let folder = self.0.models.join(name);
+        let is_name = name.bytes().all(is_sign) && !name.starts_with('.');
+        if !is_name || !folder.join("config.json").is_file() {
+            return Err(NoEmbedder::NoFolder(name.to_owned()));
+        }
+        let mut local = self.0.local.lock().unwrap_or_else(PoisonError::into_inner);
+        let new = || Arc::new(LocalModel::new(format!("{LOCAL}/{name}"), folder));
+        Ok(Arc::clone(local.entry(name.to_owned()).or_insert_with(new)))
     }
 }
 

@@ -16,7 +16,6 @@ use retrieval::Chunk;
 use retrieval::Chunker;
 use retrieval::Limits;
 use retrieval::Sizes;
-use retrieval::Unit;
 use sandbox::CallError;
 use sandbox::Host;
 use sandbox::worker::Asker;
@@ -27,6 +26,7 @@ use serde::Serialize;
 use crate::config::FILE_BYTES;
 use crate::rag::Rag;
 use crate::rag::RagError;
+use crate::rag::databases::ChunkUnit;
 use crate::rag::store::files::FilePlace;
 use crate::rag::store::jobs::Job;
 
@@ -56,6 +56,7 @@ const PASSAGES: u8 = 1;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cutting {
     pub chunker: Chunker,
+    pub unit: ChunkUnit,
     pub size: usize,
     pub overlap: usize,
 }
@@ -208,7 +209,7 @@ fn obey(body: &[u8], ask: Ask<'_>) -> Result<Reading, String> {
         .map_err(|error| error.to_string())?;
     drop(file);
     let sizes = Sizes::new(cutting.size, cutting.overlap).map_err(|error| error.to_string())?;
-    let chunks = retrieval::chunk(&document, cutting.chunker, sizes, Unit::Characters);
+    let chunks = retrieval::chunk(&document, cutting.chunker, sizes, cutting.unit.counted());
     if chunks.len() > MOST_CHUNKS {
         return Err(format!(
             "the file gives more than the {MOST_CHUNKS} passages that are allowed"
@@ -274,7 +275,12 @@ mod tests {
 
     /// What a worker answers, and the passages that it brings.
     fn answer(file: &[u8]) -> Result<(Reading, Vec<Chunk>), String> {
-        let cutting = Cutting { chunker: Chunker::Recursive, size: 10, overlap: 2 };
+        let cutting = Cutting {
+            chunker: Chunker::Recursive,
+            unit: ChunkUnit::Characters,
+            size: 10,
+            overlap: 2,
+        };
         let order = Order { name: "a.txt".to_owned(), cutting, bytes: file.len() };
         let chunks = RefCell::new(Vec::new());
         let ask = |question: &[&[u8]]| {

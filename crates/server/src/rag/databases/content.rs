@@ -26,7 +26,8 @@ pub struct DatabaseContent {
     /// How that is reached; `{}` for `embedded`.
     #[schema(value_type = Object)]
     pub vector_store_config: Map<String, Value>,
-    /// `provider/name`; or `local/hashing`, which needs no model: texts with common words are near to each other.
+    /// `provider/name`; `local/folder`, a model that runs here; or `local/hashing`, which needs no model: texts with
+    /// common words are near to each other.
     #[schema(max_length = 200, example = "openai/text-embedding-3-small")]
     pub embedding_model: String,
     /// How much a passage holds at most.
@@ -36,7 +37,7 @@ pub struct DatabaseContent {
     #[schema(maximum = 19_999, example = 200)]
     pub chunk_overlap: u32,
     pub chunker: ChunkerName,
-    /// What the two sizes count. `local/hashing` has no tokens.
+    /// What the two sizes count.
     pub chunk_unit: ChunkUnit,
     /// What a search does that does not say.
     pub search: SearchDefaults,
@@ -80,7 +81,8 @@ pub enum ChunkUnit {
     /// Code points.
     #[default]
     Characters,
-    /// Those of the embedding model.
+    /// About those of the embedding model, rather fewer in a passage than more: four letters of English, two of
+    /// another alphabet, two digits, or one other sign.
     Tokens,
 }
 

@@ -5,7 +5,6 @@ use utoipa::ToSchema;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::Schema as OpenApiSchema;
 
-use super::ChunkUnit;
 use super::DatabaseContent;
 use super::DatabaseRows;
 use crate::definitions::Document;
@@ -96,12 +95,11 @@ pub fn normalise(
 }
 
 /// What the rules that no schema knows find wrong with each member.
-fn broken_rules(content: &DatabaseContent) -> [Vec<Invalid>; 6] {
+fn broken_rules(content: &DatabaseContent) -> [Vec<Invalid>; 5] {
     [
         check_name(&content.name).err().into_iter().collect(),
         check(content.vector_store_type, &content.vector_store_config),
         overlap(content),
-        unit(content),
         check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]
@@ -113,11 +111,4 @@ fn overlap(content: &DatabaseContent) -> Vec<Invalid> {
     }
     let detail = format!("must be less than `chunk_size`, which is {}", content.chunk_size);
     vec![Invalid::new("/chunk_overlap", "out_of_range", detail)]
-}
-
-fn unit(content: &DatabaseContent) -> Vec<Invalid> {
-    if content.chunk_unit == ChunkUnit::Characters {
-        return Vec::new();
-    }
-    vec![Invalid::new("/chunk_unit", "not_supported", "this release counts `characters` alone")]
 }

@@ -1,6 +1,8 @@
 //! How passages and vectors are made of the documents of a database, and where the vectors are.
 
+use retrieval::AboutTokens;
 use retrieval::Chunker;
+use retrieval::Unit;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -53,12 +55,23 @@ impl Recipe {
             ChunkerName::Markdown => Chunker::Markdown,
             ChunkerName::Rows => Chunker::Rows,
         };
-        Cutting { chunker, size: self.size as usize, overlap: self.overlap as usize }
+        let (size, overlap) = (self.size as usize, self.overlap as usize);
+        Cutting { chunker, unit: self.unit, size, overlap }
     }
 
     /// The text that rows have, and by which recipes are compared there.
     pub fn text(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
+    }
+}
+
+impl ChunkUnit {
+    /// How it is counted.
+    pub fn counted(self) -> Unit<'static> {
+        match self {
+            Self::Characters => Unit::Characters,
+            Self::Tokens => Unit::Tokens(&AboutTokens),
+        }
     }
 }
 

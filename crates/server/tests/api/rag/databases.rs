@@ -70,7 +70,7 @@ on_both! {
         handbook(&admin, json!({})).await;
         let body = json!({
             "name": "a b", "vector_store_type": "pinecone", "vector_store_config": {}, "embedding_model": "anthropic/x",
-            "chunk_size": 100, "chunk_overlap": 100, "chunker": "wild", "chunk_unit": "tokens",
+            "chunk_size": 100, "chunk_overlap": 100, "chunker": "wild", "chunk_unit": "words",
             "search": {"top_k": 0}, "scopes": ["rag"], "sise": 1,
         });
 
@@ -90,8 +90,8 @@ on_both! {
                   "pointer": "/chunk_overlap"
                 },
                 {
-                  "code": "not_supported",
-                  "detail": "this release counts `characters` alone",
+                  "code": "not_one_of",
+                  "detail": "must be one of `characters` or `tokens`",
                   "pointer": "/chunk_unit"
                 },
                 {

@@ -309,6 +309,17 @@ on_both! {
         assert_eq!((&rest["data"][0]["index"], &rest["next_cursor"]), (&json!(2), &Value::Null));
     }
 
+    async fn tokens_are_a_unit(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"chunk_unit": "tokens", "chunk_size": 12, "chunk_overlap": 0})).await;
+
+        let path = put_in(&admin, "a.txt", "Leave lasts long for all of us.\n\n検索の設定について。混合検索の設定。", json!({})).await;
+
+        let chunks = admin.get(&format!("{path}/chunks")).await.json();
+        let texts: Vec<_> = chunks["data"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
+        assert_eq!(texts, ["Leave lasts long for all of us.", "検索の設定について。", "混合検索の設定。"]);
+    }
+
     async fn documents_are_listed_page_by_page_and_narrowed(server: TestServer) {
         let admin = server.admin().await;
         handbook(&admin, json!({})).await;

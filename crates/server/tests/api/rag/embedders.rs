@@ -1,5 +1,8 @@
 //! Embedding models of providers: asked as little as possible, and never believed.
 
+use std::path::Path;
+
+use agent_server::db::Dialect;
 use serde_json::Value;
 use serde_json::json;
 use testkit::model::FakeModel;
@@ -19,6 +22,7 @@ use super::names;
 use super::put_in;
 use super::search;
 use super::upload;
+use crate::harness::TestServer;
 use crate::harness::in_sql;
 use crate::harness::number;
 
@@ -247,4 +251,82 @@ on_both! {
         assert_eq!(database["problems"][0]["code"], "model_not_configured");
         assert_eq!(database["last_error"], "the provider `cohere` is not configured: set `COHERE_API_KEY`");
     }
+}
+
+/// A model that runs here, as small as can be: numbers that look like chance, for four words.
+fn small_model(folder: &Path) {
+    let config = json!({"model_type": "bert", "hidden_size": 4, "num_hidden_layers": 0, "num_attention_heads": 1,
+        "intermediate_size": 4, "max_position_embeddings": 16});
+    let vocab = json!({"[UNK]": 0, "[CLS]": 1, "[SEP]": 2, "leave": 3, "pay": 4});
+    let tokenizer = json!({"model": {"type": "WordPiece", "vocab": vocab}, "normalizer": {"type": "BertNormalizer", "lowercase": true}});
+    let (mut table, mut data) = (json!({}), Vec::new());
+    for (name, shape) in [
+        ("word_embeddings.weight", vec![5, 4]),
+        ("position_embeddings.weight", vec![16, 4]),
+        ("token_type_embeddings.weight", vec![1, 4]),
+        ("LayerNorm.weight", vec![4]),
+        ("LayerNorm.bias", vec![4]),
+    ] {
+        let from = data.len();
+        for place in 0..shape.iter().product::<u16>() {
+            let number = if name.starts_with("LayerNorm.w") {
+                1.0
+            } else {
+                f32::from(place * 7 % 11) / 11.0
+            };
+            data.extend(number.to_le_bytes());
+        }
+        table[format!("embeddings.{name}")] =
+            json!({"dtype": "F32", "shape": shape, "data_offsets": [from, data.len()]});
+    }
+    let table = table.to_string();
+    let weights = [&(table.len() as u64).to_le_bytes()[..], table.as_bytes(), &data].concat();
+    std::fs::create_dir(folder).unwrap();
+    std::fs::write(folder.join("config.json"), config.to_string()).unwrap();
+    std::fs::write(folder.join("tokenizer.json"), tokenizer.to_string()).unwrap();
+    std::fs::write(folder.join("model.safetensors"), weights).unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_model_in_a_folder_embeds_and_one_that_is_broken_says_why() {
+    let models = tempfile::tempdir().unwrap();
+    small_model(&models.path().join("small"));
+    small_model(&models.path().join("broken"));
+    std::fs::write(models.path().join("broken/model.safetensors"), "x").unwrap();
+    let settings = [("RAG_MODELS_DIR", models.path().to_str().unwrap())];
+    let server = TestServer::start_with(Dialect::Sqlite, &settings).await;
+    let admin = server.admin().await;
+    for name in ["gone", "..", "a/b"] {
+        let model = format!("local/{name}");
+        let refused =
+            admin.post("/rag/databases", json!({"name": "x", "embedding_model": model})).await;
+        assert_eq!(refused.json()["errors"][0]["code"], "unknown_model", "{name}");
+    }
+
+    handbook(&admin, json!({"embedding_model": "local/small"})).await;
+    put_in(&admin, "leave.txt", "Leave leave leave.", json!({})).await;
+    put_in(&admin, "pay.txt", "Pay pay pay.", json!({})).await;
+    let found =
+        names(&admin, json!({"query": "leave leave leave", "mode": "vector", "top_k": 1})).await;
+    let long = upload(&admin, "long.txt", &"pay ".repeat(20), json!({})).await;
+    let long = ingested(&admin, &long).await;
+    admin.put(PATH, json!({"embedding_model": "local/broken"})).await;
+    let broken = database(&admin, |it| !it["last_error"].is_null()).await;
+
+    assert_eq!(found, ["leave.txt"]);
+    assert_eq!(
+        (&long["embedding_status"], &long["error_message"]),
+        (
+            &json!("failed"),
+            &json!(
+                "the embedding model could not be called: a text has 22 tokens, and the model takes 16; make passages smaller"
+            )
+        )
+    );
+    assert_eq!(
+        (&broken["generation"], &broken["dimension"], &broken["status"]),
+        (&json!(1), &json!(4), &json!("reindexing"))
+    );
+    let why = "the embedding model could not be called: the model is not of a kind that is known here: its weights are no safetensors";
+    assert_eq!(broken["last_error"], why);
 }
