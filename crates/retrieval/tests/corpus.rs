@@ -2,7 +2,7 @@
 //!
 //! `corpus/make` says how they were made.
 
-#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a test should fail loudly")]
 
 use std::fs;
 use std::path::Path;

@@ -132,7 +132,6 @@ impl Builder {
         let clients = Arc::new(Clients::new(management, db.clone(), assertions));
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
-        let webhooks = webhooks(outgoing, &egress, &secrets);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
         let embedders = Embedders::new(&config.models, &most, &client);
         let means = (sandbox.clone(), embedders, Stores::new(&db, &egress, &secrets));
@@ -153,7 +152,7 @@ impl Builder {
             models,
             rag: rag.clone(),
             tools: tools.clone(),
-            webhooks,
+            webhooks: webhooks(outgoing, &egress, &secrets),
             telemetry,
             budgets: Budgets::new(db.clone()),
         };
