@@ -192,8 +192,12 @@ on_both! {
             26 key.import …
             27 key.rotate …
             28 key.retire …
-            29 budget.set user/*
-            30 budget.delete user/*"#]].assert_eq(&trail);
+            29 user.create 01900000-0000-7000-8000-00000000000a
+            30 user.update 01900000-0000-7000-8000-00000000000a
+            31 user.password 01900000-0000-7000-8000-00000000000a
+            32 user.delete 01900000-0000-7000-8000-00000000000a
+            33 budget.set user/*
+            34 budget.delete user/*"#]].assert_eq(&trail);
         let all = client.get("/audit?limit=200").await.text;
         assert!(!all.contains("value-of") && !all.contains("ags_") && !all.contains("agk_"), "{all}");
         assert_eq!(client.get("/audit/verify").await.json()["broken"], Value::Null);
