@@ -61,6 +61,7 @@ enum Command {
     #[command(after_help = chat::HELP)]
     Chat(chat::ChatArgs),
     /// Bring documents to a running server, and search them
+    #[command(after_help = rag::HELP)]
     Rag(rag::RagArgs),
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]

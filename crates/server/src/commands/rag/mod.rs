@@ -16,6 +16,11 @@ use percent_encoding::utf8_percent_encode;
 use crate::commands::Failure;
 use crate::config::Environment;
 
+pub const HELP: &str = "\
+Examples:
+  agent-server rag import handbook docs/
+  agent-server rag search handbook 'parental leave'";
+
 #[derive(Debug, Args)]
 pub struct RagArgs {
     #[command(subcommand)]
