@@ -2,7 +2,7 @@
 //!
 //! An entry is written in the transaction of the act that it tells of: there is none without the other. Each entry of a
 //! tenant has a number and a hash over itself and the entry before it, so that one which was changed, added or taken
-//! away in the database is found by [`verify`].
+//! away in the database is found by [`verify()`].
 
 mod entry;
 mod refusals;

@@ -101,8 +101,8 @@ fn tokens_are_estimated_without_a_tokenizer() {
     for (text, about) in [
         ("Parental leave lasts fourteen months for everybody.", 15),
         ("2026-11-29, 14:05", 10),
-        ("Der Urlaubsantrag wird bewilligt.", 9),
-        ("Отпуск длится долго", 10),
+        ("Der Urlaubsantrag wird bewilligt.", 10),
+        ("Отпуск длится долго", 9),
         ("混合検索の設定", 7),
         (" \n\t ", 0),
     ] {
