@@ -1,6 +1,7 @@
 //! SQL of the trail.
 
 use serde_json::value::RawValue;
+use serde_json::value::to_raw_value;
 use sqlx::FromRow;
 
 use super::entry::Entry;
@@ -50,8 +51,8 @@ impl From<Row> for Entry {
     fn from(row: Row) -> Self {
         // What is no JSON was not written by us: it is shown as a text, and its hash is wrong.
         let raw = |text: String| {
-            let text = RawValue::from_string(text).map_err(|_| ());
-            text.unwrap_or_else(|()| RawValue::NULL.to_owned())
+            let shown = RawValue::from_string(text.clone()).or_else(|_| to_raw_value(&text));
+            shown.unwrap_or_else(|_| RawValue::NULL.to_owned())
         };
         Self {
             seq: row.seq,

@@ -314,6 +314,8 @@ on_both! {
 
         let mut seen = vec![broken().await];
         for change in [
+            "UPDATE audit_log SET before_json = 'x' WHERE seq = 2",
+            "UPDATE audit_log SET before_json = 'null' WHERE seq = 2",
             "UPDATE audit_log SET target = 'x' WHERE seq = 3",
             "UPDATE audit_log SET target = 'c' WHERE seq = 3",
             "UPDATE audit_heads SET seq = 3, hash = (SELECT hash FROM audit_log WHERE seq = 3)",
@@ -326,6 +328,8 @@ on_both! {
         }
 
         expect![[r#"
+            4 null
+            1 {"reason":"it was changed, or one before it was","seq":2}
             4 null
             2 {"reason":"it was changed, or one before it was","seq":3}
             4 null
