@@ -282,3 +282,29 @@ async fn a_token_that_is_not_given_fails_the_call() {
     assert_eq!(failed, Err(ToolFailure::failed(why)));
     assert_eq!(canary.connections(), 1);
 }
+
+#[tokio::test]
+async fn a_token_goes_no_further_than_what_it_was_got_with() {
+    let (_database, kind) = kind(&[]).await;
+    let with = |auth: Value| {
+        let config = json!({"url": "https://api.example.com/", "hosts": ["files.example.net"], "auth": auth});
+        tool(&kind, &config, terms(Effect::Read, 0))
+    };
+    let token_url = "https://login.example.org/token";
+    let oauth = json!({"type": "oauth", "token_url": token_url, "client_id": "x", "secret": "key"});
+    let exchange = json!({"type": "exchange", "audience": "https://api.example.com"});
+    let patterns = |hosts: &[&str]| -> Vec<HostPattern> {
+        hosts.iter().map(|host| host.parse().unwrap()).collect()
+    };
+
+    let oauth = with(oauth);
+    let [used] = oauth.secrets() else { panic!() };
+    let secret = |hosts: &[&str]| Secret::new("key".to_owned(), VALUE.into(), patterns(hosts));
+
+    // The secret must be for both hosts, and its token is sent to those of them that it is for.
+    assert_eq!(used.hosts, patterns(&["login.example.org", "api.example.com"]));
+    let own = secret(&["login.example.org", "api.example.com"]);
+    assert_eq!(oauth.hosts_of(Some(&own)), patterns(&["api.example.com"]));
+    assert_eq!(oauth.hosts_of(Some(&secret(&["login.example.org"]))), patterns(&[]));
+    assert_eq!(with(exchange).own_host(), patterns(&["api.example.com"]));
+}
