@@ -210,10 +210,21 @@ async fn who_computes_for_long_lets_others_go_first_and_talking_does_not_help() 
 }
 
 #[tokio::test]
+async fn who_only_waits_is_not_put_back() {
+    let _turn = turn().await;
+    let pool = pool(1);
+    let waits = "await new Promise((yes) => setTimeout(yes, 200)); return 1";
+    assert_eq!(run(&pool, waits, "null").await.as_deref(), Ok("1"));
+    let first = children();
+    assert_eq!(run(&pool, waits, "null").await.as_deref(), Ok("1"));
+    assert_eq!(children(), first, "the same worker goes on");
+}
+
+#[tokio::test]
 async fn a_worker_that_was_put_back_is_used_no_more() {
     let _turn = turn().await;
     let pool = pool(1);
-    let long = "const end = Date.now() + 100; while (Date.now() < end); return 1";
+    let long = "const end = Date.now() + 500; while (Date.now() < end); return 1";
     assert_eq!(run(&pool, long, "null").await.as_deref(), Ok("1"));
     until(|| children().len() == 1).await;
     assert!(children().iter().all(|id| priority(id) == 0), "it is the one kept ready");

@@ -1,6 +1,7 @@
 //! One worker, seen from outside.
 
 use std::ffi::OsString;
+use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Stdio;
@@ -34,8 +35,9 @@ const NOTES: usize = 1024 * 1024;
 
 /// Bytes of answers that may wait for a worker to take them, beside the last one.
 const BACKLOG: usize = 1024 * 1024;
-/// A job that computes for so long at a stretch lets all others go first.
-const STRETCH: Duration = Duration::from_millis(20);
+/// How often it is looked what a job has computed without asking for anything. Who has computed for
+/// so long since the first look lets all others go first.
+const LOOK: Duration = Duration::from_millis(10);
 /// The lowest priority: such a worker gets what processor time the server and other workers leave.
 const YIELDING: i32 = 19;
 
@@ -47,6 +49,7 @@ pub struct Process {
     stdout: ChildStdout,
     read: BytesMut,
     unsent: BytesMut,
+    started: Instant,
     /// Whether it has said that it has confined itself.
     pub greeted: bool,
     /// Whether it has said that it began with the job it was given last.
@@ -56,6 +59,25 @@ pub struct Process {
     pub jobs: u32,
     pub busy: Duration,
     pub idle_since: Instant,
+}
+
+/// The time in which a job asks for nothing.
+struct Stretch {
+    next_look: Instant,
+    /// What the worker had computed at the first look.
+    computed: Option<Duration>,
+}
+
+impl Stretch {
+    fn begin() -> Self {
+        Self { next_look: Instant::now() + LOOK, computed: None }
+    }
+
+    /// Whether the job has computed for too long. Waiting is not computing.
+    fn is_over(&mut self, computed: Duration) -> bool {
+        self.next_look = Instant::now() + LOOK;
+        computed.saturating_sub(*self.computed.get_or_insert(computed)) >= LOOK
+    }
 }
 
 /// Why a worker can be used no more.
@@ -91,6 +113,7 @@ impl Process {
             stdout,
             read: BytesMut::new(),
             unsent: BytesMut::new(),
+            started: Instant::now(),
             greeted: false,
             begun: false,
             has_yielded: false,
@@ -111,8 +134,8 @@ impl Process {
         self.begun = false;
         self.jobs += 1;
         frame::put(&mut self.unsent, Kind::Job, &[&[job.task], job.body])?;
-        // When it got what it went on with; what it says in passing does not count.
-        let mut since = began;
+        // Since it got what it went on with; what it says in passing does not count.
+        let mut stretch = Stretch::begin();
         let mut answers = FuturesUnordered::new();
         let mut notes = 0;
         loop {
@@ -120,7 +143,7 @@ impl Process {
                 match kind {
                     Kind::Hello => self.greet(&body),
                     _ if !self.greeted => return Err(Malformed.into()),
-                    Kind::Begun => (self.begun, since) = (true, Instant::now()),
+                    Kind::Begun => (self.begun, stretch) = (true, Stretch::begin()),
                     Kind::Ask if answers.len() < QUESTIONS => {
                         let number = frame::number(&mut body)?;
                         let answer = host.answer(body);
@@ -148,11 +171,25 @@ impl Process {
                 }
                 Some((number, answer)) = answers.next(), if !answers.is_empty() && has_room => {
                     frame::put(&mut self.unsent, Kind::Reply, &[&number.to_le_bytes(), &answer])?;
-                    since = Instant::now();
+                    stretch = Stretch::begin();
                 }
-                () = sleep_until(since + STRETCH), if is_computing => self.let_others_go_first(),
+                () = sleep_until(stretch.next_look), if is_computing => {
+                    if stretch.is_over(self.computed()) {
+                        self.let_others_go_first();
+                    }
+                }
             }
         }
+    }
+
+    /// How long it has been at work on a processor; workers have one thread. Where the system does not
+    /// say it, all the time that passes counts.
+    fn computed(&self) -> Duration {
+        let told = self.child.id().and_then(|id| {
+            let line = fs::read_to_string(format!("/proc/{id}/schedstat")).ok()?;
+            line.split(' ').next()?.parse().ok()
+        });
+        told.map_or_else(|| self.started.elapsed(), Duration::from_nanos)
     }
 
     fn let_others_go_first(&mut self) {
