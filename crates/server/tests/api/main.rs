@@ -21,6 +21,7 @@ mod forks;
 mod hostile;
 mod house;
 mod http_tools;
+mod idor;
 mod javascript_tools;
 mod models;
 mod oauth;

@@ -10,7 +10,7 @@ mod exchange;
 mod families;
 mod keys;
 mod own;
-mod people;
+pub mod people;
 mod registration;
 mod revocation;
 mod rotation;

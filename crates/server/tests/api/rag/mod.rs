@@ -10,7 +10,7 @@ mod links;
 mod many;
 mod search;
 mod stores;
-mod suite;
+pub mod suite;
 mod tools;
 mod watching;
 
