@@ -205,7 +205,7 @@ async fn nobody_reaches_what_is_anothers(dialect: Dialect) {
         let is_owned = OWNED.iter().any(|it| template.starts_with(it));
         let callers = [("theirs", &theirs, refusal), ("colleague", &colleague, 404)];
         for path in ours.paths(template) {
-            for (name, client, refusal) in &callers[..1 + usize::from(is_owned)] {
+            for (name, client, refusal) in &callers[..=usize::from(is_owned)] {
                 let reply = ask(client, method, template, &path).await;
                 if reply.status != *refusal {
                     wrong.push(format!("{name}: {method} {path}: {} {}", reply.status, reply.text));
