@@ -131,7 +131,7 @@ async fn put_all(
     let read =
         rag.0.db.read(async |conn| labels::find(conn, tenant, *database, *document).await).await;
     let Some((scopes, metadata)) = read.map_err(RagError::from)? else { return Ok(()) };
-    let (of, mut after) = ((*document, state.generation), None);
+    let (of, mut after) = ((*document, state.generation), -1);
     let (document, scopes) = (document.uuid().as_u128(), scope_set(&scopes));
     let marks = Marks { document, scopes, metadata };
     loop {
@@ -139,10 +139,10 @@ async fn put_all(
             points::list_of_document(conn, tenant, *database, of, after, SLICE).await
         });
         let slice = slice.await.map_err(RagError::from)?;
-        let Some((last, _)) = slice.last() else { return Ok(()) };
-        after = Some(*last);
+        let Some((last, _, _)) = slice.last() else { return Ok(()) };
+        after = *last;
         let point =
-            |(id, vector): (Id, Vec<f32>)| Point { id: ChunkId(id.uuid().as_u128()), vector };
+            |(_, id, vector): (i64, Id, _)| Point { id: ChunkId(id.uuid().as_u128()), vector };
         let points: Vec<Point> = slice.into_iter().map(point).collect();
         store.put(&place, &marks, &points).await?;
     }

@@ -221,15 +221,12 @@ impl Rag {
         }
         let hits = ranked(&legs, query, &vectors);
         let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
-        let mut rows = Vec::new();
-        for database in databases.into_iter().filter(|_| !ids.is_empty()) {
-            let read = self
-                .0
-                .db
-                .read(async |conn| chunks::list_found(conn, tenant, database.id, &ids).await);
-            rows.extend(read.await?.into_iter().map(|row| (database, row)));
-        }
-        let found = answer::found(&legs, &hits, rows, &WordQuery::of(&query.text));
+        let rows = if ids.is_empty() {
+            Vec::new()
+        } else {
+            self.0.db.read(async |conn| chunks::list_found(conn, tenant, &ids).await).await?
+        };
+        let found = answer::found(&legs, &hits, &databases, rows, &WordQuery::of(&query.text));
         Ok(Answer { found, generations, warnings })
     }
 

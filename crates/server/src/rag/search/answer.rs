@@ -75,14 +75,16 @@ pub struct Citation {
 pub(super) fn found(
     legs: &Legs,
     hits: &[Hit],
-    rows: Vec<(&Database, chunks::Found)>,
+    databases: &[&Database],
+    rows: Vec<chunks::Found>,
     words: &WordQuery,
 ) -> Vec<Found> {
-    let mut rows: HashMap<Id, _> = rows.into_iter().map(|row| (row.1.id, row)).collect();
+    let mut rows: HashMap<Id, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let score_in =
         |leg: &[Hit], id: ChunkId| leg.iter().find(|hit| hit.id == id).map(|hit| hit.score);
     let show = |hit: &Hit| {
-        let (database, row) = rows.remove(&id(hit.id))?;
+        let row = rows.remove(&id(hit.id))?;
+        let database = databases.iter().find(|it| it.id == row.rag_database_id)?;
         let scores = Scores {
             vector: legs.vector.values().find_map(|leg| score_in(leg, hit.id)),
             keyword: score_in(&legs.keyword, hit.id),

@@ -64,6 +64,7 @@ pub struct Shown {
 #[derive(Debug, Clone, FromRow)]
 pub struct Found {
     pub id: Id,
+    pub rag_database_id: Id,
     pub document_id: Id,
     pub filename: String,
     pub text: String,
@@ -315,21 +316,20 @@ pub fn numbers(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect()
 }
 
-/// These passages of a database with what their documents say of them, in no order.
+/// These passages with what their documents say of them, in no order. They are told apart by their ids alone: SQLite
+/// would take an index of databases for a better one, and read all that a database has.
 pub async fn list_found(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-    database: Id,
     ids: &[Id],
 ) -> Result<Vec<Found>, sqlx::Error> {
     on!(conn, c => {
         let mut query = QueryBuilder::new(
-            "SELECT c.id, c.document_id, d.filename, c.text, c.start_at, c.end_at, c.page, c.heading_path, d.metadata
+            "SELECT c.id, c.rag_database_id, c.document_id, d.filename, c.text, c.start_at, c.end_at, c.page, c.heading_path, d.metadata
              FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
              WHERE c.tenant_id = ",
         );
-        query.push_bind(tenant).push(" AND c.rag_database_id = ").push_bind(database);
-        query.push(" AND c.id IN (");
+        query.push_bind(tenant).push(" AND c.id IN (");
         let mut list = query.separated(", ");
         for id in ids {
             list.push_bind(*id);

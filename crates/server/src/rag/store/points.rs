@@ -11,20 +11,21 @@ use crate::db::Json;
 use crate::db::TenantId;
 use crate::on;
 
-/// The passages of a document of a generation from `after` on, in the order of their ids, at most `limit`.
+/// The passages of a document of a generation that stand after the position `after`, with their positions, in their
+/// order, at most `limit`.
 pub async fn list_of_document(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     database: Id,
     (document, generation): (Id, i64),
-    after: Option<Id>,
+    after: i64,
     limit: i64,
-) -> Result<Vec<(Id, Vec<f32>)>, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Vec<u8>)>(
-            "SELECT id, vector FROM rag_chunks
+) -> Result<Vec<(i64, Id, Vec<f32>)>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, (i64, Id, Vec<u8>)>(
+            "SELECT position, id, vector FROM rag_chunks
              WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND generation = $4
-                 AND ($5 IS NULL OR id > $5)
-             ORDER BY id LIMIT $6",
+                 AND position > $5
+             ORDER BY position LIMIT $6",
         )
         .bind(tenant)
         .bind(database)
@@ -34,7 +35,7 @@ pub async fn list_of_document(
         .bind(limit)
         .fetch_all(c)
         .await)?;
-    Ok(rows.into_iter().map(|(id, bytes)| (id, numbers(&bytes))).collect())
+    Ok(rows.into_iter().map(|(at, id, bytes)| (at, id, numbers(&bytes))).collect())
 }
 
 /// A passage with what its document says of it.
@@ -42,6 +43,8 @@ pub async fn list_of_document(
 pub struct Labelled {
     pub id: Id,
     pub document_id: Id,
+    rag_database_id: Id,
+    generation: i64,
     scopes: Json,
     metadata: Json,
     /// It failed before it was whole in the generation.
@@ -54,7 +57,14 @@ impl Labelled {
     }
 }
 
-/// Those of these passages that a database has in a generation, in no order.
+const LABELLED: &str =
+    "SELECT c.id, c.document_id, c.rag_database_id, c.generation, d.scopes, d.metadata,
+         d.embedding_status = 'failed' AND d.generation < c.generation AS is_failed
+     FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
+     WHERE c.tenant_id = ";
+
+/// Those of these passages that a database has in a generation, in no order. The rows are told apart by their ids
+/// alone: SQLite would take the index of generations for a better one, and read all that the database has.
 pub async fn list_labelled(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
@@ -62,7 +72,18 @@ pub async fn list_labelled(
     generation: i64,
     ids: &[Id],
 ) -> Result<Vec<Labelled>, sqlx::Error> {
-    list_with_labels(conn, tenant, database, generation, ("c.id", ids)).await
+    let mut rows: Vec<Labelled> = on!(conn, c => {
+        let mut query = QueryBuilder::new(LABELLED);
+        query.push_bind(tenant).push(" AND c.id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })?;
+    rows.retain(|row| (row.rag_database_id, row.generation) == (database, generation));
+    Ok(rows)
 }
 
 /// The passages of these documents, in no order.
@@ -73,28 +94,13 @@ pub async fn list_of_documents(
     generation: i64,
     documents: &[Id],
 ) -> Result<Vec<Labelled>, sqlx::Error> {
-    list_with_labels(conn, tenant, database, generation, ("c.document_id", documents)).await
-}
-
-async fn list_with_labels(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    database: Id,
-    generation: i64,
-    (column, ids): (&'static str, &[Id]),
-) -> Result<Vec<Labelled>, sqlx::Error> {
     on!(conn, c => {
-        let mut query = QueryBuilder::new(
-            "SELECT c.id, c.document_id, d.scopes, d.metadata,
-                 d.embedding_status = 'failed' AND d.generation < c.generation AS is_failed
-             FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
-             WHERE c.tenant_id = ",
-        );
+        let mut query = QueryBuilder::new(LABELLED);
         query.push_bind(tenant).push(" AND c.rag_database_id = ").push_bind(database);
         query.push(" AND c.generation = ").push_bind(generation);
-        query.push(" AND ").push(column).push(" IN (");
+        query.push(" AND c.document_id IN (");
         let mut list = query.separated(", ");
-        for id in ids {
+        for id in documents {
             list.push_bind(*id);
         }
         query.push(")");
