@@ -1,9 +1,10 @@
-//! Finding what is near: the exact scan of the embedded store, and how several rankings become one.
+//! Finding what is near: the scan of the embedded store, and how several rankings become one.
 
 mod code;
 mod diversity;
 mod fusion;
 mod index;
+mod signs;
 mod words;
 
 pub use code::Code;

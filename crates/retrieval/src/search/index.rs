@@ -1,4 +1,4 @@
-//! The codes of one database in memory, scanned whole.
+//! The codes of one database in memory: all are looked at, or those that a first look by signs leaves.
 
 use std::collections::BinaryHeap;
 use std::collections::HashMap;
@@ -13,6 +13,7 @@ use super::VectorError;
 use super::best;
 use super::cosine;
 use super::rank;
+use super::signs::Signs;
 
 /// How many candidates of the scan are looked at again with all their digits, for `wanted` results.
 ///
@@ -61,7 +62,8 @@ pub enum FeedError {
 
 /// The codes of one generation of one database.
 ///
-/// Invariants: rows are dense, so a scan reads memory from one end to the other; `places` knows the row of each id;
+/// Invariants: rows are dense, so a scan reads memory from one end to the other; `signs` has the same rows as `codes`;
+/// `places` knows the row of each id;
 /// the content is that of revision `revision` and of nothing later.
 #[derive(Debug, Clone)]
 pub struct Index {
@@ -69,6 +71,7 @@ pub struct Index {
     generation: u64,
     revision: u64,
     codes: Vec<i8>,
+    signs: Signs,
     scales: Vec<f32>,
     ids: Vec<ChunkId>,
     places: HashMap<ChunkId, usize>,
@@ -78,12 +81,14 @@ impl Index {
     /// An index without chunks that has seen revision `revision`.
     pub fn new(dimension: usize, generation: u64, revision: u64) -> Self {
         let (codes, scales, ids, places) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
-        Self { dimension, generation, revision, codes, scales, ids, places }
+        let signs = Signs::new(dimension);
+        Self { dimension, generation, revision, codes, signs, scales, ids, places }
     }
 
     /// Makes room for `chunks` more, so that a first load takes no more memory than it needs.
     pub fn reserve(&mut self, chunks: usize) {
         self.codes.reserve_exact(chunks.saturating_mul(self.dimension));
+        self.signs.reserve(chunks);
         self.scales.reserve_exact(chunks);
         self.ids.reserve_exact(chunks);
         self.places.reserve(chunks);
@@ -109,7 +114,8 @@ impl Index {
     pub fn bytes(&self) -> usize {
         let row = size_of::<f32>() + size_of::<ChunkId>();
         let place = size_of::<(ChunkId, usize)>() + 1;
-        self.codes.capacity() + self.ids.capacity() * row + self.places.capacity() * place
+        let places = self.places.capacity() * place;
+        self.codes.capacity() + self.signs.bytes() + self.ids.capacity() * row + places
     }
 
     /// Puts in a chunk that was read with all others; for the first load, before any revision is applied.
@@ -159,7 +165,15 @@ impl Index {
             return Err(VectorError::Dimension { expected: self.dimension, got: query.len() });
         }
         let query = Code::of(query)?;
-        Ok(Arch::new().dispatch(Scan { index: self, query: &query, among, best: Best::new(count) }))
+        let rows: Option<Vec<usize>> = match among {
+            Among::All => None,
+            Among::Ids(ids) => {
+                Some(ids.iter().filter_map(|id| self.places.get(id).copied()).collect())
+            }
+        };
+        let rows = self.signs.sift(&query.values, rows.as_deref(), count).or(rows);
+        let (query, rows, best) = (&query, rows.as_deref(), Best::new(count));
+        Ok(Arch::new().dispatch(Scan { index: self, query, rows, best }))
     }
 
     fn fits(&self, code: &Code) -> Result<(), VectorError> {
@@ -176,11 +190,13 @@ impl Index {
         if let Some(&row) = self.places.get(&id) {
             self.codes[row * self.dimension..(row + 1) * self.dimension]
                 .copy_from_slice(&code.values);
+            self.signs.set(row, &code.values);
             self.scales[row] = code.scale;
             return;
         }
         self.places.insert(id, self.ids.len());
         self.codes.extend_from_slice(&code.values);
+        self.signs.push(&code.values);
         self.scales.push(code.scale);
         self.ids.push(id);
     }
@@ -191,6 +207,7 @@ impl Index {
         let last = self.ids.len() - 1;
         self.codes.copy_within(last * self.dimension.., row * self.dimension);
         self.codes.truncate(last * self.dimension);
+        self.signs.swap_remove(row);
         self.scales.swap_remove(row);
         self.ids.swap_remove(row);
         if let Some(moved) = self.ids.get(row) {
@@ -206,7 +223,8 @@ impl Index {
 struct Scan<'a> {
     index: &'a Index,
     query: &'a Code,
-    among: Among<'a>,
+    /// All, if none are named.
+    rows: Option<&'a [usize]>,
     best: Best,
 }
 
@@ -216,17 +234,9 @@ impl NullaryFnOnce for Scan<'_> {
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn call(mut self) -> Vec<Hit> {
-        match self.among {
-            Among::All => {
-                for row in 0..self.index.len() {
-                    self.look(row);
-                }
-            }
-            Among::Ids(ids) => {
-                for row in ids.iter().filter_map(|id| self.index.places.get(id)) {
-                    self.look(*row);
-                }
-            }
+        match self.rows {
+            None => (0..self.index.len()).for_each(|row| self.look(row)),
+            Some(rows) => rows.iter().for_each(|row| self.look(*row)),
         }
         self.best.sorted()
     }

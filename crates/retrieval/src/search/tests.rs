@@ -105,7 +105,7 @@ fn indexed(vectors: &[Vec<f32>]) -> Index {
 fn the_ten_best_are_found_with_and_without_a_filter() {
     let mut clusters = Clusters::new(200);
     let vectors: Vec<Vec<f32>> = (0..20_000).map(|_| clusters.next()).collect();
-    let index = indexed(&vectors);
+    let mut index = indexed(&vectors);
     let rare: Vec<ChunkId> = (0..vectors.len()).filter(|row| row % 100 == 7).map(id).collect();
     let mut right = 0;
     for _ in 0..50 {
@@ -123,7 +123,46 @@ fn the_ten_best_are_found_with_and_without_a_filter() {
         );
     }
     assert!(right >= 495, "{right} of 500");
-    assert!(index.bytes() < vectors.len() * 500, "{} bytes", index.bytes());
+    assert!(index.bytes() < vectors.len() * 550, "{} bytes", index.bytes());
+
+    let gone = (0..3000).map(|row| Change::Delete(id(row))).collect();
+    index.apply(&Revision { generation: 1, number: 1, changes: gone }).unwrap();
+    let mut right = 0;
+    for _ in 0..10 {
+        let query = clusters.next();
+        let best = truth(&query, &vectors, |row| row >= 3000, 10);
+        let hits = found(&index, &query, &vectors, Among::All, 10);
+        right += hits.iter().filter(|hit| best.contains(hit)).count();
+    }
+    assert!(right >= 99, "{right} of 100 when others are gone");
+}
+
+/// Zeros, one way, and few numbers: what signs do not tell apart is looked at whole.
+#[test]
+fn vectors_with_signs_that_say_little_are_found_as_well() {
+    let mut clusters = Clusters::new(200);
+    let sparse = |vector: &[f32]| -> Vec<f32> {
+        vector.iter().map(|number| if *number > 0.1 { *number } else { 0.0 }).collect()
+    };
+    let one_way = |vector: &[f32]| vector.iter().map(|number| number + 0.2).collect::<Vec<f32>>();
+    for shape in [&sparse as &dyn Fn(&[f32]) -> Vec<f32>, &one_way] {
+        let mut shaped = || loop {
+            let vector = shape(&clusters.next());
+            if vector.iter().any(|number| *number != 0.0) {
+                return vector;
+            }
+        };
+        let vectors: Vec<Vec<f32>> = (0..17_000).map(|_| shaped()).collect();
+        let index = indexed(&vectors);
+        let mut right = 0;
+        for _ in 0..10 {
+            let query = shaped();
+            let least = truth(&query, &vectors, |_| true, 10)[9].score;
+            let hits = found(&index, &query, &vectors, Among::All, 10);
+            right += hits.iter().filter(|hit| hit.score >= least).count();
+        }
+        assert!(right >= 98, "{right} of 100");
+    }
 }
 
 #[test]

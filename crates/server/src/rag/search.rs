@@ -261,8 +261,11 @@ impl Rag {
 }
 
 impl Query {
-    /// As many hits as are wanted of each leg.
+    /// As many hits as are wanted of each leg: more than are shown, where they are put in another order.
     fn pool(&self) -> usize {
+        if self.mode == Mode::Vector && self.diversity.is_none() {
+            return self.top_k;
+        }
         self.top_k.saturating_mul(POOL).max(LEAST)
     }
 }
