@@ -219,7 +219,7 @@ impl Index {
 /// One look at the rows.
 ///
 /// It is compiled once for each set of instructions, and run with the best that this machine has. For that all of
-/// it has to be inlined into what calls it.
+/// it has to be inlined into what calls it; closures are not.
 struct Scan<'a> {
     index: &'a Index,
     query: &'a Code,
@@ -235,8 +235,16 @@ impl NullaryFnOnce for Scan<'_> {
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn call(mut self) -> Vec<Hit> {
         match self.rows {
-            None => (0..self.index.len()).for_each(|row| self.look(row)),
-            Some(rows) => rows.iter().for_each(|row| self.look(*row)),
+            None => {
+                for row in 0..self.index.len() {
+                    self.look(row);
+                }
+            }
+            Some(rows) => {
+                for row in rows {
+                    self.look(*row);
+                }
+            }
         }
         self.best.sorted()
     }

@@ -6,7 +6,7 @@ use pulp::NullaryFnOnce;
 /// So many vectors are worth a first look; fewer are looked at with all of their codes.
 const MANY: usize = 16_000;
 /// One vector in so many passes.
-const PART: usize = 16;
+const PART: usize = 32;
 /// Whose signs say too little is not told apart by them: vectors that are mostly zeros or that all point one way.
 /// So many signs have to differ within a sample of so many vectors, each in an eighth of it at least.
 const TELLING: usize = 256;
@@ -52,13 +52,17 @@ impl Signs {
     /// Those of `rows` (or of all) that may be near a vector with these values, `least` of them or more; `None` if all
     /// of them have to be looked at.
     pub fn sift(&self, query: &[i8], rows: Option<&[usize]>, least: usize) -> Option<Vec<usize>> {
-        let all = rows.map_or(self.bits.len() / self.words.max(1), <[usize]>::len);
+        let all = rows.map_or(self.rows(), <[usize]>::len);
         let keep = (all / PART).max(least);
         if all < MANY || keep >= all || !self.tell_apart(all, rows) {
             return None;
         }
         let query: Vec<u64> = signs(query).collect();
         Some(Arch::new().dispatch(Sift { signs: self, query: &query, rows, keep }))
+    }
+
+    fn rows(&self) -> usize {
+        self.bits.len() / self.words.max(1)
     }
 
     fn row(&self, row: usize) -> &[u64] {
@@ -85,7 +89,18 @@ fn signs(values: &[i8]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// Compiled once for each set of instructions, as the scan of codes is.
+/// In how many signs two rows differ.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "see the sieve")]
+fn distance(one: &[u64], other: &[u64]) -> usize {
+    let mut sum = 0;
+    for (one, other) in one.iter().zip(other) {
+        sum += (one ^ other).count_ones() as usize;
+    }
+    sum
+}
+
+/// Compiled once for each set of instructions, as the scan of codes is, and inlined for that.
 struct Sift<'a> {
     signs: &'a Signs,
     query: &'a [u64],
@@ -100,13 +115,19 @@ impl NullaryFnOnce for Sift<'_> {
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn call(self) -> Vec<usize> {
         let Self { signs, query, rows, keep } = self;
-        let distance = |row: &[u64]| -> usize {
-            row.iter().zip(query).map(|(one, other)| (one ^ other).count_ones() as usize).sum()
-        };
-        let distances: Vec<usize> = match rows {
-            None => signs.bits.chunks_exact(signs.words).map(distance).collect(),
-            Some(rows) => rows.iter().map(|row| distance(signs.row(*row))).collect(),
-        };
+        let mut distances = Vec::with_capacity(rows.map_or(signs.rows(), <[usize]>::len));
+        match rows {
+            None => {
+                for row in signs.bits.chunks_exact(signs.words) {
+                    distances.push(distance(row, query));
+                }
+            }
+            Some(rows) => {
+                for row in rows {
+                    distances.push(distance(signs.row(*row), query));
+                }
+            }
+        }
         let mut counts = vec![0_usize; signs.words * 64 + 1];
         for distance in &distances {
             counts[*distance] += 1;
