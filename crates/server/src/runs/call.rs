@@ -32,7 +32,7 @@ use crate::oauth::caller::Principal;
 use crate::tools::ToolDefinition;
 
 /// A request to execute a tool.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Default, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 #[schema(example = json!({"input": {"timezone": "+02:00"}}))]
 pub struct ExecuteTool {
@@ -102,6 +102,11 @@ pub async fn call(
 }
 
 impl ExecuteTool {
+    /// One that asks for nothing but a call with these arguments.
+    pub fn of(input: Map<String, Value>) -> Self {
+        Self { input, ..Self::default() }
+    }
+
     /// Checks what the body's schema cannot say.
     fn read(
         self,

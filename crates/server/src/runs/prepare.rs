@@ -260,7 +260,13 @@ async fn pinned_agent(runs: &Runs, record: &Record, version: i64) -> Result<Pinn
 
 async fn pinned_tool(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
     let pin = Pin { id: record.definition, version };
-    let Some(tool) = pins::at(runs, &record.tenant, pin).await? else { return Ok(None) };
+    let name = &record.run.summary.definition.name;
+    let tool = match pins::at(runs, &record.tenant, pin).await? {
+        Some(tool) => Some(tool),
+        // One that searches a database is made of it, whenever it is asked for.
+        None => pins::called(runs, &record.tenant, &record.asked, name).await?,
+    };
+    let Some(tool) = tool else { return Ok(None) };
     Ok(Some(Ok(call(runs, record, &tool).await?)))
 }
 

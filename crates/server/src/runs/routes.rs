@@ -6,7 +6,6 @@ mod execute;
 mod fork;
 mod tree;
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -16,13 +15,11 @@ use axum::response::Response;
 use engine::RunKind;
 use http::StatusCode;
 use serde::Deserialize;
-use tokio::time::Instant;
 use utoipa::IntoParams;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
-use super::Record;
 use super::Run;
 use super::RunSummary;
 use super::RunsError;
@@ -31,9 +28,8 @@ use super::approvals;
 use super::budgets;
 use super::cancel;
 use super::journal::JournalError;
-use super::live::End;
-use super::live::Live;
-use super::mirror;
+use super::look;
+use super::look::Purpose;
 use super::signal::Cancel;
 use super::store;
 use super::store::Filter;
@@ -47,15 +43,12 @@ use crate::http::Path;
 use crate::http::Problem;
 use crate::http::Query;
 use crate::oauth::caller::Caller;
-use crate::oauth::caller::Principal;
 use crate::oauth::scopes::RunRead;
 use crate::oauth::scopes::RunWrite;
 
 /// How long `/wait` waits, if it is not told, and at most.
 const WAIT_MS: u64 = 30_000;
 const MAX_WAIT_MS: u64 = 60_000;
-/// How often the database is asked for the end of a run that another process executes.
-const POLL: Duration = Duration::from_millis(500);
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -134,7 +127,7 @@ async fn get_run(
     caller: Caller<RunRead>,
     Path(id): Path<String>,
 ) -> Result<Json<Run>, Problem> {
-    Ok(Json(find(&app, &caller, &id).await?.run))
+    Ok(Json(look::find(&app.runs, &caller, &id).await?.run))
 }
 
 /// Wait for a run
@@ -151,17 +144,12 @@ async fn wait_for_run(
     Path(id): Path<String>,
     Query(asked): Query<WaitAsked>,
 ) -> Result<Response, Problem> {
-    let run = find(&app, &caller, &id).await?.run;
+    let run = look::find(&app.runs, &caller, &id).await?.run;
     let patience = Duration::from_millis(asked.timeout_ms.unwrap_or(WAIT_MS).min(MAX_WAIT_MS));
     let live = app.runs.live(run.summary.id);
-    let run = wait(&app, &caller, run, live, patience).await?;
-    let status = if rests(&run) { StatusCode::OK } else { StatusCode::ACCEPTED };
+    let run = look::wait(&app.runs, &caller, run, live, patience).await?;
+    let status = if look::rests(&run) { StatusCode::OK } else { StatusCode::ACCEPTED };
     Ok((status, Json(run)).into_response())
-}
-
-/// Whether the run does nothing any more, or nothing before somebody has done something.
-fn rests(run: &Run) -> bool {
-    run.summary.status.is_final() || run.summary.status == Status::Suspended
 }
 
 #[derive(Debug, Deserialize, IntoParams)]
@@ -188,7 +176,7 @@ async fn cancel_run(
     Path(id): Path<String>,
     Body(asked): Body<CancelAsked>,
 ) -> Result<Response, Problem> {
-    let record = find_for(&app, &caller, &id, Purpose::Cancelling).await?;
+    let record = look::find_for(&app.runs, &caller, &id, Purpose::Cancelling).await?;
     let over = record.run.summary.status.is_final();
     let order = Cancel { by: caller.subject.to_string(), reason: asked.reason };
     let run = cancel::cancel(&app.runs, record, order).await?;
@@ -202,91 +190,6 @@ struct CancelAsked {
     /// Why, for the record.
     #[schema(max_length = 1000)]
     reason: Option<String>,
-}
-
-/// The run, if this caller may see it.
-async fn find(app: &App, caller: &Principal, id: &str) -> Result<Record, Problem> {
-    find_for(app, caller, id, Purpose::Reading).await
-}
-
-/// What a caller wants of a run; others' runs need more for it than his own.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Purpose {
-    Reading,
-    /// Also sending its webhooks again.
-    Cancelling,
-}
-
-impl Purpose {
-    /// Whether `caller` may do it to `run`.
-    fn is_allowed(self, caller: &Principal, run: &RunSummary) -> bool {
-        let (own, all) = match self {
-            Self::Reading => ("run.read", "admin.read"),
-            Self::Cancelling => ("run.write", "admin.write"),
-        };
-        let begins = match run.kind {
-            RunKind::Agent => "agent.execute",
-            RunKind::Workflow => "workflow.execute",
-            RunKind::Tool => "tool.execute",
-        };
-        let is_own = run.subject == caller.subject.as_str();
-        caller.holds(all) || is_own && (caller.holds(own) || caller.holds(begins))
-    }
-}
-
-async fn find_for(
-    app: &App,
-    caller: &Principal,
-    id: &str,
-    purpose: Purpose,
-) -> Result<Record, Problem> {
-    let not_found = || RunsError::NotFound(id.to_owned());
-    let run_id: Id = id.parse().map_err(|_| not_found())?;
-    let tenant = &caller.tenant;
-    let found = app.db.read(async |conn| {
-        let Some(mut record) = store::find(conn, tenant, run_id).await? else { return Ok(None) };
-        let summary = &mut record.run.summary;
-        if !summary.status.is_final() {
-            // The row changes at the end only.
-            let (last_seq, steps) = store::progress(conn, tenant, run_id).await?;
-            summary.last_seq = last_seq.cast_unsigned();
-            summary.steps = steps.try_into().unwrap_or(u32::MAX);
-        }
-        Ok::<_, RunsError>(Some(record))
-    });
-    let allowed = |record: &Record| purpose.is_allowed(caller, &record.run.summary);
-    Ok(found.await?.filter(allowed).ok_or_else(not_found)?)
-}
-
-/// Waits until the run has ended or needs somebody, at most for `patience`, and returns it as it is then.
-async fn wait(
-    app: &App,
-    caller: &Principal,
-    run: Run,
-    live: Option<Arc<Live>>,
-    patience: Duration,
-) -> Result<Run, Problem> {
-    let id = run.summary.id;
-    let deadline = Instant::now() + patience;
-    let stopping = app.tasks.stopping().clone();
-    let (mut run, mut live) = (run, live);
-    while !rests(&run) {
-        if let Some(live) = live.take().or_else(|| app.runs.live(id)) {
-            match tokio::time::timeout_at(deadline, live.ended()).await {
-                Ok(End::Finished(run) | End::Suspended(run)) => return Ok((*run).clone()),
-                Ok(End::LetGo) if !stopping.is_cancelled() => {}
-                _ => return Ok(find(app, caller, &id.to_string()).await?.run),
-            }
-        } else if Instant::now() >= deadline || stopping.is_cancelled() {
-            return Ok(run);
-        } else {
-            let mirror = mirror::follow(&app.runs, &caller.tenant, id, run.summary.last_seq);
-            let poll = deadline.min(Instant::now() + POLL);
-            let _ = tokio::time::timeout_at(poll, mirror.live().rested(run.summary.last_seq)).await;
-        }
-        run = find(app, caller, &id.to_string()).await?.run;
-    }
-    Ok(run)
 }
 
 impl From<RunsError> for Problem {

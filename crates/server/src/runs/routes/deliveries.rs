@@ -4,9 +4,6 @@ use axum::Json;
 use axum::extract::State;
 use http::StatusCode;
 
-use super::Purpose;
-use super::find;
-use super::find_for;
 use crate::app::App;
 use crate::db::Id;
 use crate::http::Page;
@@ -15,6 +12,9 @@ use crate::http::Problem;
 use crate::oauth::caller::Caller;
 use crate::oauth::scopes::RunRead;
 use crate::oauth::scopes::RunWrite;
+use crate::runs::look::Purpose;
+use crate::runs::look::find;
+use crate::runs::look::find_for;
 use crate::runs::store::deliveries;
 use crate::runs::webhook::Delivery;
 
@@ -31,7 +31,7 @@ pub async fn list_deliveries(
     caller: Caller<RunRead>,
     Path(id): Path<String>,
 ) -> Result<Page<Delivery>, Problem> {
-    let run_id = find(&app, &caller, &id).await?.run.summary.id;
+    let run_id = find(&app.runs, &caller, &id).await?.run.summary.id;
     let tenant = &caller.tenant;
     let data = app.db.read(async |conn| deliveries::list(conn, tenant, run_id).await).await?;
     // A run has few webhooks: they are one page.
@@ -53,7 +53,7 @@ pub async fn retry_delivery(
     caller: Caller<RunWrite>,
     Path((id, delivery)): Path<(String, String)>,
 ) -> Result<(StatusCode, Json<Delivery>), Problem> {
-    let run_id = find_for(&app, &caller, &id, Purpose::Cancelling).await?.run.summary.id;
+    let run_id = find_for(&app.runs, &caller, &id, Purpose::Cancelling).await?.run.summary.id;
     let not_found = || {
         let shown: String = delivery.chars().take(36).collect();
         let detail = format!("the run has no delivery `{shown}`");

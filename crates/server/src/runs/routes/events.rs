@@ -10,7 +10,6 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::IntoParams;
 
-use super::find;
 use crate::app::App;
 use crate::db::Id;
 use crate::http::Invalid;
@@ -27,6 +26,7 @@ use crate::runs::cursor::Cursor;
 use crate::runs::frame::EventView;
 use crate::runs::log;
 use crate::runs::log::Texts;
+use crate::runs::look::find;
 use crate::runs::store;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
@@ -52,7 +52,7 @@ pub async fn list_events(
     Query(asked): Query<EventsAsked>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let run = find(&app, &caller, &id).await?.run.summary;
+    let run = find(&app.runs, &caller, &id).await?.run.summary;
     let cursor = cursor(&app, &caller, &asked, &headers, &run).await?;
     if !wanted(&headers) {
         return events_as_json(&app, &caller, &run, cursor, asked.limit.unwrap_or(50)).await;
@@ -122,7 +122,7 @@ pub async fn get_value(
     caller: Caller<RunRead>,
     Path((id, sha256)): Path<(String, String)>,
 ) -> Result<Response, Problem> {
-    let record = find(&app, &caller, &id).await?;
+    let record = find(&app.runs, &caller, &id).await?;
     let (tenant, run_id) = (&caller.tenant, record.run.summary.id);
     let value = app.db.read(async |conn| store::value(conn, tenant, run_id, &sha256).await);
     let value = value.await.map_err(RunsError::from)?.ok_or(RunsError::NotFound(id))?;

@@ -1,6 +1,5 @@
 //! `POST /agents/{id}/execute` and `/tools/{id}/execute`.
 
-use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
@@ -15,13 +14,7 @@ use http::header;
 use serde_json::json;
 
 use super::events;
-use super::wait;
-use crate::agents::Agent;
-use crate::agents::AgentKind;
 use crate::app::App;
-use crate::definitions::Content;
-use crate::definitions::Definition;
-use crate::definitions::Kind;
 use crate::http::IdempotencyKey;
 use crate::http::Invalid;
 use crate::http::Keyed;
@@ -39,17 +32,17 @@ use crate::runs::asked::Execute;
 use crate::runs::call;
 use crate::runs::call::ExecuteTool;
 use crate::runs::cursor::Cursor;
+use crate::runs::executable;
+use crate::runs::executable::NotExecutable;
 use crate::runs::execute;
 use crate::runs::execute::Begun;
 use crate::runs::execute::ExecuteError;
 use crate::runs::journal::JournalError;
 use crate::runs::journal::NewKey;
+use crate::runs::look;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
-use crate::tools::Does;
-use crate::tools::ToolDefinition;
-use crate::tools::ToolRows;
 
 /// How long an `execute` is waited for before it is answered with 202.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -84,7 +77,7 @@ pub async fn execute_agent(
     let begun = if let Some(begun) = replayed {
         begun
     } else {
-        let agent = agent(&app, &caller, &name, body.version).await?;
+        let agent = executable::agent(&app.runs, &caller, &name, body.version).await?;
         execute::execute(&app.runs, &caller, &agent, body, key).await?
     };
     answer(&app, &caller, &begun, wanted).await
@@ -117,7 +110,7 @@ pub async fn execute_tool(
     let begun = if let Some(begun) = replayed {
         begun
     } else {
-        let tool = tool(&app, &caller, &name, body.version).await?;
+        let tool = executable::tool(&app.runs, &caller, &name, body.version).await?;
         call::call(&app.runs, &caller, &tool, body, key).await?
     };
     answer(&app, &caller, &begun, wanted).await
@@ -165,105 +158,18 @@ async fn body(
     wait_to_answer(app, caller, begun).await
 }
 
-/// The agent in the version that is asked for, if this caller may execute it.
-pub async fn agent(
-    app: &App,
-    caller: &Principal,
-    name: &str,
-    version: Option<i64>,
-) -> Result<Arc<Agent>, Problem> {
-    let current = app.agents.find(&caller.tenant, name).await?;
-    let current = current.filter(|it| it.is_active).ok_or_else(|| no_agent(name))?;
-    // Who may not execute the agent as it is may not execute it as it was.
-    may_execute(caller, &current)?;
-    let agent = match version.filter(|version| *version != current.version) {
-        None => current,
-        Some(version) => {
-            let pinned = app.agents.version(&caller.tenant, current.id, version).await?;
-            let pinned = pinned.ok_or_else(|| no_version(AgentKind::NAME, version))?;
-            may_execute(caller, &pinned)?;
-            pinned
-        }
-    };
-    is_usable(&agent)?;
-    Ok(agent)
-}
-
-/// The same for a tool.
-async fn tool(
-    app: &App,
-    caller: &Principal,
-    name: &str,
-    version: Option<i64>,
-) -> Result<Arc<ToolDefinition>, Problem> {
-    let current = app.tools.find(&caller.tenant, name).await?;
-    let no_tool =
-        || Problem::not_found("tool-not-found", format!("there is no active tool `{name}`"));
-    let current = current.filter(|it| it.is_active).ok_or_else(no_tool)?;
-    may_execute(caller, &current)?;
-    let tool = match version.filter(|version| *version != current.version) {
-        None => current,
-        Some(version) => {
-            let pinned = app.tools.version(&caller.tenant, current.id, version).await?;
-            let pinned = pinned.ok_or_else(|| no_version(ToolRows::NAME, version))?;
-            may_execute(caller, &pinned)?;
-            pinned
-        }
-    };
-    if !tool.problems.is_empty() {
-        let name = &tool.content.name;
-        let detail = format!("the tool `{name}` cannot be executed as it is defined");
-        let problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "tool-invalid", detail);
-        return Err(problem.errors(tool.problems.clone()));
-    }
-    if let Some(Does::Ask(agent)) = &tool.ready.does
-        && let Some(agent) = app.agents.find(&caller.tenant, agent).await?
-    {
-        if !caller.holds("agent.execute") {
-            return Err(insufficient(&["agent.execute"]));
-        }
-        may_execute(caller, &agent)?;
-    }
-    Ok(tool)
-}
-
-/// The rights to a definition that its kind's scope alone does not give.
-fn may_execute<K: Kind>(caller: &Principal, definition: &Definition<K>) -> Result<(), Problem> {
-    match definition.content.scopes().iter().find(|scope| !caller.scopes.covers(scope)) {
-        Some(scope) => Err(insufficient(&[scope.as_str()])),
-        None => Ok(()),
-    }
-}
-
-fn is_usable(agent: &Agent) -> Result<(), Problem> {
-    if agent.problems.is_empty() {
-        return Ok(());
-    }
-    let detail = format!("the agent `{}` cannot be executed as it is defined", agent.content.name);
-    Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "agent-invalid", detail)
-        .errors(agent.problems.clone()))
-}
-
 /// A repeated request is answered with the run as it is; a new one waits for it.
 async fn wait_to_answer(app: &App, caller: &Principal, begun: &Begun) -> Result<Response, Problem> {
     if begun.replayed && !begun.run.summary.status.is_final() {
         return Ok((StatusCode::ACCEPTED, Json(&begun.run)).into_response());
     }
-    let run = wait(app, caller, begun.run.clone(), begun.live.clone(), PATIENCE).await?;
+    let run =
+        look::wait(&app.runs, caller, begun.run.clone(), begun.live.clone(), PATIENCE).await?;
     match run.summary.status {
         Status::Succeeded => Ok(Json(run).into_response()),
         status if status.is_final() => Ok(run_failed(&run).into_response()),
         _ => Ok((StatusCode::ACCEPTED, Json(run)).into_response()),
     }
-}
-
-fn no_agent(name: &str) -> Problem {
-    Problem::not_found("agent-not-found", format!("there is no active agent `{name}`"))
-}
-
-fn no_version(kind: &str, version: i64) -> Problem {
-    let detail = format!("the {kind} has no version {version}");
-    Problem::invalid(vec![Invalid::new("/version", "unknown_version", detail)])
 }
 
 /// The run was waited for, and did not succeed.
@@ -295,6 +201,23 @@ fn queue_full(name: &str, limit: i64, error: &ExecuteError) -> Problem {
 impl From<IdempotencyKey> for NewKey {
     fn from(key: IdempotencyKey) -> Self {
         Self { key: key.key, path: key.path, body_sha256: key.body_sha256 }
+    }
+}
+
+impl From<NotExecutable> for Problem {
+    fn from(error: NotExecutable) -> Self {
+        match error {
+            NotExecutable::NotFound { kind, .. } => Self::not_found(kind.not_found.0, error),
+            NotExecutable::MissingScope(scope) => insufficient(&[scope.as_str()]),
+            NotExecutable::NoVersion { .. } => {
+                Self::invalid(vec![Invalid::new("/version", "unknown_version", error)])
+            }
+            NotExecutable::Broken { kind, ref problems, .. } => {
+                let problems = problems.clone();
+                Self::new(StatusCode::UNPROCESSABLE_ENTITY, kind.invalid.0, error).errors(problems)
+            }
+            NotExecutable::Definitions(error) => error.into(),
+        }
     }
 }
 

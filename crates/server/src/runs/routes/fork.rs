@@ -13,8 +13,6 @@ use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use super::execute;
-use super::find;
 use crate::agents::Agent;
 use crate::app::App;
 use crate::http::Invalid;
@@ -27,11 +25,13 @@ use crate::oauth::caller::Principal;
 use crate::oauth::scopes::AgentExecute;
 use crate::runs::Record;
 use crate::runs::Run;
+use crate::runs::executable;
 use crate::runs::execute::Begun;
 use crate::runs::execute::replay;
 use crate::runs::fork;
 use crate::runs::fork::Fork;
 use crate::runs::journal::NewKey;
+use crate::runs::look::find;
 
 /// Fork a run
 ///
@@ -104,13 +104,14 @@ async fn find_both(
     id: &str,
     version: Option<i64>,
 ) -> Result<(Record, Arc<Agent>), Problem> {
-    let from = find(app, caller, id).await?;
+    let from = find(&app.runs, caller, id).await?;
     if from.run.summary.kind != RunKind::Agent {
         let detail = "only runs of agents go on elsewhere; a tool is executed again";
         return Err(Problem::invalid(vec![Invalid::new("", "not_supported", detail)]));
     }
     let version = version.unwrap_or(from.run.summary.definition.version);
-    let agent = execute::agent(app, caller, &from.definition.to_string(), Some(version)).await?;
+    let agent =
+        executable::agent(&app.runs, caller, &from.definition.to_string(), Some(version)).await?;
     Ok((from, agent))
 }
 

@@ -3,12 +3,12 @@
 use axum::Json;
 use axum::extract::State;
 
-use super::find;
 use crate::app::App;
 use crate::http::Path;
 use crate::http::Problem;
 use crate::oauth::caller::Caller;
 use crate::oauth::scopes::RunRead;
+use crate::runs::look::find;
 use crate::runs::tree;
 use crate::runs::tree::Tree;
 
@@ -26,6 +26,6 @@ pub async fn get_tree(
     caller: Caller<RunRead>,
     Path(id): Path<String>,
 ) -> Result<Json<Tree>, Problem> {
-    let record = find(&app, &caller, &id).await?;
+    let record = find(&app.runs, &caller, &id).await?;
     Ok(Json(tree::tree(&app.runs, record).await?))
 }

@@ -1,0 +1,98 @@
+//! What a caller may execute, whichever door he comes through.
+
+use std::sync::Arc;
+
+use super::service::Runs;
+use crate::agents::Agent;
+use crate::definitions::Content;
+use crate::definitions::Definition;
+use crate::definitions::DefinitionError;
+use crate::definitions::Definitions;
+use crate::definitions::Kind;
+use crate::definitions::Words;
+use crate::http::Invalid;
+use crate::oauth::caller::Principal;
+use crate::tools::Does;
+use crate::tools::ToolDefinition;
+
+/// Why a caller cannot execute what he names.
+#[derive(Debug, thiserror::Error)]
+pub enum NotExecutable {
+    #[error("there is no active {kind} `{name}`")]
+    NotFound { kind: &'static Words, name: String },
+    #[error("this needs the scope `{0}`")]
+    MissingScope(String),
+    #[error("the {kind} has no version {version}")]
+    NoVersion { kind: &'static Words, version: i64 },
+    #[error("the {kind} `{name}` cannot be executed as it is defined")]
+    Broken { kind: &'static Words, name: String, problems: Vec<Invalid> },
+    #[error(transparent)]
+    Definitions(#[from] DefinitionError),
+}
+
+/// The agent in the version that is asked for, if this caller may execute it.
+pub async fn agent(
+    runs: &Runs,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<Agent>, NotExecutable> {
+    usable(&runs.agents, caller, name, version).await
+}
+
+/// The same for a tool. Of one that asks an agent, the caller may execute the agent, too.
+pub async fn tool(
+    runs: &Runs,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<ToolDefinition>, NotExecutable> {
+    let tool = usable(&runs.tools, caller, name, version).await?;
+    if let Some(Does::Ask(agent)) = &tool.ready.does
+        && let Some(agent) = runs.agents.find(&caller.tenant, agent).await?
+    {
+        if !caller.holds("agent.execute") {
+            return Err(NotExecutable::MissingScope("agent.execute".to_owned()));
+        }
+        may_execute(caller, &agent)?;
+    }
+    Ok(tool)
+}
+
+async fn usable<K: Kind>(
+    definitions: &Definitions<K>,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<Definition<K>>, NotExecutable> {
+    let current = definitions.find(&caller.tenant, name).await?.filter(|it| it.is_active);
+    let not_found = || NotExecutable::NotFound { kind: K::WORDS, name: name.to_owned() };
+    let current = current.ok_or_else(not_found)?;
+    // Who may not execute it as it is may not execute it as it was.
+    may_execute(caller, &current)?;
+    let found = match version.filter(|version| *version != current.version) {
+        None => current,
+        Some(version) => {
+            let pinned = definitions.version(&caller.tenant, current.id, version).await?;
+            let pinned = pinned.ok_or(NotExecutable::NoVersion { kind: K::WORDS, version })?;
+            may_execute(caller, &pinned)?;
+            pinned
+        }
+    };
+    if found.problems.is_empty() {
+        return Ok(found);
+    }
+    let (name, problems) = (found.content.name().to_owned(), found.problems.clone());
+    Err(NotExecutable::Broken { kind: K::WORDS, name, problems })
+}
+
+/// The rights to a definition that its kind's scope alone does not give.
+fn may_execute<K: Kind>(
+    caller: &Principal,
+    definition: &Definition<K>,
+) -> Result<(), NotExecutable> {
+    match definition.content.scopes().iter().find(|scope| !caller.holds(scope)) {
+        Some(scope) => Err(NotExecutable::MissingScope(scope.clone())),
+        None => Ok(()),
+    }
+}

@@ -1,0 +1,114 @@
+//! Looks at a run for whoever may see it, and waits for it.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use engine::RunKind;
+use tokio::time::Instant;
+
+use super::Record;
+use super::Run;
+use super::RunSummary;
+use super::RunsError;
+use super::Status;
+use super::live::End;
+use super::live::Live;
+use super::mirror;
+use super::service::Runs;
+use super::store;
+use crate::db::Id;
+use crate::oauth::caller::Principal;
+
+/// How often the database is asked for the end of a run that another process executes.
+const POLL: Duration = Duration::from_millis(500);
+
+/// What a caller wants of a run; others' runs need more for it than his own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Purpose {
+    Reading,
+    /// Also sending its webhooks again.
+    Cancelling,
+}
+
+impl Purpose {
+    /// Whether `caller` may do it to `run`.
+    fn is_allowed(self, caller: &Principal, run: &RunSummary) -> bool {
+        let (own, all) = match self {
+            Self::Reading => ("run.read", "admin.read"),
+            Self::Cancelling => ("run.write", "admin.write"),
+        };
+        let begins = match run.kind {
+            RunKind::Agent => "agent.execute",
+            RunKind::Workflow => "workflow.execute",
+            RunKind::Tool => "tool.execute",
+        };
+        let is_own = run.subject == caller.subject.as_str();
+        caller.holds(all) || is_own && (caller.holds(own) || caller.holds(begins))
+    }
+}
+
+/// Whether the run does nothing any more, or nothing before somebody has done something.
+pub fn rests(run: &Run) -> bool {
+    run.summary.status.is_final() || run.summary.status == Status::Suspended
+}
+
+/// The run, if this caller may see it.
+pub async fn find(runs: &Runs, caller: &Principal, id: &str) -> Result<Record, RunsError> {
+    find_for(runs, caller, id, Purpose::Reading).await
+}
+
+/// The run, if this caller may do that to it.
+pub async fn find_for(
+    runs: &Runs,
+    caller: &Principal,
+    id: &str,
+    purpose: Purpose,
+) -> Result<Record, RunsError> {
+    let not_found = || RunsError::NotFound(id.to_owned());
+    let run_id: Id = id.parse().map_err(|_| not_found())?;
+    let tenant = &caller.tenant;
+    let found = runs.db.read(async |conn| {
+        let Some(mut record) = store::find(conn, tenant, run_id).await? else { return Ok(None) };
+        let summary = &mut record.run.summary;
+        if !summary.status.is_final() {
+            // The row changes at the end only.
+            let (last_seq, steps) = store::progress(conn, tenant, run_id).await?;
+            summary.last_seq = last_seq.cast_unsigned();
+            summary.steps = steps.try_into().unwrap_or(u32::MAX);
+        }
+        Ok::<_, RunsError>(Some(record))
+    });
+    let allowed = |record: &Record| purpose.is_allowed(caller, &record.run.summary);
+    found.await?.filter(allowed).ok_or_else(not_found)
+}
+
+/// Waits until the run has ended or needs somebody, at most for `patience`, and returns it as it is then.
+pub async fn wait(
+    runs: &Runs,
+    caller: &Principal,
+    run: Run,
+    live: Option<Arc<Live>>,
+    patience: Duration,
+) -> Result<Run, RunsError> {
+    let id = run.summary.id;
+    let deadline = Instant::now() + patience;
+    let stopping = runs.tasks.stopping().clone();
+    let (mut run, mut live) = (run, live);
+    while !rests(&run) {
+        if let Some(live) = live.take().or_else(|| runs.live(id)) {
+            match tokio::time::timeout_at(deadline, live.ended()).await {
+                Ok(End::Finished(run) | End::Suspended(run)) => return Ok((*run).clone()),
+                Ok(End::LetGo) if !stopping.is_cancelled() => {}
+                _ => return Ok(find(runs, caller, &id.to_string()).await?.run),
+            }
+        } else if Instant::now() >= deadline || stopping.is_cancelled() {
+            return Ok(run);
+        } else {
+            let mirror = mirror::follow(runs, &caller.tenant, id, run.summary.last_seq);
+            let poll = deadline.min(Instant::now() + POLL);
+            let _ = tokio::time::timeout_at(poll, mirror.live().rested(run.summary.last_seq)).await;
+        }
+        run = find(runs, caller, &id.to_string()).await?.run;
+    }
+    Ok(run)
+}
