@@ -9,6 +9,7 @@ use crate::error::printable;
 pub struct Bearer<'a> {
     refusal: Refusal<'a>,
     resource_metadata: Option<&'a str>,
+    scope: Option<&'a str>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -21,16 +22,30 @@ enum Refusal<'a> {
 impl<'a> Bearer<'a> {
     /// Nobody tried to authenticate: RFC 6750 wants no error code then.
     pub fn no_token() -> Self {
-        Self { refusal: Refusal::NoToken, resource_metadata: None }
+        Self { refusal: Refusal::NoToken, resource_metadata: None, scope: None }
     }
 
     pub fn invalid_token(description: &'a str) -> Self {
-        Self { refusal: Refusal::InvalidToken { description }, resource_metadata: None }
+        Self {
+            refusal: Refusal::InvalidToken { description },
+            resource_metadata: None,
+            scope: None,
+        }
     }
 
     /// `wanted`: the scopes that the caller lacks, with spaces between.
     pub fn insufficient_scope(wanted: &'a str) -> Self {
-        Self { refusal: Refusal::InsufficientScope { wanted }, resource_metadata: None }
+        Self {
+            refusal: Refusal::InsufficientScope { wanted },
+            resource_metadata: None,
+            scope: None,
+        }
+    }
+
+    /// Which scopes to ask for, for one who has no token that opens this.
+    #[must_use]
+    pub fn with_scope(self, scope: &'a str) -> Self {
+        Self { scope: Some(scope), ..self }
     }
 
     /// Where a client finds out how to get a token (RFC 9728), as MCP clients want it.
@@ -54,6 +69,7 @@ impl fmt::Display for Bearer<'_> {
                 parameter(f, "scope", wanted)?;
             }
         }
+        self.scope.map_or(Ok(()), |scope| parameter(f, "scope", scope))?;
         self.resource_metadata.map_or(Ok(()), |url| parameter(f, "resource_metadata", url))
     }
 }
@@ -70,6 +86,8 @@ mod tests {
     #[test]
     fn without_a_token_there_is_no_error_code() {
         assert_eq!(Bearer::no_token().to_string(), r#"Bearer realm="agent-server""#);
+        let told = Bearer::no_token().with_scope("mcp.access").to_string();
+        assert_eq!(told, r#"Bearer realm="agent-server", scope="mcp.access""#);
     }
 
     #[test]

@@ -20,12 +20,12 @@ const PREFLIGHT: [(HeaderName, &str); 3] = [
     (header::ACCESS_CONTROL_ALLOW_METHODS, "GET, POST, PUT, PATCH, DELETE"),
     (
         header::ACCESS_CONTROL_ALLOW_HEADERS,
-        "authorization, content-type, if-match, idempotency-key, last-event-id, x-request-id",
+        "authorization, content-type, if-match, idempotency-key, last-event-id, mcp-method, mcp-name, mcp-protocol-version, \
+         mcp-session-id, x-request-id",
     ),
     (header::ACCESS_CONTROL_MAX_AGE, "3600"),
 ];
-const EXPOSED: &str =
-    "etag, location, retry-after, www-authenticate, idempotency-replayed, x-request-id";
+const EXPOSED: &str = "etag, location, retry-after, www-authenticate, idempotency-replayed, mcp-session-id, x-request-id";
 
 /// Tells the browser whether the page that asks may read the answer.
 pub async fn cors(State(origins): State<Arc<[String]>>, request: Request, next: Next) -> Response {

@@ -15,6 +15,7 @@ use crate::oauth::Keys;
 use crate::oauth::caller::Principal;
 use crate::oauth::caller::Subject;
 use crate::oauth::holders::Holder;
+use crate::oauth::resource::Resource;
 
 /// Why a token gives access to nothing. All but the last are the caller's concern, and say no secret.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +56,7 @@ pub async fn principal(
     if credential.starts_with(TokenKind::ApiKey.prefix()) {
         return by_key(clients, credential, now).await;
     }
-    Ok(check(keys, clients, credential, now).await?.principal())
+    Ok(check(keys, clients, (credential, Resource::Api), now).await?.principal())
 }
 
 /// Who calls with an API key: its client, with what both of them allow. A key that was made elsewhere is known
@@ -77,14 +78,15 @@ async fn by_key(clients: &Clients, text: &str, now: At) -> Result<Principal, Acc
     })
 }
 
-/// Finds out whether `token` is good now, without a look into the database as long as its client is known.
+/// Finds out whether `token` opens `resource` now, without a look into the database as long as its client is
+/// known.
 pub async fn check(
     keys: &Keys,
     clients: &Clients,
-    token: &str,
+    (token, resource): (&str, Resource),
     now: At,
 ) -> Result<Access, AccessError> {
-    let claims = keys.verify(token, now)?;
+    let claims = keys.verify(token, resource, now)?;
     let client = clients.look_up(&claims.client_id).await?.ok_or(AccessError::ClientGone)?;
     if client.tenant.as_str() != claims.tenant {
         return Err(AccessError::ClientGone);

@@ -185,7 +185,7 @@ impl Request {
             let text = "the person and the client may do nothing of it together";
             return Err(OAuthError::new(ErrorCode::InvalidScope, text));
         }
-        let audience = resource::audience(&self.issuer, params.get("resource"))?.to_owned();
+        let audience = resource::audience(&self.issuer, params.get("resource"))?;
         Ok(Terms { scopes, audience, asked })
     }
 

@@ -34,6 +34,7 @@ use crate::http::once::Owner;
 use crate::oauth::access;
 use crate::oauth::access::AccessError;
 use crate::oauth::discovery;
+use crate::oauth::resource::Resource;
 use crate::oauth::scopes::ScopeSet;
 
 /// On whose behalf something is done, as tokens, runs and logs name him: `client:<client_id>` or
@@ -55,6 +56,15 @@ pub struct Principal {
     /// What the token allows and its client still holds.
     pub scopes: Scopes,
     pub origin: Origin,
+}
+
+/// What somebody is told who shows no token that opens what he wants.
+#[derive(Debug)]
+pub(in crate::oauth) struct Door {
+    /// Where its metadata is (RFC 9728).
+    metadata: String,
+    /// What to ask for.
+    scope: Option<&'static str>,
 }
 
 /// A [`Principal`] who holds one of the scopes of `S`.
@@ -114,6 +124,42 @@ impl Principal {
     }
 }
 
+impl Door {
+    /// That of our API.
+    pub(in crate::oauth) fn api(issuer: &str) -> Self {
+        Self { metadata: discovery::resource_metadata(issuer), scope: None }
+    }
+
+    fn mcp(issuer: &str) -> Self {
+        let metadata = discovery::resource_metadata(&Resource::Mcp.url(issuer));
+        Self { metadata, scope: Some(discovery::MCP_SCOPES) }
+    }
+
+    fn challenge<'a>(&'a self, refusal: Bearer<'a>) -> Bearer<'a> {
+        let refusal = refusal.with_resource_metadata(&self.metadata);
+        self.scope.map_or(refusal.clone(), |scope| refusal.with_scope(scope))
+    }
+}
+
+/// Who calls what speaks MCP, with a token for it: one for the API does not open it, nor does an API key.
+pub async fn speaks_mcp(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+    let door = Door::mcp(&app.config.issuer);
+    let token = bearer_token(&parts.headers, parts.uri.query(), &door)?;
+    let (now, token) = (app.clock.now(), (token, Resource::Mcp));
+    let access = access::check(&app.keys, &app.clients, token, now).await;
+    let access = access.map_err(|error| disbelieved(&error, &door))?;
+    Ok(Principal { origin: origin(parts, app), ..access.principal() })
+}
+
+/// 403: who speaks MCP lacks some of `wanted`, all of which it takes. A client may ask for them and come again.
+pub fn insufficient_for_mcp(wanted: &str, issuer: &str) -> Problem {
+    failed("insufficient_scope");
+    let metadata = Door::mcp(issuer).metadata;
+    let challenge = Bearer::insufficient_scope(wanted).with_resource_metadata(&metadata);
+    Problem::new(StatusCode::FORBIDDEN, "insufficient-scope", format!("this needs `{wanted}`"))
+        .header(header::WWW_AUTHENTICATE, challenge)
+}
+
 impl<S> Caller<S> {
     pub fn into_principal(self) -> Principal {
         self.principal
@@ -124,10 +170,11 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let token = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer)?;
+        let door = Door::api(&app.config.issuer);
+        let token = bearer_token(&parts.headers, parts.uri.query(), &door)?;
         let mut principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
             .await
-            .map_err(|error| disbelieved(&error, &app.config.issuer))?;
+            .map_err(|error| disbelieved(&error, &door))?;
         principal.origin = origin(parts, app);
         if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
             app.refusals.note(refusal(principal, parts, S::ANY_OF));
@@ -165,16 +212,16 @@ fn refusal(principal: Principal, parts: &Parts, wanted: &[&'static str]) -> Refu
 pub(in crate::oauth) fn bearer_token<'h>(
     headers: &'h HeaderMap,
     query: Option<&str>,
-    issuer: &str,
+    door: &Door,
 ) -> Result<&'h str, Problem> {
     let is_in_query = query.is_some_and(names_access_token);
     let mut given = headers.get_all(header::AUTHORIZATION).iter();
     let header = match (given.next(), given.next(), is_in_query) {
-        (None, _, false) => return Err(no_token("this needs an access token", issuer)),
+        (None, _, false) => return Err(no_token("this needs an access token", door)),
         (None, _, true) => {
             let detail =
                 "an access token belongs in the header `Authorization`, not in the address";
-            return Err(no_token(detail, issuer));
+            return Err(no_token(detail, door));
         }
         (Some(header), None, false) => header.as_bytes(),
         (Some(_), Some(_), _) => return Err(ambiguous("two `Authorization` headers")),
@@ -182,15 +229,14 @@ pub(in crate::oauth) fn bearer_token<'h>(
             return Err(ambiguous("an `Authorization` header and an `access_token` parameter"));
         }
     };
-    let token = after_bearer(header).ok_or_else(|| {
-        no_token("this needs `Authorization: Bearer` and an access token", issuer)
-    })?;
+    let token = after_bearer(header)
+        .ok_or_else(|| no_token("this needs `Authorization: Bearer` and an access token", door))?;
     // Of these characters RFC 6750 makes a token; nothing that has others can be one of ours.
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~+/=".contains(&byte);
     str::from_utf8(token)
         .ok()
         .filter(|token| !token.is_empty() && token.bytes().all(is_token))
-        .ok_or_else(|| invalid_token("the header has no access token in it", issuer))
+        .ok_or_else(|| invalid_token("the header has no access token in it", door))
 }
 
 fn names_access_token(query: &str) -> bool {
@@ -211,16 +257,14 @@ fn ambiguous(what: &str) -> Problem {
     Problem::malformed(detail, vec![fault])
 }
 
-fn no_token(detail: &str, issuer: &str) -> Problem {
+fn no_token(detail: &str, door: &Door) -> Problem {
     failed("no_token");
-    let metadata = discovery::resource_metadata(issuer);
-    unauthenticated(detail, &Bearer::no_token().with_resource_metadata(&metadata))
+    unauthenticated(detail, &door.challenge(Bearer::no_token()))
 }
 
 /// 401: what was shown is not what is wanted.
-pub(in crate::oauth) fn invalid_token(detail: &str, issuer: &str) -> Problem {
-    let metadata = discovery::resource_metadata(issuer);
-    unauthenticated(detail, &Bearer::invalid_token(detail).with_resource_metadata(&metadata))
+pub(in crate::oauth) fn invalid_token(detail: &str, door: &Door) -> Problem {
+    unauthenticated(detail, &door.challenge(Bearer::invalid_token(detail)))
 }
 
 fn unauthenticated(detail: &str, challenge: &Bearer<'_>) -> Problem {
@@ -228,13 +272,13 @@ fn unauthenticated(detail: &str, challenge: &Bearer<'_>) -> Problem {
         .header(header::WWW_AUTHENTICATE, challenge)
 }
 
-fn disbelieved(error: &AccessError, issuer: &str) -> Problem {
+fn disbelieved(error: &AccessError, door: &Door) -> Problem {
     failed(error.reason());
     if let AccessError::Database(cause) = error {
         tracing::error!(error = %cause, "a client could not be looked up");
         return Problem::unavailable(Duration::from_secs(1));
     }
-    invalid_token(&error.to_string(), issuer)
+    invalid_token(&error.to_string(), door)
 }
 
 /// 403: the caller is known and holds none of `wanted`, of which any would do.

@@ -11,6 +11,8 @@ use auth::scope::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::oauth::resource::Resource;
+
 /// The authorization server (RFC 8414).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ServerMetadata {
@@ -50,7 +52,11 @@ pub struct ServerMetadata {
     revocation_endpoint_auth_signing_alg_values_supported: [Algorithm; 3],
 }
 
-/// The API as something that tokens open (RFC 9728).
+/// What a client that speaks MCP has a use for, whatever it does: the scopes of the kinds of things that it
+/// may find there.
+pub const MCP_SCOPES: &str = "mcp.access tool.execute agent.execute rag.search";
+
+/// One of ours as something that tokens open (RFC 9728).
 #[derive(Debug, Serialize, ToSchema)]
 pub struct ResourceMetadata {
     resource: String,
@@ -91,27 +97,34 @@ impl ServerMetadata {
 }
 
 impl ResourceMetadata {
-    pub fn of(issuer: &str) -> Self {
+    pub fn of(issuer: &str, resource: Resource) -> Self {
+        let (scopes_supported, resource_name) = match resource {
+            Resource::Api => (Scope::known().collect(), "Agent Server"),
+            Resource::Mcp => {
+                let scopes = MCP_SCOPES.split(' ').filter_map(|scope| scope.parse().ok());
+                (scopes.collect(), "Agent Server by MCP")
+            }
+        };
         Self {
-            resource: issuer.to_owned(),
+            resource: resource.url(issuer),
             authorization_servers: [issuer.to_owned()],
-            scopes_supported: Scope::known().collect(),
+            scopes_supported,
             bearer_methods_supported: ["header"],
-            resource_name: "Agent Server",
+            resource_name,
         }
     }
 }
 
-/// Where the [`ResourceMetadata`] of our API is: its path goes behind the well-known one.
-pub fn resource_metadata(issuer: &str) -> String {
-    let (origin, path) = issuer.split_at(issuer.len() - path_of(issuer).len());
+/// Where the [`ResourceMetadata`] of what is at `url` is: its path goes behind the well-known one.
+pub fn resource_metadata(url: &str) -> String {
+    let (origin, path) = url.split_at(url.len() - path_of(url).len());
     format!("{origin}/.well-known/oauth-protected-resource{path}")
 }
 
-/// The path of the issuer: empty, or with a slash before and none behind.
-pub fn path_of(issuer: &str) -> &str {
-    let authority = issuer.find("://").map_or(0, |at| at + "://".len());
-    issuer[authority..].find('/').map_or("", |slash| &issuer[authority + slash..])
+/// The path of a URL of ours: empty, or with a slash before and none behind.
+pub fn path_of(url: &str) -> &str {
+    let authority = url.find("://").map_or(0, |at| at + "://".len());
+    url[authority..].find('/').map_or("", |slash| &url[authority + slash..])
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 pub mod routes;
 
 use auth::claims::Actor;
+use auth::jose::TokenError;
 use auth::scope::Scopes;
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,6 +18,7 @@ use crate::oauth::access::Access;
 use crate::oauth::access::AccessError;
 use crate::oauth::authenticate::ClientCall;
 use crate::oauth::authenticate::prove;
+use crate::oauth::resource::Resource;
 
 /// What a client learns of a token.
 #[derive(Debug, Serialize, ToSchema)]
@@ -64,7 +66,14 @@ pub async fn introspect(
 ) -> Result<Introspection, OAuthFailure> {
     let client = prove(clients, call).await?;
     let token = call.params.require("token")?;
-    let token = match access::check(keys, clients, token, now).await {
+    let [api, mcp] = Resource::ALL.map(|resource| (token, resource));
+    let token = match access::check(keys, clients, api, now).await {
+        Err(AccessError::Token(TokenError::WrongAudience)) => {
+            access::check(keys, clients, mcp, now).await
+        }
+        checked => checked,
+    };
+    let token = match token {
         Ok(access) if may_ask(&client, &access) => Some(ActiveToken::of(&access)),
         Err(AccessError::Database(cause)) => return Err(cause.into()),
         Ok(_) | Err(_) => None,

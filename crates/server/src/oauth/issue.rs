@@ -117,7 +117,7 @@ fn client_credentials(
     let claims = AccessClaims {
         iss: keys.issuer().to_owned(),
         sub: Subject::client(&client.client_id).to_string(),
-        aud: audience.to_owned(),
+        aud: audience,
         exp: iat + expires_in,
         iat,
         nbf: None,

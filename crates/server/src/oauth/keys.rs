@@ -38,6 +38,7 @@ use crate::config::Config;
 use crate::db::At;
 use crate::db::Db;
 use crate::oauth::genuine::Genuine;
+use crate::oauth::resource::Resource;
 
 pub use manage::Begin;
 pub use manage::KeyInfo;
@@ -47,7 +48,7 @@ pub use manage::ResealedKeys;
 /// How often the keys in memory are compared with the database and with the time.
 const FRESHNESS: Duration = Duration::from_millis(500);
 
-/// The key set of an issuer, and what a token must say to open our API.
+/// The key set of an issuer, and what a token must say to open what.
 #[derive(Debug)]
 pub struct Keys {
     db: Db,
@@ -57,7 +58,8 @@ pub struct Keys {
     setting: Option<Arc<PrivateJwk>>,
     current: ArcSwapOption<Current>,
     seen: Mutex<Seen>,
-    api: Profile,
+    /// What a token for each [`Resource`] says.
+    profiles: [Profile; 2],
     issuer: String,
     lifetime: Duration,
 }
@@ -148,7 +150,8 @@ impl Keys {
             setting: setting_key(config)?.map(Arc::new),
             current: ArcSwapOption::empty(),
             seen: Mutex::default(),
-            api: Profile::access_token(&config.issuer, &config.issuer),
+            profiles: Resource::ALL
+                .map(|it| Profile::access_token(&config.issuer, it.url(&config.issuer))),
             issuer: config.issuer.clone(),
             lifetime: config.identity.access_token_ttl,
         };
@@ -172,14 +175,19 @@ impl Keys {
         self.current.load().as_ref().ok_or(SignError::Refused)?.set.active().sign(claims)
     }
 
-    /// The claims of a token that opens our API at `now`. Says nothing about its client.
-    pub fn verify(&self, token: &str, now: At) -> Result<Arc<AccessClaims>, TokenError> {
-        let now = seconds(now);
+    /// The claims of a token that opens `resource` at `now`. Says nothing about its client.
+    pub fn verify(
+        &self,
+        token: &str,
+        resource: Resource,
+        now: At,
+    ) -> Result<Arc<AccessClaims>, TokenError> {
+        let (now, profile) = (seconds(now), &self.profiles[resource as usize]);
         let current = self.current.load();
         let Current { set, genuine } = current.as_deref().ok_or(TokenError::UnknownKey)?;
-        let claims = genuine.claims(token, || set.verify(token, &self.api, now))?;
+        let claims = genuine.claims(token, || set.verify(token, profile, now))?;
         // It may have been remembered for long.
-        self.api.check(&claims, now)?;
+        profile.check(&claims, now)?;
         Ok(claims)
     }
 

@@ -3,17 +3,40 @@
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
 
-/// The audience of a token that is asked for with `resource`: our API, which is the issuer.
+/// What tokens of this server open, each of them one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Resource {
+    /// The API, whose URL is the issuer.
+    Api,
+    /// What speaks MCP, below it.
+    Mcp,
+}
+
+impl Resource {
+    pub const ALL: [Self; 2] = [Self::Api, Self::Mcp];
+
+    /// Its URL without a slash at the end: the `aud` of its tokens.
+    pub fn url(self, issuer: &str) -> String {
+        match self {
+            Self::Api => issuer.to_owned(),
+            Self::Mcp => format!("{issuer}/mcp"),
+        }
+    }
+}
+
+/// The audience of a token that is asked for with `resource`: our API, unless it names another of ours.
 ///
 /// One slash at the end, the default port and the case of the host make no difference; any other
 /// does. Texts are compared, not parsed URLs, for parsers forgive more than that.
-pub fn audience<'i>(issuer: &'i str, resource: Option<&str>) -> Result<&'i str, OAuthError> {
+pub fn audience(issuer: &str, resource: Option<&str>) -> Result<String, OAuthError> {
+    let [api, mcp] = Resource::ALL.map(|resource| resource.url(issuer));
     match resource {
-        None => Ok(issuer),
-        Some(resource) if plain(resource) == plain(issuer) => Ok(issuer),
+        None => Ok(api),
+        Some(resource) if plain(resource) == plain(&api) => Ok(api),
+        Some(resource) if plain(resource) == plain(&mcp) => Ok(mcp),
         Some(_) => Err(OAuthError::new(
             ErrorCode::InvalidTarget,
-            format!("the resource is not one of this server, which is {issuer}"),
+            format!("the resource is not one of this server, which are {api} and {mcp}"),
         )),
     }
 }
@@ -40,7 +63,7 @@ mod tests {
 
     #[test]
     fn no_resource_is_the_api() {
-        assert_eq!(audience(ISSUER, None), Ok(ISSUER));
+        assert_eq!(audience(ISSUER, None).as_deref(), Ok(ISSUER));
     }
 
     #[test]
@@ -51,10 +74,15 @@ mod tests {
             "https://agents.example:443/base",
             "https://Agents.EXAMPLE/base",
         ] {
-            assert_eq!(audience(ISSUER, Some(same)), Ok(ISSUER), "{same}");
+            assert_eq!(audience(ISSUER, Some(same)).as_deref(), Ok(ISSUER), "{same}");
         }
         for same in ["http://localhost", "http://localhost/", "http://localhost:80/"] {
-            assert_eq!(audience("http://localhost", Some(same)), Ok("http://localhost"), "{same}");
+            let found = audience("http://localhost", Some(same));
+            assert_eq!(found.as_deref(), Ok("http://localhost"), "{same}");
+        }
+        for same in ["https://agents.example/base/mcp", "https://AGENTS.example:443/base/mcp/"] {
+            let found = audience(ISSUER, Some(same));
+            assert_eq!(found.as_deref(), Ok("https://agents.example/base/mcp"), "{same}");
         }
     }
 
@@ -65,7 +93,10 @@ mod tests {
             "https://agents.example/Base",
             "https://agents.example/base//",
             "https://agents.example/base/../base",
-            "https://agents.example/base/mcp",
+            "https://agents.example/mcp",
+            "https://agents.example/base/Mcp",
+            "https://agents.example/base/mcp/sse",
+            "https://agents.example/base/mcp?x",
             "https://agents.example/base?x",
             "https://agents.example/base#f",
             "https://agents.example:8443/base",

@@ -19,12 +19,14 @@ use crate::http::Problem;
 use crate::oauth::discovery::ResourceMetadata;
 use crate::oauth::discovery::ServerMetadata;
 use crate::oauth::discovery::path_of;
+use crate::oauth::resource::Resource;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(read_jwks))
         .routes(routes!(read_server))
         .routes(routes!(read_resource))
+        .routes(routes!(read_mcp_resource))
         .route("/.well-known/oauth-authorization-server/{*path}", get(read_server_of_path))
         .route("/.well-known/oauth-protected-resource/{*path}", get(read_resource_of_path))
 }
@@ -71,7 +73,9 @@ async fn read_server_of_path(
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    refuse_other_path(&path, &app.config.issuer)?;
+    if !is_path_of(&app.config.issuer, &path) {
+        return Err(no_such_path());
+    }
     json_document(&headers, &ServerMetadata::of(&app.config.issuer))
 }
 
@@ -79,24 +83,37 @@ async fn read_server_of_path(
 #[utoipa::path(get, path = "/.well-known/oauth-protected-resource", tag = "oauth", security(()),
     responses((status = 200, body = ResourceMetadata), Problem))]
 async fn read_resource(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    json_document(&headers, &ResourceMetadata::of(&app.config.issuer))
+    json_document(&headers, &ResourceMetadata::of(&app.config.issuer, Resource::Api))
 }
 
-/// The same, where RFC 9728 has it if the issuer has a path.
+/// Read which tokens open what speaks MCP
+#[utoipa::path(get, path = "/.well-known/oauth-protected-resource/mcp", tag = "oauth", security(()),
+    responses((status = 200, body = ResourceMetadata), Problem))]
+async fn read_mcp_resource(
+    State(app): State<App>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    json_document(&headers, &ResourceMetadata::of(&app.config.issuer, Resource::Mcp))
+}
+
+/// Both, where RFC 9728 has them if the issuer has a path.
 async fn read_resource_of_path(
     State(app): State<App>,
     Path(path): Path<String>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    refuse_other_path(&path, &app.config.issuer)?;
-    json_document(&headers, &ResourceMetadata::of(&app.config.issuer))
+    let issuer = &app.config.issuer;
+    let is_it = |resource: &Resource| is_path_of(&resource.url(issuer), &path);
+    let resource = Resource::ALL.into_iter().find(is_it).ok_or_else(no_such_path)?;
+    json_document(&headers, &ResourceMetadata::of(issuer, resource))
 }
 
-fn refuse_other_path(path: &str, issuer: &str) -> Result<(), Problem> {
-    if path_of(issuer).strip_prefix('/') == Some(path) {
-        return Ok(());
-    }
-    Err(Problem::not_found("route-not-found", "nothing of this server has that path"))
+fn is_path_of(url: &str, path: &str) -> bool {
+    path_of(url).strip_prefix('/') == Some(path)
+}
+
+fn no_such_path() -> Problem {
+    Problem::not_found("route-not-found", "nothing of this server has that path")
 }
 
 fn json_document<T: Serialize>(headers: &HeaderMap, content: &T) -> Result<Response, Problem> {

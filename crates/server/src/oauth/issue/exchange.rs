@@ -21,6 +21,7 @@ use crate::oauth::caller::Subject;
 use crate::oauth::issue::IssuedToken;
 use crate::oauth::keys::seconds;
 use crate::oauth::resource;
+use crate::oauth::resource::Resource;
 
 /// What is taken and what is given: our access tokens, which are JWTs.
 pub const ACCESS_TOKEN: &str = "urn:ietf:params:oauth:token-type:access_token";
@@ -59,7 +60,7 @@ pub async fn exchange(
     let claims = AccessClaims {
         iss: keys.issuer().to_owned(),
         sub: subject.claims.sub.clone(),
-        aud: audience.to_owned(),
+        aud: audience,
         exp,
         iat,
         nbf: None,
@@ -105,7 +106,7 @@ impl Checker<'_> {
             }
             _ => return Err(refused(&format!("{name} and {kind} come together")).into()),
         };
-        match access::check(self.keys, self.clients, token, self.now).await {
+        match access::check(self.keys, self.clients, (token, Resource::Api), self.now).await {
             Ok(access) if self.may_use(&access.client, name) => Ok(Some(access)),
             Ok(_) => Err(refused(&format!("the {name} was issued to another client")).into()),
             Err(AccessError::Database(cause)) => Err(cause.into()),
@@ -121,10 +122,15 @@ impl Checker<'_> {
     }
 }
 
-/// For whom the token is: `resource` and `audience` both name our API, if they are there.
-fn audience<'i>(issuer: &'i str, params: &Params) -> Result<&'i str, OAuthError> {
-    resource::audience(issuer, params.get("audience"))?;
-    resource::audience(issuer, params.get("resource"))
+/// For whom the token is: what `resource` and `audience` name, which is the same if both are there.
+fn audience(issuer: &str, params: &Params) -> Result<String, OAuthError> {
+    let (resource, audience) = (params.get("resource"), params.get("audience"));
+    let named = resource::audience(issuer, resource.or(audience))?;
+    if resource::audience(issuer, audience.or(resource))? == named {
+        return Ok(named);
+    }
+    let text = "resource and audience are not the same";
+    Err(OAuthError::new(ErrorCode::InvalidTarget, text))
 }
 
 fn check_type(kind: &str) -> Result<(), OAuthError> {

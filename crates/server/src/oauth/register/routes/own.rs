@@ -29,6 +29,7 @@ use crate::http::Problem;
 use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::Registration;
+use crate::oauth::caller::Door;
 use crate::oauth::caller::Subject;
 use crate::oauth::caller::bearer_token;
 use crate::oauth::caller::invalid_token;
@@ -129,13 +130,13 @@ impl FromRequestParts<App> for Own {
     /// A client that is not there and a token that is not its own are answered alike.
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Response> {
         let refused = IntoResponse::into_response;
-        let issuer = &app.config.issuer;
-        let text = bearer_token(&parts.headers, parts.uri.query(), issuer).map_err(refused)?;
+        let door = Door::api(&app.config.issuer);
+        let text = bearer_token(&parts.headers, parts.uri.query(), &door).map_err(refused)?;
         let text = text.to_owned();
         let Path(client_id) =
             Path::<String>::from_request_parts(parts, app).await.map_err(refused)?;
         let wrong =
-            || invalid_token("this is not the registration access token of the client", issuer);
+            || invalid_token("this is not the registration access token of the client", &door);
         let token = OpaqueToken::parse(&text).ok();
         let token = token.filter(|token| token.kind() == TokenKind::Registration);
         let token = token.ok_or_else(|| wrong().into_response())?;

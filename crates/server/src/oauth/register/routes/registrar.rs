@@ -15,6 +15,7 @@ use crate::config::RegistrationPolicy;
 use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::caller::Caller;
+use crate::oauth::caller::Door;
 use crate::oauth::caller::bearer_token;
 use crate::oauth::caller::origin;
 use crate::oauth::guesses::Guesser;
@@ -35,7 +36,8 @@ impl FromRequestParts<App> for Registrar {
                 return Ok(stranger("policy:open"));
             }
             RegistrationPolicy::Token(expected) => {
-                let presented = bearer_token(&parts.headers, parts.uri.query(), &app.config.issuer);
+                let door = Door::api(&app.config.issuer);
+                let presented = bearer_token(&parts.headers, parts.uri.query(), &door);
                 let presented = presented.map_err(IntoResponse::into_response)?;
                 if Digest::of(expected.expose_secret()).matches(presented) {
                     return Ok(stranger("policy:token"));
