@@ -23,6 +23,7 @@ use crate::egress::Egress;
 use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::health::Probe;
+use crate::mcp::Mcp;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::KeysError;
@@ -63,6 +64,7 @@ pub struct Parts {
     pub tools: Tools,
     pub agents: Agents,
     pub runs: Runs,
+    pub mcp: Mcp,
     /// Runs what is not trusted.
     pub sandbox: Pool,
 }

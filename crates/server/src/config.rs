@@ -8,6 +8,7 @@ mod database;
 mod documents;
 pub mod dotenv;
 mod environment;
+mod mcp;
 mod models;
 mod providers;
 mod rag;
@@ -36,6 +37,7 @@ use crate::db::DatabaseSettings;
 use crate::egress;
 
 pub use environment::Environment;
+pub use mcp::Mcp;
 pub use providers::ProviderKind;
 pub use rag::FILE_BYTES;
 pub use rag::Rag;
@@ -75,6 +77,7 @@ pub struct Config {
     /// Processes that run JavaScript at once.
     pub tool_workers: NonZeroUsize,
     pub rag: Rag,
+    pub mcp: Mcp,
     /// How long a run is kept after its end; `None`: for ever.
     pub run_retention: Option<Duration>,
     pub log: Log,
@@ -207,6 +210,7 @@ impl Config {
                 .optional("TOOL_WORKERS_MAX", tool_workers)
                 .unwrap_or_else(four_for_each_processor),
             rag: rag::rag(&mut from),
+            mcp: mcp::mcp(&mut from),
             run_retention: run_retention(&mut from),
             log: log(&mut from),
             telemetry: telemetry::telemetry(&mut from),

@@ -39,6 +39,7 @@ pub mod telemetry;
 // Band 2: features, each of which uses only those before it.
 pub mod agents;
 
+pub mod mcp;
 pub mod oauth;
 pub mod rag;
 pub mod runs;

@@ -12,6 +12,7 @@ use crate::http::docs::DocsError;
 use crate::http::health;
 use crate::http::layers;
 use crate::http::openapi;
+use crate::mcp;
 use crate::oauth;
 use crate::rag;
 use crate::runs;
@@ -33,7 +34,8 @@ pub fn router(app: &App) -> Result<Router, DocsError> {
     let probes = if app.config.metrics_address.is_none() { probes() } else { health::router() };
     let routes = routes.merge(Router::from(probes));
     let routes = layers::wrap(routes, app.ids.apart(), &app.config.cors_origins);
-    Ok(routes.layer(from_fn(oauth::routes::speak_oauth)).with_state(app.clone()))
+    let routes = routes.layer(from_fn(oauth::routes::speak_oauth));
+    Ok(routes.layer(from_fn(mcp::routes::speak_json_rpc)).with_state(app.clone()))
 }
 
 /// Only `/metrics`, for an address of its own.
@@ -61,11 +63,12 @@ fn api() -> OpenApiRouter<App> {
         .merge(tools::openapi::routes::router())
         .merge(agents::routes::router())
         .merge(runs::threads::routes::router())
+        .merge(mcp::routes::settings())
 }
 
 /// Calls that are answered when a run has come so far, or a file has.
 fn patient() -> OpenApiRouter<App> {
-    runs::routes::router().merge(rag::routes::uploads())
+    runs::routes::router().merge(rag::routes::uploads()).merge(mcp::routes::router())
 }
 
 fn probes() -> OpenApiRouter<App> {

@@ -7,6 +7,7 @@ use tracing::warn;
 use crate::app::App;
 use crate::app::StartError;
 use crate::db::Channel;
+use crate::mcp;
 use crate::oauth;
 use crate::rag;
 use crate::runs::recover;
@@ -31,6 +32,7 @@ pub async fn start(app: &App) -> Result<(), StartError> {
         relay::start(&app.runs, Channel::new(listen)?);
     }
     deliver::start(&app.runs);
+    mcp::start(app);
     retention::start(&app.runs, app.config.run_retention);
     let (sandbox, stopping) = (app.sandbox.clone(), app.tasks.stopping().clone());
     app.tasks.spawn(async move { stopping.run_until_cancelled(sandbox.tend()).await });

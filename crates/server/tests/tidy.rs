@@ -60,6 +60,17 @@ fn the_web_framework_is_only_at_the_edge() {
     });
 }
 
+/// The crate changes often, and its types are those of one protocol.
+#[test]
+fn the_crate_for_mcp_is_known_in_one_place() {
+    check(|path, text| {
+        let breach = !path.starts_with("mcp/protocol") && text.contains("rmcp::");
+        breach.then(|| {
+            String::from("knows rmcp: what is said by MCP is put into words in `mcp/protocol/`")
+        })
+    });
+}
+
 #[test]
 fn modules_are_named_one_a_line() {
     check(|_, text| {

@@ -34,6 +34,7 @@ use crate::http::Cursors;
 use crate::http::Invalid;
 use crate::http::health::Probe;
 use crate::http::pointer_to;
+use crate::mcp::Mcp;
 use crate::oauth::Assertions;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
@@ -159,6 +160,7 @@ impl Builder {
         let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {
             people: People::new(db.clone(), &key),
+            mcp: Mcp::new(&db),
             config,
             db,
             clock,

@@ -3,6 +3,10 @@
 //! `docs/CONFIGURATION.md` and `.env.example` are written from this table, and the environment is
 //! read by it, so that the three cannot differ.
 
+mod mcp;
+
+use mcp::MCP;
+
 /// A setting, as its reader is told of it.
 #[derive(Debug)]
 pub struct Setting {
@@ -42,6 +46,7 @@ pub const GROUPS: &[Group] = &[
     Group { title: "Models", settings: MODELS },
     Group { title: "Outgoing requests", settings: OUTGOING },
     Group { title: "Documents", settings: DOCUMENTS },
+    Group { title: "MCP", settings: MCP },
     Group { title: "Limits", settings: LIMITS },
     Group { title: "Logs", settings: LOGS },
     Group { title: "Traces", settings: TRACES },

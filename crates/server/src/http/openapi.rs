@@ -37,7 +37,7 @@ is UTF-8 and `snake_case`; a response has every member, always. What goes wrong 
 (RFC 9457), and each `type` is a page on this server.";
 
 /// Groups of the docs page, in its order. A tag that is missing here comes after these.
-const TAGS: [(&str, &str); 9] = [
+const TAGS: [(&str, &str); 10] = [
     ("agents", "Definitions of agents, their versions, and what a caller may execute."),
     ("tools", "What agents may use."),
     (
@@ -45,6 +45,7 @@ const TAGS: [(&str, &str); 9] = [
         "Executions: begun, watched, waited for and canceled. A run outlives the connection that began it.",
     ),
     ("threads", "Conversations that runs go on with: what was said, exported or deleted."),
+    ("mcp", "What clients of the Model Context Protocol find at `/mcp`, and how."),
     ("secrets", "Values that tools send to their hosts, and that nobody reads again."),
     ("oauth", "Tokens, keys and clients."),
     ("users", "People who may sign in, and what they may do."),

@@ -11,11 +11,12 @@ use crate::harness::Client;
 use crate::harness::TestServer;
 
 /// What everybody may call.
-const PUBLIC: [&str; 13] = [
+const PUBLIC: [&str; 14] = [
     "DELETE /oauth/register/{client_id}",
     "GET /.well-known/jwks.json",
     "GET /.well-known/oauth-authorization-server",
     "GET /.well-known/oauth-protected-resource",
+    "GET /.well-known/oauth-protected-resource/mcp",
     "GET /api/health",
     "GET /health",
     "GET /metrics",

@@ -121,6 +121,8 @@ async fn administer(administrator: &mut Administrator<'_>) {
     administrator.act("DELETE /users/{id}", &user, json!({})).await;
     administrator.act("PUT /budgets/{kind}/{id}", &["user", "*"], json!({"max_tokens": 5})).await;
     administrator.act("DELETE /budgets/{kind}/{id}", &["user", "*"], json!({})).await;
+    administrator.act("POST /mcp/server", &[], json!({"name": "shop"})).await;
+    administrator.act("POST /mcp/server/reload", &[], json!({})).await;
 }
 
 /// The operations of the document that administer.
@@ -197,7 +199,9 @@ on_both! {
             31 user.password 01900000-0000-7000-8000-00000000000a
             32 user.delete 01900000-0000-7000-8000-00000000000a
             33 budget.set user/*
-            34 budget.delete user/*"#]].assert_eq(&trail);
+            34 budget.delete user/*
+            35 mcp_server.update mcp
+            36 mcp_server.reload mcp"#]].assert_eq(&trail);
         let all = client.get("/audit?limit=200").await.text;
         assert!(!all.contains("value-of") && !all.contains("ags_") && !all.contains("agk_"), "{all}");
         assert_eq!(client.get("/audit/verify").await.json()["broken"], Value::Null);

@@ -23,6 +23,7 @@ mod house;
 mod http_tools;
 mod idor;
 mod javascript_tools;
+mod mcp;
 mod models;
 mod oauth;
 mod progress;

@@ -178,6 +178,17 @@ impl TestServer {
         self.client_of(&text("client_id"), &text("client_secret")).await
     }
 
+    /// The same, with a token for what speaks MCP.
+    pub async fn mcp_client(&self, scope: &str) -> Client {
+        let body =
+            json!({"client_name": "Test", "grant_types": ["client_credentials"], "scope": scope});
+        let made = self.admin().await.post("/oauth/register", body).await.json();
+        let text = |name: &str| made[name].as_str().unwrap().to_owned();
+        let stranger = self.stranger();
+        let token = stranger.mcp_token(&text("client_id"), &text("client_secret"), None).await;
+        Client { token: Some(token), ..stranger }
+    }
+
     /// The client with this id and secret.
     pub async fn client_of(&self, id: &str, secret: &str) -> Client {
         let stranger = self.stranger();
@@ -261,8 +272,33 @@ impl Client {
             .unwrap_or_else(|_| panic!("no {count} `{name}` at {path}"))
     }
 
+    /// This caller with another token.
+    pub fn with_token(&self, token: &str) -> Self {
+        Self { token: Some(token.to_owned()), ..self.clone() }
+    }
+
+    /// The token that he shows.
+    pub fn token(&self) -> &str {
+        self.token.as_deref().unwrap()
+    }
+
+    /// A token for what speaks MCP.
+    pub async fn mcp_token(&self, id: &str, secret: &str, scope: Option<&str>) -> String {
+        self.token_for(id, secret, &[("resource", "http://server.test/mcp")], scope).await
+    }
+
     async fn token_of(&self, id: &str, secret: &str, scope: Option<&str>) -> String {
-        let mut form = vec![("grant_type", "client_credentials")];
+        self.token_for(id, secret, &[], scope).await
+    }
+
+    async fn token_for(
+        &self,
+        id: &str,
+        secret: &str,
+        more: &[(&str, &str)],
+        scope: Option<&str>,
+    ) -> String {
+        let mut form = [&[("grant_type", "client_credentials")], more].concat();
         form.extend(scope.map(|scope| ("scope", scope)));
         let request = self.request("POST", "/oauth/token").basic_auth(id, Some(secret)).form(&form);
         let reply = self.send(request).await;

@@ -1,0 +1,88 @@
+//! MCP: what a tenant has, for programs that speak the Model Context Protocol.
+//!
+//! It is one more door of the same house: [`offers`] says what a caller finds behind it, [`call`] begins the same
+//! runs as the API does, with the same rights, and [`protocol`], which alone knows the crate `rmcp`, says it in
+//! every revision of the protocol. Who may come in, [`routes`] decides.
+
+mod call;
+mod door;
+mod face;
+mod offers;
+mod protocol;
+pub mod routes;
+mod server;
+mod sessions;
+mod store;
+
+use std::fmt;
+use std::sync::Arc;
+
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
+
+use crate::app::App;
+use crate::app::Tasks;
+use crate::db::Db;
+use crate::mcp::protocol::Service;
+use crate::mcp::server::Servers;
+use crate::oauth::caller::Principal;
+
+/// The revisions of the protocol that are spoken, the newest first.
+pub const REVISIONS: [&str; 5] =
+    ["2026-07-28", "2025-11-25", "2025-06-18", "2025-03-26", "2024-11-05"];
+
+/// What speaks MCP in this process.
+pub struct Mcp {
+    service: Service,
+    servers: Arc<Servers>,
+    /// Calls that are being answered.
+    calls: TaskTracker,
+    /// Ends all streams.
+    end: CancellationToken,
+}
+
+/// A request that was let in: by whom, and to what.
+#[derive(Debug, Clone)]
+pub struct Request {
+    pub app: App,
+    pub caller: Principal,
+}
+
+impl Mcp {
+    pub fn new(db: &Db) -> Self {
+        let end = CancellationToken::new();
+        let servers = Arc::new(Servers::new(db.clone()));
+        Self {
+            servers,
+            service: Service::new(db.clone(), end.clone()),
+            calls: TaskTracker::new(),
+            end,
+        }
+    }
+
+    /// Ends all streams when the server stops, as soon as what was called is answered.
+    fn start(&self, tasks: &Tasks) {
+        let (calls, end) = (self.calls.clone(), self.end.clone());
+        let stopping = tasks.stopping().clone();
+        tasks.spawn(async move {
+            stopping.cancelled().await;
+            calls.close();
+            calls.wait().await;
+            end.cancel();
+        });
+    }
+}
+
+/// Begins what is done beside requests.
+pub fn start(app: &App) {
+    app.mcp.start(&app.tasks);
+    app.mcp.servers.start(&app.tasks);
+    app.tasks.spawn(sessions::tidy(app.clone()));
+    app.tasks.spawn(Service::watch(app.clone()));
+}
+
+impl fmt::Debug for Mcp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Mcp").field("calls", &self.calls.len()).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,4 @@
+//! SQL of what speaks MCP.
+
+pub mod servers;
+pub mod sessions;

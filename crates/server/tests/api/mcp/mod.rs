@@ -1,0 +1,9 @@
+//! What speaks MCP.
+
+mod changes;
+mod door;
+mod faces;
+mod server;
+mod sessions;
+mod speak;
+mod tools;
