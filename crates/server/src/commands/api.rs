@@ -51,6 +51,8 @@ pub struct Api {
     base: String,
     client_id: String,
     client_secret: SecretString,
+    /// What tokens are for; `None`: the API.
+    resource: Option<String>,
     token: Mutex<Option<String>>,
 }
 
@@ -97,17 +99,28 @@ impl Server {
 impl Api {
     fn new(http: Client, base: &str, client_id: String, client_secret: SecretString) -> Self {
         let base = base.trim_end_matches('/').to_owned();
-        Self { http, base, client_id, client_secret, token: Mutex::default() }
+        Self { http, base, client_id, client_secret, resource: None, token: Mutex::default() }
+    }
+
+    /// The way to what speaks MCP there, which says itself what its tokens are for.
+    pub async fn for_mcp(self) -> Result<Self, Failure> {
+        let url = format!("{}/.well-known/oauth-protected-resource/mcp", self.base);
+        let found = self.reach(self.http.get(url).timeout(PATIENCE)).await?;
+        let found: Value = checked(found).await?.json().await?;
+        let resource = found["resource"].as_str().map(str::to_owned);
+        Ok(Self { resource, ..self })
     }
 
     /// Asks for a token, and says what it allows.
     pub async fn sign_in(&self) -> Result<Scopes, Failure> {
         let secret = self.client_secret.expose_secret();
+        let mut form = vec![("grant_type", "client_credentials")];
+        form.extend(self.resource.as_deref().map(|resource| ("resource", resource)));
         let request = self
             .http
             .post(format!("{}/oauth/token", self.base))
             .basic_auth(form_encoded(&self.client_id), Some(form_encoded(secret)))
-            .form(&[("grant_type", "client_credentials")])
+            .form(&form)
             .timeout(PATIENCE);
         let granted: Granted = checked(self.reach(request).await?).await?.json().await?;
         *self.token.lock().await = Some(granted.access_token);
@@ -166,7 +179,7 @@ impl Api {
     }
 
     /// Sends a request; once more with a new token, if the old one has expired.
-    async fn send(
+    pub async fn send(
         &self,
         path: &str,
         request: impl Fn(&Client, &str) -> RequestBuilder,

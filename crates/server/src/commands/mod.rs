@@ -9,6 +9,7 @@ mod doctor;
 mod env_file;
 mod keys;
 mod logging;
+mod mcp;
 mod migrate;
 mod rag;
 mod secrets;
@@ -63,6 +64,9 @@ enum Command {
     /// Bring documents to a running server, and search them
     #[command(after_help = rag::HELP)]
     Rag(rag::RagArgs),
+    /// Let a program that starts its MCP servers speak to a running server
+    #[command(after_help = mcp::HELP)]
+    Mcp(mcp::McpArgs),
     /// Make the keys of the server and its first client
     #[command(after_help = setup_auth::HELP)]
     SetupAuth(setup_auth::SetupAuthArgs),
@@ -116,6 +120,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
         let done = match command {
             Command::Chat(args) => return chat::run(args, &env).await,
             Command::Rag(args) => return rag::run(args, &env).await,
+            Command::Mcp(args) => mcp::run(args, &env).await,
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,
             Command::SetupAuth(args) => setup_auth::run(&args),
