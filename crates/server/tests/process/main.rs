@@ -6,6 +6,7 @@ mod crash;
 mod dev;
 mod faults;
 mod import;
+mod kills;
 mod postgres;
 mod rag;
 mod readme;

@@ -8,6 +8,14 @@
 #[expect(dead_code, unused_imports, unused_macros, reason = "it is for all tests of the API")]
 mod harness;
 
+#[path = "../process/kills.rs"]
+#[expect(dead_code, reason = "it is for tests of the process, too")]
+mod kills;
+
+#[path = "../process/server.rs"]
+#[expect(dead_code, reason = "it is for tests of the process, too")]
+mod server;
+
 #[path = "../api/rag/suite/mod.rs"]
 mod suite;
 
@@ -16,6 +24,7 @@ use std::env;
 use agent_server::db::Dialect;
 use serde_json::Value;
 use serde_json::json;
+use testkit::database::DatabaseKind;
 
 use harness::Client;
 use harness::TestServer;
@@ -53,7 +62,11 @@ async fn ask(method: &str, path: &str) -> Value {
 
 /// The id that Chroma has for the collection of a server's database.
 async fn collection_of(server: &TestServer, prefix: &str) -> Option<String> {
-    let state = server.admin().await.get("/rag/databases/handbook").await.json();
+    collection_for(&server.admin().await.get("/rag/databases/handbook").await.json(), prefix).await
+}
+
+/// The id that Chroma has for the collection of a database.
+async fn collection_for(state: &Value, prefix: &str) -> Option<String> {
     let id: uuid::Uuid = state["id"].as_str().unwrap().parse().unwrap();
     let collection = retrieval::Collection {
         tenant: "default".to_owned(),
@@ -97,6 +110,20 @@ async fn random_searches_of_chroma_find_what_a_naive_model_finds() {
     let server = start(Dialect::Postgres).await;
 
     leaks(&server, in_chroma("leaks"), 3, 120).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn killed_while_it_tells_chroma_each_passage_is_there_once() {
+    let (url, store) = (chroma(), in_chroma("kills"));
+    let settings = [("AGENT_SERVER_EGRESS_ALLOW", url.as_str())];
+    let done = kills::ingest(DatabaseKind::Sqlite, 1, store, &settings).await;
+
+    kills::told(done.database.url()).await;
+    let state: Value = done.servers[0].get(kills::PATH).await.json().await.unwrap();
+    let id = collection_for(&state, "kills").await.unwrap();
+    let count = ask("GET", &format!("collections/{id}/count")).await;
+    assert_eq!(count, json!(done.passages));
+    kills::stop(done).await;
 }
 
 /// It is away while documents are ingested, is lost later, and goes with its database.

@@ -6,6 +6,7 @@ use agent_server::App;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
+use testkit::model::Reply as ModelReply;
 
 use super::handbook;
 use super::ingested;
@@ -273,6 +274,53 @@ on_both! {
         assert_eq!(names(&admin, json!({"query": "leave"})).await, ["good.txt"]);
         let failed = admin.get(&format!("{DOCUMENTS}?status=failed&limit=200")).await.json();
         assert_eq!(failed["data"].as_array().unwrap().len(), 5);
+    }
+
+    async fn a_file_is_what_its_content_says_whatever_it_is_called(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+        let mut seen = Vec::new();
+        for (name, file) in [
+            ("leave.txt", PDF.as_bytes()),
+            ("leave.pdf", b"# Leave\n\nLeave lasts.\n\n## Pay\n\nIt is paid."),
+            ("leave.docx", b"<html><script>var hidden = 1</script><style>.hidden {}</style><p>Leave is shown.</p></html>"),
+            ("leave.csv", b"leave\0s ab\0cd"),
+            ("leave.json", b"caf\xe9 leave caf\xe9 \x93quoted\x94"),
+        ] {
+            let made = send_form(&admin, DOCUMENTS, name, file, &[]).await;
+            let path = made.header("location").unwrap();
+            let document = ingested(&admin, path).await;
+            let chunk = admin.get(&format!("{path}/chunks")).await.json()["data"][0].take();
+            let text = chunk["text"].as_str().unwrap();
+            assert_eq!(chunk["end"], chunk["start"].as_u64().unwrap() + text.chars().count() as u64);
+            seen.push(format!("{name} {} {} {} {text:?}", document["file_type"], document["encoding"], document["warnings"]));
+        }
+
+        expect![[r##"
+            leave.txt "application/pdf" null [] "Pay comes monthly.\n\nLeave lasts fourteen months."
+            leave.pdf "text/markdown" "UTF-8" [] "# Leave\n\nLeave lasts.\n\n## Pay\n\nIt is paid."
+            leave.docx "text/html" "UTF-8" [] "Leave is shown."
+            leave.csv "text/csv" "UTF-8" ["the columns are separated by ','","2 NUL characters were taken out"] "leaves abcd"
+            leave.json "text/plain" "windows-1252" ["the encoding is not declared; windows-1252 was guessed from the bytes"] "café leave café “quoted”""##]].assert_eq(&seen.join("\n"));
+        assert_eq!(names(&admin, json!({"query": "hidden", "mode": "keyword"})).await, Vec::<String>::new());
+    }
+
+    async fn a_cell_that_is_longer_than_a_passage_is_cut_so_that_it_can_be_embedded(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/e", "chunker": "rows", "chunk_size": 500, "chunk_overlap": 50})).await;
+        server.model.answer_with(|received| {
+            let texts = received.body["input"].as_array().unwrap();
+            let is_long = texts.iter().any(|text| text.as_str().unwrap().chars().count() > 500);
+            if is_long { ModelReply::error(400, "too long") } else { ModelReply::embedding(received, 16) }
+        });
+        let cell = "Leave lasts. ".repeat(4_000);
+
+        let made = send_form(&admin, DOCUMENTS, "a.csv", format!("name,text\nann,{cell}\nbob,short\n").as_bytes(), &[]).await;
+        let document = ingested(&admin, made.header("location").unwrap()).await;
+
+        assert_eq!((&document["embedding_status"], &document["error_message"]), (&json!("completed"), &Value::Null));
+        assert!(document["chunk_count"].as_u64().unwrap() > 100, "{document:#}");
+        assert_eq!(names(&admin, json!({"query": "bob", "mode": "keyword"})).await, ["a.csv"]);
     }
 
     async fn an_edit_embeds_only_what_differs(server: TestServer) {

@@ -3,6 +3,10 @@
 use agent_server::App;
 use futures::stream;
 use serde_json::json;
+use tokio::io::AsyncBufReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::io::BufReader;
+use tokio::net::TcpStream;
 
 use super::handbook;
 use super::ingested;
@@ -48,7 +52,34 @@ async fn nothing_is_left(server: &TestServer) {
     tokio::time::timeout(std::time::Duration::from_mins(1), gone).await.unwrap();
 }
 
+/// Sends the head of a request that announces more than it will ever send, and gives the first line of the answer.
+async fn announce(client: &Client, bytes: u64) -> String {
+    let request = form(client, "POST", DOCUMENTS).build().unwrap();
+    let (url, token) = (request.url(), request.headers()["authorization"].to_str().unwrap());
+    let place = (url.host_str().unwrap(), url.port().unwrap());
+    let mut stream = TcpStream::connect(place).await.unwrap();
+    let head = format!(
+        "POST {DOCUMENTS} HTTP/1.1\r\nhost: x\r\nauthorization: {token}\r\ncontent-length: {bytes}\r\n\
+         content-type: multipart/form-data; boundary=x\r\n\r\n{HEAD}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut line = String::new();
+    let read = BufReader::new(stream).read_line(&mut line).await;
+    read.unwrap();
+    line
+}
+
 on_both! {
+    async fn a_file_that_claims_ten_gigabytes_is_refused_at_once(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+
+        let line = announce(&admin, 10 << 30).await;
+
+        assert!(line.starts_with("HTTP/1.1 413 "), "{line}");
+        nothing_is_left(&server).await;
+    }
+
     async fn a_large_file_is_kept_piece_by_piece_and_given_back_as_it_was(server: TestServer) {
         let admin = server.admin().await;
         handbook(&admin, json!({})).await;

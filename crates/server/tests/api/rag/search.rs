@@ -114,6 +114,11 @@ on_both! {
             let found = names(&admin, json!({"query": query})).await;
             assert!(found.contains(&first.to_owned()), "{query}: {found:?}");
         }
+        put_in(&admin, "policy.txt", "Policy POL-358, which we don't like.", json!({})).await;
+        for mark in (' '..='~').filter(char::is_ascii_punctuation) {
+            let found = names(&admin, json!({"query": format!("pol{mark}358 don{mark}t"), "mode": "keyword"})).await;
+            assert_eq!(found.first().map(String::as_str), Some("policy.txt"), "{mark}");
+        }
         for query in ["%", "\"", "*", "()", "--"] {
             assert_eq!(names(&admin, json!({"query": query, "mode": "keyword"})).await, Vec::<String>::new());
         }
