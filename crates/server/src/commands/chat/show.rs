@@ -77,9 +77,10 @@ impl Show {
 /// Where a passage stands.
 pub fn place(citation: &Value) -> String {
     let filename = citation["filename"].as_str().unwrap_or_default();
-    match citation["page"].as_i64() {
-        Some(page) => format!("{filename}, page {page}"),
-        None => filename.to_owned(),
+    match (citation["page"].as_i64(), citation["page_end"].as_i64()) {
+        (Some(page), Some(end)) => format!("{filename}, pages {page} to {end}"),
+        (Some(page), None) => format!("{filename}, page {page}"),
+        (None, _) => filename.to_owned(),
     }
 }
 
@@ -120,6 +121,8 @@ mod tests {
     fn a_place_has_its_page_if_there_are_pages() {
         assert_eq!(place(&json!({"filename": "a.pdf", "page": 7})), "a.pdf, page 7");
         assert_eq!(place(&json!({"filename": "a.txt", "page": null})), "a.txt");
+        let over = json!({"filename": "a.pdf", "page": 7, "page_end": 9});
+        assert_eq!(place(&over), "a.pdf, pages 7 to 9");
     }
 
     #[test]

@@ -228,6 +228,7 @@ fn placed(
             start: number(chunk.span.start),
             end: number(chunk.span.end),
             page: chunk.page.map(i64::from),
+            page_end: chunk.page_end.map(i64::from),
             heading_path: Json::of(&chunk.heading_path).map_err(RagError::from)?,
         };
         Ok((place, chunk.text))

@@ -62,6 +62,9 @@ pub struct Citation {
     /// The page on which it begins.
     #[schema(required)]
     pub page: Option<i64>,
+    /// The page on which it ends, if that is another.
+    #[schema(required)]
+    pub page_end: Option<i64>,
     /// Code points of the extracted text.
     pub start: i64,
     pub end: i64,
@@ -102,6 +105,7 @@ pub(super) fn found(
                 filename: row.filename,
                 chunk_id: row.id,
                 page: row.page,
+                page_end: row.page_end,
                 start: row.start_at,
                 end: row.end_at,
                 heading_path: row.heading_path.read().unwrap_or_default(),

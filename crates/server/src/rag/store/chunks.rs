@@ -36,6 +36,7 @@ pub struct Place {
     pub start: i64,
     pub end: i64,
     pub page: Option<i64>,
+    pub page_end: Option<i64>,
     pub heading_path: Json,
 }
 
@@ -53,6 +54,9 @@ pub struct Shown {
     /// The page on which it begins.
     #[schema(required)]
     pub page: Option<i64>,
+    /// The page on which it ends, if that is another.
+    #[schema(required)]
+    pub page_end: Option<i64>,
     /// The headings it stands under, the highest first.
     pub heading_path: Vec<String>,
     /// That of its document.
@@ -71,6 +75,7 @@ pub struct Found {
     pub start_at: i64,
     pub end_at: i64,
     pub page: Option<i64>,
+    pub page_end: Option<i64>,
     pub heading_path: Json,
     pub metadata: Json,
 }
@@ -92,6 +97,7 @@ struct PlaceRow {
     start_at: i64,
     end_at: i64,
     page: Option<i64>,
+    page_end: Option<i64>,
     heading_path: Json,
 }
 
@@ -102,7 +108,7 @@ pub async fn list_places(
     generation: i64,
 ) -> Result<Vec<Place>, sqlx::Error> {
     let rows = on!(conn, c => sqlx::query_as::<_, PlaceRow>(
-            "SELECT id, position, start_at, end_at, page, heading_path FROM rag_chunks
+            "SELECT id, position, start_at, end_at, page, page_end, heading_path FROM rag_chunks
              WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND generation = $4",
         )
         .bind(&job.tenant)
@@ -117,6 +123,7 @@ pub async fn list_places(
         start: row.start_at,
         end: row.end_at,
         page: row.page,
+        page_end: row.page_end,
         heading_path: row.heading_path,
     };
     Ok(rows.into_iter().map(read).collect())
@@ -135,8 +142,8 @@ pub async fn insert(
     on!(conn, c => sqlx::query(
             "INSERT INTO rag_chunks
                  (tenant_id, id, rag_database_id, document_id, generation, position, start_at, end_at, page,
-                  heading_path, scale, code, words, text, vector, vector_key)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+                  page_end, heading_path, scale, code, words, text, vector, vector_key)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
              ON CONFLICT (tenant_id, id) DO NOTHING",
         )
         .bind(&job.tenant)
@@ -148,6 +155,7 @@ pub async fn insert(
         .bind(place.start)
         .bind(place.end)
         .bind(place.page)
+        .bind(place.page_end)
         .bind(&place.heading_path)
         .bind(f64::from(code.scale))
         .bind(&numbers)
@@ -163,7 +171,8 @@ pub async fn insert(
 /// Says that a passage stands elsewhere now.
 pub async fn move_to(conn: &mut Conn<'_>, job: &Job, place: &Place) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
-            "UPDATE rag_chunks SET position = $4, start_at = $5, end_at = $6, page = $7, heading_path = $8
+            "UPDATE rag_chunks SET position = $4, start_at = $5, end_at = $6, page = $7, page_end = $8,
+                 heading_path = $9
              WHERE tenant_id = $1 AND rag_database_id = $2 AND id = $3",
         )
         .bind(&job.tenant)
@@ -173,6 +182,7 @@ pub async fn move_to(conn: &mut Conn<'_>, job: &Job, place: &Place) -> Result<()
         .bind(place.start)
         .bind(place.end)
         .bind(place.page)
+        .bind(place.page_end)
         .bind(&place.heading_path)
         .execute(c)
         .await)?;
@@ -325,7 +335,8 @@ pub async fn list_found(
 ) -> Result<Vec<Found>, sqlx::Error> {
     on!(conn, c => {
         let mut query = QueryBuilder::new(
-            "SELECT c.id, c.rag_database_id, c.document_id, d.filename, c.text, c.start_at, c.end_at, c.page, c.heading_path, d.metadata
+            "SELECT c.id, c.rag_database_id, c.document_id, d.filename, c.text, c.start_at, c.end_at, c.page,
+                 c.page_end, c.heading_path, d.metadata
              FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
              WHERE c.tenant_id = ",
         );
@@ -355,7 +366,7 @@ pub async fn list(
     limit: i64,
 ) -> Result<Vec<Shown>, sqlx::Error> {
     let rows = on!(conn, c => sqlx::query_as::<_, ShownRow>(
-            "SELECT id, position, start_at, end_at, page, heading_path, text FROM rag_chunks
+            "SELECT id, position, start_at, end_at, page, page_end, heading_path, text FROM rag_chunks
              WHERE tenant_id = $1 AND rag_database_id = $2 AND document_id = $3 AND position > $4
                  AND generation = (SELECT generation FROM rag_indexes WHERE tenant_id = $1 AND rag_database_id = $2)
              ORDER BY position LIMIT $5",
@@ -374,6 +385,7 @@ pub async fn list(
         start: place.start_at,
         end: place.end_at,
         page: place.page,
+        page_end: place.page_end,
         heading_path: place.heading_path.read().unwrap_or_default(),
         metadata: document.metadata.clone(),
     };

@@ -89,6 +89,24 @@ on_both! {
         assert_eq!((&done["file_type"], &done["page_count"]), (&json!("application/pdf"), &json!(2)));
         let cited = &found["data"][0]["citation"];
         assert_eq!((&cited["page"], &cited["quote"]), (&json!(2), &json!("Leave lasts fourteen months.")), "{found:#}");
+        assert_eq!(cited["page_end"], Value::Null);
+    }
+
+    async fn a_passage_over_the_end_of_a_page_is_cited_with_both_pages(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"chunk_size": 200, "chunk_overlap": 0})).await;
+
+        let made = send_form(&admin, DOCUMENTS, "leave.pdf", PDF.as_bytes(), &[]).await;
+        let path = made.header("location").unwrap();
+        ingested(&admin, path).await;
+        let chunk = &admin.get(&format!("{path}/chunks")).await.json()["data"][0];
+        let asked = json!({"query": "fourteen months", "mode": "keyword"});
+        let found = admin.post("/rag/databases/handbook/search", asked).await.json();
+
+        let both = (&json!(1), &json!(2));
+        assert_eq!((&chunk["page"], &chunk["page_end"]), both, "{chunk:#}");
+        let cited = &found["data"][0]["citation"];
+        assert_eq!((&cited["page"], &cited["page_end"]), both, "{found:#}");
     }
 
     async fn a_file_is_kept_read_and_cut(server: TestServer) {
@@ -181,6 +199,7 @@ on_both! {
                     "team": "hr"
                   },
                   "page": null,
+                  "page_end": null,
                   "start": 0,
                   "text": "# Leave\n\nParental leave lasts fourteen months."
                 },
@@ -195,6 +214,7 @@ on_both! {
                     "team": "hr"
                   },
                   "page": null,
+                  "page_end": null,
                   "start": 48,
                   "text": "# Pay\n\nPay comes monthly."
                 }

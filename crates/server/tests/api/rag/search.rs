@@ -59,6 +59,7 @@ on_both! {
                       "Benefits"
                     ],
                     "page": null,
+                    "page_end": null,
                     "quote": "# Benefits\n\n## Leave\n\n🎉 Parental leave lasts fourteen months.",
                     "start": 0
                   },
