@@ -12,6 +12,7 @@ use sha2::Sha256;
 pub use bert::Bert;
 pub use bert::BertError;
 pub use bert::BertFiles;
+pub use bert::WordPieces;
 pub use hashing::Hashing;
 pub(crate) use hashing::fnv1a;
 

@@ -29,6 +29,7 @@ pub use embed::Embedder;
 pub use embed::Embedding;
 pub use embed::Hashing;
 pub use embed::Kind;
+pub use embed::WordPieces;
 pub use embed::batches;
 pub use embed::cache_key;
 pub use embed::embed_all;

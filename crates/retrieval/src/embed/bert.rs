@@ -14,9 +14,10 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use serde_json::Value;
 
+pub use words::WordPieces;
+
 use layers::Layers;
 use weights::Weights;
-use words::WordPieces;
 
 /// A model with its weights in memory.
 #[derive(Debug)]

@@ -27,6 +27,7 @@ use url::Url;
 use crate::config;
 use crate::config::ProviderKind;
 use crate::rag::embedders::local::LocalModel;
+use crate::rag::embedders::local::TOKENIZER;
 use crate::rag::embedders::provider::ProviderModel;
 
 /// What embeds without a model.
@@ -105,6 +106,13 @@ impl Embedders {
                 Err(NoEmbedder::UnknownProvider { name, known })
             }
         }
+    }
+
+    /// What a model that runs here has to count tokens; nothing if it does not run here, or cannot be read.
+    pub async fn tokenizer(&self, model: &str) -> Vec<u8> {
+        let name = model.strip_prefix(LOCAL).and_then(|rest| rest.strip_prefix('/'));
+        let Some(Ok(model)) = name.map(|name| self.local(name)) else { return Vec::new() };
+        tokio::fs::read(model.folder().join(TOKENIZER)).await.unwrap_or_default()
     }
 
     /// The model of a folder, the same for all who ask.

@@ -12,10 +12,13 @@ use std::time::Instant;
 use bytes::Bytes;
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use retrieval::AboutTokens;
 use retrieval::Chunk;
 use retrieval::Chunker;
 use retrieval::Limits;
 use retrieval::Sizes;
+use retrieval::Unit;
+use retrieval::WordPieces;
 use sandbox::CallError;
 use sandbox::Host;
 use sandbox::worker::Asker;
@@ -27,6 +30,7 @@ use crate::config::FILE_BYTES;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::databases::ChunkUnit;
+use crate::rag::databases::Recipe;
 use crate::rag::store::files::FilePlace;
 use crate::rag::store::jobs::Job;
 
@@ -48,9 +52,11 @@ const BATCH_BYTES: usize = 4 << 20;
 /// What a worker may send of passages in all.
 const MOST_BYTES: usize = 256 << 20;
 
-/// What a worker asks for begins so: a piece of the file, by its number; that passages are taken.
+/// What a worker asks for begins so: a piece of the file, by its number; that passages are taken; the tokenizer of
+/// the embedding model, which is nothing if that is not here.
 const PIECE: u8 = 0;
 const PASSAGES: u8 = 1;
+const TOKENIZER: u8 = 2;
 
 /// How a text is cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -97,13 +103,15 @@ struct Order {
 }
 
 /// Reads the file of `job`, and cuts it. It goes to its worker piece by piece, and its passages come back so.
-pub async fn read(rag: &Rag, job: &Job, cutting: Cutting) -> Result<Reading, Unread> {
+pub async fn read(rag: &Rag, job: &Job, recipe: &Recipe) -> Result<Reading, Unread> {
+    let cutting = recipe.cutting();
     let (name, bytes) = (job.filename.clone(), usize::try_from(job.bytes).unwrap_or_default());
     let body = serde_json::to_vec(&Order { name, cutting, bytes });
     let body = body.map_err(|error| Unread::File(error.to_string()))?;
     let deadline = tokio::time::Instant::now() + TIME + more_time(bytes);
     let order = sandbox::Job { task: TASK.number, body: &body, deadline };
-    let desk = Desk { rag, file: &job.file, state: Mutex::default() };
+    let model = &recipe.embedding_model;
+    let desk = Desk { rag, file: &job.file, model, state: Mutex::default() };
     let answer = rag.0.sandbox.call(&format!("rag:{}", job.tenant), order, &desk).await;
     let state = desk.state.into_inner().unwrap_or_else(PoisonError::into_inner);
     if let Some(failure) = state.failure {
@@ -135,6 +143,8 @@ fn more_time(bytes: usize) -> Duration {
 struct Desk<'d> {
     rag: &'d Rag,
     file: &'d FilePlace,
+    /// What embeds its passages.
+    model: &'d str,
     state: Mutex<State>,
 }
 
@@ -162,6 +172,7 @@ impl Host for Desk<'_> {
                     self.state().take(batch);
                     Vec::new()
                 }
+                Some((&TOKENIZER, _)) => self.rag.0.embedders.tokenizer(self.model).await,
                 _ => Vec::new(),
             }
         }
@@ -209,7 +220,16 @@ fn obey(body: &[u8], ask: Ask<'_>) -> Result<Reading, String> {
         .map_err(|error| error.to_string())?;
     drop(file);
     let sizes = Sizes::new(cutting.size, cutting.overlap).map_err(|error| error.to_string())?;
-    let chunks = retrieval::chunk(&document, cutting.chunker, sizes, cutting.unit.counted());
+    let tokenizer = match cutting.unit {
+        ChunkUnit::Characters => None,
+        ChunkUnit::Tokens => ask(&[&[TOKENIZER]]).and_then(|it| WordPieces::new(&it).ok()),
+    };
+    let unit = match (cutting.unit, &tokenizer) {
+        (ChunkUnit::Characters, _) => Unit::Characters,
+        (ChunkUnit::Tokens, Some(tokenizer)) => Unit::Tokens(tokenizer),
+        (ChunkUnit::Tokens, None) => Unit::Tokens(&AboutTokens),
+    };
+    let chunks = retrieval::chunk(&document, cutting.chunker, sizes, unit);
     if chunks.len() > MOST_CHUNKS {
         return Err(format!(
             "the file gives more than the {MOST_CHUNKS} passages that are allowed"

@@ -1,9 +1,16 @@
 use std::collections::BTreeMap;
 
+use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
 
 use super::*;
+use crate::chunk::Chunker;
+use crate::chunk::Sizes;
+use crate::chunk::TokenCounter;
+use crate::chunk::Unit;
+use crate::chunk::chunk;
+use crate::text::Document;
 
 const WIDTH: usize = 8;
 
@@ -89,6 +96,62 @@ fn a_model_makes_vectors_of_length_one_that_differ_with_the_text() {
         json!({"pooling_mode_cls_token": true, "pooling_mode_mean_tokens": false}).to_string();
     let first = Bert::new(BertFiles { pooling: Some(first.into()), ..files() }).unwrap();
     assert!(near(&first.embed("Leave lasts long").unwrap(), &vectors[0]) < 0.9999);
+}
+
+#[test]
+fn passages_are_cut_by_the_tokens_of_the_model() {
+    let words = WordPieces::new(&files().tokenizer).unwrap();
+    let text = "Leave lasts long, unheard of, 語 lasts; and leave lasts for ever. ".repeat(20);
+    let document = Document { text, ..Document::default() };
+
+    for size in 1..=12 {
+        let sizes = Sizes::new(size, size / 3).unwrap();
+        let chunks = chunk(&document, Chunker::Recursive, sizes, Unit::Tokens(&words));
+        let counts: Vec<usize> = chunks.iter().map(|it| words.count(&it.text)).collect();
+        assert!(counts.iter().all(|count| (1..=size).contains(count)), "{size}: {counts:?}");
+        // They are filled: on average to more than half.
+        let sum: usize = counts.iter().sum();
+        assert!(sum * 2 > counts.len() * size, "{size}: {counts:?}");
+    }
+    assert_eq!(
+        ["Leave lasts long,", "", " 語語 ", "unheard"].map(|it| words.count(it)),
+        [5, 0, 2, 1]
+    );
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn a_damaged_model_is_refused_or_embeds_and_never_breaks_its_reader(
+        which in 0..3,
+        places in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>(), 0_usize..40), 1..4),
+        kind in 0..4,
+    ) {
+        let mut files = files();
+        let file = match which {
+            0 => &mut files.config,
+            1 => &mut files.tokenizer,
+            _ => &mut files.weights,
+        };
+        for (place, byte, length) in &places {
+            if file.is_empty() {
+                break;
+            }
+            // The table of the weights is before their numbers, which are what they are.
+            let at = place.index(file.len().min(1500));
+            let end = (at + length).min(file.len());
+            match kind {
+                0 => file[at] = *byte,
+                1 => drop(file.drain(at..end)),
+                2 => drop(file.splice(at..at, b"0".repeat(*length))),
+                _ => file.truncate(at),
+            }
+        }
+        if let Ok(model) = Bert::new(files) {
+            let _ = model.embed("Leave lasts, long");
+        }
+    }
 }
 
 #[test]

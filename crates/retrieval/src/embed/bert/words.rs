@@ -9,8 +9,9 @@ use unicode_normalization::UnicodeNormalization;
 
 use super::BertError;
 use super::read;
+use crate::chunk::TokenCounter;
 
-/// The pieces of words that a model knows.
+/// The pieces of words that a model knows, as its `tokenizer.json` has them.
 #[derive(Debug)]
 pub struct WordPieces {
     vocabulary: HashMap<String, usize>,
@@ -55,6 +56,7 @@ struct Normalizer {
 }
 
 impl WordPieces {
+    /// Reads `tokenizer.json`.
     pub fn new(tokenizer: &[u8]) -> Result<Self, BertError> {
         // Of another kind not even the members are those that are looked for.
         let unknown_kind = BertError::Kind("its tokenizer is not that of BERT (WordPiece)");
@@ -119,6 +121,12 @@ impl WordPieces {
             tokens.truncate(before);
             tokens.push(self.unknown);
         }
+    }
+}
+
+impl TokenCounter for WordPieces {
+    fn count(&self, text: &str) -> usize {
+        self.tokens(text).len() - 2
     }
 }
 

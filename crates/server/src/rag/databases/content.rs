@@ -81,8 +81,8 @@ pub enum ChunkUnit {
     /// Code points.
     #[default]
     Characters,
-    /// About those of the embedding model, rather fewer in a passage than more: four letters of English, two of
-    /// another alphabet, two digits, or one other sign.
+    /// Those of a model that runs here. Of others about those, rather fewer in a passage than more: four letters of
+    /// English, two of another alphabet, two digits, or one other sign.
     Tokens,
 }
 

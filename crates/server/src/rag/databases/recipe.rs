@@ -1,8 +1,6 @@
 //! How passages and vectors are made of the documents of a database, and where the vectors are.
 
-use retrieval::AboutTokens;
 use retrieval::Chunker;
-use retrieval::Unit;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -62,16 +60,6 @@ impl Recipe {
     /// The text that rows have, and by which recipes are compared there.
     pub fn text(&self) -> Result<String, serde_json::Error> {
         serde_json::to_string(self)
-    }
-}
-
-impl ChunkUnit {
-    /// How it is counted.
-    pub fn counted(self) -> Unit<'static> {
-        match self {
-            Self::Characters => Unit::Characters,
-            Self::Tokens => Unit::Tokens(&AboutTokens),
-        }
     }
 }
 

@@ -18,6 +18,9 @@ use tokio::sync::OnceCell;
 use tokio::sync::Semaphore;
 use tracing::info;
 
+/// The file of a folder that says what a token is.
+pub const TOKENIZER: &str = "tokenizer.json";
+
 /// A model of a folder, which is read when it is first used.
 #[derive(Debug)]
 pub struct LocalModel {
@@ -42,6 +45,10 @@ impl LocalModel {
     pub fn new(full_name: String, folder: PathBuf) -> Self {
         let (queries, documents) = (Semaphore::new(1), Semaphore::new(1));
         Self { full_name, folder, model: OnceCell::new(), queries, documents }
+    }
+
+    pub fn folder(&self) -> &Path {
+        &self.folder
     }
 
     async fn run(&self, texts: &[&str], kind: Kind) -> Result<Vec<Vec<f32>>, EmbedError> {
@@ -97,7 +104,7 @@ fn read(folder: &Path) -> Result<Bert, Unread> {
     };
     Ok(Bert::new(BertFiles {
         config: file("config.json")?,
-        tokenizer: file("tokenizer.json")?,
+        tokenizer: file(TOKENIZER)?,
         pooling,
         weights: file("model.safetensors")?,
     })?)

@@ -198,7 +198,7 @@ async fn places(rag: &Rag, job: &Job, generation: i64) -> Result<HashMap<Id, Pla
 
 /// The passages of the file, and what is known of it otherwise is kept.
 async fn read(rag: &Rag, job: &Job, recipe: &Recipe) -> Result<Reading, Failure> {
-    let reading = reading::read(rag, job, recipe.cutting()).await;
+    let reading = reading::read(rag, job, recipe).await;
     let reading = reading.map_err(|error| match error {
         Unread::File(reason) => Failure::Final(reason),
         busy @ Unread::Busy(_) => Failure::Again(busy.to_string()),

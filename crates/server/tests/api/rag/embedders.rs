@@ -313,6 +313,18 @@ async fn a_model_in_a_folder_embeds_and_one_that_is_broken_says_why() {
     admin.put(PATH, json!({"embedding_model": "local/broken"})).await;
     let broken = database(&admin, |it| !it["last_error"].is_null()).await;
 
+    let by_tokens = json!({"name": "tokens", "embedding_model": "local/small", "chunk_unit": "tokens", "chunk_size": 5, "chunk_overlap": 0});
+    admin.post("/rag/databases", by_tokens).await;
+    // Of an estimate a word that nobody knows would be four.
+    let text = json!({"filename": "a.txt", "text": "Leave unpronounceable pay leave internationals pay pay leave pay pay"});
+    let made = admin.post("/rag/databases/tokens/documents", text).await;
+    let path = made.header("location").unwrap();
+    ingested(&admin, path).await;
+    let chunks = admin.get(&format!("{path}/chunks")).await.json();
+    let texts: Vec<&str> =
+        chunks["data"].as_array().unwrap().iter().map(|it| it["text"].as_str().unwrap()).collect();
+
+    assert_eq!(texts, ["Leave unpronounceable pay leave internationals", "pay pay leave pay pay"]);
     assert_eq!(found, ["leave.txt"]);
     assert_eq!(
         (&long["embedding_status"], &long["error_message"]),
