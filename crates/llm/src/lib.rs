@@ -29,6 +29,7 @@ mod redact;
 mod refusal;
 #[cfg(test)]
 mod replay;
+pub mod rerank;
 pub mod responses;
 mod schema;
 pub mod sse;

@@ -16,6 +16,7 @@
 //! - `$contains` finds a string in a string (by characters, case counts) and a value in a list.
 //! - `$not` is the opposite of what it holds, always; so `{"$not": {"a": {"$gt": 1}}}` finds what has no `a`.
 
+mod misfit;
 mod normal;
 mod parse;
 

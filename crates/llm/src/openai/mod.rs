@@ -4,6 +4,7 @@ mod calls;
 mod chunk;
 mod embed;
 mod request;
+mod rerank;
 mod response;
 mod usage;
 mod wire;

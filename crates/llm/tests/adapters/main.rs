@@ -12,6 +12,7 @@ mod odd_anthropic;
 mod odd_openai;
 mod ollama;
 mod requests;
+mod rerank;
 mod responses;
 mod support;
 mod timeouts;

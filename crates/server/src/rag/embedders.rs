@@ -18,6 +18,7 @@ use llm::embed::Embeddings;
 use llm::google::Google;
 use llm::ollama::Ollama;
 use llm::openai::OpenAi;
+use llm::rerank::Reranker;
 use reqwest::Client;
 use retrieval::EmbedError;
 use retrieval::Embedder;
@@ -26,6 +27,8 @@ use url::Url;
 
 use crate::config;
 use crate::config::ProviderKind;
+use crate::http::Invalid;
+use crate::rag::databases::Rerank;
 use crate::rag::embedders::local::LocalModel;
 use crate::rag::embedders::local::TOKENIZER;
 use crate::rag::embedders::provider::ProviderModel;
@@ -53,7 +56,7 @@ enum State {
     Lacks(String),
 }
 
-/// Why a name means no embedder that we can call. The words are safe for callers.
+/// Why a name means no model that we can call. The words are safe for callers.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NoEmbedder {
     #[error("the name of an embedding model is `{HASHING}`, `local/folder`, or `provider/name`")]
@@ -64,6 +67,10 @@ pub enum NoEmbedder {
     UnknownProvider { name: String, known: String },
     #[error("the provider `{provider}` is not configured: set `{setting}`")]
     NotConfigured { provider: String, setting: String },
+    #[error("the name of a model that reranks is `provider/name`")]
+    NoReranker,
+    #[error("the provider `{0}` has no models that rerank")]
+    DoesNotRerank(String),
 }
 
 impl Embedders {
@@ -89,13 +96,42 @@ impl Embedders {
         if model == HASHING {
             return Ok(Arc::new(Hashing));
         }
-        let (provider, name) = model.split_once('/').ok_or(NoEmbedder::Malformed)?;
-        match self.0.providers.get(provider) {
-            _ if name.is_empty() => Err(NoEmbedder::Malformed),
-            _ if provider == LOCAL => Ok(self.local(name)?),
-            Some(State::Ready(embeddings)) => {
-                Ok(Arc::new(ProviderModel::new(model, name, embeddings.clone())))
+        match model.split_once('/') {
+            None | Some((_, "")) => Err(NoEmbedder::Malformed),
+            Some((LOCAL, name)) => Ok(self.local(name)?),
+            Some((provider, name)) => {
+                let embeddings = self.provider(provider)?.clone();
+                Ok(Arc::new(ProviderModel::new(model, name, embeddings)))
             }
+        }
+    }
+
+    /// Who reranks with `model`, and what it is called there.
+    pub fn reranker<'m>(&self, model: &'m str) -> Result<(Reranker, &'m str), NoEmbedder> {
+        let (provider, name) = match model.split_once('/') {
+            None | Some((_, "")) => return Err(NoEmbedder::NoReranker),
+            Some((LOCAL, _)) => return Err(NoEmbedder::DoesNotRerank(LOCAL.to_owned())),
+            Some(names) => names,
+        };
+        match self.provider(provider)? {
+            Embeddings::Cohere(adapter) => Ok((Reranker::Cohere(adapter.clone()), name)),
+            Embeddings::OpenAi(adapter) => Ok((Reranker::OpenAi(adapter.clone()), name)),
+            _ => Err(NoEmbedder::DoesNotRerank(provider.to_owned())),
+        }
+    }
+
+    /// What is wrong with the name of a reranker that stands at `place`. Without one that is only not configured, a
+    /// search goes on.
+    pub fn check_reranker(&self, place: &str, rerank: &Rerank) -> Option<Invalid> {
+        match self.reranker(&rerank.model) {
+            Ok(_) | Err(NoEmbedder::NotConfigured { .. }) => None,
+            Err(why) => Some(Invalid::new(place, "unknown_model", why)),
+        }
+    }
+
+    fn provider(&self, provider: &str) -> Result<&Embeddings, NoEmbedder> {
+        match self.0.providers.get(provider) {
+            Some(State::Ready(embeddings)) => Ok(embeddings),
             Some(State::Lacks(setting)) => {
                 let (provider, setting) = (provider.to_owned(), setting.clone());
                 Err(NoEmbedder::NotConfigured { provider, setting })

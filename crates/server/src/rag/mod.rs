@@ -45,11 +45,15 @@ use crate::http::Invalid;
 pub use databases::DatabaseContent;
 pub use databases::DatabaseRows;
 pub use databases::Mode;
+pub use databases::Rerank;
+pub use databases::SearchDefaults;
 pub use documents::Document;
 pub use documents::DocumentStatus;
 pub use documents::Progress;
 pub use documents::Stage;
 pub use embedders::Embedders;
+pub use embedders::NoEmbedder;
+pub use embedders::reason;
 pub use reading::TASK;
 pub use search::Answer;
 pub use search::Found;
@@ -186,6 +190,11 @@ impl Rag {
 
     pub fn databases(&self) -> &Databases {
         &self.0.databases
+    }
+
+    /// What embeds, for texts that are of no document too.
+    pub fn embedders(&self) -> &Embedders {
+        &self.0.embedders
     }
 
     /// Says that there is something to ingest.

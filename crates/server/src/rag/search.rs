@@ -4,6 +4,8 @@ mod answer;
 mod elsewhere;
 mod index;
 mod look;
+mod misfits;
+mod rerank;
 
 use std::collections::BTreeMap;
 use std::collections::HashMap;
@@ -31,6 +33,7 @@ use crate::rag::DatabaseRows;
 use crate::rag::Rag;
 use crate::rag::RagError;
 use crate::rag::databases::Mode;
+use crate::rag::databases::Rerank;
 use crate::rag::store::chunks;
 use crate::rag::store::indexes::Generation;
 use crate::rag::store::labels::Label;
@@ -53,6 +56,7 @@ pub struct Query {
     pub min_score: Option<f32>,
     pub filter: Filter,
     pub diversity: Option<f32>,
+    pub rerank: Option<Rerank>,
 }
 
 /// What is found, the best first.
@@ -83,6 +87,7 @@ struct Legs {
     /// By the model that made the vectors: what two say cannot be compared.
     vector: BTreeMap<String, Vec<Hit>>,
     keyword: Vec<Hit>,
+    rerank: Vec<Hit>,
 }
 
 impl Rag {
@@ -94,8 +99,7 @@ impl Rag {
         let text = "Is this found?".to_owned();
         let model = &database.content.embedding_model;
         let dimension = self.embed(database, model, &text, None).await?.len();
-        let (mode, filter) = (Mode::Hybrid, Filter::all());
-        let query = Query { text, mode, top_k: 1, min_score: None, filter, diversity: None };
+        let query = Query { top_k: 1, ..Query::of(text, Filter::all()) };
         self.search(tenant, database, query, |_| false).await?;
         Ok(dimension)
     }
@@ -108,8 +112,10 @@ impl Rag {
         query: Query,
         holds: impl Fn(&str) -> bool,
     ) -> Result<Answer, RagError> {
-        let part = self.part(tenant, database, &query, holds).await?;
-        self.answer(tenant, vec![part], &query).await
+        let part = self.part(tenant, database, &query, &holds).await?;
+        let mut answer = self.answer(tenant, vec![part], &query).await?;
+        self.explain(tenant, &[database], &query, holds, &mut answer).await?;
+        Ok(answer)
     }
 
     /// Searches databases by their names as if they were one. One that somebody may not search is not there for him;
@@ -147,6 +153,8 @@ impl Rag {
             return Err(error);
         }
         let mut answer = self.answer(tenant, parts, query).await?;
+        let searched: Vec<&Database> = databases.iter().map(Arc::as_ref).collect();
+        self.explain(tenant, &searched, query, &holds, &mut answer).await?;
         let warning = |(name, error): (_, RagError)| format!("`{name}` was not searched: {error}");
         answer.warnings.extend(failed.into_iter().map(warning));
         Ok(answer)
@@ -219,15 +227,38 @@ impl Rag {
             let without: Vec<ChunkId> = without.collect();
             vectors.extend(self.vectors(tenant, without.into_iter()).await?);
         }
-        let hits = ranked(&legs, query, &vectors);
-        let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
-        let rows = if ids.is_empty() {
-            Vec::new()
+        let mut hits = ranked(&legs, query);
+        let rows = if let Some(how) = &query.rerank {
+            hits.truncate(query.pool().min(rerank::MOST));
+            let rows = self.rows(tenant, &hits).await?;
+            match self.rerank(how, &query.text, &rows).await {
+                Ok(reranked) => {
+                    hits.clone_from(&reranked);
+                    legs.rerank = reranked;
+                }
+                Err(why) => warnings.push(format!("the passages were not reranked: {why}")),
+            }
+            hits = chosen(hits, query, &vectors);
+            rows
         } else {
-            self.0.db.read(async |conn| chunks::list_found(conn, tenant, &ids).await).await?
+            hits = chosen(hits, query, &vectors);
+            self.rows(tenant, &hits).await?
         };
         let found = answer::found(&legs, &hits, &databases, rows, &WordQuery::of(&query.text));
         Ok(Answer { found, generations, warnings })
+    }
+
+    /// What the rows say of `hits`, in no order.
+    async fn rows(
+        &self,
+        tenant: &TenantId,
+        hits: &[Hit],
+    ) -> Result<Vec<chunks::Found>, RagError> {
+        let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
+        if ids.is_empty() {
+            return Ok(Vec::new());
+        }
+        Ok(self.0.db.read(async |conn| chunks::list_found(conn, tenant, &ids).await).await?)
     }
 
     async fn embed(
@@ -261,9 +292,15 @@ impl Rag {
 }
 
 impl Query {
+    /// What is looked for as usual.
+    pub fn of(text: String, filter: Filter) -> Self {
+        let (mode, top_k, min_score, diversity, rerank) = (Mode::default(), 5, None, None, None);
+        Self { text, mode, top_k, min_score, filter, diversity, rerank }
+    }
+
     /// As many hits as are wanted of each leg: more than are shown, where they are put in another order.
     fn pool(&self) -> usize {
-        if self.mode == Mode::Vector && self.diversity.is_none() {
+        if self.mode == Mode::Vector && self.diversity.is_none() && self.rerank.is_none() {
             return self.top_k;
         }
         self.top_k.saturating_mul(POOL).max(LEAST)
@@ -302,7 +339,7 @@ fn exact(
 }
 
 /// The hits of all legs as one list, the best first.
-fn ranked(legs: &Legs, query: &Query, vectors: &HashMap<ChunkId, Vec<f32>>) -> Vec<Hit> {
+fn ranked(legs: &Legs, query: &Query) -> Vec<Hit> {
     let ids = |leg: &Vec<Hit>| leg.iter().map(|hit| hit.id).collect::<Vec<_>>();
     let mut rankings: Vec<Vec<ChunkId>> = legs.vector.values().map(ids).collect();
     let mut hits = match (query.mode, legs.vector.first_key_value()) {
@@ -314,6 +351,11 @@ fn ranked(legs: &Legs, query: &Query, vectors: &HashMap<ChunkId, Vec<f32>>) -> V
         }
     };
     hits.retain(|hit| query.min_score.is_none_or(|least| hit.score >= least));
+    hits
+}
+
+/// Those of `hits` that are shown.
+fn chosen(mut hits: Vec<Hit>, query: &Query, vectors: &HashMap<ChunkId, Vec<f32>>) -> Vec<Hit> {
     if let Some(diversity) = query.diversity {
         let with_vector: Vec<(Hit, &[f32])> =
             hits.iter().filter_map(|hit| Some((*hit, vectors.get(&hit.id)?.as_slice()))).collect();

@@ -23,6 +23,8 @@ use crate::rag::Mode;
 use crate::rag::Query;
 use crate::rag::Rag;
 use crate::rag::RagError;
+use crate::rag::Rerank;
+use crate::rag::SearchDefaults;
 use crate::tools::CodeTool;
 use crate::tools::Does;
 use crate::tools::Maker;
@@ -56,6 +58,8 @@ struct Config {
     /// Which documents, by their metadata.
     #[schema(value_type = Option<Object>, required = false)]
     filter: Option<Value>,
+    #[schema(required = false)]
+    rerank: Option<Rerank>,
 }
 
 fn usual_top_k() -> u32 {
@@ -68,7 +72,7 @@ impl Maker for Search {
     }
 
     fn make(&self, content: &ToolContent) -> Result<Does, Vec<Invalid>> {
-        let Config { databases, mode, top_k, filter } = config(content)?;
+        let Config { databases, mode, top_k, filter, rerank } = config(content)?;
         let filter = filter.as_ref().map_or_else(|| Ok(Filter::all()), Filter::parse);
         let filter = filter.map_err(|error| {
             let place = format!("/config/filter{}", error.pointer);
@@ -79,8 +83,12 @@ impl Maker for Search {
             let detail = "a tool of kind `rag` takes a `query`, a string";
             return Err(vec![Invalid::new("/input_schema", "missing_member", detail)]);
         }
-        let (rag, top_k, min_score) = (self.0.clone(), top_k as usize, None);
-        let query = Query { text: String::new(), mode, top_k, min_score, filter, diversity: None };
+        let check = |rerank| self.0.embedders().check_reranker("/config/rerank/model", rerank);
+        if let Some(fault) = rerank.as_ref().and_then(check) {
+            return Err(vec![fault]);
+        }
+        let (rag, top_k) = (self.0.clone(), top_k as usize);
+        let query = Query { mode, top_k, rerank, ..Query::of(String::new(), filter) };
         Ok(Does::Call(Arc::new(Searcher { rag, databases, query, show: whole })))
     }
 }
@@ -104,10 +112,9 @@ pub fn search_of(rag: &Rag, database: &Database) -> ToolDefinition {
         "required": ["query"],
         "additionalProperties": false,
     });
-    let (text, filter) = (String::new(), Filter::all());
-    let (mode, top_k) = (content.search.mode, content.search.top_k as usize);
-    let min_score = content.search.min_score;
-    let query = Query { text, mode, top_k, min_score, filter, diversity: None };
+    let SearchDefaults { mode, top_k, min_score, rerank } = content.search.clone();
+    let (top_k, usual) = (top_k as usize, Query::of(String::new(), Filter::all()));
+    let query = Query { mode, top_k, min_score, rerank, ..usual };
     let (rag, databases) = (rag.clone(), vec![content.name.clone()]);
     let tool = CodeTool {
         content: ToolContent {

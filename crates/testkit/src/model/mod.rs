@@ -267,7 +267,7 @@ impl Protocol {
         match path {
             _ if path.ends_with("/chat/completions") => Some(Self::OpenAi),
             _ if path.ends_with("/embeddings") => Some(Self::OpenAi),
-            _ if path.ends_with("/v2/embed") => Some(Self::Cohere),
+            _ if path.ends_with("/v2/embed") || path.ends_with("/rerank") => Some(Self::Cohere),
             _ if path.ends_with("/responses") => Some(Self::Responses),
             _ if path.ends_with("/messages") => Some(Self::Anthropic),
             _ if path.ends_with("enerateContent") => Some(Self::Google),

@@ -77,6 +77,9 @@ pub async fn run(args: SearchArgs, env: &Environment) -> Result<ExitCode, Failur
         terminal::line(answer);
     } else {
         terminal::text(table(&answer));
+        for warning in answer["warnings"].as_array().into_iter().flatten() {
+            terminal::aside(harmless(warning.as_str().unwrap_or_default()));
+        }
     }
     Ok(ExitCode::SUCCESS)
 }

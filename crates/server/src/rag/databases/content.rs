@@ -100,7 +100,7 @@ pub enum Mode {
     Hybrid,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct SearchDefaults {
     pub mode: Mode,
@@ -109,11 +109,31 @@ pub struct SearchDefaults {
     /// Passages with a lower `score` are left out.
     #[schema(required = false)]
     pub min_score: Option<f32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub rerank: Option<Rerank>,
+}
+
+/// A model that reads the query and each passage together, and says how well one answers the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Rerank {
+    /// `provider/name`, of Cohere or of a server that has `/rerank` beside what it has of OpenAI's API.
+    #[schema(min_length = 1, max_length = 200, example = "cohere/rerank-v3.5")]
+    pub model: String,
+    /// After so long the answer comes without it.
+    #[serde(default = "usual_timeout")]
+    #[schema(required = false, minimum = 50, maximum = 30_000, default = 2000)]
+    pub timeout_ms: u32,
+}
+
+fn usual_timeout() -> u32 {
+    2000
 }
 
 impl Default for SearchDefaults {
     fn default() -> Self {
-        Self { mode: Mode::default(), top_k: 5, min_score: None }
+        Self { mode: Mode::default(), top_k: 5, min_score: None, rerank: None }
     }
 }
 

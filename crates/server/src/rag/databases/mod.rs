@@ -9,6 +9,7 @@ pub use content::ChunkUnit;
 pub use content::ChunkerName;
 pub use content::DatabaseContent;
 pub use content::Mode;
+pub use content::Rerank;
 pub use content::SearchDefaults;
 pub use content::StoreType;
 pub use normalise::DatabaseChange;

@@ -106,6 +106,9 @@ impl Kind for DatabaseRows {
             }
             Err(why) => broken.unknown.push(fault("unknown_model", why)),
         }
+        let rerank = content.search.rerank.as_ref();
+        let check = |rerank| self.embedders.check_reranker("/search/rerank/model", rerank);
+        broken.unknown.extend(rerank.and_then(check));
         if content.vector_store_type == StoreType::Pgvector && !around.view.is_postgres {
             let detail = "`pgvector` is for a server whose own database is PostgreSQL";
             broken.unusable.push(Invalid::new("/vector_store_type", "not_supported", detail));

@@ -24,6 +24,7 @@ use crate::oauth::scopes::RagSearch;
 use crate::rag::Answer;
 use crate::rag::DatabaseRows;
 use crate::rag::databases::Mode;
+use crate::rag::databases::Rerank;
 use crate::rag::databases::SearchDefaults;
 use crate::rag::search::Found;
 use crate::rag::search::Query;
@@ -49,9 +50,9 @@ struct RagQuery {
     /// Which documents, by their metadata: `{"team": "hr", "year": {"$gte": 2024}}`.
     #[schema(value_type = Option<Object>, required = false)]
     filter: Option<Value>,
-    /// Only `null`: this release has no model for it.
-    #[schema(value_type = Option<Object>, required = false)]
-    rerank: Option<Value>,
+    /// Who looks again at what is found, and for how long he is waited for.
+    #[schema(required = false)]
+    rerank: Option<Rerank>,
     /// 0 to 1: how much results should differ from each other.
     #[schema(required = false, minimum = 0, maximum = 1)]
     diversity: Option<f32>,
@@ -79,9 +80,9 @@ struct RagQueries {
     /// Which documents, by their metadata: `{"team": "hr", "year": {"$gte": 2024}}`.
     #[schema(value_type = Option<Object>, required = false)]
     filter: Option<Value>,
-    /// Only `null`: this release has no model for it.
-    #[schema(value_type = Option<Object>, required = false)]
-    rerank: Option<Value>,
+    /// Who looks again at what is found, and for how long he is waited for.
+    #[schema(required = false)]
+    rerank: Option<Rerank>,
     /// 0 to 1: how much results should differ from each other.
     #[schema(required = false, minimum = 0, maximum = 1)]
     diversity: Option<f32>,
@@ -117,7 +118,7 @@ async fn search_rag_database(
     let visible = found.filter(|it| holds_all(&caller, &it.content.scopes));
     let database =
         visible.ok_or_else(|| DefinitionError::not_found::<DatabaseRows>(&id_or_name))?;
-    let query = understand(body, database.content.search)?;
+    let query = understand(&app, body, database.content.search.clone())?;
     let mode = query.mode;
     let holds = |scope: &str| caller.holds(scope);
     let answer = app.rag.search(&caller.tenant, &database, query, holds).await?;
@@ -139,7 +140,7 @@ async fn search_rag_databases(
     let began = Instant::now();
     let RagQueries { databases, query, mode, top_k, min_score, filter, rerank, diversity } = body;
     let one = RagQuery { query, mode, top_k, min_score, filter, rerank, diversity };
-    let query = understand(one, SearchDefaults::default())?;
+    let query = understand(&app, one, SearchDefaults::default())?;
     let holds = |scope: &str| caller.holds(scope);
     let answer = app.rag.search_all(&caller.tenant, &databases, &query, holds).await?;
     Ok(Json(RagAnswer::new(answer, query.mode, began)))
@@ -157,10 +158,10 @@ impl RagAnswer {
     }
 }
 
-fn understand(body: RagQuery, usual: SearchDefaults) -> Result<Query, Problem> {
+fn understand(app: &App, body: RagQuery, usual: SearchDefaults) -> Result<Query, Problem> {
     let mut faults = Vec::new();
-    if body.rerank.is_some() {
-        faults.push(Invalid::new("/rerank", "not_supported", "this release has no model for it"));
+    if let Some(rerank) = &body.rerank {
+        faults.extend(app.rag.embedders().check_reranker("/rerank/model", rerank));
     }
     let filter = body.filter.as_ref().map_or_else(|| Ok(Filter::all()), Filter::parse);
     let filter = filter.map_err(|error| {
@@ -174,6 +175,7 @@ fn understand(body: RagQuery, usual: SearchDefaults) -> Result<Query, Problem> {
             min_score: body.min_score.or(usual.min_score),
             filter,
             diversity: body.diversity,
+            rerank: body.rerank.or(usual.rerank),
         }),
         _ => Err(Problem::invalid(faults)),
     }

@@ -46,7 +46,7 @@ pub struct Scores {
     /// BM25.
     #[schema(required)]
     pub keyword: Option<f32>,
-    /// Always `null`: this release has no model for it.
+    /// What the model says that reranks.
     #[schema(required)]
     pub rerank: Option<f32>,
 }
@@ -91,7 +91,7 @@ pub(super) fn found(
         let scores = Scores {
             vector: legs.vector.values().find_map(|leg| score_in(leg, hit.id)),
             keyword: score_in(&legs.keyword, hit.id),
-            rerank: None,
+            rerank: score_in(&legs.rerank, hit.id),
         };
         let places = words.places(&row.text).into_iter();
         Some(Found {

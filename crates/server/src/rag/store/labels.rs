@@ -55,6 +55,27 @@ pub async fn list(
     Ok(rows.into_iter().map(read).collect())
 }
 
+/// The labels of the latest documents.
+pub async fn list_latest(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    database: Id,
+    limit: i64,
+) -> Result<Vec<Label>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, (Id, Json, Json)>(
+            "SELECT id, scopes, metadata FROM rag_documents
+             WHERE tenant_id = $1 AND rag_database_id = $2 ORDER BY revision DESC LIMIT $3",
+        )
+        .bind(tenant)
+        .bind(database)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
+    let read =
+        |(id, scopes, metadata): (Id, Json, Json)| Label::read(id, &scopes, &metadata, false);
+    Ok(rows.into_iter().map(read).collect())
+}
+
 /// At most `limit` of the documents that changed after `revision`.
 pub async fn list_changed(
     conn: &mut Conn<'_>,

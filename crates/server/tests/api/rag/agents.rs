@@ -11,7 +11,7 @@ use crate::harness::Client;
 use crate::harness::TestServer;
 
 /// Creates an agent that may search `handbook`.
-async fn reader(client: &Client, name: &str, more: Value) -> Value {
+pub async fn reader(client: &Client, name: &str, more: Value) -> Value {
     let mut body = json!({
         "name": name, "display_name": name, "instructions": "Look it up.", "model": "openai/fake",
         "rag_databases": ["handbook"],
@@ -28,7 +28,7 @@ fn model_searches(server: &TestServer, queries: &[&str]) {
     server.model.reply(Reply::text("It is so."));
 }
 
-fn quotes(run: &Value) -> Vec<&str> {
+pub fn quotes(run: &Value) -> Vec<&str> {
     let citations = run["output"]["citations"].as_array().unwrap_or_else(|| panic!("{run:#}"));
     citations.iter().map(|it| it["quote"].as_str().unwrap()).collect()
 }

@@ -8,6 +8,7 @@ mod generations;
 mod large;
 mod links;
 mod many;
+mod rerank;
 mod search;
 mod stores;
 pub mod suite;

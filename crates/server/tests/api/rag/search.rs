@@ -149,6 +149,29 @@ on_both! {
         assert_eq!((&usual["mode"], usual["data"].as_array().unwrap().len()), (&json!("keyword"), 1));
     }
 
+    async fn a_filter_that_can_find_nothing_says_why(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+        put_in(&admin, "leave.txt", "Leave lasts.", json!({"metadata": {"year": 2024}})).await;
+        put_in(&admin, "board.txt", "Leave of the board.", json!({"scopes": ["board.read"], "metadata": {"secret": true}})).await;
+        let some = server.client("rag.search").await;
+
+        let mut warnings = Vec::new();
+        for filter in [json!({"year": "2024"}), json!({"secret": true}), json!({"year": 2023}), json!({"year": 2024})] {
+            let answer = search(&some, json!({"query": "leave", "filter": filter})).await;
+            let several = some.post("/rag/search", json!({"databases": ["handbook"], "query": "leave", "filter": filter})).await;
+            assert_eq!(several.json()["warnings"], answer["warnings"]);
+            warnings.push(answer["warnings"].clone());
+        }
+
+        assert_eq!(warnings, [
+            json!(["the filter: `year` is a number and is compared with a string, which is never equal"]),
+            json!(["the filter: no document has `secret`"]),
+            json!([]),
+            json!([]),
+        ]);
+    }
+
     async fn everything_wrong_with_a_search_is_said(server: TestServer) {
         let admin = server.admin().await;
         handbook(&admin, json!({})).await;
@@ -170,7 +193,7 @@ on_both! {
             "/diversity" "out_of_range": "must be at most 1"
             "/mode" "not_one_of": "must be one of `vector`, `keyword` or `hybrid`"
             "/top_k" "out_of_range": "must be at most 100"
-            "/rerank" "not_supported": "this release has no model for it"
+            "/rerank/model" "unknown_model": "the name of a model that reranks is `provider/name`"
             "/filter/team/$near" "bad_filter": "`$near` is no operator here; there are $eq, $ne, $gt, $gte, $lt, $lte, $in, $nin, $exists, $contains, $not"
             "/filter" "wrong_type": "must be an object or null, not a list""#]].assert_eq(&answers.join("\n"));
         assert_eq!(search(&admin, json!({"query": "x"})).await["data"], json!([]));
