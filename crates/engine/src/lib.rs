@@ -46,6 +46,8 @@ pub use limits::LimitReached;
 pub use limits::Limits;
 pub use memory::MemoryRead;
 pub use memory::MemoryWritten;
+pub use memory::Recalled;
+pub use memory::Resembling;
 pub use outcome::Answer;
 pub use outcome::Outcome;
 pub use outcome::Output;

@@ -104,7 +104,12 @@ fn events_of_memory_survive_their_text() {
     let thread_id = "t1".to_owned();
     let messages = vec![user("Before"), assistant(call("c1")), results(&["c1"])];
     let events = [
-        Event::from(MemoryRead { thread_id: thread_id.clone(), messages, tokens: 3 }),
+        Event::from(MemoryRead {
+            thread_id: thread_id.clone(),
+            messages,
+            tokens: 3,
+            recalled: None,
+        }),
         Event::from(MemoryWritten { thread_id, message_ids: vec!["m1".to_owned()] }),
     ];
 
@@ -149,7 +154,7 @@ impl Run {
 
     fn remember(&mut self, messages: Vec<Message>) {
         assert!(!self.agent.remembers());
-        self.apply(MemoryRead { thread_id: "t1".to_owned(), messages, tokens: 0 });
+        self.apply(MemoryRead { thread_id: "t1".to_owned(), messages, tokens: 0, recalled: None });
         assert!(self.agent.remembers());
     }
 

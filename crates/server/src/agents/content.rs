@@ -220,7 +220,7 @@ impl From<ToolUse> for ToolForm {
 }
 
 /// What an agent remembers of its thread. It has no effect on a run without a thread.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Memory {
     /// The latest messages that the model is shown.
@@ -229,11 +229,60 @@ pub struct Memory {
     /// Of these at most so many tokens.
     #[schema(minimum = 1)]
     pub max_tokens: Option<u64>,
+    /// Earlier messages that the model is shown beside these because they are like what is asked. `null`: none.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub semantic_recall: Option<SemanticRecall>,
 }
 
 impl Default for Memory {
     fn default() -> Self {
-        Self { last_messages: 20, max_tokens: None }
+        Self { last_messages: 20, max_tokens: None, semantic_recall: None }
+    }
+}
+
+/// Which earlier messages are recalled, and how long that may take.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct SemanticRecall {
+    /// Messages that are looked for.
+    #[schema(minimum = 1, maximum = 20)]
+    pub top_k: u32,
+    /// So many messages before and after each of them are shown with it.
+    #[schema(maximum = 10)]
+    pub message_range: u32,
+    pub scope: RecallScope,
+    /// After so long the run goes on without.
+    #[schema(minimum = 100, maximum = 30_000)]
+    pub timeout_ms: u32,
+    /// A model as databases of documents name it. `null`: the configured default.
+    #[schema(max_length = 200, example = "openai/text-embedding-3-small")]
+    pub embedding_model: Option<String>,
+}
+
+/// Where earlier messages are looked for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum RecallScope {
+    /// In the thread of the run.
+    #[default]
+    Thread,
+    /// In all threads of its end user; of a thread without one, in that thread.
+    User,
+}
+
+impl RecallScope {
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Thread => "thread",
+            Self::User => "user",
+        }
+    }
+}
+
+impl Default for SemanticRecall {
+    fn default() -> Self {
+        let scope = RecallScope::default();
+        Self { top_k: 3, message_range: 1, scope, timeout_ms: 2000, embedding_model: None }
     }
 }
 

@@ -21,6 +21,7 @@ use crate::definitions::Snapshot;
 use crate::definitions::Table;
 use crate::definitions::Words;
 use crate::http::Invalid;
+use crate::rag::Embedders;
 use crate::table;
 use crate::tools::ToolSnapshot;
 use crate::tools::Tools;
@@ -30,6 +31,8 @@ use crate::tools::Tools;
 pub struct AgentKind {
     pub models: Models,
     pub tools: Tools,
+    /// For what agents recall of their threads.
+    pub embedders: Embedders,
 }
 
 static TABLE: Table = table!("agent_definitions", "agent", {
@@ -99,7 +102,9 @@ impl Kind for AgentKind {
         let is_tool = |name: &str| around.view.find_by_name(name).is_some();
         let is_agent = |name: &str| around.find_by_name(name).is_some();
         let is_database = |name: &str| around.view.view.to_search(name).is_some();
-        references::follow(&self.models, content, is_tool, is_agent, is_database)
+        let mut broken = references::follow(&self.models, content, is_tool, is_agent, is_database);
+        references::follow_recall(&self.embedders, content, &mut broken);
+        broken
     }
 
     fn beyond(

@@ -21,6 +21,8 @@ pub use code::CodeAgents;
 pub use content::AgentContent;
 pub use content::Memory;
 pub use content::ModelNames;
+pub use content::RecallScope;
+pub use content::SemanticRecall;
 pub use content::ToolUse;
 pub use instructions::Variables;
 pub use kind::AgentKind;

@@ -12,6 +12,8 @@ use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::unknown;
 use crate::http::Invalid;
+use crate::rag::Embedders;
+use crate::rag::NoEmbedder;
 use crate::tools::reaches;
 
 /// Follows all references of `content`; the functions know the names of tools, of agents, and of databases.
@@ -59,6 +61,21 @@ fn follow_models(models: &Models, content: &AgentContent) -> Broken {
         }
     }
     broken
+}
+
+/// Looks whether there is the model by which the agent recalls what was said.
+pub fn follow_recall(embedders: &Embedders, content: &AgentContent, broken: &mut Broken) {
+    let recall = content.memory.semantic_recall.as_ref();
+    let Some(model) = recall.and_then(|it| it.embedding_model.as_deref()) else { return };
+    let fault =
+        |code, why: NoEmbedder| Invalid::new("/memory/semantic_recall/embedding_model", code, why);
+    match embedders.find(model) {
+        Ok(_) => {}
+        Err(why @ NoEmbedder::NotConfigured { .. }) => {
+            broken.unusable.push(fault("model_not_configured", why));
+        }
+        Err(why) => broken.unknown.push(fault("unknown_model", why)),
+    }
 }
 
 /// The tools, agents and databases in `content` that its author may not use himself.

@@ -135,13 +135,13 @@ impl Builder {
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
         let embedders = Embedders::new(&config.models, &most, &client);
-        let means = (sandbox.clone(), embedders, Stores::new(&db, &egress, &secrets));
+        let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
-        let kind = AgentKind { models: models.clone(), tools: tools.clone() };
+        let kind = AgentKind { models: models.clone(), tools: tools.clone(), embedders };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
         let services = Services {
             db: db.clone(),

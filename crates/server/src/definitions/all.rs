@@ -374,6 +374,8 @@ impl<K: Kind> Clone for Definitions<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
     use llm::Timeouts;
     use reqwest::Client;
     use testkit::database::DatabaseKind;
@@ -389,6 +391,7 @@ mod tests {
     use crate::db::migrate::Migrator;
     use crate::db::migrate::Source;
     use crate::on;
+    use crate::rag::Embedders;
     use crate::tools::CodeTools;
     use crate::tools::Makers;
     use crate::tools::ToolRows;
@@ -444,11 +447,18 @@ mod tests {
             providers: BTreeMap::new(),
             timeouts: Timeouts::default(),
         };
+        let rag = config::Rag {
+            embedding_model: "local/hashing".to_owned(),
+            models: PathBuf::new(),
+            file_bytes: 0,
+            index_bytes: 0,
+        };
+        let embedders = Embedders::new(&models, &rag, &Client::new());
         let models = Models::new(&models, &Client::new());
         let kind = ToolRows { makers: Makers::with([]), code_agents: BTreeMap::new() };
         let (own, code) = (db.clone(), CodeTools::built_in().into());
         let tools = Tools::new(own, Clock::System, Ids::Random, kind, code);
-        let kind = AgentKind { models, tools };
+        let kind = AgentKind { models, tools, embedders };
         let code = InCode::Versioned(BTreeMap::new());
         (database, Agents::new(db, Clock::System, Ids::Random, kind, code))
     }

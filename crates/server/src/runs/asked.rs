@@ -210,7 +210,7 @@ impl Execute {
                     ancestors: Vec::new(),
                     top_run: None,
                     webhook,
-                    memory: agent.memory,
+                    memory: agent.memory.clone(),
                     output_schema: self.output_schema,
                     tools: None,
                 };

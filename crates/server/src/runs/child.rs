@@ -66,7 +66,7 @@ pub async fn record(
         ancestors,
         top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
         webhook: None,
-        memory: agent.content.memory,
+        memory: agent.content.memory.clone(),
         output_schema: None,
         tools: Some(pins::pin(runs, &parent.tenant, &agent).await?),
     };

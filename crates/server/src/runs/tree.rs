@@ -43,10 +43,11 @@ pub struct Tree {
 pub struct Span {
     /// Of a run its id.
     pub id: String,
-    /// What it is a part of: a turn of a run, a call of a turn, a run or a search of the call that began it.
+    /// What it is a part of: a turn of a run, a call of a turn, a run or a search of the call that began it, and
+    /// what was recalled of the run.
     pub parent_id: Option<String>,
     pub kind: SpanKind,
-    /// Of the agent, the turn, the model, the tool, or the databases that were searched.
+    /// Of the agent, the turn, the model, the tool, the databases that were searched, or `memory`.
     pub name: String,
     /// Of a run its status. Of all else `running`, or how it ended: `done`, `failed`, `interrupted`; of tools
     /// also `rejected` and `unknown`.

@@ -28,6 +28,7 @@ mod models;
 mod oauth;
 mod progress;
 mod rag;
+mod recall;
 mod recovery;
 mod retention;
 mod rights;

@@ -19,18 +19,18 @@ use crate::harness::in_sql;
 use crate::harness::number;
 
 /// Makes a thread and returns its path.
-async fn thread(client: &Client, body: Value) -> String {
+pub async fn thread(client: &Client, body: Value) -> String {
     let made = client.post("/threads", body).await;
     assert_eq!(made.status, 201, "{}", made.text);
     made.header("location").unwrap().to_owned()
 }
 
-fn id(path: &str) -> &str {
+pub fn id(path: &str) -> &str {
     path.rsplit('/').next().unwrap()
 }
 
 /// Executes on a thread and returns the run as it ended.
-async fn say(client: &Client, thread: &str, input: &str) -> Value {
+pub async fn say(client: &Client, thread: &str, input: &str) -> Value {
     let body = json!({"input": input, "thread_id": id(thread)});
     let reply = client.post("/agents/support/execute", body).await;
     let body = reply.json();
@@ -59,7 +59,7 @@ async fn end(client: &Client, run: &Value) -> Value {
 }
 
 /// What the model was asked the `n`th time, a line a message, without the instructions.
-fn asked(server: &TestServer, n: usize) -> Vec<String> {
+pub fn asked(server: &TestServer, n: usize) -> Vec<String> {
     let body = server.model.requests()[n].body.clone();
     let messages = body["messages"].as_array().unwrap().iter();
     let line = |message: &Value| {
@@ -78,7 +78,7 @@ fn asked(server: &TestServer, n: usize) -> Vec<String> {
 }
 
 /// The messages of a thread, a line each.
-async fn said(client: &Client, thread: &str) -> Vec<String> {
+pub async fn said(client: &Client, thread: &str) -> Vec<String> {
     let page = client.get(&format!("{thread}/messages?limit=200")).await.json();
     page["data"].as_array().unwrap().iter().map(line).collect()
 }

@@ -1,20 +1,30 @@
 //! What a run reads of its thread before it begins, and what it leaves there at its end.
 
+use std::sync::Arc;
+
 use engine::MemoryRead;
 use engine::MemoryWritten;
+use engine::Recalled;
 use engine::RunError;
 use engine::RunErrorKind;
 use engine::Step;
+use llm::Message;
 use tracing::error;
 
 use super::Driver;
+use super::Interruption;
 use super::Stop;
 use crate::db::Id;
+use crate::runs::Record;
 use crate::runs::journal::JournalError;
 use crate::runs::threads::NewMessage;
 use crate::runs::threads::NewMessages;
+use crate::runs::threads::excerpts;
+use crate::runs::threads::recall;
+use crate::runs::threads::recall::Wanted;
 use crate::runs::threads::store;
 use crate::runs::threads::window;
+use crate::runs::threads::window::Shown;
 
 impl Driver {
     /// Reads what was said in the thread before, unless the log has it. `Some` says why it cannot be
@@ -29,7 +39,8 @@ impl Driver {
         if let Step::Finish(_) = self.agent.next(self.now()) {
             return Ok(None);
         }
-        let (tenant, memory) = (&self.record.tenant, self.record.asked.memory);
+        let record = Arc::clone(&self.record);
+        let (tenant, memory) = (&record.tenant, &record.asked.memory);
         let latest = memory.last_messages;
         let read = self.runs.db.read(async |conn| {
             if latest == 0 {
@@ -37,18 +48,49 @@ impl Driver {
             }
             store::latest(conn, tenant, thread_id, latest).await
         });
-        match window::window(read.await?, memory) {
-            Ok((messages, tokens)) => {
-                let thread_id = thread_id.to_string();
-                self.record(MemoryRead { thread_id, messages, tokens })?;
-                Ok(None)
-            }
+        let mut shown = match window::window(read.await?, memory) {
+            Ok(shown) => shown,
             Err(cause) => {
                 error!(thread.id = %thread_id, error = %cause, "unreadable message");
                 let message = "what was said in the thread before cannot be read";
-                Ok(Some(RunError::new(RunErrorKind::Internal, message)))
+                return Ok(Some(RunError::new(RunErrorKind::Internal, message)));
             }
+        };
+        let recalled = match self.find_like(thread_id, &shown.seqs).await {
+            Ok(recalled) => recalled,
+            Err(interruption) => {
+                self.interrupt(interruption)?;
+                return Ok(None);
+            }
+        };
+        let (recalled, excerpts) = recalled.unzip();
+        if let Some((message, tokens)) = excerpts.flatten() {
+            shown.messages.push(message);
+            shown.tokens += tokens;
         }
+        let Shown { messages, tokens, .. } = shown;
+        let thread_id = thread_id.to_string();
+        self.record(MemoryRead { thread_id, messages, tokens, recalled })?;
+        Ok(None)
+    }
+
+    /// What else of before is like the question, if the agent is to know that.
+    async fn find_like(
+        &self,
+        thread: Id,
+        shown: &[i64],
+    ) -> Result<Option<(Recalled, Option<(Message, u64)>)>, Interruption> {
+        let Record { tenant, run, asked, .. } = self.record.as_ref();
+        let Some(how) = &asked.memory.semantic_recall else { return Ok(None) };
+        let question = asked.input.messages().pop().map(|it| it.text()).unwrap_or_default();
+        let query = excerpts::short(question.trim());
+        if query.is_empty() {
+            return Ok(None);
+        }
+        let (subject, user) = (run.summary.subject.as_str(), run.summary.user.as_deref());
+        let wanted = Wanted { tenant, thread, subject, user, query, shown };
+        let recalled = recall::recall(&self.runs, &wanted, &asked.memory, how);
+        self.uninterrupted(recalled).await.map(Some)
     }
 
     /// Adds what was said to the thread, with the last event. A run that never came to read its thread

@@ -61,9 +61,10 @@ pub async fn events(
         }
         query.push(") AND (run_id, seq) > (").push_bind(after.0).push(", ").push_bind(after.1);
         query.push(
-            ") AND type IN ('run.resumed', 'run.finished', 'step.started', 'step.finished', 'retrieval.finished',
+            ") AND (type IN ('run.resumed', 'run.finished', 'step.started', 'step.finished', 'retrieval.finished',
              'model.started', 'model.finished', 'model.failed', 'tool.started', 'tool.finished',
-             'child.started') ORDER BY run_id, seq LIMIT ",
+             'child.started')
+             OR type = 'memory.read' AND data LIKE '%\"recalled\":{%') ORDER BY run_id, seq LIMIT ",
         );
         query.push_bind(limit);
         query.build_query_as().fetch_all(c).await

@@ -12,6 +12,7 @@ use super::store;
 use super::store::BATCH;
 use super::store::end_user;
 use super::store::end_user::EndUser;
+use super::store::vectors;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::runs::RunsError;
@@ -45,7 +46,9 @@ pub enum Erased {
 pub async fn thread(runs: &Runs, tenant: &TenantId, id: Id) -> Result<bool, RunsError> {
     loop {
         let gone = runs.db.write(async |tx| {
-            if store::delete_messages(tx, tenant, id).await? == BATCH {
+            if vectors::delete_some(tx, tenant, id).await? == BATCH
+                || store::delete_messages(tx, tenant, id).await? == BATCH
+            {
                 return Ok(None);
             }
             let was_there = store::delete(tx, tenant, id).await?;

@@ -6,6 +6,8 @@
 
 pub mod begin;
 pub mod delete;
+pub mod excerpts;
+pub mod recall;
 pub mod routes;
 pub mod store;
 pub mod window;

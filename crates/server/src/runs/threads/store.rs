@@ -1,6 +1,7 @@
 //! SQL of threads and their messages.
 
 pub mod end_user;
+pub mod vectors;
 
 use llm::Role;
 use sqlx::QueryBuilder;

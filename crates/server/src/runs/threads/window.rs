@@ -16,13 +16,23 @@ pub struct Said {
 /// What stays together: something said, and the results of the calls in it.
 type Unit<'s> = &'s [Said];
 
-/// The latest messages within the limits of `memory`, and an estimate of their tokens.
+/// What a model is shown.
+#[derive(Debug, Default)]
+pub struct Shown {
+    pub messages: Vec<Message>,
+    /// The numbers of these messages in their thread.
+    pub seqs: Vec<i64>,
+    /// An estimate of the tokens of all of them.
+    pub tokens: u64,
+}
+
+/// The latest messages within the limits of `memory`.
 ///
 /// `said` are the latest messages of the thread, oldest first, with the user's last one. Turns are
 /// taken whole, from the newest to the oldest, as long as they fit; a turn begins with what a user
 /// says. Only the newest turn is cut when it does not fit: its beginning stays, and the latest of
 /// what followed. No call is without its results, and nothing begins with results.
-pub fn window(said: Vec<Said>, memory: Memory) -> serde_json::Result<(Vec<Message>, u64)> {
+pub fn window(said: Vec<Said>, memory: &Memory) -> serde_json::Result<Shown> {
     let mut left = Left::of(memory);
     let mut turns = turns(&said);
     let mut taken: Vec<Unit<'_>> = Vec::new();
@@ -34,11 +44,12 @@ pub fn window(said: Vec<Said>, memory: Memory) -> serde_json::Result<(Vec<Messag
         }
     }
     let tokens = taken.iter().map(|unit| tokens(unit)).sum();
-    let messages = taken.into_iter().flatten().map(|it| {
-        let content = serde_json::from_str(&it.content);
-        content.map(|content| Message { role: it.role, content })
-    });
-    Ok((messages.collect::<Result<_, _>>()?, tokens))
+    let mut shown = Shown { tokens, ..Shown::default() };
+    for Said { seq, role, content } in taken.into_iter().flatten() {
+        shown.messages.push(Message { role: *role, content: serde_json::from_str(content)? });
+        shown.seqs.push(*seq);
+    }
+    Ok(shown)
 }
 
 /// What may still be taken.
@@ -48,7 +59,7 @@ struct Left {
 }
 
 impl Left {
-    fn of(memory: Memory) -> Self {
+    fn of(memory: &Memory) -> Self {
         Self {
             messages: memory.last_messages as usize,
             tokens: memory.max_tokens.unwrap_or(u64::MAX),
@@ -121,9 +132,12 @@ mod tests {
 
     /// The numbers of the messages that are shown.
     fn shown(said: Vec<Said>, last_messages: u32, max_tokens: Option<u64>) -> Vec<i64> {
-        let (messages, tokens) = window(said, Memory { last_messages, max_tokens }).unwrap();
+        let memory = Memory { last_messages, max_tokens, ..Memory::default() };
+        let Shown { messages, seqs, tokens } = window(said, &memory).unwrap();
         assert_eq!(tokens, 10 * messages.len() as u64);
-        messages.iter().map(|it| it.text().parse().unwrap()).collect()
+        let numbers: Vec<i64> = messages.iter().map(|it| it.text().parse().unwrap()).collect();
+        assert_eq!(numbers, seqs);
+        numbers
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use engine::Usage;
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::Span;
@@ -51,6 +52,16 @@ struct Told {
     usage: Option<Usage>,
     message: Value,
     databases: Vec<String>,
+    recalled: Option<Recalled>,
+}
+
+/// What a run recalled of its thread.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+struct Recalled {
+    duration_ms: u64,
+    found: Vec<IgnoredAny>,
+    warning: Option<IgnoredAny>,
 }
 
 impl Shape {
@@ -125,6 +136,7 @@ impl Shape {
                 }
             }
             "retrieval.finished" => self.retrieved(event, &told),
+            "memory.read" => self.recalled(event, told.recalled),
             "tool.finished" => self.end_tool(event, &told),
             "child.started" => {
                 let span = self.calls.get(&told.call_id).and_then(|(_, span)| *span);
@@ -196,6 +208,14 @@ impl Shape {
         let name = told.databases.join(", ");
         let span = self.begin(call.unwrap_or(self.step), SpanKind::Retrieval, name, event);
         self.end(span, event.at, "done", told);
+    }
+
+    /// So is what was looked for in the thread.
+    fn recalled(&mut self, event: &StoredEvent, recalled: Option<Recalled>) {
+        let Some(Recalled { duration_ms, found, warning }) = recalled else { return };
+        let status = if found.is_empty() && warning.is_some() { "failed" } else { "done" };
+        let span = self.begin(0, SpanKind::Retrieval, "memory".to_owned(), event);
+        self.end(span, event.at, status, &Told { duration_ms, ..Told::default() });
     }
 
     /// What is open at the end of the run has no end of its own.
