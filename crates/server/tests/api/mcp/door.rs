@@ -68,13 +68,16 @@ on_both! {
         "#]]);
 
         let admin = server.admin().await;
-        let key = admin.post("/oauth/clients/shop/keys", json!({})).await;
-        assert_eq!(key.status, 404);
+        let body = json!({"client_name": "CI", "grant_types": ["client_credentials"], "scope": "mcp.access agent.execute"});
+        let made = admin.post("/oauth/register", body).await.json();
+        let keys = format!("/oauth/clients/{}/keys", made["client_id"].as_str().unwrap());
+        let key = admin.post(&keys, json!({"name": "ci", "scope": "agent.execute"})).await.json();
+        let key = key["key"].as_str().unwrap();
         let token = client.token().to_owned();
         let (head, signature) = token.rsplit_once('.').unwrap();
         let unsigned = format!("{head}.");
         let forged = format!("{head}.{}", signature.chars().rev().collect::<String>());
-        for wrong in [admin.token(), "garbage", &unsigned, &forged, &head.replace('.', "")] {
+        for wrong in [admin.token(), key, "garbage", &unsigned, &forged, &head.replace('.', "")] {
             let reply = ask(&stranger.with_token(wrong), "tools/list", json!({})).await;
             let challenge = reply.header("www-authenticate").unwrap();
             assert_eq!(reply.status, 401, "{wrong}");

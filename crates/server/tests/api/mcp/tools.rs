@@ -85,7 +85,7 @@ fn greeting() -> Value {
 
 fn point() -> Value {
     json!({
-        "name": "point", "description": "A point.", "kind": "static", "input_schema": {},
+        "name": "point", "description": "A point.", "kind": "static", "input_schema": {"type": "object"},
         "output_schema": {"type": "object", "properties": {"x": {"type": "integer"}}},
         "config": {"result": {"x": 1}},
     })
@@ -133,16 +133,16 @@ on_both! {
         let modern = result(&client, "tools/call", call.clone()).await;
         let legacy = session.ask("tools/call", call).await["result"].clone();
 
-        let runs = runs(&server).await;
-        assert_eq!(modern["_meta"]["agent-server/run_id"], runs[1]["id"]);
-        assert_eq!(legacy["_meta"]["agent-server/run_id"], runs[0]["id"]);
+        let made = runs(&server).await;
+        assert_eq!(modern["_meta"]["agent-server/run_id"], made[1]["id"]);
+        assert_eq!(legacy["_meta"]["agent-server/run_id"], made[0]["id"]);
         for called in [&modern, &legacy] {
             assert_eq!(called["content"], json!([{"type": "text", "text": "Hello Ann!"}]));
             assert_eq!(called["isError"], false);
             assert_eq!(called["structuredContent"], Value::Null);
         }
-        assert_eq!((&runs[0]["kind"], &runs[0]["definition"]["name"]), (&json!("tool"), &json!("greeting")));
-        assert_eq!(runs[0]["status"], "succeeded");
+        assert_eq!((&made[0]["kind"], &made[0]["definition"]["name"]), (&json!("tool"), &json!("greeting")));
+        assert_eq!(made[0]["status"], "succeeded");
         let called = result(&client, "tools/call", json!({"name": "point"})).await;
         assert_eq!(called["structuredContent"], json!({"x": 1}));
         assert_eq!(called["content"][0]["text"], r#"{"x":1}"#);
@@ -150,7 +150,7 @@ on_both! {
         let called = result(&client, "tools/call", json!({"name": "greeting", "arguments": {"name": 7}})).await;
         assert_eq!(called["isError"], true);
         expect![[""]].assert_eq(called["content"][0]["text"].as_str().unwrap());
-        assert_eq!(runs.len(), 2);
+        assert_eq!(runs(&server).await.len(), 3);
     }
 
     async fn an_agent_is_asked_by_mcp(server: TestServer) {
@@ -233,7 +233,7 @@ on_both! {
 
 fn insert(number: usize) -> String {
     format!(
-        "INSERT INTO tool_definitions (name, description, kind, input_schema, config)
-         VALUES ('t{number:03}', 'One of many.', 'static', '{{\"type\": \"object\"}}', '{{\"result\": 1}}')"
+        "INSERT INTO tool_definitions (name, display_name, description, kind, input_schema, config)
+         VALUES ('t{number:03}', 'One', 'One of many.', 'static', '{{\"type\": \"object\"}}', '{{\"result\": 1}}')"
     )
 }
