@@ -157,8 +157,8 @@ impl Builder {
             telemetry,
             budgets: Budgets::new(db.clone()),
         };
-        let runs = Runs::new(services, &config.limits);
         Ok(App::new(Parts {
+            runs: Runs::new(services, &config.limits),
             people: People::new(db.clone(), &key),
             mcp: Mcp::new(&db),
             config,
@@ -176,7 +176,6 @@ impl Builder {
             rag,
             tools,
             agents,
-            runs,
             sandbox,
         }))
     }

@@ -19,7 +19,9 @@ pub fn start(log: &Log) {
         LogFormat::Json => false,
         LogFormat::ByTerminal => stdout().is_terminal(),
     };
-    let filter = EnvFilter::builder().parse_lossy(&log.level);
+    // It tells of each request that it begins and ends.
+    let quiet = format!("rmcp=warn,{}", log.level);
+    let filter = EnvFilter::builder().parse_lossy(quiet);
     let lines = fmt().with_env_filter(filter);
     // A second start, as in tests, keeps the first log.
     let _ = if is_pretty {

@@ -98,7 +98,7 @@ mod tests {
     fn what_is_not_understood_is_a_tool() {
         let face_of = |effect, mcp: Value| {
             let metadata = Map::from_iter([("mcp".to_owned(), mcp)]);
-            Face::of(&ToolContent { metadata, effect, ..ToolContent::default() })
+            Face::of(&ToolContent { effect, metadata, ..ToolContent::default() })
         };
         let face = |mcp| face_of(Effect::Read, mcp);
 

@@ -137,7 +137,10 @@ impl Door {
 
     fn challenge<'a>(&'a self, refusal: Bearer<'a>) -> Bearer<'a> {
         let refusal = refusal.with_resource_metadata(&self.metadata);
-        self.scope.map_or(refusal.clone(), |scope| refusal.with_scope(scope))
+        match self.scope {
+            Some(scope) => refusal.with_scope(scope),
+            None => refusal,
+        }
     }
 }
 

@@ -1,5 +1,7 @@
 //! Who may come in, and what he hears who may not.
 
+use std::fmt::Write;
+
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
@@ -178,7 +180,7 @@ on_both! {
             let error = &reply.json()["error"];
             let message = error["message"].as_str().unwrap_or_else(|| panic!("{}", reply.text));
             let short: String = message.chars().take(90).collect();
-            told += &format!("{} {} {short}\n", reply.status, error["code"]);
+            let _ = writeln!(told, "{} {} {short}", reply.status, error["code"]);
         }
         expect![[""]].assert_eq(&told);
     }
