@@ -28,6 +28,10 @@ crash: ## Kill the server 200 times on each database while runs are under way, a
 test-real: ## Drive the real binary with clients that others wrote (installs them)
 	scripts/test-real
 
+.PHONY: conformance
+conformance: ## Hold what speaks MCP to the suite of the protocol (installs it)
+	scripts/test-real conformance
+
 .PHONY: test-stores
 test-stores: ## Hold vector stores that others wrote to the suites of our own (installs Chroma)
 	scripts/postgres run scripts/chroma run cargo test --package agent-server --test stores
