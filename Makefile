@@ -9,8 +9,13 @@ help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 .PHONY: run
-run: ## Start the server on :3000 with an embedded database and a demo agent
-	$(CARGO_RUN) dev
+run: ui ## Start the server on :3000 with an embedded database, a demo agent and the Admin UI
+	AGENT_SERVER_UI_DIR=ui/dist $(CARGO_RUN) dev
+
+.PHONY: release
+release: ui ## Build the program for production, with the Admin UI in it
+	touch crates/server/src/ui.rs
+	cargo build --release --locked --package agent-server --features embed-ui
 
 .PHONY: dev
 dev: ## The same, and build and start again whenever a source file changes
@@ -35,6 +40,22 @@ conformance: ## Hold what speaks MCP to the suite of the protocol (installs it)
 .PHONY: test-stores
 test-stores: ## Hold vector stores that others wrote to the suites of our own (installs Chroma)
 	scripts/postgres run scripts/chroma run cargo test --package agent-server --test stores
+
+.PHONY: ui
+ui: ## Build the Admin UI, which needs Node; without npm the server goes without
+	scripts/ui build
+
+.PHONY: check-ui
+check-ui: ## Check format, lints and types of the Admin UI, and run the tests of its logic
+	scripts/ui check
+
+.PHONY: test-ui
+test-ui: ## Drive the real binary with a browser (installs Node packages, and Chromium by apt)
+	scripts/ui test
+
+.PHONY: screenshots
+screenshots: ## Write pictures of every page to target/ui/screenshots
+	scripts/ui screenshots pages
 
 .PHONY: test-watch
 test-watch: ## Run the tests again whenever a source file changes

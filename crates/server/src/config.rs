@@ -65,6 +65,8 @@ pub struct Config {
     pub issuer: String,
     pub cors_origins: Vec<String>,
     pub metrics_address: Option<SocketAddr>,
+    /// Where the files of the Admin UI are; `None`: in the program, if anywhere.
+    pub ui_dir: Option<PathBuf>,
     /// Whose word on the address of a caller is believed.
     pub trusted_proxies: Vec<IpNet>,
     pub database: DatabaseSettings,
@@ -199,6 +201,7 @@ impl Config {
             issuer: issuer(&mut from, mode, port),
             cors_origins: from.list("AGENT_SERVER_CORS_ORIGINS", urls::origin),
             metrics_address: from.optional("METRICS_ADDRESS", socket_address),
+            ui_dir: from.given("AGENT_SERVER_UI_DIR").map(PathBuf::from),
             trusted_proxies: from.list("AGENT_SERVER_TRUSTED_PROXIES", network),
             listen: database::listen(&mut from, &database),
             database,

@@ -50,6 +50,7 @@ pub mod tools;
 pub mod code;
 pub mod commands;
 pub mod router;
+mod ui;
 pub mod workers;
 
 // The face of the library: all that a program needs to define tools, agents and models.

@@ -18,6 +18,7 @@ use crate::rag;
 use crate::runs;
 use crate::secrets;
 use crate::tools;
+use crate::ui;
 
 /// The whole server as one service.
 pub fn router(app: &App) -> Result<Router, DocsError> {
@@ -29,6 +30,7 @@ pub fn router(app: &App) -> Result<Router, DocsError> {
     let document = document();
     let routes = layers::refuse_queries(routes.merge(patient), &document);
     let routes = routes.merge(docs::routes(&document, &app.config.issuer)?);
+    let routes = routes.merge(ui::routes(&app.config));
     let routes = layers::limit_count(routes, limits.concurrency);
     // Probes are answered however much there is to do.
     let probes = if app.config.metrics_address.is_none() { probes() } else { health::router() };

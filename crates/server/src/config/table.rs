@@ -85,6 +85,11 @@ const SERVER: &[Setting] = &[
          `Forwarded` is not read.",
     ),
     plain(
+        "AGENT_SERVER_UI_DIR",
+        "",
+        "Folder with the built files of the Admin UI (`ui/dist`), instead of those that are in the program, if any.",
+    ),
+    plain(
         "METRICS_ADDRESS",
         "",
         "Address and port for `/metrics` alone, such as `127.0.0.1:9464`. Without it `/metrics` is served beside \

@@ -13,7 +13,6 @@ use http::StatusCode;
 use tokio::sync::Semaphore;
 use tower_http::catch_panic::CatchPanicLayer;
 use tower_http::compression::CompressionLayer;
-use tower_http::compression::predicate::And;
 use tower_http::compression::predicate::NotForContentType;
 use tower_http::compression::predicate::Predicate;
 use tower_http::compression::predicate::SizeAbove;
@@ -80,9 +79,11 @@ pub fn wrap<S: Clone + Send + Sync + 'static>(
         .layer(from_fn_with_state(ids, request_id::name))
 }
 
-/// Event streams are sent event by event: nothing may wait for more.
-fn is_worth_it() -> And<SizeAbove, NotForContentType> {
-    SizeAbove::new(COMPRESSED_FROM).and(NotForContentType::const_new("text/event-stream"))
+/// Event streams are sent event by event: nothing may wait for more. Fonts are compressed already.
+fn is_worth_it() -> impl Predicate {
+    SizeAbove::new(COMPRESSED_FROM)
+        .and(NotForContentType::const_new("text/event-stream"))
+        .and(NotForContentType::const_new("font/"))
 }
 
 async fn no_route(method: Method, OriginalUri(uri): OriginalUri) -> impl IntoResponse {
