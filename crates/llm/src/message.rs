@@ -234,6 +234,7 @@ pub enum FinishReason {
 
 /// Tokens, each counted once.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = Tokens)]
 pub struct Usage {
     /// All input, with what was read from and written to a cache.
     pub input_tokens: u64,

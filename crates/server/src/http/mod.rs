@@ -57,4 +57,5 @@ pub use reply::Located;
 pub use reply::NoContent;
 pub use request_id::RequestId;
 pub use same_origin::is_same_origin;
+pub use same_origin::may_use_cookie;
 pub use stream::event_stream;

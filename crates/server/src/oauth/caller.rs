@@ -36,6 +36,7 @@ use crate::oauth::access::AccessError;
 use crate::oauth::discovery;
 use crate::oauth::resource::Resource;
 use crate::oauth::scopes::ScopeSet;
+use crate::oauth::sessions::calls;
 
 /// On whose behalf something is done, as tokens, runs and logs name him: `client:<client_id>` or
 /// `user:<id>`.
@@ -47,13 +48,13 @@ pub struct Subject(String);
 #[error("a subject is `client:` and the id of a client, or `user:` and the id of a user")]
 pub struct InvalidSubject;
 
-/// Who is calling: what an access token proves, as of now.
+/// Who is calling: what an access token, an API key or a session proves, as of now.
 #[derive(Debug, Clone)]
 pub struct Principal {
     pub tenant: TenantId,
     pub subject: Subject,
     pub client_id: String,
-    /// What the token allows and its client still holds.
+    /// What the token allows and its client still holds, or who is signed in.
     pub scopes: Scopes,
     pub origin: Origin,
 }
@@ -173,13 +174,13 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Problem> {
-        let door = Door::api(&app.config.issuer);
-        let token = bearer_token(&parts.headers, parts.uri.query(), &door)?;
-        let mut principal = access::principal(&app.keys, &app.clients, token, app.clock.now())
-            .await
-            .map_err(|error| disbelieved(&error, &door))?;
+        let mut principal = if calls::shows_session(parts, app) {
+            calls::principal(parts, app).await?
+        } else {
+            by_token(parts, app).await?
+        };
         principal.origin = origin(parts, app);
-        if !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
+        if !S::ANY_OF.is_empty() && !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
             app.refusals.note(refusal(principal, parts, S::ANY_OF));
             return Err(insufficient(S::ANY_OF));
         }
@@ -189,6 +190,14 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
         }
         Ok(Self { principal, scopes: PhantomData })
     }
+}
+
+async fn by_token(parts: &Parts, app: &App) -> Result<Principal, Problem> {
+    let door = Door::api(&app.config.issuer);
+    let token = bearer_token(&parts.headers, parts.uri.query(), &door)?;
+    access::principal(&app.keys, &app.clients, token, app.clock.now())
+        .await
+        .map_err(|error| disbelieved(&error, &door))
 }
 
 /// From where a request comes.
@@ -304,7 +313,7 @@ impl From<DefinitionError> for Problem {
     }
 }
 
-fn failed(reason: &'static str) {
+pub(in crate::oauth) fn failed(reason: &'static str) {
     counter!("auth_failures_total", "reason" => reason).increment(1);
 }
 

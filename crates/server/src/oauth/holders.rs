@@ -6,6 +6,9 @@ use crate::db::TenantId;
 use crate::oauth::Client;
 use crate::oauth::Clients;
 
+/// What stands for a client where people call from our own pages. No token is issued to it.
+pub const OWN_PAGES: &str = "agent-server-ui";
+
 /// Who bounds what a client does, beside the client itself.
 #[derive(Debug)]
 pub enum Holder {
@@ -36,10 +39,7 @@ impl Clients {
             Some(("client", id)) => {
                 self.look_up(id).await?.map(|it| (it.tenant.clone(), it.scopes.clone()))
             }
-            Some(("user", id)) => match id.parse() {
-                Ok(id) => self.person(id).await?.map(|it| (it.tenant.clone(), it.scopes.clone())),
-                Err(_) => None,
-            },
+            Some(("user", id)) => self.rights(id).await?,
             _ => None,
         };
         let other = other.filter(|(tenant, _)| *tenant == client.tenant);
@@ -53,8 +53,22 @@ impl Clients {
         subject: &str,
         scopes: &Scopes,
     ) -> Result<Scopes, sqlx::Error> {
+        if client_id == OWN_PAGES {
+            let rights = match subject.strip_prefix("user:") {
+                Some(id) => self.rights(id).await?,
+                None => None,
+            };
+            return Ok(rights.map_or_else(Scopes::default, |(_, held)| held.intersection(scopes)));
+        }
         let Some(client) = self.look_up(client_id).await? else { return Ok(Scopes::default()) };
         let scopes = scopes.intersection(&client.scopes);
         Ok(self.holder(&client, subject).await?.bound(scopes))
+    }
+
+    /// To whom a user belongs, and what he may do; `None` if he is gone.
+    async fn rights(&self, id: &str) -> Result<Option<(TenantId, Scopes)>, sqlx::Error> {
+        let Ok(id) = id.parse() else { return Ok(None) };
+        let person = self.person(id).await?;
+        Ok(person.map(|it| (it.tenant.clone(), it.scopes.clone())))
     }
 }

@@ -7,6 +7,7 @@
 mod audit;
 mod client_call;
 mod clients;
+mod me;
 
 use std::error::Error;
 use std::sync::Arc;
@@ -74,6 +75,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(clients::router())
         .merge(api_keys::routes::router())
         .merge(audit::router())
+        .merge(me::router())
         .merge(users::routes::router())
         .merge(sessions::routes::router())
         .merge(grants::routes::router())

@@ -2,7 +2,7 @@
 
 /// The scopes that open an operation, any of which will do.
 pub trait ScopeSet: Send + Sync + 'static {
-    /// The one to ask for stands first.
+    /// The one to ask for stands first. Empty: it is open to all who are known.
     const ANY_OF: &'static [&'static str];
 }
 
@@ -21,6 +21,14 @@ macro_rules! scope_sets {
         #[cfg(test)]
         const ALL: &[(&str, &[&str])] = &[$((stringify!($name), $name::ANY_OF)),+];
     };
+}
+
+/// To know who one is: for whoever is known.
+#[derive(Debug, Clone, Copy)]
+pub enum Anybody {}
+
+impl ScopeSet for Anybody {
+    const ANY_OF: &'static [&'static str] = &[];
 }
 
 scope_sets! {

@@ -1,5 +1,6 @@
 //! Browsers in which somebody is signed in.
 
+pub mod calls;
 pub mod routes;
 
 use std::time::Duration;

@@ -14,6 +14,7 @@ use crate::http::Invalid;
 /// When a person must agree to a call.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ApprovalRule)]
 pub enum Approval {
     #[default]
     Never,

@@ -28,6 +28,9 @@ const PUBLIC: [&str; 14] = [
     "PUT /oauth/register/{client_id}",
 ];
 
+/// What is open to everybody who is known, whatever he may do.
+const FOR_THE_KNOWN: &str = "/me";
+
 /// An operation of the document, and the scopes any of which opens it.
 struct Operation {
     method: String,
@@ -41,12 +44,18 @@ async fn every_operation_is_open_to_whom_the_document_says_and_to_nobody_else() 
     let document = server.stranger().get("/openapi.json").await.json();
     let (public, guarded): (Vec<_>, Vec<_>) =
         operations(&document).into_iter().partition(|it| it.scopes.is_empty());
+    let (known, public): (Vec<_>, Vec<_>) =
+        public.into_iter().partition(|it| it.path == FOR_THE_KNOWN);
     let mut names: Vec<_> = public.iter().map(|it| format!("{} {}", it.method, it.path)).collect();
     names.sort();
     assert_eq!(names, PUBLIC);
     assert!(guarded.len() > 20);
 
     let (stranger, outsider) = (server.stranger(), server.client("weather.read").await);
+    for operation in &known {
+        assert_eq!(status(&stranger, operation).await, 401, "{}", operation.path);
+        assert_eq!(status(&outsider, operation).await, 200, "{}", operation.path);
+    }
     let mut holders = HashMap::new();
     for operation in &guarded {
         assert_eq!(status(&stranger, operation).await, 401, "{}", operation.path);

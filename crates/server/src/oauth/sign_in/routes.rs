@@ -38,8 +38,9 @@ use crate::oauth::sign_in::SignInError;
 use crate::oauth::sign_in::pages;
 use crate::oauth::sign_in::pages::Page;
 
-/// The only place to which a sign-in leads on.
+/// Where a sign-in leads on to: the request of a client, and our own pages.
 const ON: &str = "/oauth/authorize?";
+const OWN_PAGES: &str = "/ui/";
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -127,7 +128,8 @@ async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, P
     let row = (app.ids.next(), app.clock.now());
     match app.people.sign_in(&app.clients, attempt, row).await {
         Ok((token, _)) => {
-            let on = leads_on(&app, then).await.map_or("/sign-in", |_| then);
+            let is_ours = is_own_page(then) || leads_on(&app, then).await.is_some();
+            let on = if is_ours { then } else { "/sign-in" };
             let mut response = redirect(&format!("{}{on}", place(&app)));
             let seconds = i64::try_from(LONGEST.as_secs()).unwrap_or_default();
             set_cookie(&mut response, &cookie::set(&app.config.issuer, token.expose(), seconds));
@@ -227,9 +229,15 @@ async fn form(
     values: Value,
 ) -> Result<Response, Problem> {
     let request = leads_on(app, then).await;
-    let (client, then) = (request.as_ref().map(name_of), request.as_ref().map(|_| then));
+    let client = request.as_ref().map(name_of);
+    let then = (request.is_some() || is_own_page(then)).then_some(then);
     let values = context! { client, then, ..values };
     show(app, status, Page::SignIn, values, request.map(|it| it.to.source()).as_deref())
+}
+
+/// Whether a sign-in leads on to one of our own pages. Whatever follows, it stays a path of this server.
+fn is_own_page(then: &str) -> bool {
+    then.starts_with(OWN_PAGES) && then.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The request of a client to which a sign-in leads on.
@@ -263,7 +271,8 @@ pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Who>, Problem>
     who.map_err(|cause| Problem::internal(&cause))
 }
 
-fn cookie_of(app: &App, headers: &HeaderMap) -> Option<OpaqueToken> {
+/// The session that these headers show.
+pub fn cookie_of(app: &App, headers: &HeaderMap) -> Option<OpaqueToken> {
     let cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     cookie::read(&app.config.issuer, cookies)
 }
@@ -288,6 +297,6 @@ pub fn place(app: &App) -> &str {
 }
 
 /// The origin of a URL.
-fn origin(issuer: &str) -> &str {
+pub fn origin(issuer: &str) -> &str {
     &issuer[..issuer.len() - discovery::path_of(issuer).len()]
 }

@@ -10,6 +10,7 @@ mod exchange;
 mod families;
 mod keys;
 mod own;
+mod own_pages;
 pub mod people;
 mod registration;
 mod revocation;

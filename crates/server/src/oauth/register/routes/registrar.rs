@@ -21,6 +21,7 @@ use crate::oauth::caller::origin;
 use crate::oauth::guesses::Guesser;
 use crate::oauth::register::Registrar;
 use crate::oauth::scopes::ClientWrite;
+use crate::oauth::sessions::calls::shows_session;
 
 impl FromRequestParts<App> for Registrar {
     type Rejection = Response;
@@ -30,7 +31,9 @@ impl FromRequestParts<App> for Registrar {
         let origin = origin(parts, app);
         let scopes = settings.scopes.clone();
         let stranger = |policy| Self::Stranger { scopes, policy, origin };
+        let is_ours = shows_session(parts, app);
         match &settings.policy {
+            _ if is_ours => {}
             RegistrationPolicy::Open if !parts.headers.contains_key(header::AUTHORIZATION) => {
                 limit(parts, app).map_err(IntoResponse::into_response)?;
                 return Ok(stranger("policy:open"));
