@@ -1,0 +1,119 @@
+import { expect, test } from "./server";
+import { fill } from "./shop";
+
+test.use({ of: "agents" });
+
+test("an agent is made, talked to, changed, compared and deleted", async ({ signedIn: page, server }) => {
+  await page.getByRole("link", { name: "New agent" }).click();
+  await page.getByLabel("Display name").fill("Returns desk");
+  await page.getByLabel("Name", { exact: true }).fill("returns desk");
+  await page.getByLabel("Instructions").fill("You take goods back.");
+  await page.getByRole("combobox", { name: "Tools" }).fill("current_tme");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Save agent/ }).click();
+
+  // What the server finds wrong stands beside its field.
+  const name = page.getByLabel("Name", { exact: true });
+  await expect(name).toHaveAttribute("aria-invalid", "true");
+  await expect(page.getByText("/tools/0").first()).toBeVisible();
+  await expect(page.getByText(/No tool is named `current_tme`/).first()).toBeVisible();
+  await name.fill("returns-desk");
+  await page.getByRole("button", { name: "Remove current_tme" }).click();
+  await page.getByRole("combobox", { name: "Tools" }).fill("current_time");
+  await page.keyboard.press("Enter");
+  await page.keyboard.press("Control+s");
+  await expect(page).toHaveURL(`${server.url}/ui/agents/returns-desk`);
+
+  await page.getByLabel("Write to returns-desk").fill("use tool current_time with {}");
+  await page.keyboard.press("Enter");
+  await page.getByText("current_time", { exact: true }).first().click();
+  await expect(page.getByRole("figure", { name: "Result" })).toBeVisible();
+  await expect(page.getByRole("complementary", { name: "This run" }).getByText("Succeeded")).toBeVisible();
+  await expect(page).toHaveURL(/thread=/);
+
+  await page.getByRole("link", { name: "Definition" }).click();
+  await page.getByLabel("Instructions").fill("You take goods back.\nBe kind.");
+  await page.getByRole("link", { name: "Versions" }).click();
+  await expect(page.getByRole("dialog", { name: "Leave without saving?" })).toBeVisible();
+  await page.getByRole("button", { name: "Stay here" }).click();
+  await page.getByRole("button", { name: /Save agent/ }).click();
+  await expect(page.getByText("Version 2 answers from now on")).toBeVisible();
+  await page.getByRole("link", { name: "Versions" }).click();
+  await expect(page.getByRole("region", { name: "Changes" }).getByText("+ Be kind.")).toBeVisible();
+  await page.getByRole("button", { name: "Restore" }).click();
+  await expect(page.getByText("Version 3 is a copy of version 1")).toBeVisible();
+
+  await page.getByRole("button", { name: "Delete agent…" }).click();
+  await page.getByRole("button", { name: "Delete agent", exact: true }).click();
+  await expect(page).toHaveURL(`${server.url}/ui/agents`);
+  await expect(page.getByRole("link", { name: "Returns desk" })).toHaveCount(0);
+});
+
+test("form and JSON are two views of one agent", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/agents/demo?tab=definition`);
+  await page.getByLabel("Temperature").fill("0.5");
+  await page.getByRole("button", { name: "JSON", exact: true }).click();
+  const json = page.getByLabel("Definition", { exact: true });
+  await expect(json).toHaveValue(/"temperature": 0.5/);
+
+  await json.fill((await json.inputValue()).replace('"temperature": 0.5', '"temperature": 0.7'));
+  await page.getByRole("button", { name: "Form", exact: true }).click();
+  await expect(page.getByLabel("Temperature")).toHaveValue("0.7");
+  await page.getByRole("button", { name: "JSON", exact: true }).click();
+  await json.fill("{");
+  await expect(page.getByText(/^Line 1/)).toBeVisible();
+  await page.getByRole("button", { name: "Discard" }).click();
+});
+
+test("two who change the same agent are told of each other", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/agents/demo?tab=definition`);
+  await page.getByLabel("Instructions").fill("Mine.");
+  await server.admin("PUT", "/agents/definitions/demo", { instructions: `Theirs ${Date.now()}.` });
+  await page.getByRole("button", { name: /Save agent/ }).click();
+  await expect(page.getByRole("alert")).toContainText(/version/i);
+  await expect(page.getByLabel("Instructions")).toHaveValue("Mine.");
+  await page.getByRole("button", { name: "Put mine on top" }).click();
+  await expect(page.getByText(/Version \d+ answers from now on/)).toBeVisible();
+});
+
+test("text streams in, goes on after a reload, and can be stopped", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/agents/demo`);
+  await page.getByLabel("Write to demo").fill("say 5000 words every 20 ms");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText(/word12\b/)).toBeVisible();
+  await page.reload();
+  await expect(page.getByText(/word30\b/)).toBeVisible();
+  await page.getByRole("button", { name: "Stop" }).click();
+  await expect(page.getByRole("button", { name: "Stop" })).toHaveCount(0);
+  await page.goto(`${server.url}/ui/runs?status=canceled`);
+  await expect(page.getByRole("table", { name: "Runs" }).getByText("Canceled").first()).toBeVisible();
+});
+
+test("a person decides where he talks, and sources open", async ({ signedIn: page, server }) => {
+  await fill(server.admin);
+  await page.goto(`${server.url}/ui/agents/careful`);
+  await page.getByLabel("Write to careful").fill("use tool current_time with {}");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Deny…/ }).click();
+  await page.getByLabel("Reason").fill("not at night");
+  await page.getByRole("button", { name: "Deny", exact: true }).click();
+  await expect(page.getByText("not at night").filter({ visible: true }).first()).toBeVisible();
+  await expect(page.getByRole("complementary", { name: "This run" }).getByText("Succeeded")).toBeVisible();
+
+  await page.goto(`${server.url}/ui/agents/support`);
+  await page.getByLabel("Write to support").fill('use tool search_handbook with {"query": "parental leave"}');
+  await page.keyboard.press("Enter");
+  await page.getByLabel("Sources").last().getByText("leave.md").first().click();
+  await expect(page.locator("mark").filter({ hasText: "Parental leave lasts" }).last()).toBeVisible();
+});
+
+test("Enter belongs to an input method as long as it is at work", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/agents/demo`);
+  const box = page.getByLabel("Write to demo");
+  await box.fill("にほん");
+  await box.dispatchEvent("keydown", { key: "Enter", isComposing: true, bubbles: true });
+  await expect(box).toHaveValue("にほん");
+  await box.fill("שלום עולם");
+  await page.keyboard.press("Enter");
+  await expect(page.getByText("You said: שלום עולם")).toBeVisible();
+});

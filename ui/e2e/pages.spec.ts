@@ -1,0 +1,231 @@
+import { mkdirSync } from "node:fs";
+import AxeBuilder from "@axe-core/playwright";
+import type { Page } from "@playwright/test";
+import { expect, signIn, test } from "./server";
+import { fill } from "./shop";
+
+test.use({ of: "pages" });
+
+const PICTURES = process.env.PICTURES;
+const WIDTHS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
+
+let runs: Awaited<ReturnType<typeof fill>>;
+
+interface Shown {
+  name: string;
+  path: () => string;
+  /** What has to be there before the page is looked at. */
+  ready: (page: Page) => Promise<unknown>;
+}
+
+const heading = (name: string | RegExp) => (page: Page) =>
+  page.getByRole("heading", { level: 1, name }).waitFor();
+
+const PAGES: Shown[] = [
+  {
+    name: "agents",
+    path: () => "/ui/agents",
+    ready: (page) => page.getByRole("link", { name: "Careful" }).waitFor(),
+  },
+  {
+    name: "agent-new",
+    path: () => "/ui/agents/new",
+    ready: (page) => page.getByLabel("Instructions").waitFor(),
+  },
+  {
+    name: "agent-definition",
+    path: () => "/ui/agents/support?tab=definition",
+    ready: (page) => page.getByLabel("Instructions").waitFor(),
+  },
+  {
+    name: "agent-versions",
+    path: () => "/ui/agents/support?tab=versions&version=1",
+    ready: (page) => page.getByText("From version 1 to 2").waitFor(),
+  },
+  {
+    name: "playground-empty",
+    path: () => "/ui/agents/support",
+    ready: (page) => page.getByText("Talk to support").waitFor(),
+  },
+  { name: "playground", path: () => "/ui/agents/support", ready: talk },
+  { name: "playground-approval", path: () => "/ui/agents/careful", ready: askForConsent },
+  {
+    name: "runs",
+    path: () => "/ui/runs",
+    ready: (page) => page.getByRole("table").getByText("Suspended").first().waitFor(),
+  },
+  {
+    name: "runs-none",
+    path: () => "/ui/runs?definition=nothing-of-this-name",
+    ready: (page) => page.getByText("No run matches").waitFor(),
+  },
+  {
+    name: "run",
+    path: () => `/ui/runs/${runs.told}`,
+    ready: (page) => page.getByRole("row", { name: /search_handbook/ }).click(),
+  },
+  {
+    name: "run-events",
+    path: () => `/ui/runs/${runs.told}?tab=events`,
+    ready: (page) => page.getByText("tool.started").first().click(),
+  },
+  {
+    name: "run-io",
+    path: () => `/ui/runs/${runs.told}?tab=io`,
+    ready: (page) => page.getByRole("figure", { name: "Output" }).waitFor(),
+  },
+  {
+    name: "run-failed",
+    path: () => `/ui/runs/${runs.failed}`,
+    ready: (page) => page.getByRole("alert").waitFor(),
+  },
+  {
+    name: "run-waiting",
+    path: () => `/ui/runs/${runs.waiting}`,
+    ready: (page) => page.getByRole("button", { name: "Approve" }).waitFor(),
+  },
+  {
+    name: "approvals",
+    path: () => "/ui/approvals",
+    ready: (page) =>
+      page
+        .getByRole("button", { name: /Approve/ })
+        .first()
+        .waitFor(),
+  },
+  {
+    name: "approvals-none",
+    path: () => "/ui/approvals?tab=expired",
+    ready: (page) => page.getByText("None was expired").waitFor(),
+  },
+  {
+    name: "rag",
+    path: () => "/ui/rag",
+    ready: (page) => page.getByRole("link", { name: "Handbook" }).waitFor(),
+  },
+  {
+    name: "rag-documents",
+    path: () => "/ui/rag/handbook",
+    ready: (page) => page.getByRole("link", { name: "leave.md" }).waitFor(),
+  },
+  {
+    name: "rag-document",
+    path: () => `/ui/rag/handbook/${runs.document}?chunk=0`,
+    ready: (page) => page.getByRole("heading", { name: "Passage 1" }).waitFor(),
+  },
+  {
+    name: "rag-search",
+    path: () => "/ui/rag/handbook?tab=search&q=parental+leave&beside=keyword",
+    ready: (page) => page.locator("mark").first().waitFor(),
+  },
+  {
+    name: "rag-settings",
+    path: () => "/ui/rag/handbook?tab=settings",
+    ready: (page) => page.getByLabel("Embedding model").waitFor(),
+  },
+  {
+    name: "clients",
+    path: () => "/ui/clients",
+    ready: (page) => page.getByRole("link", { name: "Shop" }).waitFor(),
+  },
+  {
+    name: "client",
+    path: () => `/ui/clients/${runs.client}`,
+    ready: (page) => page.getByRole("heading", { name: "API keys" }).waitFor(),
+  },
+  {
+    name: "secrets",
+    path: () => "/ui/secrets",
+    ready: (page) => page.getByText("stripe_key").first().waitFor(),
+  },
+  { name: "users", path: () => "/ui/users", ready: (page) => page.getByText("maria").first().waitFor() },
+  {
+    name: "sessions",
+    path: () => "/ui/users?tab=sessions",
+    ready: (page) => page.getByRole("button", { name: "End session" }).first().waitFor(),
+  },
+  {
+    name: "audit",
+    path: () => "/ui/audit",
+    ready: (page) => page.getByText("Nothing was changed or removed").waitFor(),
+  },
+  { name: "more", path: () => "/ui/more", ready: heading("More") },
+  { name: "not-found", path: () => "/ui/nowhere", ready: heading("No such page") },
+  {
+    name: "run-not-found",
+    path: () => "/ui/runs/01900000-0000-7000-8000-000000000000",
+    ready: (page) => page.getByRole("alert").waitFor(),
+  },
+  { name: "palette", path: () => "/ui/runs", ready: find },
+  {
+    name: "dialog",
+    path: () => `/ui/runs/${runs.slow}`,
+    ready: (page) => page.getByRole("button", { name: "Cancel run…" }).click(),
+  },
+];
+
+async function talk(page: Page) {
+  await page.getByLabel("Write to support").fill('use tool search_handbook with {"query": "parental leave"}');
+  await page.keyboard.press("Enter");
+  const call = page.getByText("search_handbook", { exact: true }).first();
+  await call.waitFor();
+  await page.getByLabel("Sources").last().waitFor();
+  await call.click();
+}
+
+async function askForConsent(page: Page) {
+  await page.getByLabel("Write to careful").fill("use tool current_time with {}");
+  await page.keyboard.press("Enter");
+  await page.getByRole("button", { name: /Approve/ }).waitFor();
+}
+
+async function find(page: Page) {
+  await page.keyboard.press("Control+k");
+  await page.getByRole("combobox", { name: "Find or do" }).fill("sup");
+  await page.getByRole("option", { name: /Support/ }).waitFor();
+}
+
+test.beforeAll(async ({ server }) => {
+  runs = await fill(server.admin);
+});
+
+for (const theme of ["light", "dark"] as const) {
+  for (const [width, viewport] of Object.entries(WIDTHS)) {
+    test.describe(`${theme}, ${width}`, () => {
+      test.use({ colorScheme: theme, viewport });
+
+      for (const shown of PAGES) {
+        test(`${shown.name} can be used by everybody`, async ({ signedIn: page, server }) => {
+          await page.goto(server.url + shown.path());
+          await shown.ready(page);
+          await expect(page.getByLabel("Loading")).toHaveCount(0);
+          if (PICTURES) {
+            mkdirSync(PICTURES, { recursive: true });
+            await page.evaluate(() => document.fonts.ready);
+            await page.screenshot({ path: `${PICTURES}/${shown.name}-${theme}-${width}.png` });
+          }
+
+          const found = await new AxeBuilder({ page })
+            .withTags(["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"])
+            .analyze();
+          expect(
+            found.violations.map(
+              (it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 200)).join("\n")}`,
+            ),
+          ).toEqual([]);
+          const overflow = await page.evaluate(
+            () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+          );
+          expect(overflow, "the page never scrolls sideways").toBeLessThanOrEqual(0);
+        });
+      }
+    });
+  }
+}
+
+test("the door can be used by everybody", async ({ page, server }) => {
+  await page.goto(`${server.url}/sign-in`);
+  const found = await new AxeBuilder({ page }).analyze();
+  expect(found.violations).toEqual([]);
+  await signIn(page, server, server.management);
+});

@@ -1,0 +1,126 @@
+import { type ChildProcess, spawn } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createServer } from "node:net";
+import { tmpdir } from "node:os";
+import { join, resolve } from "node:path";
+import { test as base, expect, type Page } from "@playwright/test";
+
+/** The real binary on a database of its own, with the pages that were built. */
+export interface Server {
+  url: string;
+  admin: Api;
+  management: { username: string; password: string };
+}
+
+/** Calls the API as a program does: to prepare what a test looks at. */
+export type Api = <T = Record<string, unknown>>(method: string, path: string, body?: unknown) => Promise<T>;
+
+const BINARY = process.env.SERVER ?? resolve("../target/debug/agent-server");
+
+export const test = base.extend<{ signedIn: Page }, { server: Server; of: string }>({
+  /** Whose server it is: a file that says its name has one of its own. */
+  of: ["", { scope: "worker", option: true }],
+  server: [
+    async ({ of }, use) => {
+      const folder = mkdtempSync(join(tmpdir(), `agent-server-ui-${of}-`));
+      const port = await freePort();
+      const url = `http://localhost:${port}`;
+      const env = {
+        PATH: process.env.PATH,
+        PORT: String(port),
+        AGENT_SERVER_UI_DIR: resolve("dist"),
+        LOG_LEVEL: "warn",
+      };
+      const server = spawn(BINARY, ["dev"], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
+      try {
+        await ready(url, server);
+        const settings = readFileSync(join(folder, "data/dev.env"), "utf8");
+        const setting = (name: string) =>
+          new RegExp(`^(?:export )?${name}=['"]?([^'"\\n]*)`, "m").exec(settings)?.[1] ?? "";
+        const management = {
+          username: setting("MANAGEMENT_CLIENT_ID") || "admin",
+          password: setting("MANAGEMENT_CLIENT_SECRET"),
+        };
+        await use({ url, management, admin: await apiOf(url, management) });
+      } finally {
+        server.kill("SIGTERM");
+        await new Promise((ended) => (server.exitCode === null ? server.once("exit", ended) : ended(null)));
+        rmSync(folder, { recursive: true, force: true });
+      }
+    },
+    { scope: "worker" },
+  ],
+  /** A page in which the management client is signed in; what goes wrong in it fails the test. */
+  signedIn: async ({ page, server }, use) => {
+    const faults: string[] = [];
+    page.on("pageerror", (error) => faults.push(String(error)));
+    page.on("console", (message) => {
+      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) faults.push(message.text());
+    });
+    await signIn(page, server, server.management);
+    await page.locator("main h1").waitFor();
+    await use(page);
+    expect(faults).toEqual([]);
+  },
+});
+
+export { expect };
+
+export async function signIn(
+  page: Page,
+  server: Server,
+  who: { username: string; password: string },
+  to = "/ui/",
+) {
+  await page.goto(`${server.url}/sign-in?then=${encodeURIComponent(to)}`);
+  await page.getByLabel("Name").fill(who.username);
+  await page.getByLabel("Password").fill(who.password);
+  await page.getByRole("button", { name: "Sign in" }).click();
+  await page.waitForURL((url) => url.pathname.startsWith("/ui/"));
+}
+
+/** A user with a role, and his password. */
+export async function user(server: Server, username: string, role: string) {
+  const password = "correct horse battery staple";
+  await server.admin("POST", "/users", { username, role, password, display_name: username });
+  return { username, password };
+}
+
+async function apiOf(url: string, { username, password }: Server["management"]): Promise<Api> {
+  const body = JSON.stringify({
+    grant_type: "client_credentials",
+    client_id: username,
+    client_secret: password,
+  });
+  const headers = { "content-type": "application/json" };
+  const token = await fetch(`${url}/oauth/token`, { method: "POST", headers, body }).then((it) => it.json());
+  return async (method, path, body) => {
+    const response = await fetch(url + path, {
+      method,
+      headers: { ...headers, authorization: `Bearer ${token.access_token}` },
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    });
+    const text = await response.text();
+    if (!response.ok) throw new Error(`${method} ${path}: ${response.status} ${text}`);
+    return text ? JSON.parse(text) : {};
+  };
+}
+
+async function ready(url: string, server: ChildProcess) {
+  for (let tries = 0; tries < 300; tries++) {
+    if (server.exitCode !== null) throw new Error(`the server ended with ${server.exitCode}`);
+    const response = await fetch(`${url}/ready`).catch(() => null);
+    if (response?.ok) return;
+    await new Promise((again) => setTimeout(again, 100));
+  }
+  throw new Error("the server is not ready");
+}
+
+const freePort = () =>
+  new Promise<number>((found) => {
+    const door = createServer();
+    door.listen(0, "127.0.0.1", () => {
+      const address = door.address();
+      door.close(() => found(typeof address === "object" && address ? address.port : 0));
+    });
+  });

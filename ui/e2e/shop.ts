@@ -1,0 +1,89 @@
+import type { Api } from "./server";
+
+/** What is hostile in a page, if it is taken for anything but text. */
+export const HOSTILE = "<img src=x onerror='globalThis.pwned=1'><script>globalThis.pwned=1</script>";
+
+interface Run {
+  id: string;
+  status: string;
+}
+
+/** Agents, runs of every outcome, a decision that is waited for: something to look at on every page. */
+export async function fill(admin: Api) {
+  await admin("POST", "/rag/databases", { name: "handbook", display_name: "Handbook" });
+  await admin("POST", "/rag/databases/handbook/documents", {
+    filename: "leave.md",
+    text: "# Benefits\n\n## Parental leave\n\nParental leave lasts 26 weeks and is paid in full. Ask your lead eight weeks ahead.\n\n## Travel\n\nTrains are booked by the desk.",
+  });
+  const agent = (name: string, display_name: string, more: object = {}) =>
+    admin("POST", "/agents/definitions", {
+      name,
+      display_name,
+      instructions: "You help customers of a shop.\nBe brief, and say where an answer comes from.",
+      model: "demo/scripted",
+      tools: ["current_time"],
+      scopes: ["agent.execute"],
+      ...more,
+    });
+  await agent("support", "Support", {
+    description: "Answers customers, with the handbook at hand.",
+    rag_databases: ["handbook"],
+    agents: ["demo"],
+  });
+  await agent("careful", "Careful", {
+    description: "Asks a person before it looks at the clock.",
+    tools: [{ name: "current_time", approval: "always" }],
+  });
+  await agent("short", "Short-winded", { description: HOSTILE, limits: { max_steps: 1 } });
+  await admin("PUT", "/agents/definitions/support", {
+    instructions: "You help customers of a shop.\nBe brief, friendly, and say where an answer comes from.",
+  });
+
+  const { client_id } = await admin<{ client_id: string }>("POST", "/oauth/register", {
+    client_name: "Shop",
+    grant_types: ["client_credentials"],
+    scope: "agent.read agent.execute",
+  });
+  await admin("POST", "/secrets", {
+    name: "stripe_key",
+    value: "sk-live-x",
+    description: "Payments",
+    hosts: ["api.stripe.com"],
+  });
+  await admin("POST", "/users", { username: "maria", display_name: "Maria Koski", role: "editor" });
+  const ask = (name: string, input: string, more: object = {}) =>
+    admin<Run>("POST", `/agents/${name}/execute`, { input, background: true, ...more });
+  const done = async (run: Run) => admin<Run>("GET", `/runs/${run.id}/wait?timeout_ms=20000`);
+  for (const words of ["Where is my order?", "What do you know of parental leave?", HOSTILE])
+    await done(await ask("demo", words));
+  const document = await ingested(admin);
+  const told = await done(
+    await ask(
+      "support",
+      'use tool search_handbook with {"query": "parental leave"} and use tool current_time with {} and use tool ask_demo with {"input": "Is it paid?"}',
+    ),
+  );
+  const failed = await done(await ask("short", "use tool current_time with {}"));
+  const slow = await ask("demo", "say 100000 words every 200 ms", { user: "u-123" });
+  const waiting = await done(await ask("careful", "use tool current_time with {}"));
+  return {
+    told: told.id,
+    failed: failed.id,
+    slow: slow.id,
+    waiting: waiting.id,
+    document,
+    client: client_id,
+  };
+}
+
+async function ingested(admin: Api) {
+  for (let tries = 0; tries < 200; tries++) {
+    const { data } = await admin<{ data: { id: string; embedding_status: string }[] }>(
+      "GET",
+      "/rag/databases/handbook/documents",
+    );
+    if (data[0]?.embedding_status === "completed") return data[0].id;
+    await new Promise((again) => setTimeout(again, 100));
+  }
+  throw new Error("the document was not ingested");
+}

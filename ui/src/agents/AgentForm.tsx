@@ -1,0 +1,294 @@
+import { useQuery } from "@tanstack/react-query";
+import { type Dispatch, type SetStateAction, useState } from "react";
+import { useMay } from "../api/me";
+import { Button } from "../kit/Button";
+import {
+  Check,
+  PickField,
+  Section,
+  SelectField,
+  TextArea,
+  TextField,
+  threeClass,
+  twoClass,
+  useFaults,
+} from "../kit/Field";
+import { Skeleton } from "../kit/Messages";
+import type { Draft, DraftTool } from "./draft";
+import { namesQuery } from "./queries";
+
+interface Props {
+  draft: Draft;
+  setDraft: Dispatch<SetStateAction<Draft>>;
+  /** What cannot be read, by pointers. */
+  errors: Record<string, string>;
+  isNew: boolean;
+}
+
+/** The pointers at which fields show faults themselves. */
+export const SHOWN_POINTERS = [
+  "/name",
+  "/display_name",
+  "/description",
+  "/instructions",
+  "/model",
+  "/model_options",
+  "/tools",
+  "/agents",
+  "/workflows",
+  "/rag_databases",
+  "/memory",
+  "/context_schema",
+  "/output_schema",
+  "/limits",
+  "/scopes",
+  "/metadata",
+];
+
+export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
+  const names = useQuery(namesQuery(useMay("tool.read", "tool.execute"), useMay("rag.read", "rag.write")));
+  /** What ties a field of the draft to its place in the body. */
+  const field = <K extends keyof Draft>(key: K, pointer: string) => ({
+    pointer,
+    error: errors[pointer],
+    value: draft[key],
+    onChange: (value: Draft[K]) => setDraft((before) => ({ ...before, [key]: value })),
+  });
+  if (names.isPending) return <Skeleton />;
+  const models = names.data?.models ?? [];
+  const missing = models
+    .filter((it) => draft.models.includes(it.id) && !it.configured)
+    .map((it) => it.provider);
+  return (
+    <div>
+      <Section title="Who it is" hint="The name is what programs call.">
+        <div className={twoClass}>
+          <TextField label="Display name" required {...field("display_name", "/display_name")} />
+          <TextField
+            label="Name"
+            mono
+            required
+            readOnly={!isNew}
+            hint={isNew ? "A letter, then letters, digits, _ and -." : "It stays: programs call it."}
+            {...field("name", "/name")}
+          />
+        </div>
+        <TextField
+          label="Description"
+          optional
+          hint="What it is good for: other agents that may ask it read this."
+          {...field("description", "/description")}
+        />
+      </Section>
+      <Section
+        title="What it is told"
+        hint="Plain text. With a context schema it is a template over context, now and user."
+      >
+        <TextArea label="Instructions" rows={12} required {...field("instructions", "/instructions")} />
+      </Section>
+      <Section title="Model" hint="Several are tried in order. None: the server's default.">
+        <PickField
+          label="Models"
+          optional
+          open
+          options={models.map((it) => it.id)}
+          hint={
+            missing.length > 0
+              ? `${[...new Set(missing)].join(" and ")} cannot be called: the server has no key.`
+              : "provider/name"
+          }
+          {...field("models", "/model")}
+        />
+        <div className={threeClass}>
+          <TextField label="Temperature" optional {...field("temperature", "/model_options/temperature")} />
+          <TextField label="Top p" optional {...field("top_p", "/model_options/top_p")} />
+          <TextField
+            label="Output tokens"
+            optional
+            {...field("max_output_tokens", "/model_options/max_output_tokens")}
+          />
+        </div>
+        <div className={twoClass}>
+          <SelectField
+            label="Reasoning effort"
+            options={EFFORTS}
+            {...field("reasoning_effort", "/model_options/reasoning_effort")}
+          />
+          <SelectField
+            label="Tool choice"
+            options={[...CHOICES, ...draft.tools.map((it) => [it.name, `always ${it.name}`] as const)]}
+            {...field("tool_choice", "/model_options/tool_choice")}
+          />
+        </div>
+        <Check
+          label="May call several tools at once"
+          checked={draft.parallel_tool_calls}
+          onChange={(it) => setDraft((before) => ({ ...before, parallel_tool_calls: it }))}
+        />
+        <TextArea
+          label="Members for the provider"
+          optional
+          mono
+          rows={2}
+          hint="JSON that goes into its request as it is."
+          {...field("provider", "/model_options/provider")}
+        />
+      </Section>
+      <Section title="What it may use" hint="It may never do more than whoever calls it.">
+        <Tools draft={draft} setDraft={setDraft} known={names.data?.tools ?? []} errors={errors} />
+        <PickField
+          label="Agents it may ask"
+          optional
+          options={(names.data?.agents ?? []).filter((it) => it !== draft.name)}
+          {...field("agents", "/agents")}
+        />
+        <PickField
+          label="RAG databases it may search"
+          optional
+          options={names.data?.databases ?? []}
+          {...field("rag_databases", "/rag_databases")}
+        />
+      </Section>
+      <Section title="Memory" hint="What of a thread the model is shown.">
+        <div className={twoClass}>
+          <TextField label="Last messages" {...field("last_messages", "/memory/last_messages")} />
+          <TextField label="Tokens at most" optional {...field("memory_tokens", "/memory/max_tokens")} />
+        </div>
+      </Section>
+      <Section title="Limits" hint="A run that reaches one ends there, and says which.">
+        <div className={threeClass}>
+          <TextField label="Turns" {...field("max_steps", "/limits/max_steps")} />
+          <TextField label="Seconds" {...field("timeout_s", "/limits/timeout_ms")} />
+          <TextField
+            label="Calls at once"
+            {...field("max_parallel_tool_calls", "/limits/max_parallel_tool_calls")}
+          />
+        </div>
+        <div className={twoClass}>
+          <TextField label="Tokens" optional {...field("max_tokens", "/limits/max_tokens")} />
+          <TextField label="Cost in USD" optional {...field("max_cost_usd", "/limits/max_cost_usd")} />
+        </div>
+      </Section>
+      <Section title="Shape" hint="JSON Schema, 2020-12.">
+        <TextArea
+          label="Context schema"
+          optional
+          mono
+          rows={5}
+          hint="What callers pass as context; the instructions may use it."
+          {...field("context_schema", "/context_schema")}
+        />
+        <TextArea
+          label="Output schema"
+          optional
+          mono
+          rows={5}
+          hint="The answer is then a value that fits it."
+          {...field("output_schema", "/output_schema")}
+        />
+      </Section>
+      <Section title="Access" hint="A caller must hold all of these.">
+        <PickField label="Scopes" options={["agent.execute"]} open {...field("scopes", "/scopes")} />
+        <TextArea label="Metadata" optional mono rows={3} {...field("metadata", "/metadata")} />
+      </Section>
+    </div>
+  );
+}
+
+const EFFORTS = [
+  ["", "as the model has it"],
+  ["none", "none"],
+  ["low", "low"],
+  ["medium", "medium"],
+  ["high", "high"],
+] as const;
+const CHOICES = [
+  ["auto", "as it likes"],
+  ["required", "always one"],
+  ["none", "none"],
+] as const;
+
+interface ToolsProps extends Pick<Props, "draft" | "setDraft" | "errors"> {
+  known: readonly string[];
+}
+
+function Tools({ draft, setDraft, known, errors }: ToolsProps) {
+  const change = (tools: DraftTool[]) => setDraft((before) => ({ ...before, tools }));
+  const names = draft.tools.map((it) => it.name);
+  return (
+    <div>
+      <PickField
+        label="Tools"
+        optional
+        pointer="/tools"
+        options={known}
+        value={names}
+        onChange={(chosen) =>
+          change(
+            chosen.map(
+              (name) => draft.tools.find((it) => it.name === name) ?? { name, approval: "never", when: "" },
+            ),
+          )
+        }
+      />
+      {draft.tools.map((tool, at) => (
+        <ToolRow
+          key={tool.name}
+          tool={tool}
+          error={errors[`/tools/${at}`]}
+          onChange={(it) => change(draft.tools.with(at, it))}
+        />
+      ))}
+    </div>
+  );
+}
+
+function ToolRow({
+  tool,
+  error,
+  onChange,
+}: {
+  tool: DraftTool;
+  error: string | undefined;
+  onChange: (tool: DraftTool) => void;
+}) {
+  const [isOpen, setOpen] = useState(tool.approval !== "never");
+  const faults = useFaults(undefined);
+  if (!isOpen && faults.length === 0) {
+    return (
+      <p className="row small" style={{ paddingTop: 6 }}>
+        <span className="sub grow cut">{tool.name} is called without asking</span>
+        <Button small look="quiet" onClick={() => setOpen(true)}>
+          Ask a person…
+        </Button>
+      </p>
+    );
+  }
+  return (
+    <div className="stack" style={{ paddingTop: 8 }}>
+      <SelectField
+        label={`Consent for ${tool.name}`}
+        options={CONSENT}
+        value={tool.approval}
+        onChange={(approval) => onChange({ ...tool, approval: approval as DraftTool["approval"] })}
+      />
+      {tool.approval === "when" && (
+        <TextArea
+          label={`Rule for ${tool.name}`}
+          mono
+          rows={4}
+          hint='Over /arguments, such as {"op": "gt", "left": {"$": "/arguments/amount"}, "right": 100}'
+          error={error}
+          value={tool.when}
+          onChange={(when) => onChange({ ...tool, when })}
+        />
+      )}
+    </div>
+  );
+}
+
+const CONSENT = [
+  ["never", "not needed"],
+  ["always", "for each call"],
+  ["when", "when a rule holds"],
+] as const;

@@ -1,0 +1,46 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
+import type { NewAgent } from "../api/types";
+import { Skeleton } from "../kit/Messages";
+import { Body, Head } from "../kit/Page";
+import { useToast } from "../kit/Toasts";
+import { contentOf, draftOf, NEW_DRAFT } from "./draft";
+import { Editor } from "./Editor";
+import { createAgent, definitionQuery } from "./queries";
+
+const route = getRouteApi("/agents/new");
+
+export function NewAgentPage() {
+  const { from } = route.useSearch();
+  const navigate = route.useNavigate();
+  const queries = useQueryClient();
+  const say = useToast();
+  const original = useQuery({ ...definitionQuery(from ?? ""), enabled: Boolean(from) });
+  const save = async (body: NewAgent) => {
+    const made = await createAgent(body);
+    queries.invalidateQueries({ queryKey: ["agents"] });
+    say(`${made.display_name} is there, and answers`);
+    await navigate({ to: "/agents/$name", params: { name: made.name } });
+  };
+  const initial = original.data
+    ? { ...draftOf(contentOf(original.data)), name: "", display_name: "" }
+    : NEW_DRAFT;
+  return (
+    <>
+      <Head title="New agent" crumbs={[{ label: "Agents", to: "/agents" }]} />
+      <Body>
+        {from && original.isPending ? (
+          <Skeleton />
+        ) : (
+          <Editor
+            key={from ?? ""}
+            initial={initial}
+            isNew
+            promise="Makes version 1, which answers at once"
+            save={save}
+          />
+        )}
+      </Body>
+    </>
+  );
+}

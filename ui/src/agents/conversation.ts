@@ -1,0 +1,355 @@
+import type { Approval, Citation, Part, RunEvent, ThreadMessage, Usage } from "../api/types";
+
+/** A call of a tool, and what came of it. */
+export interface Call {
+  tool: string;
+  arguments: unknown;
+  status: "asked" | "waiting" | "running" | "done" | "failed" | "rejected" | "unknown";
+  result: unknown;
+  tookMs: number | null;
+  progress: string | null;
+  effect: string | null;
+  /** Of a search: what it found. */
+  passages: Citation[] | null;
+  /** The run of another agent that it is. */
+  childId: string | null;
+}
+
+/** Something that was said or done. `key` names it within its turn; `seq` is the event that it began with. */
+export type Item = { key: string; seq: number | null } & (
+  | { kind: "user"; text: string }
+  | { kind: "text"; text: string; points: number; isOpen: boolean }
+  | { kind: "thought"; text: string; points: number; isOpen: boolean }
+  | { kind: "call"; call: Call }
+  | { kind: "approval"; approval: Approval }
+  | { kind: "trouble"; text: string }
+);
+
+/** How long something of the run took, for the small waterfall. */
+export interface Stretch {
+  key: string;
+  kind: "model" | "tool" | "retrieval" | "agent" | "wait";
+  name: string;
+  from: number;
+  to: number | null;
+}
+
+/** One run, as a part of a conversation. */
+export interface Turn {
+  runId: string | null;
+  status: string;
+  items: Item[];
+  citations: Citation[];
+  error: string | null;
+  usage: Usage | null;
+  steps: number;
+  stretches: Stretch[];
+  firstTextMs: number | null;
+  startedAt: number | null;
+  endedAt: number | null;
+}
+
+export const emptyTurn = (runId: string | null, said?: string): Turn => ({
+  runId,
+  status: "queued",
+  items: said === undefined ? [] : [{ key: "user", seq: null, kind: "user", text: said }],
+  citations: [],
+  error: null,
+  usage: null,
+  steps: 0,
+  stretches: [],
+  firstTextMs: null,
+  startedAt: null,
+  endedAt: null,
+});
+
+export const isAtWork = (turn: Turn | undefined) =>
+  turn !== undefined && ["queued", "running", "waiting", "suspended"].includes(turn.status);
+
+/** The turn with more events in it. Those that it has already change nothing; those that are not known are passed on. */
+export const withEvents = (turn: Turn, events: readonly RunEvent[]): Turn => events.reduce(withEvent, turn);
+
+const text = (value: unknown) => (typeof value === "string" ? value : "");
+
+function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
+  const time = Date.parse(at);
+  const callId = text(data.call_id);
+  switch (type) {
+    case "run.started": {
+      const said = { key: "user", seq, kind: "user", text: wordsOf(data.input) } as const;
+      return { ...put(turn, said), status: "running", startedAt: time };
+    }
+    case "run.waiting":
+      return { ...turn, status: text(data.status) || "waiting" };
+    case "run.resumed":
+      return { ...turn, status: "running" };
+    case "step.started":
+      return { ...turn, status: "running", steps: turn.steps + 1 };
+    case "model.started":
+      return began(withoutAttempt(turn, text(data.step), callId), {
+        key: callId,
+        kind: "model",
+        name: text(data.model),
+        from: time,
+        to: null,
+      });
+    case "text.delta":
+    case "reasoning.delta": {
+      const grown = grow(
+        turn,
+        type === "text.delta" ? "text" : "thought",
+        `${callId}-${data.part}`,
+        seq,
+        data,
+      );
+      const first = turn.firstTextMs ?? (turn.startedAt === null ? null : time - turn.startedAt);
+      return type === "text.delta" ? { ...grown, firstTextMs: first } : grown;
+    }
+    case "model.finished":
+      return said(
+        ended(turn, callId, time),
+        callId,
+        seq,
+        (data.message as { content?: Part[] } | undefined)?.content ?? [],
+      );
+    case "model.failed": {
+      const failed = ended(withoutOpen(turn), callId, time);
+      const again = typeof data.retry_in_ms === "number" ? " It is asked again." : "";
+      const message =
+        text((data.error as { message?: string } | null)?.message) || "The model did not answer";
+      return put(failed, {
+        key: `${callId}-failed-${seq}`,
+        seq,
+        kind: "trouble",
+        text: `${message}.${again}`,
+      });
+    }
+    case "tool.started": {
+      const call = {
+        ...callOf(turn, callId),
+        tool: text(data.tool),
+        arguments: data.arguments,
+        status: "running",
+        effect: text(data.effect) || null,
+      } as Call;
+      const kind = call.tool.startsWith("search_")
+        ? "retrieval"
+        : call.tool.startsWith("ask_")
+          ? "agent"
+          : "tool";
+      return began(put(turn, { key: callId, seq, kind: "call", call }), {
+        key: callId,
+        kind,
+        name: call.tool,
+        from: time,
+        to: null,
+      });
+    }
+    case "tool.progress":
+      return patch(turn, callId, { progress: text(data.message) || null });
+    case "tool.finished": {
+      const status = (text(data.status) || "done") as Call["status"];
+      const error = data.error as { message?: string } | null | undefined;
+      const took = typeof data.duration_ms === "number" ? data.duration_ms : null;
+      return patch(ended(turn, callId, time), callId, {
+        status,
+        result: error ?? data.result,
+        tookMs: took,
+        progress: null,
+      });
+    }
+    case "retrieval.finished":
+      return patch(turn, callId, { passages: (data.citations as Citation[] | undefined) ?? [] });
+    case "child.started":
+      return callId ? patch(turn, callId, { childId: text(data.run_id) || null }) : turn;
+    case "approval.requested": {
+      const approval = data as unknown as Approval;
+      const waiting = callId ? patch(turn, callId, { status: "waiting" }) : turn;
+      const asked = put(waiting, { key: `approval-${approval.id}`, seq, kind: "approval", approval });
+      return began(asked, {
+        key: `approval-${approval.id}`,
+        kind: "wait",
+        name: approval.tool?.name ?? "",
+        from: time,
+        to: null,
+      });
+    }
+    case "approval.decided": {
+      const key = `approval-${text(data.approval_id)}`;
+      const status = data.decision === "reject" ? "rejected" : "approved";
+      const decided = turn.items.map((it) =>
+        it.key === key && it.kind === "approval"
+          ? {
+              ...it,
+              approval: {
+                ...it.approval,
+                status,
+                decided_by: text(data.by) || null,
+                decided_at: at,
+                reason: text(data.reason) || null,
+              } as Approval,
+            }
+          : it,
+      );
+      return ended({ ...turn, items: decided }, key, time);
+    }
+    case "run.finished": {
+      const output = data.output as { text?: string; citations?: Citation[] } | null | undefined;
+      const error = text((data.error as { message?: string } | null)?.message);
+      const over = {
+        ...withoutOpen(turn),
+        stretches: turn.stretches.map((it) => ({ ...it, to: it.to ?? time })),
+      };
+      return {
+        ...over,
+        status: text(data.status) || "succeeded",
+        citations: Array.isArray(output?.citations) ? output.citations : [],
+        error: error || null,
+        usage: (data.usage as Usage | undefined) ?? null,
+        endedAt: time,
+      };
+    }
+    default:
+      return turn;
+  }
+}
+
+/** What a caller said, in one text. */
+export function wordsOf(input: unknown): string {
+  if (typeof input === "string") return input;
+  if (Array.isArray(input))
+    return input
+      .map((it) => text((it as { text?: string }).text))
+      .filter(Boolean)
+      .join("\n");
+  const messages = (input as { messages?: { content: unknown }[] } | null)?.messages;
+  return messages ? wordsOf(messages.at(-1)?.content) : JSON.stringify(input ?? "");
+}
+
+/** Puts an item in, or in place of that of its key. */
+function put(turn: Turn, item: Item): Turn {
+  const at = turn.items.findIndex((it) => it.key === item.key);
+  return { ...turn, items: at < 0 ? [...turn.items, item] : turn.items.with(at, item) };
+}
+
+/** Lets a text grow. What comes again after the connection was lost stands where it stood. */
+function grow(
+  turn: Turn,
+  kind: "text" | "thought",
+  key: string,
+  seq: number,
+  data: Record<string, unknown>,
+): Turn {
+  const found = turn.items.find((it) => it.key === key);
+  const before =
+    found && (found.kind === "text" || found.kind === "thought") ? found : { text: "", points: 0 };
+  const offset = typeof data.offset === "number" ? data.offset : before.points;
+  const more = text(data.text);
+  const kept = offset >= before.points ? before.text : [...before.text].slice(0, offset).join("");
+  const points = Math.min(offset, before.points) + [...more].length;
+  return put(turn, { key, seq: found?.seq ?? seq, kind, text: kept + more, points, isOpen: true });
+}
+
+/** What a model call came to: its whole message in place of what grew. */
+function said(turn: Turn, callId: string, seq: number, content: readonly Part[]): Turn {
+  const opened = turn.items.filter((it) => it.key.startsWith(`${callId}-`));
+  const seqOf = (key: string) => opened.find((it) => it.key === key)?.seq ?? seq;
+  let next = { ...turn, items: turn.items.filter((it) => !opened.includes(it)) };
+  content.forEach((part, at) => {
+    const key = `${callId}-${at}`;
+    const whole = (it: string) => ({ key, seq: seqOf(key), text: it, points: [...it].length, isOpen: false });
+    if (part.type === "text" && part.text) next = put(next, { ...whole(part.text), kind: "text" });
+    if (part.type === "reasoning" && part.text) next = put(next, { ...whole(part.text), kind: "thought" });
+    if (part.type === "tool_call") {
+      const call: Call = { ...callOf(next, part.call_id), tool: part.tool, arguments: part.arguments };
+      next = put(next, { key: part.call_id, seq, kind: "call", call });
+    }
+  });
+  return next;
+}
+
+const NEW_CALL: Call = {
+  tool: "",
+  arguments: {},
+  status: "asked",
+  result: null,
+  tookMs: null,
+  progress: null,
+  effect: null,
+  passages: null,
+  childId: null,
+};
+
+function callOf(turn: Turn, key: string): Call {
+  const found = turn.items.find((it) => it.key === key);
+  return found?.kind === "call" ? found.call : NEW_CALL;
+}
+
+function patch(turn: Turn, key: string, change: Partial<Call>): Turn {
+  return {
+    ...turn,
+    items: turn.items.map((it) =>
+      it.key === key && it.kind === "call" ? { ...it, call: { ...it.call, ...change } } : it,
+    ),
+  };
+}
+
+/** A model call that is begun again: what the one before said is void. */
+const withoutAttempt = (turn: Turn, step: string, callId: string) =>
+  step && callId ? withoutOpen(turn) : turn;
+
+const withoutOpen = (turn: Turn): Turn => ({
+  ...turn,
+  items: turn.items.filter((it) => !((it.kind === "text" || it.kind === "thought") && it.isOpen)),
+});
+
+const began = (turn: Turn, stretch: Stretch): Turn =>
+  turn.stretches.some((it) => it.key === stretch.key && it.from === stretch.from)
+    ? turn
+    : { ...turn, stretches: [...turn.stretches, stretch] };
+
+const ended = (turn: Turn, key: string, to: number): Turn => ({
+  ...turn,
+  stretches: turn.stretches.map((it) => (it.key === key && it.to === null ? { ...it, to } : it)),
+});
+
+/** The turns of a thread, by what is kept of it. */
+export function turnsOf(messages: readonly ThreadMessage[]): Turn[] {
+  const turns: Turn[] = [];
+  for (const message of messages) {
+    const runId = message.run_id ?? null;
+    let turn = turns.at(-1);
+    if (!turn || turn.runId !== runId || (runId === null && message.role === "user")) {
+      turn = { ...emptyTurn(runId), status: "succeeded" };
+      turns.push(turn);
+    }
+    addMessage(turn, message);
+  }
+  return turns;
+}
+
+function addMessage(turn: Turn, { id, role, content }: ThreadMessage) {
+  content.forEach((part, at) => {
+    const key = `${id}-${at}`;
+    if (part.type === "text" && part.text) {
+      const item = { key, seq: null, text: part.text, points: 0, isOpen: false };
+      turn.items.push(
+        role === "user" ? { key, seq: null, kind: "user", text: part.text } : { ...item, kind: "text" },
+      );
+      const citations = (part.citations ?? []) as Citation[];
+      if (citations.length > 0) turn.citations = citations;
+    }
+    if (part.type === "tool_call") {
+      turn.items.push({
+        key: part.call_id,
+        seq: null,
+        kind: "call",
+        call: { ...NEW_CALL, tool: part.tool, arguments: part.arguments },
+      });
+    }
+    if (part.type === "tool_result") {
+      const found = turn.items.find((it) => it.key === part.call_id);
+      if (found?.kind === "call") Object.assign(found.call, { status: part.status, result: part.result });
+    }
+  });
+}

@@ -1,0 +1,33 @@
+import { expect, test } from "vitest";
+import type { Approval } from "../api/types";
+import { argumentsOf, msLeft, questionOf, reasonOf } from "./decision";
+
+const approval = (more: Partial<Approval>) =>
+  ({
+    kind: "tool_call",
+    tool: { name: "refund", version: 4 },
+    arguments: {},
+    expires_at: "2026-11-25T10:30:00Z",
+    ...more,
+  }) as Approval;
+
+test("the question is that of the approval, or says what would be done", () => {
+  expect(questionOf(approval({ message: "Refund 40?" }))).toBe("Refund 40?");
+  expect(questionOf(approval({}))).toBe("Let refund be called?");
+  expect(questionOf(approval({ kind: "unknown_effect" }))).toBe("What became of the call of refund?");
+  expect(reasonOf(approval({}))).toMatch(/Nothing has been sent/);
+  expect(reasonOf(approval({ kind: "unknown_effect" }))).toMatch(/may have been done/);
+});
+
+test("arguments are shown as they are", () => {
+  expect(argumentsOf(approval({ arguments: { a: "x", n: 4, o: { b: [1] } } as never }))).toEqual([
+    ["a", "x"],
+    ["n", "4"],
+    ["o", '{\n "b": [\n  1\n ]\n}'],
+  ]);
+});
+
+test("time runs out and not beyond", () => {
+  expect(msLeft(approval({}), Date.parse("2026-11-25T10:29:00Z"))).toBe(60_000);
+  expect(msLeft(approval({}), Date.parse("2026-11-26T10:29:00Z"))).toBe(0);
+});

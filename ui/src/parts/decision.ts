@@ -1,0 +1,31 @@
+import type { Approval } from "../api/types";
+
+/** The question, as a title. */
+export function questionOf(approval: Approval): string {
+  if (approval.message) return approval.message;
+  if (approval.kind === "unknown_effect") return `What became of the call of ${approval.tool.name}?`;
+  return `Let ${approval.tool.name} be called?`;
+}
+
+/** Why it is asked, and what was done already. */
+export function reasonOf(approval: Approval): string {
+  if (approval.kind === "unknown_effect") {
+    return "It was sent, and no answer was recorded: it may have been done or not. Look there before you decide.";
+  }
+  return "It needs the consent of a person. Nothing has been sent yet.";
+}
+
+/** What stays until nobody can decide any more. */
+export function msLeft(approval: Approval, now: number): number | null {
+  if (!approval.expires_at) return null;
+  return Math.max(Date.parse(approval.expires_at) - now, 0);
+}
+
+/** Arguments as names and texts; what is no text is JSON. */
+export function argumentsOf(approval: Approval): [name: string, value: string][] {
+  const values = (approval.arguments ?? {}) as Record<string, unknown>;
+  return Object.entries(values).map(([name, value]) => [
+    name,
+    typeof value === "string" ? value : JSON.stringify(value, null, 1),
+  ]);
+}

@@ -1,0 +1,150 @@
+import type { QueryClient } from "@tanstack/react-query";
+import {
+  createRootRouteWithContext,
+  createRoute,
+  createRouter,
+  lazyRouteComponent,
+  redirect,
+} from "@tanstack/react-router";
+import { agentSearch, newAgentSearch } from "./agents/search";
+import { PATH } from "./api/client";
+import { meQuery } from "./api/me";
+import { approvalsSearch } from "./approvals/search";
+import { parseSearch, stringifySearch } from "./kit/search";
+import { auditSearch, usersSearch } from "./oauth/search";
+import { databaseSearch, documentSearch } from "./rag/search";
+import { runSearch, runsSearch } from "./runs/search";
+import { ErrorPage, NotFoundPage } from "./shell/ErrorPage";
+import { Shell } from "./shell/Shell";
+
+// Every page and its path, in one table. A page is loaded when it is gone to.
+
+const root = createRootRouteWithContext<{ queryClient: QueryClient }>()({
+  loader: ({ context }) => context.queryClient.ensureQueryData(meQuery),
+  component: Shell,
+  errorComponent: ErrorPage,
+  notFoundComponent: NotFoundPage,
+});
+const under = { getParentRoute: () => root };
+
+const home = createRoute({
+  ...under,
+  path: "/",
+  beforeLoad: () => {
+    throw redirect({ to: "/agents", replace: true });
+  },
+});
+const agents = createRoute({
+  ...under,
+  path: "/agents",
+  component: lazyRouteComponent(() => import("./agents/AgentsPage"), "AgentsPage"),
+});
+const newAgent = createRoute({
+  ...under,
+  path: "/agents/new",
+  validateSearch: newAgentSearch,
+  component: lazyRouteComponent(() => import("./agents/NewAgentPage"), "NewAgentPage"),
+});
+const agent = createRoute({
+  ...under,
+  path: "/agents/$name",
+  validateSearch: agentSearch,
+  component: lazyRouteComponent(() => import("./agents/AgentPage"), "AgentPage"),
+});
+const runs = createRoute({
+  ...under,
+  path: "/runs",
+  validateSearch: runsSearch,
+  component: lazyRouteComponent(() => import("./runs/RunsPage"), "RunsPage"),
+});
+const run = createRoute({
+  ...under,
+  path: "/runs/$id",
+  validateSearch: runSearch,
+  component: lazyRouteComponent(() => import("./runs/RunPage"), "RunPage"),
+});
+const approvals = createRoute({
+  ...under,
+  path: "/approvals",
+  validateSearch: approvalsSearch,
+  component: lazyRouteComponent(() => import("./approvals/ApprovalsPage"), "ApprovalsPage"),
+});
+const databases = createRoute({
+  ...under,
+  path: "/rag",
+  component: lazyRouteComponent(() => import("./rag/DatabasesPage"), "DatabasesPage"),
+});
+const database = createRoute({
+  ...under,
+  path: "/rag/$name",
+  validateSearch: databaseSearch,
+  component: lazyRouteComponent(() => import("./rag/DatabasePage"), "DatabasePage"),
+});
+const document = createRoute({
+  ...under,
+  path: "/rag/$name/$document",
+  validateSearch: documentSearch,
+  component: lazyRouteComponent(() => import("./rag/DocumentPage"), "DocumentPage"),
+});
+const clients = createRoute({
+  ...under,
+  path: "/clients",
+  component: lazyRouteComponent(() => import("./oauth/ClientsPage"), "ClientsPage"),
+});
+const client = createRoute({
+  ...under,
+  path: "/clients/$id",
+  component: lazyRouteComponent(() => import("./oauth/ClientPage"), "ClientPage"),
+});
+const secrets = createRoute({
+  ...under,
+  path: "/secrets",
+  component: lazyRouteComponent(() => import("./secrets/SecretsPage"), "SecretsPage"),
+});
+const users = createRoute({
+  ...under,
+  path: "/users",
+  validateSearch: usersSearch,
+  component: lazyRouteComponent(() => import("./oauth/UsersPage"), "UsersPage"),
+});
+const audit = createRoute({
+  ...under,
+  path: "/audit",
+  validateSearch: auditSearch,
+  component: lazyRouteComponent(() => import("./oauth/AuditPage"), "AuditPage"),
+});
+const more = createRoute({
+  ...under,
+  path: "/more",
+  component: lazyRouteComponent(() => import("./shell/MorePage"), "MorePage"),
+});
+
+export const routerOf = (queryClient: QueryClient) =>
+  createRouter({
+    routeTree: root.addChildren([
+      home,
+      agents,
+      newAgent,
+      agent,
+      databases,
+      database,
+      document,
+      runs,
+      run,
+      approvals,
+      clients,
+      client,
+      secrets,
+      users,
+      audit,
+      more,
+    ]),
+    basepath: `${PATH}/ui`,
+    context: { queryClient },
+    parseSearch,
+    stringifySearch,
+    defaultPreload: "intent",
+    scrollRestoration: true,
+    defaultErrorComponent: ErrorPage,
+    defaultNotFoundComponent: NotFoundPage,
+  });

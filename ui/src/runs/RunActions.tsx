@@ -1,0 +1,149 @@
+import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useNavigate } from "@tanstack/react-router";
+import { useState } from "react";
+import { useMay } from "../api/me";
+import { failureOf } from "../api/problem";
+import type { Run } from "../api/types";
+import { Button } from "../kit/Button";
+import { FaultsOf, TextArea, TextField } from "../kit/Field";
+import { Dialog, ProblemNote } from "../kit/Messages";
+import { useToast } from "../kit/Toasts";
+import { cancelRun, forkRun, isOver, retryRun, treeQuery } from "./queries";
+
+type Open = "cancel" | "fork" | null;
+
+/** What can be done with a run as it is, by whoever may. */
+export function RunActions({ run, lastSeq }: { run: Run; lastSeq: number }) {
+  const [open, setOpen] = useState<Open>(null);
+  const mayStop = useMay("run.write", "agent.execute", "tool.execute");
+  const mayBegin = useMay("agent.execute");
+  const isAgent = run.kind === "agent";
+  const goTo = useGoTo();
+  const retry = useMutation({
+    mutationFn: () => retryRun(run.id),
+    onSuccess: (it) => goTo(it.id, "Begun again from its failure"),
+  });
+  return (
+    <>
+      {mayBegin && isAgent && run.status === "failed" && (
+        <Button icon="rotate-ccw" busy={retry.isPending && "Beginning…"} onClick={() => retry.mutate()}>
+          Retry from the failure
+        </Button>
+      )}
+      {mayBegin && isAgent && (
+        <Button icon="git-fork" onClick={() => setOpen("fork")}>
+          Fork…
+        </Button>
+      )}
+      {mayStop && !isOver(run.status) && (
+        <Button look="danger" icon="circle-stop" onClick={() => setOpen("cancel")}>
+          Cancel run…
+        </Button>
+      )}
+      {retry.isError && (
+        <Dialog
+          title="It was not begun again"
+          onClose={() => retry.reset()}
+          footer={<Button onClick={() => retry.reset()}>Close</Button>}
+        >
+          <ProblemNote error={retry.error} />
+        </Dialog>
+      )}
+      {open === "cancel" && <Cancel run={run} onClose={() => setOpen(null)} />}
+      {open === "fork" && <Fork run={run} lastSeq={lastSeq} onClose={() => setOpen(null)} />}
+    </>
+  );
+}
+
+function useGoTo() {
+  const navigate = useNavigate();
+  const say = useToast();
+  return (id: string, what: string) => {
+    say(what);
+    navigate({ to: "/runs/$id", params: { id } });
+  };
+}
+
+function Cancel({ run, onClose }: { run: Run; onClose: () => void }) {
+  const [reason, setReason] = useState("");
+  const queries = useQueryClient();
+  const say = useToast();
+  const cancel = useMutation({
+    mutationFn: () => cancelRun(run.id, reason),
+    onSuccess: () => {
+      queries.invalidateQueries({ queryKey: treeQuery(run.id).queryKey });
+      say(`Asked ${run.definition.name} to stop`);
+      onClose();
+    },
+  });
+  return (
+    <Dialog
+      title={`Cancel this run of ${run.definition.name}?`}
+      onClose={onClose}
+      onSubmit={() => cancel.mutate()}
+      footer={
+        <>
+          <Button onClick={onClose}>Let it go on</Button>
+          <Button type="submit" look="destroy" busy={cancel.isPending && "Canceling…"}>
+            Cancel run
+          </Button>
+        </>
+      }
+    >
+      <p className="sub">
+        Its model call and its tools are stopped, and so are the runs below it. What tools have done stays
+        done.
+      </p>
+      <TextField label="Reason" optional hint="For the record." value={reason} onChange={setReason} />
+      {cancel.isError && <ProblemNote error={cancel.error} />}
+    </Dialog>
+  );
+}
+
+function Fork({ run, lastSeq, onClose }: { run: Run; lastSeq: number; onClose: () => void }) {
+  const [from, setFrom] = useState("1");
+  const isText = typeof run.input === "string";
+  const [input, setInput] = useState(typeof run.input === "string" ? run.input : "");
+  const goTo = useGoTo();
+  const seq = Number(from);
+  const isAnew = seq === 1 && isText && input !== run.input;
+  const fork = useMutation({
+    mutationFn: () => forkRun(run.id, seq, isAnew ? input : null),
+    onSuccess: (it) => goTo(it.id, `Forked from event ${seq}`),
+  });
+  const error =
+    Number.isInteger(seq) && seq >= 1 && seq <= lastSeq + 1 ? undefined : `From 1 to ${lastSeq + 1}.`;
+  return (
+    <FaultsOf value={fork.isError ? failureOf(fork.error).faults : []}>
+      <Dialog
+        title="Fork this run?"
+        onClose={onClose}
+        onSubmit={() => !error && fork.mutate()}
+        footer={
+          <>
+            <Button onClick={onClose}>Close</Button>
+            <Button type="submit" look="primary" busy={fork.isPending && "Forking…"}>
+              Fork run
+            </Button>
+          </>
+        }
+      >
+        <p className="sub">
+          Another run takes over what was recorded before this event, and goes on from there. Nothing that a
+          tool did is done again.
+        </p>
+        <TextField
+          label="From event"
+          type="number"
+          pointer="/from_seq"
+          hint={`1 takes over nothing; ${lastSeq + 1} takes over all. The numbers stand in the waterfall and beside the events.`}
+          error={error}
+          value={from}
+          onChange={setFrom}
+        />
+        {seq === 1 && isText && <TextArea label="Input" pointer="/input" value={input} onChange={setInput} />}
+        {fork.isError && <ProblemNote error={fork.error} known={["/from_seq", "/input"]} />}
+      </Dialog>
+    </FaultsOf>
+  );
+}

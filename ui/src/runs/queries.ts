@@ -1,0 +1,61 @@
+import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { answer, api } from "../api/client";
+import type { Status } from "../api/types";
+import { createdAfter, type RunsSearch } from "./search";
+
+const filters = (search: RunsSearch) => ({
+  status: search.status,
+  kind: search.kind,
+  definition: search.definition,
+  user: search.user,
+  thread_id: search.thread,
+  created_after: createdAfter(search.since, new Date()),
+});
+
+/** The runs that fit, page by page, the newest first. */
+export const runsQuery = (search: RunsSearch) =>
+  infiniteQueryOptions({
+    queryKey: ["runs", "list", search],
+    queryFn: ({ pageParam }) => {
+      // A cursor holds for the filters that it was made with, and these have a time in them.
+      const [cursor, created_after] = pageParam ?? [undefined, filters(search).created_after];
+      const query = { ...filters(search), created_after, limit: 100, cursor };
+      return answer(api.GET("/runs", { params: { query } })).then((page) => ({ ...page, created_after }));
+    },
+    initialPageParam: undefined as [cursor: string, createdAfter: string | undefined] | undefined,
+    getNextPageParam: (page) =>
+      page.next_cursor ? ([page.next_cursor, page.created_after] as [string, string | undefined]) : undefined,
+    refetchOnWindowFocus: false,
+  });
+
+/** The newest of them, asked again and again: what is new, and what became of those that are shown. */
+export const latestQuery = (search: RunsSearch) =>
+  queryOptions({
+    queryKey: ["runs", "latest", search],
+    queryFn: () => answer(api.GET("/runs", { params: { query: { ...filters(search), limit: 100 } } })),
+    refetchInterval: 3_000,
+  });
+
+export const isOver = (status: Status) => ["succeeded", "failed", "canceled", "timed_out"].includes(status);
+
+/** A run and those below it; read again each second as long as it goes on. */
+export const treeQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["runs", "tree", id],
+    queryFn: () => answer(api.GET("/runs/{id}/tree", { params: { path: { id } } })),
+    refetchInterval: ({ state }) => (state.data && isOver(state.data.run.status) ? false : 1_000),
+  });
+
+export const cancelRun = (id: string, reason: string) =>
+  answer(api.POST("/runs/{id}/cancel", { params: { path: { id } }, body: { reason: reason || null } }));
+
+export const retryRun = (id: string) =>
+  answer(api.POST("/runs/{id}/retry", { params: { path: { id } }, body: {} }));
+
+export const forkRun = (id: string, from_seq: number, input: string | null) =>
+  answer(
+    api.POST("/runs/{id}/fork", {
+      params: { path: { id } },
+      body: { from_seq, ...(input === null ? {} : { input }) },
+    }),
+  );

@@ -1,0 +1,91 @@
+import { useNavigate } from "@tanstack/react-router";
+import { useEffect, useRef, useState } from "react";
+import { useMe } from "../api/me";
+import { Button } from "../kit/Button";
+import { Dialog } from "../kit/Messages";
+import { Facts } from "../kit/Page";
+import { placesFor } from "./navigation";
+
+/** For so long the second key of `g a` is waited for. */
+const CHORD_MS = 1200;
+
+/** The keys of the whole server: ⌘K, `g` and a letter, `/`, `j`, `k`, `?`. None counts where somebody types. */
+export function Keys({ onFind }: { onFind: () => void }) {
+  const navigate = useNavigate();
+  const places = placesFor(useMe().scopes);
+  const [isShown, setShown] = useState(false);
+  const chord = useRef(0);
+  useEffect(() => {
+    const press = (event: KeyboardEvent) => {
+      if ((event.metaKey || event.ctrlKey) && event.key.toLowerCase() === "k") {
+        event.preventDefault();
+        onFind();
+        return;
+      }
+      const target = event.target as HTMLElement;
+      const isTyping = target.closest("input, textarea, select, [contenteditable], dialog");
+      if (isTyping || event.metaKey || event.ctrlKey || event.altKey) return;
+      const isChord = event.timeStamp - chord.current < CHORD_MS && chord.current > 0;
+      chord.current = event.key === "g" ? event.timeStamp : 0;
+      const place = isChord && places.find((it) => it.key === event.key);
+      if (place) navigate({ to: place.to });
+      else if (event.key === "/")
+        focus(event, document.querySelector<HTMLElement>("main input[type=search]"));
+      else if (event.key === "?") setShown(true);
+      else if (event.key === "j" || event.key === "k") focus(event, neighbour(event.key === "j" ? 1 : -1));
+    };
+    addEventListener("keydown", press);
+    return () => removeEventListener("keydown", press);
+  }, [navigate, onFind, places]);
+  if (!isShown) return null;
+  return (
+    <Dialog
+      title="Keys"
+      onClose={() => setShown(false)}
+      footer={<Button onClick={() => setShown(false)}>Close</Button>}
+    >
+      <Facts
+        facts={[
+          ["Find or do anything", <kbd key="k">⌘ K</kbd>],
+          ...places.map(
+            (it) =>
+              [
+                it.label,
+                <span key={it.to}>
+                  <kbd>g</kbd> <kbd>{it.key}</kbd>
+                </span>,
+              ] as const,
+          ),
+          ["Search this page", <kbd key="s">/</kbd>],
+          [
+            "Next and previous row",
+            <span key="j">
+              <kbd>j</kbd> <kbd>k</kbd>
+            </span>,
+          ],
+          [
+            "Approve, deny",
+            <span key="a">
+              <kbd>a</kbd> <kbd>d</kbd>
+            </span>,
+          ],
+        ]}
+      />
+    </Dialog>
+  );
+}
+
+function focus(event: KeyboardEvent, element: HTMLElement | null | undefined) {
+  if (!element) return;
+  event.preventDefault();
+  element.focus();
+}
+
+/** The link of the row after or before the one that has the focus. */
+function neighbour(step: 1 | -1): HTMLElement | undefined {
+  const links = [
+    ...document.querySelectorAll<HTMLElement>("main [data-row] a:first-of-type, main [data-row][tabindex]"),
+  ];
+  const at = links.indexOf(document.activeElement as HTMLElement);
+  return links[at < 0 ? 0 : at + step];
+}

@@ -1,0 +1,96 @@
+import type { IconName } from "../kit/icons";
+
+/** A page that the navigation leads to. */
+export interface Place {
+  to: "/agents" | "/rag" | "/runs" | "/approvals" | "/clients" | "/secrets" | "/users" | "/audit";
+  label: string;
+  icon: IconName;
+  group: "Build" | "Watch" | "Connect" | "Server";
+  /** Any of these opens it. */
+  scopes: readonly string[];
+  /** After `g`. */
+  key: string;
+  /** It stands in the bar of narrow screens, which has room for four. */
+  inBar?: boolean;
+}
+
+export const PLACES: readonly Place[] = [
+  {
+    to: "/agents",
+    inBar: true,
+    label: "Agents",
+    icon: "bot",
+    group: "Build",
+    scopes: ["agent.read", "agent.execute", "agent.write"],
+    key: "a",
+  },
+  {
+    to: "/rag",
+    label: "RAG databases",
+    icon: "library",
+    group: "Build",
+    scopes: ["rag.read", "rag.write"],
+    key: "r",
+  },
+  {
+    to: "/runs",
+    inBar: true,
+    label: "Runs",
+    icon: "list-tree",
+    group: "Watch",
+    scopes: ["run.read", "agent.execute", "tool.execute", "workflow.execute"],
+    key: "u",
+  },
+  {
+    to: "/approvals",
+    inBar: true,
+    label: "Approvals",
+    icon: "stamp",
+    group: "Watch",
+    scopes: ["approval.read", "approval.decide"],
+    key: "p",
+  },
+  {
+    to: "/clients",
+    label: "Clients",
+    icon: "key-round",
+    group: "Connect",
+    scopes: ["client.read"],
+    key: "c",
+  },
+  {
+    to: "/secrets",
+    label: "Secrets",
+    icon: "lock",
+    group: "Connect",
+    scopes: ["secret.read", "secret.write"],
+    key: "s",
+  },
+  {
+    to: "/users",
+    label: "Users",
+    icon: "users",
+    group: "Server",
+    scopes: ["user.read", "user.write"],
+    key: "e",
+  },
+  {
+    to: "/audit",
+    label: "Audit log",
+    icon: "scroll-text",
+    group: "Server",
+    scopes: ["audit.read"],
+    key: "l",
+  },
+];
+
+/** The pages for whoever holds these scopes: what he may not see is not listed. */
+export const placesFor = (scopes: readonly string[], places = PLACES) =>
+  places.filter((place) => place.scopes.some((it) => scopes.includes(it)));
+
+/** The same in their groups, in order, without empty ones. */
+export function grouped(places: readonly Place[]): [group: string, places: Place[]][] {
+  const groups = new Map<string, Place[]>();
+  for (const place of places) groups.set(place.group, [...(groups.get(place.group) ?? []), place]);
+  return [...groups];
+}

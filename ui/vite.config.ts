@@ -1,0 +1,55 @@
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { brotliCompressSync, constants, gzipSync } from "node:zlib";
+import react from "@vitejs/plugin-react";
+import type { Plugin } from "vite";
+import { defineConfig } from "vitest/config";
+import { ICONS } from "./src/kit/icons.ts";
+
+/** Where the server shows the UI; it puts its own path before it (`crates/server/src/ui.rs`). */
+const PLACE = "/ui/";
+const SERVER = process.env.AGENT_SERVER_URL ?? "http://localhost:3000";
+
+export default defineConfig({
+  base: PLACE,
+  cacheDir: "../target/ui/vite",
+  plugins: [react(), icons(), compressed()],
+  build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
+  experimental: {
+    // Scripts find each other beside themselves, so that only the page knows where the server is.
+    renderBuiltUrl: (file, { hostType }) => (hostType === "html" ? PLACE + file : { relative: true }),
+  },
+  server: { proxy: { "^/(?!ui/)": { target: SERVER } }, fs: { allow: [".."] } },
+  test: { include: ["src/**/*.test.ts"] },
+});
+
+/** Puts the icons that are used into the page, as one sprite (Lucide, ISC; parts of it Feather, MIT). */
+function icons(): Plugin {
+  const folder = join(import.meta.dirname, "node_modules/lucide-static/icons");
+  const symbols = ICONS.map((name) => {
+    const svg = readFileSync(join(folder, `${name}.svg`), "utf8");
+    const drawing = svg.replace(/^[\s\S]*?<svg[^>]*>/, "").replace(/<\/svg>\s*$/, "");
+    return `<symbol id="i-${name}" viewBox="0 0 24 24">${drawing.replace(/\s*\n\s*/g, "")}</symbol>`;
+  });
+  const sprite = `<svg hidden aria-hidden="true">${symbols.join("")}</svg>`;
+  return { name: "icons", transformIndexHtml: (html) => html.replace("<!-- icons -->", sprite) };
+}
+
+/** Writes the compressed forms of each file beside it: the server compresses nothing itself. */
+function compressed(): Plugin {
+  const dist = join(import.meta.dirname, "dist");
+  return {
+    name: "compressed",
+    apply: "build",
+    closeBundle() {
+      for (const name of readdirSync(dist, { recursive: true, encoding: "utf8" })) {
+        if (!/\.(js|css|html|svg|txt)$/.test(name)) continue;
+        const file = join(dist, name);
+        const bytes = readFileSync(file);
+        const quality = { [constants.BROTLI_PARAM_QUALITY]: constants.BROTLI_MAX_QUALITY };
+        writeFileSync(`${file}.br`, brotliCompressSync(bytes, { params: quality }));
+        writeFileSync(`${file}.gz`, gzipSync(bytes, { level: 9 }));
+      }
+    },
+  };
+}
