@@ -46,7 +46,9 @@ impl Filter {
     fn wanted<'f>(&'f self, wanted: &mut BTreeMap<&'f str, BTreeSet<&'static str>>) {
         match self {
             Self::And(filters) | Self::Or(filters) => {
-                filters.iter().for_each(|filter| filter.wanted(wanted));
+                for filter in filters {
+                    filter.wanted(wanted);
+                }
             }
             Self::Not(_) => {}
             Self::Member(member, condition) => {
@@ -59,7 +61,10 @@ impl Filter {
                     Condition::Contains(_) => vec![LIST],
                     Condition::Ne(_) | Condition::Nin(_) | Condition::Exists(_) => return,
                 };
-                wanted.entry(member).or_default().extend(kinds);
+                // Who asks for null may well know that nothing has it.
+                if !kinds.contains(&NULL) {
+                    wanted.entry(member).or_default().extend(kinds);
+                }
             }
         }
     }
@@ -137,6 +142,8 @@ mod tests {
             json!({"mixed": "2"}),
             json!({"tags": {"$contains": "z"}}),
             json!({"team": null}),
+            json!({"year": null}),
+            json!({"year": {"$in": [null, "2024"]}}),
             json!({"year": {"$ne": "2024"}}),
             json!({"$not": {"year": "2024"}}),
             json!({"nothing": {"$exists": true}}),

@@ -249,11 +249,7 @@ impl Rag {
     }
 
     /// What the rows say of `hits`, in no order.
-    async fn rows(
-        &self,
-        tenant: &TenantId,
-        hits: &[Hit],
-    ) -> Result<Vec<chunks::Found>, RagError> {
+    async fn rows(&self, tenant: &TenantId, hits: &[Hit]) -> Result<Vec<chunks::Found>, RagError> {
         let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
         if ids.is_empty() {
             return Ok(Vec::new());

@@ -1,7 +1,7 @@
 //! What a model is shown of messages that were recalled: a rule without a database.
 
 use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::fmt::Write;
 
 use llm::Message;
@@ -38,7 +38,7 @@ pub fn excerpts(
     found: &[Place],
     around: &[Written],
     range: i64,
-    shown: &HashSet<Place>,
+    shown: &BTreeSet<Place>,
     max_tokens: Option<u64>,
 ) -> Option<(Message, u64)> {
     let texts = around.iter().map(|it| ((it.thread_id, it.seq), (it, text_of(it))));
@@ -113,7 +113,7 @@ mod tests {
     #[test]
     fn excerpts_stand_in_their_order_each_once() {
         let found = [(thread(2), 1), (thread(1), 5), (thread(1), 4), (thread(1), 1)];
-        let shown = HashSet::from([(thread(1), 6)]);
+        let shown = BTreeSet::from([(thread(1), 6)]);
 
         let (message, tokens) = excerpts(&found, &around(), 1, &shown, None).unwrap();
 
@@ -137,11 +137,11 @@ mod tests {
     fn the_best_come_first_where_not_all_fit() {
         let found = [(thread(1), 5), (thread(1), 1)];
 
-        let (message, tokens) = excerpts(&found, &around(), 0, &HashSet::new(), Some(45)).unwrap();
+        let (message, tokens) = excerpts(&found, &around(), 0, &BTreeSet::new(), Some(45)).unwrap();
 
         assert!(message.text().contains("one 5") && !message.text().contains("one 1"));
         assert!(tokens <= 45);
-        assert_eq!(excerpts(&found, &around(), 0, &HashSet::new(), Some(35)), None);
+        assert_eq!(excerpts(&found, &around(), 0, &BTreeSet::new(), Some(35)), None);
     }
 
     #[test]
@@ -151,8 +151,8 @@ mod tests {
             ..said(thread(1), 1, "")
         };
 
-        assert_eq!(excerpts(&[(thread(1), 1)], &[picture], 1, &HashSet::new(), None), None);
-        assert_eq!(excerpts(&[], &[], 1, &HashSet::new(), None), None);
+        assert_eq!(excerpts(&[(thread(1), 1)], &[picture], 1, &BTreeSet::new(), None), None);
+        assert_eq!(excerpts(&[], &[], 1, &BTreeSet::new(), None), None);
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Messages are embedded when they are first looked for, by the agent's embedding model, and their vectors kept with
 //! their thread. A run waits for none of this longer than its agent says: it goes on without, and its log says why.
 
-use std::collections::HashSet;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -152,7 +152,7 @@ async fn look(
 ) -> Result<Found, Fault> {
     let tenant = wanted.tenant;
     let read = runs.db.read(async |conn| vectors::list(conn, tenant, threads, model).await);
-    let shown: HashSet<Place> = wanted.shown.iter().map(|seq| (wanted.thread, *seq)).collect();
+    let shown: BTreeSet<Place> = wanted.shown.iter().map(|seq| (wanted.thread, *seq)).collect();
     let vectors = read.await?.into_iter().filter(|it| !shown.contains(&(it.thread_id, it.seq)));
     let best = nearest(query, &vectors.collect::<Vec<_>>(), how.top_k as usize);
     let places: Vec<Place> = best.iter().map(|(place, _)| *place).collect();
@@ -202,15 +202,14 @@ async fn add(
         runs.db.read(async |conn| vectors::list_without(conn, tenant, threads, model, NEW).await);
     let mut done = Ok(());
     for slice in read.await?.chunks(SLICE) {
-        let embedded = match embed(embedder, slice).await {
-            Ok(embedded) => embedded,
+        let new = match embed(embedder, slice).await {
+            Ok(vectors) => vectors,
             Err(fault) => {
                 done = Err(fault.into());
                 continue;
             }
         };
-        let write =
-            runs.db.write_behind(async |tx| vectors::insert(tx, tenant, model, &embedded).await);
+        let write = runs.db.write_behind(async |tx| vectors::insert(tx, tenant, model, &new).await);
         write.await?;
     }
     done

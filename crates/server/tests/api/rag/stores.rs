@@ -332,7 +332,7 @@ async fn qdrant_is_asked_as_its_api_says() {
         /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0/index?wait=true {"field_name":"scopes","field_schema":"keyword"}
         /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0/points/delete?wait=true {"filter":{"must":[{"should":[{"key":"\"document\"","match":{"value":"01900000-0000-7000-8000-000000000005"}}]}]}}
         /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0/points?wait=true {"points":[{"id":"55bcb13e-054a-8697-b434-a045d1a047b3","payload":{"document":"01900000-0000-7000-8000-000000000005","s:team":"hr","scopes":"","t:team":"string"},"vector":"…"}]}
-        /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0/points/query {"filter":{"must":[{"must":[{"should":[{"key":"\"scopes\"","match":{"value":""}}]},{"should":[{"key":"\"s:team\"","match":{"value":"hr"}}]}]}]},"limit":50,"query":"…","with_payload":false,"with_vector":false}
+        /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0/points/query {"filter":{"must":[{"must":[{"should":[{"key":"\"scopes\"","match":{"value":""}}]},{"should":[{"key":"\"s:team\"","match":{"value":"hr"}}]}]}]},"limit":5,"query":"…","with_payload":false,"with_vector":false}
         /collections/books-c00faef0d0ba0abb0c00a00000fa0000e_0 null"#]].assert_eq(&asked.collect::<Vec<_>>().join("\n"));
 }
 
