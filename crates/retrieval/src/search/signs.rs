@@ -52,7 +52,7 @@ impl Signs {
     /// Those of `rows` (or of all) that may be near a vector with these values, `least` of them or more; `None` if all
     /// of them have to be looked at.
     pub fn sift(&self, query: &[i8], rows: Option<&[usize]>, least: usize) -> Option<Vec<usize>> {
-        let all = rows.map_or(self.rows(), <[usize]>::len);
+        let all = rows.map_or_else(|| self.rows(), <[usize]>::len);
         let keep = (all / PART).max(least);
         if all < MANY || keep >= all || !self.tell_apart(all, rows) {
             return None;
@@ -115,7 +115,7 @@ impl NullaryFnOnce for Sift<'_> {
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn call(self) -> Vec<usize> {
         let Self { signs, query, rows, keep } = self;
-        let mut distances = Vec::with_capacity(rows.map_or(signs.rows(), <[usize]>::len));
+        let mut distances = Vec::with_capacity(rows.map_or_else(|| signs.rows(), <[usize]>::len));
         match rows {
             None => {
                 for row in signs.bits.chunks_exact(signs.words) {
