@@ -182,7 +182,38 @@ on_both! {
             let short: String = message.chars().take(90).collect();
             let _ = writeln!(told, "{} {} {short}", reply.status, error["code"]);
         }
-        expect![[""]].assert_eq(&told);
+        expect![[r#"
+            400 -32700 the body cannot be read: it ends within an object (line 1, column 1)
+            400 -32700 the body is empty, but should be JSON
+            400 -32600 a message is an object; several at once are not taken
+            400 -32600 a message is an object; several at once are not taken
+            400 -32600 a message is an object; several at once are not taken
+            400 -32600 fail to deserialize request body unrecognized JSON-RPC message
+            400 -32600 the body cannot be read: this member comes twice
+            400 -32600 the body cannot be read: text may not hold the character U+0000
+            400 -32600 the body cannot be read: objects and lists may be 64 levels deep
+            400 -32600 fail to deserialize request body unrecognized JSON-RPC message
+            413 -32000 a body may have at most 1048576 bytes
+            400 -32020 request _meta protocolVersion requires MCP-Protocol-Version header
+            400 -32020 MCP-Protocol-Version header (2025-11-25) does not match request _meta protocolVersion (202
+            400 -32020 MCP-Protocol-Version header (2031-01-01) does not match request _meta protocolVersion (202
+            400 -32020 missing required Mcp-Method header
+            400 -32020 Mcp-Method header `ping` does not match body method `tools/list`
+            200 -32602 the cursor is not a cursor of this server
+            200 -32602 the cursor is not a cursor of this server
+            404 -32601 tools/fly
+            404 -32601 ping
+            200 -32602 Unknown tool: nothing
+            200 -32602 Unknown tool: xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx
+            400 -32020 duplicate Mcp-Name header
+            400 -32600 Bad Request: Session ID is required
+            406 -32000 Not Acceptable: Client must accept both application/json and text/event-stream
+            400 -32020 request _meta protocolVersion requires MCP-Protocol-Version header
+            406 -32000 Not Acceptable: Client must accept text/event-stream
+            400 -32600 Bad Request: Session ID is required
+            400 -32600 Bad Request: Session ID is required
+            405 -32000 PUT is not possible here; the header `Allow` lists what is
+        "#]].assert_eq(&told);
     }
 
     async fn pages_and_names_of_others_are_kept_out(server: TestServer) {

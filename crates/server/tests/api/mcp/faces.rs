@@ -28,7 +28,33 @@ on_both! {
 
         let listed = result(&client, "prompts/list", json!({})).await;
 
-        expect![[""]].assert_eq(&format!("{:#}", listed["prompts"]));
+        expect![[r#"
+            [
+              {
+                "arguments": [
+                  {
+                    "description": "Which.",
+                    "name": "id",
+                    "required": false
+                  }
+                ],
+                "description": "About it.",
+                "name": "look",
+                "title": "look"
+              },
+              {
+                "arguments": [
+                  {
+                    "description": "Which.",
+                    "name": "id",
+                    "required": false
+                  }
+                ],
+                "description": "About it.",
+                "name": "review",
+                "title": "review"
+              }
+            ]"#]].assert_eq(&format!("{:#}", listed["prompts"]));
         assert_eq!(names(&result(&client, "tools/list", json!({})).await["tools"]), ["current_time"]);
         let got = result(&client, "prompts/get", json!({"name": "review", "arguments": {"id": "7"}})).await;
         assert_eq!(got["messages"], json!([{"role": "user", "content": {"type": "text", "text": "Review 7."}}]));

@@ -32,7 +32,54 @@ on_both! {
         server.agent("support").await;
         let admin = server.admin().await;
 
-        admin.get("/mcp/server").await.is(expect![[""]]);
+        admin.get("/mcp/server").await.is(expect![[r#"
+            200 application/json
+            {
+              "capabilities": [
+                "tools",
+                "prompts",
+                "resources",
+                "completions"
+              ],
+              "description": "",
+              "endpoints": {
+                "http": "/mcp"
+              },
+              "expose": {
+                "agents": [
+                  "*"
+                ],
+                "rag_databases": [],
+                "tools": [
+                  "*"
+                ],
+                "workflows": [
+                  "*"
+                ]
+              },
+              "instructions": "",
+              "name": "agent-server",
+              "protocol_versions": [
+                "2026-07-28",
+                "2025-11-25",
+                "2025-06-18",
+                "2025-03-26",
+                "2024-11-05"
+              ],
+              "resources": {
+                "agents": 1,
+                "rag_databases": 0,
+                "tools": 1,
+                "workflows": 0
+              },
+              "sessions": {
+                "limit": 1000,
+                "open": 0
+              },
+              "updated_at": null,
+              "version": "0.1.0"
+            }
+        "#]]);
 
         let change = json!({"name": "shop", "description": "A shop.", "instructions": "Ask before you buy.",
             "expose": {"agents": ["sup*"], "tools": ["current_time"]}});
@@ -50,8 +97,46 @@ on_both! {
         assert_eq!(shown["sessions"], json!({"open": 1, "limit": 1000}));
 
         let wrong = json!({"name": "", "expose": {"agents": ["a b"], "tols": []}, "port": 1});
-        admin.post("/mcp/server", wrong).await.is(expect![[""]]);
-        admin.post("/mcp/server", json!({"expose": {"agents": ["a b"]}})).await.is(expect![[""]]);
+        admin.post("/mcp/server", wrong).await.is(expect![[r#"
+            422 application/problem+json
+            {
+              "detail": "3 members are not valid",
+              "errors": [
+                {
+                  "code": "unknown_member",
+                  "detail": "there is no such member; did you mean `tools`?",
+                  "pointer": "/expose/tols"
+                },
+                {
+                  "code": "too_short",
+                  "detail": "must not be empty",
+                  "pointer": "/name"
+                },
+                {
+                  "code": "unknown_member",
+                  "detail": "there is no such member",
+                  "pointer": "/port"
+                }
+              ],
+              "status": 422,
+              "type": "/problems/invalid-request"
+            }
+        "#]]);
+        admin.post("/mcp/server", json!({"expose": {"agents": ["a b"]}})).await.is(expect![[r#"
+            422 application/problem+json
+            {
+              "detail": "1 member is not valid",
+              "errors": [
+                {
+                  "code": "bad_format",
+                  "detail": "a name, or the beginning of one with `*` behind",
+                  "pointer": "/expose/agents/0"
+                }
+              ],
+              "status": 422,
+              "type": "/problems/invalid-request"
+            }
+        "#]]);
     }
 
     async fn only_what_is_shown_is_there(server: TestServer) {

@@ -110,7 +110,78 @@ on_both! {
         assert_eq!(names(&listed["tools"]), ["ask_support", "current_time", "greeting", "numbers", "point"]);
         assert_eq!((&listed["cacheScope"], &listed["resultType"]), (&json!("private"), &json!("complete")));
         let shown = listed["tools"].as_array().unwrap();
-        expect![[""]].assert_eq(&format!("{:#}\n{:#}\n{:#}", shown[0], shown[2], shown[3]));
+        expect![[r#"
+            {
+              "annotations": {
+                "destructiveHint": true,
+                "idempotentHint": false,
+                "openWorldHint": true,
+                "readOnlyHint": false,
+                "title": "support"
+              },
+              "description": "Asks the agent support.",
+              "inputSchema": {
+                "additionalProperties": false,
+                "properties": {
+                  "input": {
+                    "description": "What to ask.",
+                    "minLength": 1,
+                    "type": "string"
+                  },
+                  "thread_id": {
+                    "description": "The conversation to go on with, which remembers what was said before.",
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "input"
+                ],
+                "type": "object"
+              },
+              "name": "ask_support",
+              "title": "support"
+            }
+            {
+              "annotations": {
+                "destructiveHint": false,
+                "idempotentHint": true,
+                "openWorldHint": false,
+                "readOnlyHint": true,
+                "title": "Greeting"
+              },
+              "description": "Greets somebody.",
+              "inputSchema": {
+                "properties": {
+                  "name": {
+                    "type": "string"
+                  }
+                },
+                "required": [
+                  "name"
+                ],
+                "type": "object"
+              },
+              "name": "greeting",
+              "title": "Greeting"
+            }
+            {
+              "annotations": {
+                "destructiveHint": false,
+                "idempotentHint": true,
+                "openWorldHint": false,
+                "readOnlyHint": true,
+                "title": "numbers"
+              },
+              "description": "Some.",
+              "inputSchema": {
+                "type": "object"
+              },
+              "name": "numbers",
+              "outputSchema": {
+                "type": "array"
+              },
+              "title": "numbers"
+            }"#]].assert_eq(&format!("{:#}\n{:#}\n{:#}", shown[0], shown[2], shown[3]));
         // Clients of former revisions refuse a list in which a result is no object.
         let session = Session::begin(&client).await;
         let listed = session.ask("tools/list", json!({})).await["result"].clone();
@@ -149,7 +220,7 @@ on_both! {
         // What the model may do better is told to it, and is no error of the protocol.
         let called = result(&client, "tools/call", json!({"name": "greeting", "arguments": {"name": 7}})).await;
         assert_eq!(called["isError"], true);
-        expect![[""]].assert_eq(called["content"][0]["text"].as_str().unwrap());
+        expect!["/name: must be a string, not a number"].assert_eq(called["content"][0]["text"].as_str().unwrap());
         assert_eq!(runs(&server).await.len(), 3);
     }
 
