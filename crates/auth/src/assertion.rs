@@ -2,19 +2,17 @@
 
 use std::fmt;
 
-use base64::Engine;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
 
-use crate::client_keys::Algorithm;
 use crate::client_keys::ClientKeys;
-use crate::jose::MAX_TOKEN;
-use crate::json;
-use crate::jwk::MAX_KID;
+use crate::foreign::Audience;
+use crate::foreign::Foreign;
 
 /// The `client_assertion_type` that says that it is one.
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+
+/// What its header may say it is.
+const TYPES: [&str; 2] = ["jwt", "client-authentication+jwt"];
 
 /// An assertion may end so many seconds ahead at most: so long its id must be remembered.
 pub const LONGEST: u64 = 300;
@@ -25,13 +23,7 @@ const MAX_JTI: usize = 256;
 
 /// An assertion cut into its parts, whose signature nobody has checked yet.
 #[derive(Clone)]
-pub struct Assertion {
-    header: Header,
-    claims: Claims,
-    /// What the signature is of.
-    message: String,
-    signature: Vec<u8>,
-}
+pub struct Assertion(Foreign<Claims>);
 
 /// What must be done once: a second assertion of that id is a copy of the first.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,15 +48,6 @@ pub enum AssertionError {
     BadSignature,
 }
 
-/// Members that would bring a key of their own are not read; `crit` is refused, for we know no extension.
-#[derive(Clone, Deserialize)]
-struct Header {
-    alg: String,
-    kid: Option<String>,
-    typ: Option<String>,
-    crit: Option<IgnoredAny>,
-}
-
 #[derive(Clone, Deserialize)]
 struct Claims {
     iss: String,
@@ -76,38 +59,18 @@ struct Claims {
     jti: String,
 }
 
-#[derive(Clone, Deserialize)]
-#[serde(untagged)]
-enum Audience {
-    One(String),
-    Many(Vec<String>),
-}
-
 impl Assertion {
     pub fn parse(text: &str) -> Result<Self, AssertionError> {
-        if text.len() > MAX_TOKEN {
+        let parsed = Foreign::<Claims>::parse(text, &TYPES).ok_or(AssertionError::Malformed)?;
+        if !(1..=MAX_JTI).contains(&parsed.claims.jti.len()) {
             return Err(AssertionError::Malformed);
         }
-        let malformed = || AssertionError::Malformed;
-        let decode = |part| URL_SAFE_NO_PAD.decode(part).map_err(|_| malformed());
-        let (message, signature) = text.rsplit_once('.').ok_or_else(malformed)?;
-        let (header, claims) = message.split_once('.').ok_or_else(malformed)?;
-        let header: Header = json::object(&decode(header)?).map_err(|_| malformed())?;
-        let claims: Claims = json::object(&decode(claims)?).map_err(|_| malformed())?;
-        let typ = header.typ.as_deref().map(str::to_ascii_lowercase);
-        let is_ours = matches!(typ.as_deref(), None | Some("jwt" | "client-authentication+jwt"));
-        let kid_fits = header.kid.as_ref().is_none_or(|kid| kid.len() <= MAX_KID);
-        let jti_fits = (1..=MAX_JTI).contains(&claims.jti.len());
-        if !is_ours || !kid_fits || !jti_fits || header.crit.is_some() {
-            return Err(malformed());
-        }
-        let (message, signature) = (message.to_owned(), decode(signature)?);
-        Ok(Self { header, claims, message, signature })
+        Ok(Self(parsed))
     }
 
     /// The client that is said to have signed.
     pub fn client_id(&self) -> &str {
-        &self.claims.sub
+        &self.0.claims.sub
     }
 
     /// Checks all of it but whether it comes a second time: for `issuer`, at `now` in seconds since 1970.
@@ -117,15 +80,11 @@ impl Assertion {
         issuer: &str,
         now: u64,
     ) -> Result<Proof, AssertionError> {
-        let Claims { iss, sub, aud, exp, nbf, iat, jti } = &self.claims;
+        let Claims { iss, sub, aud, exp, nbf, iat, jti } = &self.0.claims;
         if iss != sub {
             return Err(AssertionError::WrongClient);
         }
-        let is_for_us = match aud {
-            Audience::One(one) => one == issuer,
-            Audience::Many(many) => matches!(&many[..], [one] if one == issuer),
-        };
-        if !is_for_us {
+        if !aud.is_only(issuer) {
             return Err(AssertionError::WrongAudience);
         }
         let begin = nbf.unwrap_or_default().max(iat.unwrap_or_default());
@@ -134,9 +93,7 @@ impl Assertion {
         if !has_begun || is_over || *exp > now.saturating_add(LONGEST + LEEWAY) {
             return Err(AssertionError::WrongTime);
         }
-        let algorithm = Algorithm::parse(&self.header.alg).ok_or(AssertionError::BadSignature)?;
-        let kid = self.header.kid.as_deref();
-        if !keys.verify(kid, algorithm, self.message.as_bytes(), &self.signature) {
+        if !self.0.is_signed_by(keys) {
             return Err(AssertionError::BadSignature);
         }
         Ok(Proof { jti: jti.clone(), until: exp.saturating_add(LEEWAY) })

@@ -29,6 +29,10 @@ pub struct AccessClaims {
     #[serde(with = "space_separated")]
     pub scope: Scopes,
     pub tenant: String,
+    /// Which registration of the client it was issued to: another that gets the same id later is another client. Tokens of
+    /// clients that are not registered, and of earlier versions, have none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub registration_id: Option<String>,
     /// Of what a person allowed it came: with that it is void.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub grant_id: Option<String>,
@@ -125,6 +129,7 @@ pub(crate) mod tests {
             client_id: "shop".to_owned(),
             scope: "agent.read agent.execute".parse().unwrap(),
             tenant: "default".to_owned(),
+            registration_id: None,
             grant_id: None,
             act: None,
         }

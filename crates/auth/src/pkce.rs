@@ -15,6 +15,11 @@ pub struct Challenge(String);
 const VERIFIER: std::ops::RangeInclusive<usize> = 43..=128;
 
 impl Challenge {
+    /// That of a secret of ours.
+    pub fn of(verifier: &str) -> Self {
+        Self(URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes())))
+    }
+
     /// Reads a `code_challenge` whose method is S256.
     pub fn parse(text: &str) -> Option<Self> {
         let bytes = URL_SAFE_NO_PAD.decode(text).ok()?;
@@ -29,8 +34,8 @@ impl Challenge {
     pub fn matches(&self, verifier: &str) -> bool {
         let unreserved = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
         let shaped = VERIFIER.contains(&verifier.len()) && verifier.bytes().all(unreserved);
-        let digest = URL_SAFE_NO_PAD.encode(digest::digest(&digest::SHA256, verifier.as_bytes()));
-        constant_time::verify_slices_are_equal(self.0.as_bytes(), digest.as_bytes()).is_ok()
+        let own = Self::of(verifier);
+        constant_time::verify_slices_are_equal(self.0.as_bytes(), own.0.as_bytes()).is_ok()
             && shaped
     }
 }

@@ -1,5 +1,7 @@
 //! What a client may register itself, or be registered, as (RFC 7591).
 
+mod document;
+mod original;
 mod update;
 
 use serde::Serialize;
@@ -14,9 +16,9 @@ use crate::form;
 use crate::form::MediaType;
 use crate::json::Members;
 use crate::redirect::RedirectUri;
-use crate::scope::Scope;
 use crate::scope::Scopes;
 
+pub use document::is_document_url;
 pub use update::ClientUpdate;
 
 /// A grant that a client may use.
@@ -193,6 +195,10 @@ impl Fields {
             let error = OAuthError::invalid_request("the body must be application/json");
             return Err(error.with_status(415));
         }
+        Self::parse(body)
+    }
+
+    fn parse(body: &[u8]) -> Result<Self, OAuthError> {
         let Members(members) = serde_json::from_slice(body).map_err(|_| {
             OAuthError::invalid_request("the body is not a JSON object with each member once")
         })?;
@@ -214,26 +220,6 @@ impl Fields {
             redirect_uris,
             keys,
             server_id: None,
-        })
-    }
-
-    fn original(&mut self) -> Result<ClientMetadata, OAuthError> {
-        let missing = || invalid("serverId and name must be there");
-        let server_id = self.text("serverId")?.ok_or_else(missing)?;
-        let client_name = self.text("name")?.ok_or_else(missing)?;
-        let scopes = self.texts("scopes")?;
-        let scopes = scopes.map(|scopes| {
-            let scopes = scopes.into_iter().map(Scope::try_from).collect::<Result<Vec<_>, _>>();
-            scopes.and_then(Scopes::try_from).map_err(|error| invalid(format!("scopes: {error}")))
-        });
-        Ok(ClientMetadata {
-            client_name: Some(client_name),
-            grant_types: vec![GrantType::ClientCredentials],
-            token_endpoint_auth_method: AuthMethod::ClientSecretPost,
-            scope: scopes.transpose()?,
-            redirect_uris: Vec::new(),
-            keys: None,
-            server_id: Some(server_id),
         })
     }
 

@@ -10,6 +10,7 @@ pub mod dotenv;
 mod environment;
 mod mcp;
 mod models;
+mod oidc;
 mod providers;
 mod rag;
 mod reader;
@@ -38,11 +39,13 @@ use crate::egress;
 
 pub use environment::Environment;
 pub use mcp::Mcp;
+pub use oidc::Oidc;
 pub use providers::ProviderKind;
 pub use rag::FILE_BYTES;
 pub use rag::Rag;
 pub use reader::ConfigErrors;
 use reader::Reader;
+pub use registration::DocumentHosts;
 pub use registration::Registration;
 pub use registration::RegistrationPolicy;
 pub use telemetry::Telemetry;
@@ -105,6 +108,8 @@ pub struct Identity {
     pub encryption_key_previous: Option<SecretString>,
     pub access_token_ttl: Duration,
     pub registration: Registration,
+    /// By which server of others people may sign in, too.
+    pub oidc: Option<Oidc>,
 }
 
 /// The client that comes from the settings and not from the database.
@@ -268,6 +273,7 @@ fn identity<E: Env>(from: &mut Reader<E>, mode: Mode) -> Identity {
         encryption_key_previous: from.secret("AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS"),
         access_token_ttl: Duration::from_secs(ttl),
         registration: Registration::read(from),
+        oidc: Oidc::read(from),
     }
 }
 

@@ -402,6 +402,50 @@ fn shared() -> &'static (KeySet, String) {
     })
 }
 
+/// The same with its keys.
+fn mutants() -> &'static Fixture {
+    static MUTANTS: std::sync::OnceLock<Fixture> = std::sync::OnceLock::new();
+    MUTANTS.get_or_init(fixture)
+}
+
+fn claim_name() -> impl Strategy<Value = String> {
+    "iss|sub|aud|exp|iat|nbf|jti|client_id|scope|tenant|grant_id|registration_id|act|cnf"
+}
+
+fn header_name() -> impl Strategy<Value = String> {
+    "alg|typ|kid|crit|b64|jwk|jku|x5c|x5u|cty|enc"
+}
+
+/// A JSON value of any kind, often one that comes near to what is right.
+fn anything() -> impl Strategy<Value = Value> {
+    let near = [
+        json!(ISSUER),
+        json!([ISSUER]),
+        json!("https://agents.example/"),
+        json!(NOW),
+        json!(NOW + 600),
+        json!(NOW - 600),
+        json!(-1),
+        json!(1e300),
+        json!("EdDSA"),
+        json!("none"),
+        json!("at+jwt"),
+        json!("jwt"),
+        json!("agent.read"),
+        json!(null),
+        json!(true),
+        json!({"sub": "client:x"}),
+        json!({}),
+        json!([]),
+        json!("\u{0}"),
+    ];
+    prop_oneof![
+        prop::sample::select(near.to_vec()),
+        ".{0,20}".prop_map(Value::from),
+        any::<u64>().prop_map(Value::from)
+    ]
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(1000))]
 
@@ -432,6 +476,40 @@ proptest! {
     #[test]
     fn any_text_is_read_without_a_panic(token in "([^.]{0,20}\\.){0,4}.{0,20}") {
         prop_assert!(shared().0.verify(&token, &profile(), NOW).is_err());
+    }
+
+    /// Also with the real key: what is believed is what the profile demands, whatever else is written.
+    #[test]
+    fn whatever_is_signed_only_what_is_for_us_and_of_now_is_believed(
+        changes in prop::collection::vec((claim_name(), anything()), 0..4),
+        header in prop::collection::vec((header_name(), anything()), 0..2),
+    ) {
+        let (fixture, mut payload) = (mutants(), serde_json::to_value(claims()).unwrap());
+        payload.as_object_mut().unwrap().extend(changes);
+        let mut head = fixture.header();
+        head.as_object_mut().unwrap().extend(header);
+        let token = jws(&fixture.key, head.to_string(), payload.to_string());
+
+        if let Ok(believed) = fixture.keys.verify(&token, &profile(), NOW) {
+            prop_assert_eq!(head, fixture.header());
+            prop_assert_eq!((believed.iss.as_str(), believed.aud.as_str()), (ISSUER, ISSUER));
+            prop_assert!(believed.exp + 5 > NOW && believed.iat <= NOW + 5);
+            prop_assert_eq!(&payload["scope"], &json!(believed.scope.to_string()));
+        }
+    }
+
+    /// Parts of different tokens make no token together.
+    #[test]
+    fn parts_of_several_tokens_make_none(which in prop::array::uniform3(0_usize..3)) {
+        let (fixture, now) = (mutants(), claims());
+        let others = [now.clone(), AccessClaims { sub: "user:1".to_owned(), ..now.clone() }];
+        let mut tokens: Vec<String> = others.iter().map(|it| fixture.keys.active().sign(it).unwrap()).collect();
+        tokens.push(jws(&fixture.evil, fixture.header().to_string(), serde_json::to_vec(&now).unwrap()));
+        let part = |index: usize| tokens[which[index]].split('.').nth(index).unwrap();
+        let mixed = [part(0), part(1), part(2)].join(".");
+
+        let is_whole = tokens[..2].contains(&mixed);
+        prop_assert_eq!(fixture.keys.verify(&mixed, &profile(), NOW).is_ok(), is_whole);
     }
 
     #[test]

@@ -6,6 +6,8 @@ use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::time::Duration;
 
+use serde_json::Map;
+use serde_json::Value;
 use serde_json::json;
 use tracing::error;
 
@@ -23,16 +25,39 @@ const ROUND: Duration = Duration::from_secs(10);
 /// Refusals that are told of one round; of more only the number is told.
 const MOST: usize = 100;
 
-/// A caller who is known asked for what he may not do.
+/// Somebody was refused: one who is known and asked for what he may not do, or one who did not prove who he is.
 #[derive(Debug, Clone)]
 pub struct Refusal {
     pub tenant: TenantId,
     pub subject: String,
-    pub client_id: String,
+    pub client_id: Option<String>,
     pub origin: Origin,
+    pub action: &'static str,
     /// The method and the route.
     pub operation: String,
-    pub required_scope: &'static str,
+    /// What is told beside the count.
+    pub detail: Map<String, Value>,
+}
+
+/// Who is told of when nobody knows who it was. What he called himself may be a password, typed in the wrong place.
+const NOBODY: &str = "unknown";
+
+impl Refusal {
+    /// Somebody did not prove who he is.
+    pub fn unproven(action: &'static str, operation: &str, origin: Origin) -> Self {
+        let (tenant, subject) = (TenantId::default(), NOBODY.to_owned());
+        let (operation, detail) = (operation.to_owned(), Map::new());
+        Self { tenant, subject, client_id: None, origin, action, operation, detail }
+    }
+
+    /// The same of whom he said to be, if there is such a one.
+    #[must_use]
+    pub fn by(self, subject: Option<(TenantId, String)>) -> Self {
+        match subject {
+            Some((tenant, subject)) => Self { tenant, subject, ..self },
+            None => self,
+        }
+    }
 }
 
 /// The refusals of this round. Clones share them.
@@ -83,11 +108,12 @@ impl Refusals {
     pub async fn write(&self, db: &Db, clock: &Clock) -> Result<(), sqlx::Error> {
         let round = std::mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner));
         for (refusal, count) in round.seen.into_values() {
-            let Refusal { tenant, subject, client_id, origin, operation, required_scope } =
-                &refusal;
-            let by = Actor { tenant, subject, client_id: Some(client_id), origin };
-            let after = json!({"required_scope": required_scope, "count": count});
-            let act = Act::new("access.refused", operation, after);
+            let Refusal { tenant, subject, client_id, origin, action, operation, mut detail } =
+                refusal;
+            detail.insert("count".to_owned(), count.into());
+            let (tenant, subject, origin) = (&tenant, subject.as_str(), &origin);
+            let by = Actor { tenant, subject, client_id: client_id.as_deref(), origin };
+            let act = Act::new(action, &operation, Value::Object(detail));
             let now = clock.now();
             db.write(async |tx| record(tx, by, act.clone(), now).await).await?;
         }

@@ -22,7 +22,6 @@ use crate::app::Parts;
 use crate::app::StartError;
 use crate::app::Tasks;
 use crate::app::pool;
-use crate::audit::Refusals;
 use crate::config::Config;
 use crate::config::Identity;
 use crate::config::Outgoing;
@@ -37,6 +36,8 @@ use crate::http::pointer_to;
 use crate::mcp::Mcp;
 use crate::oauth::Assertions;
 use crate::oauth::Clients;
+use crate::oauth::Documents;
+use crate::oauth::External;
 use crate::oauth::Keys;
 use crate::oauth::Onward;
 use crate::oauth::People;
@@ -127,10 +128,9 @@ impl Builder {
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
         let (keys, cursors) = (Arc::new(keys), Cursors::new(&key));
-        let (outgoing, management) = (&config.outgoing, &config.identity.management);
+        let outgoing = &config.outgoing;
         let egress = Egress::with(outgoing.allow.clone(), names)?;
-        let assertions = Assertions::new(db.clone(), config.issuer.clone(), egress.clone());
-        let clients = Arc::new(Clients::new(management, db.clone(), assertions));
+        let clients = Arc::new(clients(&config, &db, &egress));
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
         let secrets = Vault::new(db.clone(), own, new, sealer, mac);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
@@ -159,7 +159,7 @@ impl Builder {
         };
         Ok(App::new(Parts {
             runs: Runs::new(services, &config.limits),
-            people: People::new(db.clone(), &key),
+            people: People::new(db.clone(), &key).also_by(External::of(&config, &egress, &key)),
             mcp: Mcp::new(&db),
             config,
             db,
@@ -169,8 +169,8 @@ impl Builder {
             cursors,
             probe: Probe::default(),
             keys,
+            refusals: clients.refusals().clone(),
             clients,
-            refusals: Refusals::default(),
             secrets,
             egress,
             rag,
@@ -213,6 +213,16 @@ impl Builder {
 fn webhooks(outgoing: &Outgoing, egress: &Egress, secrets: &Vault) -> Webhooks {
     let signing_keys = outgoing.signing_keys.clone();
     Webhooks::new(egress.clone(), signing_keys, secrets.clone(), outgoing.webhook_time)
+}
+
+/// The clients, and what their proofs and documents are checked by.
+fn clients(config: &Config, db: &Db, egress: &Egress) -> Clients {
+    let identity = &config.identity;
+    let checks = (
+        Assertions::new(db.clone(), config.issuer.clone(), egress.clone()),
+        Documents::new(egress.clone(), &identity.registration),
+    );
+    Clients::new(&identity.management, db.clone(), checks)
 }
 
 /// The kinds of tools that rows may be of.

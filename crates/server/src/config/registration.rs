@@ -7,6 +7,7 @@ use secrecy::SecretString;
 
 use crate::config::Env;
 use crate::config::Reader;
+use crate::egress::HostPattern;
 
 const MIN_TOKEN: usize = 32;
 /// Of our scopes those that whoever nobody knows may be given: they make and reveal nothing of others.
@@ -32,6 +33,16 @@ pub struct Registration {
     pub policy: RegistrationPolicy,
     /// What a client may hold at most that no administrator registered.
     pub scopes: Scopes,
+    /// Where clients may describe themselves; nowhere, if it is empty.
+    pub documents: Vec<DocumentHosts>,
+}
+
+/// Hosts whose client-id metadata documents are believed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum DocumentHosts {
+    /// Whatever may be asked.
+    Any,
+    These(HostPattern),
 }
 
 /// Who may register clients beside administrators.
@@ -59,7 +70,13 @@ impl Registration {
             })),
             Word::Open => RegistrationPolicy::Open,
         };
-        Self { policy, scopes: scopes(from) }
+        let documents = from.list("CLIENT_ID_DOCUMENTS", |text| match text {
+            "*" => Ok(DocumentHosts::Any),
+            host => {
+                host.parse().map(DocumentHosts::These).map_err(|error| format!("`{host}`: {error}"))
+            }
+        });
+        Self { policy, scopes: scopes(from), documents }
     }
 }
 

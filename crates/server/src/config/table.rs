@@ -3,8 +3,10 @@
 //! `docs/CONFIGURATION.md` and `.env.example` are written from this table, and the environment is
 //! read by it, so that the three cannot differ.
 
+mod identity;
 mod mcp;
 
+use identity::IDENTITY;
 use mcp::MCP;
 
 /// A setting, as its reader is told of it.
@@ -122,57 +124,6 @@ const DATABASE: &[Setting] = &[
         "DATABASE_SYNC",
         "full",
         "SQLite: `full` survives a crash of the machine; `normal` is faster and survives one of the process only.",
-    ),
-];
-
-const IDENTITY: &[Setting] = &[
-    plain("MANAGEMENT_CLIENT_ID", "admin", "Client that holds every right, to begin with."),
-    secret("MANAGEMENT_CLIENT_SECRET", "Its secret; in production at least 24 characters."),
-    secret(
-        "MANAGEMENT_CLIENT_SECRET_PREVIOUS",
-        "The secret before; valid too while callers change over.",
-    ),
-    secret(
-        "TOKEN_SERVICE_PRIVATE_KEY",
-        "Ed25519 key (JWK) that signs access tokens until the database has another; made by `agent-server setup-auth`. \
-         It can be left out once `agent-server keys import` has moved it into the database.",
-    ),
-    plain(
-        "TOKEN_SERVICE_PUBLIC_KEY",
-        "",
-        "Its public half (JWK); must fit the private one if it is set.",
-    ),
-    secret(
-        "AGENT_SERVER_ENCRYPTION_KEY",
-        "Key that seals secrets in the database and signs the cursors of lists, the same on all processes: 32 bytes in \
-         base64url.",
-    ),
-    secret(
-        "AGENT_SERVER_ENCRYPTION_KEY_PREVIOUS",
-        "The key before, with which secrets that it sealed are still opened. A secret is sealed anew whenever it is \
-         changed. Cursors that it signed are refused.",
-    ),
-    plain(
-        "REGISTRATION_POLICY",
-        "admin",
-        "Who may register clients: `admin` (who holds `client.write`), also `token` (who shows `REGISTRATION_TOKEN`), \
-         or also `open` (anybody).",
-    ),
-    secret(
-        "REGISTRATION_TOKEN",
-        "With `REGISTRATION_POLICY=token`: the initial access token of RFC 7591, as `Authorization: Bearer`. At least \
-         32 characters, letters, digits and `-._~+/=` only.",
-    ),
-    plain(
-        "REGISTRATION_SCOPES",
-        "agent.read agent.execute",
-        "What clients may hold at most that no administrator registered, with spaces between. Of ours only scopes \
-         that execute, search and read, `run.write` and `thread.write`; own ones as you like.",
-    ),
-    plain("ACCESS_TOKEN_TTL", "600", "Life of an access token in seconds, 60 to 86400."),
-    secret(
-        "MASTRA_JWT_SECRET",
-        "Accepted because the original server has it. Not used: nothing here is signed with a shared secret.",
     ),
 ];
 

@@ -58,6 +58,7 @@ use request::CREDENTIALS;
 use request::Hop;
 pub use request::IDEMPOTENCY_KEY;
 pub use request::Limits;
+use request::REDIRECTS;
 pub use request::Request;
 pub use request::SecretHeader;
 pub use request::Wanted;
@@ -68,8 +69,6 @@ pub use wait::retry_after;
 const CONNECT: Duration = Duration::from_secs(10);
 /// Unused connections are kept so long.
 const IDLE: Duration = Duration::from_mins(1);
-/// Redirects that are followed.
-const REDIRECTS: usize = 5;
 
 /// Asks what callers and definitions name, and nothing that only we could reach.
 ///
@@ -189,9 +188,10 @@ impl Egress {
         let (mut url, mut reach) = self.allow.check(&filled).map_err(EgressError::Refused)?;
         request.limits.check_host(&url).map_err(EgressError::Refused)?;
         let mut hop = Hop::First;
-        for _ in 0..=REDIRECTS {
+        for _ in 0..=request.redirects {
             let response = self.ask(&request, &url, reach, hop).await?;
-            let Some(next) = redirect(&request.method, &url, &response) else {
+            let next = redirect(&request.method, &url, &response);
+            let Some(next) = next.filter(|_| request.redirects > 0) else {
                 return Ok((response, request));
             };
             reach = self.allow.reach(&next).map_err(EgressError::RedirectRefused)?;

@@ -28,6 +28,9 @@ pub(super) const CREDENTIALS: [HeaderName; 3] =
 /// By which the far side tells attempts of one request from another.
 pub const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 
+/// Redirects that are followed.
+pub(super) const REDIRECTS: usize = 5;
+
 /// Headers that belong to the connection, or are written from the rest of the request.
 const OF_THE_CONNECTION: [&str; 13] = [
     "connection",
@@ -58,6 +61,8 @@ pub struct Request {
     /// Those that may be named.
     pub secrets: Secrets,
     pub limits: Limits,
+    /// How many are followed.
+    pub redirects: usize,
 }
 
 /// The value of a header that has secrets in it.
@@ -115,7 +120,14 @@ impl Request {
             body: Body::Bytes(Bytes::new()),
             secrets: Secrets::default(),
             limits,
+            redirects: REDIRECTS,
         }
+    }
+
+    /// The same, of which a redirect is the answer.
+    #[must_use]
+    pub fn without_redirects(self) -> Self {
+        Self { redirects: 0, ..self }
     }
 
     /// Its URL with all values in it.

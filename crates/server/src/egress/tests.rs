@@ -311,3 +311,13 @@ async fn a_redirect_takes_secrets_only_where_they_are_for() {
     assert!(other.contains("secrets.key") && !other.contains("x-key"), "{other}");
     assert!(!other.contains("s3cret") && !other.contains("authorization"), "{other}");
 }
+
+#[tokio::test]
+async fn a_redirect_that_is_not_followed_is_the_answer() {
+    let canary = Canary::start(|_| moved(307, "/elsewhere")).await;
+    let egress = told(&[&canary.origin()], |_| vec![LOOPBACK]);
+
+    let answer = egress.send(get(&canary.origin()).without_redirects()).await.unwrap();
+
+    assert_eq!((answer.status.as_u16(), canary.connections()), (307, 1));
+}

@@ -1,13 +1,17 @@
 //! Where a request comes from.
 
+use std::convert::Infallible;
 use std::net::IpAddr;
 use std::net::Ipv4Addr;
 use std::net::SocketAddr;
 
 use axum::extract::ConnectInfo;
+use axum::extract::FromRequestParts;
 use http::HeaderName;
 use http::request::Parts;
 use ipnet::IpNet;
+
+use crate::app::App;
 
 const FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 
@@ -28,6 +32,18 @@ pub fn caller(request: &Parts, proxies: &[IpNet]) -> IpAddr {
         caller = address;
     }
     caller
+}
+
+/// [`caller`], as an argument of a handler.
+#[derive(Debug, Clone, Copy)]
+pub struct Asker(pub IpAddr);
+
+impl FromRequestParts<App> for Asker {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        Ok(Self(caller(parts, &app.config.trusted_proxies)))
+    }
 }
 
 /// An address, as proxies write it: some add a port, some put IPv6 into brackets.

@@ -86,9 +86,17 @@ pub async fn check(
     (token, resource): (&str, Resource),
     now: At,
 ) -> Result<Access, AccessError> {
-    let claims = keys.verify(token, resource, now)?;
+    let claims = match keys.verify(token, resource, now) {
+        // Another process may have begun to sign with it a moment ago.
+        Err(TokenError::UnknownKey) => {
+            keys.look_again().await;
+            keys.verify(token, resource, now)?
+        }
+        claims => claims?,
+    };
     let client = clients.look_up(&claims.client_id).await?.ok_or(AccessError::ClientGone)?;
-    if client.tenant.as_str() != claims.tenant {
+    let is_same = claims.registration_id.is_none() || claims.registration_id == client.registration;
+    if client.tenant.as_str() != claims.tenant || !is_same {
         return Err(AccessError::ClientGone);
     }
     if clients.revoked().has(&claims) {

@@ -18,7 +18,7 @@ use crate::oauth::Client;
 use crate::oauth::ClientKeySource;
 use crate::oauth::keys::seconds;
 use crate::oauth::store::replay;
-use fetched::Fetched;
+pub use fetched::Fetched;
 
 /// What came once, in the table of such things.
 const KIND: &str = "client_assertion";

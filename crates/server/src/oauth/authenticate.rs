@@ -9,10 +9,14 @@ use auth::error::OAuthError;
 use auth::form::Params;
 use tracing::info;
 
+use crate::audit::Origin;
+use crate::audit::Refusal;
 use crate::db::At;
+use crate::http::RequestId;
 use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::OAuthFailure;
+use crate::oauth::caller::Subject;
 use crate::oauth::guesses::Guesser;
 
 /// A request to one of the endpoints for clients: to get a token, to give one back, to ask about one.
@@ -21,8 +25,16 @@ pub struct ClientCall {
     pub credentials: Credentials,
     pub params: Params,
     pub address: IpAddr,
+    pub request_id: Option<RequestId>,
     /// When it came.
     pub now: At,
+}
+
+impl ClientCall {
+    /// From where it came.
+    pub fn origin(&self) -> Origin {
+        Origin { address: Some(self.address), request_id: self.request_id.clone() }
+    }
 }
 
 /// The client that makes a request, and has proved it.
@@ -61,11 +73,16 @@ pub async fn authenticate(
         return Ok(client);
     }
     info!(client_id = guesser.client_id, address = %call.address, "a client did not prove itself");
+    let known = clients.find(&guesser.client_id);
+    let subject = known.map(|it| (it.tenant.clone(), Subject::client(&it.client_id).to_string()));
+    let refusal = Refusal::unproven("client.refused", "/oauth", call.origin());
+    clients.refusals.note(refusal.by(subject));
     clients.guesses.wrong(guesser, Instant::now());
     Err(OAuthError::invalid_client().into())
 }
 
-/// The client that a request proves, as far as it is known here.
+/// The client that a request proves, as far as it is known here. The keys of one that describes itself are those of its
+/// document as it is now; if that cannot be had, as it was.
 async fn proven(clients: &Clients, call: &ClientCall) -> Result<Option<Arc<Client>>, sqlx::Error> {
     let assertion = match &call.credentials {
         Credentials::Assertion(assertion) => assertion,
@@ -74,7 +91,13 @@ async fn proven(clients: &Clients, call: &ClientCall) -> Result<Option<Arc<Clien
         }
         credentials => return Ok(clients.proven(credentials, call.now)),
     };
-    let Some(client) = clients.find(assertion.client_id()) else { return Ok(None) };
+    let Some(mut client) = clients.find(assertion.client_id()) else { return Ok(None) };
+    if client.publisher.is_some()
+        && let Ok(described) = clients.described(&client.client_id, call.address).await
+    {
+        let Some((now, _)) = described else { return Ok(None) };
+        client = now;
+    }
     let is_proven = clients.assertions.prove(&client, assertion, call.now).await?;
     Ok(is_proven.then_some(client))
 }

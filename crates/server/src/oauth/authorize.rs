@@ -5,6 +5,7 @@
 
 pub mod routes;
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,22 +17,29 @@ use auth::error::OAuthError;
 use auth::form::Params;
 use auth::redirect::RedirectUri;
 use auth::registration::GrantType;
+use auth::registration::is_document_url;
 use auth::scope::Scopes;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
 use tracing::info;
 
+use crate::audit;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::db::At;
 use crate::db::Id;
 use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::OAuthFailure;
 use crate::oauth::People;
+use crate::oauth::documents::Described;
+use crate::oauth::documents::is_local_only;
 use crate::oauth::grants::Family;
 use crate::oauth::grants::Grant;
 use crate::oauth::resource;
 use crate::oauth::sessions::Who;
 use crate::oauth::store::codes as store;
+use crate::oauth::store::documents;
 
 /// A code is redeemed within so long, or not at all.
 const CODE: Duration = Duration::from_mins(1);
@@ -56,6 +64,10 @@ pub struct Code {
 #[derive(Debug, Clone)]
 pub struct Request {
     pub client: Arc<Client>,
+    /// Of one that describes itself.
+    described: Option<Arc<Described>>,
+    /// From where it comes.
+    address: IpAddr,
     pub to: RedirectUri,
     state: Option<String>,
     issuer: String,
@@ -84,13 +96,28 @@ impl Request {
         clients: &Clients,
         params: &Params,
         issuer: &str,
+        address: IpAddr,
     ) -> Result<Self, OAuthFailure> {
-        let client = clients.look_up(params.require("client_id")?).await?;
+        let id = params.require("client_id")?;
+        let known = clients.look_up(id).await?;
+        let found = match known.filter(|client| client.publisher.is_none()) {
+            Some(client) => Some((client, None)),
+            None if is_document_url(id) => {
+                let described = clients.described(id, address).await?;
+                described.map(|(client, described)| (client, Some(Arc::new(described))))
+            }
+            None => None,
+        };
         let unknown = || OAuthError::new(ErrorCode::InvalidClient, "no such client is registered");
-        let client = client.ok_or_else(unknown)?;
+        let (client, described) = found.ok_or_else(unknown)?;
         let to = authorize::addressed(params, &client.redirect_uris)?;
         let state = params.get("state").map(str::to_owned);
-        Ok(Self { client, to, state, issuer: issuer.to_owned() })
+        Ok(Self { client, described, address, to, state, issuer: issuer.to_owned() })
+    }
+
+    /// Whether any program on the person's machine can say that it is this client.
+    pub fn is_local_only(&self) -> bool {
+        self.client.publisher.is_some() && is_local_only(&self.client.redirect_uris)
     }
 
     fn back(&self, pairs: &[(&str, &str)]) -> Step {
@@ -126,7 +153,9 @@ impl Request {
         };
         let client_id = &self.client.client_id;
         let agreed = people.db.read(async |conn| store::find_consent(conn, who, client_id).await);
-        let is_agreed = self.is_assured() && agreed.await?.covers_all(&terms.scopes);
+        // What was agreed to was another client, if its document says something else by now.
+        let is_same = self.described.as_ref().is_none_or(|described| !described.is_changed());
+        let is_agreed = is_same && self.is_assured() && agreed.await?.covers_all(&terms.scopes);
         match (prompt, is_agreed) {
             (Prompt::Any | Prompt::None, true) => {
                 self.allow(people, &terms, who, LIFETIMES[0].2, (id, now)).await
@@ -227,7 +256,17 @@ impl Request {
             challenge: terms.asked.challenge.as_str().to_owned(),
             expires_at: At::new(now.time() + CODE),
         };
+        let row = self.described.as_ref().and_then(|it| Some((it, it.unwritten(id, now)?)));
+        let origin = Origin { address: Some(self.address), request_id: None };
+        let subject = who.subject.as_str();
+        let by = Actor { tenant: &who.tenant, subject, client_id: None, origin: &origin };
         let stored = people.db.write(async |tx| {
+            if let Some((described, row)) = &row {
+                documents::upsert(tx, row).await?;
+                store::delete_consents(tx, &row.tenant, client_id).await?;
+                let act = described.act(row);
+                audit::record(tx, by, act, now).await?;
+            }
             let before = store::find_consent(tx, who, client_id).await?;
             if !before.covers_all(&terms.scopes) {
                 let all = before.iter().chain(terms.scopes.iter()).cloned().collect();

@@ -15,6 +15,7 @@ use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use metrics::counter;
+use serde_json::Map;
 
 use crate::app::App;
 use crate::audit::Actor;
@@ -213,10 +214,14 @@ fn refusal(principal: Principal, parts: &Parts, wanted: &[&'static str]) -> Refu
     Refusal {
         tenant: principal.tenant,
         subject: principal.subject.to_string(),
-        client_id: principal.client_id,
+        client_id: Some(principal.client_id),
         origin: principal.origin,
+        action: "access.refused",
         operation: format!("{} {route}", parts.method),
-        required_scope: wanted.first().copied().unwrap_or_default(),
+        detail: Map::from_iter([(
+            "required_scope".to_owned(),
+            wanted.first().copied().unwrap_or_default().into(),
+        )]),
     }
 }
 

@@ -18,6 +18,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::app::Clock;
+use crate::audit::Refusals;
 use crate::config::ManagementClient;
 use crate::db::At;
 use crate::db::Db;
@@ -30,6 +31,7 @@ use crate::oauth::api_keys::KnownKey;
 use crate::oauth::api_keys::KnownKeys;
 use crate::oauth::api_keys::find_known;
 use crate::oauth::assertions::Assertions;
+use crate::oauth::documents::Documents;
 use crate::oauth::guesses;
 use crate::oauth::guesses::Guesses;
 use crate::oauth::keys::seconds;
@@ -56,7 +58,7 @@ const AT_ONCE: i64 = 100;
 /// second ago at most.
 #[derive(Debug)]
 pub struct Clients {
-    db: Db,
+    pub(in crate::oauth) db: Db,
     management: Arc<Client>,
     known: ArcSwap<Known>,
     /// How many comparisons with the database were begun.
@@ -65,7 +67,12 @@ pub struct Clients {
     revoked: Revoked,
     uses: Uses,
     pub(in crate::oauth) assertions: Assertions,
+    pub(in crate::oauth) documents: Documents,
     pub(in crate::oauth) guesses: Guesses,
+    /// Codes and tokens that are none.
+    pub(in crate::oauth) proofs: Guesses,
+    /// Who did not prove himself, for the audit trail.
+    pub(in crate::oauth) refusals: Refusals,
     /// Registrations by strangers.
     pub(in crate::oauth) registrations: Guesses,
     /// Compared with the secret of who is unknown, so that he waits as long as who is known.
@@ -107,7 +114,11 @@ struct News {
 
 impl Clients {
     /// The management client alone; [`Clients::refresh`] adds the registered ones of `db`.
-    pub fn new(management: &ManagementClient, db: Db, assertions: Assertions) -> Self {
+    pub fn new(
+        management: &ManagementClient,
+        db: Db,
+        (assertions, documents): (Assertions, Documents),
+    ) -> Self {
         Self {
             db,
             management: Arc::new(management_client(management)),
@@ -117,7 +128,10 @@ impl Clients {
             revoked: Revoked::default(),
             uses: Uses::default(),
             assertions,
+            documents,
             guesses: Guesses::new(guesses::WRONG_SECRETS),
+            proofs: Guesses::new(guesses::WRONG_SECRETS),
+            refusals: Refusals::default(),
             registrations: Guesses::new(guesses::REGISTRATIONS),
             nobody: Digest::of("nobody"),
         }
@@ -162,6 +176,11 @@ impl Clients {
     /// The tokens that are void before their end.
     pub fn revoked(&self) -> &Revoked {
         &self.revoked
+    }
+
+    /// Who was refused lately.
+    pub fn refusals(&self) -> &Refusals {
+        &self.refusals
     }
 
     /// The client that the settings name.
@@ -217,7 +236,7 @@ impl Clients {
         let News { revisions, registrations, api_keys, users, revoked } =
             self.news_since(&seen).await?;
         if let Some(registrations) = registrations {
-            let clients = registrations.into_iter().filter_map(Registration::client);
+            let clients = registrations.into_iter().filter_map(|it| self.documents.believed(it));
             let by_id = clients.map(|client| (client.client_id.clone(), Arc::new(client)));
             known.by_id = Arc::new(by_id.collect());
             seen.clients = Some(revisions.clients);
@@ -357,6 +376,7 @@ fn management_client(settings: &ManagementClient) -> Client {
     let secrets = secrets.into_iter().flatten();
     Client {
         client_id: settings.id.clone(),
+        registration: None,
         tenant: TenantId::default(),
         name: String::new(),
         scopes: Scopes::all_types(),
@@ -364,6 +384,7 @@ fn management_client(settings: &ManagementClient) -> Client {
         redirect_uris: Vec::new(),
         is_public: false,
         is_unchecked: false,
+        publisher: None,
         may_act: Vec::new(),
         secrets: secrets
             .map(|secret| ClientSecret { digest: Digest::of(secret.expose_secret()), until: None })
@@ -383,6 +404,8 @@ mod tests {
     use testkit::database::TestDatabase;
 
     use super::*;
+    use crate::config::Registration;
+    use crate::config::RegistrationPolicy;
     use crate::db::DatabaseSettings;
     use crate::db::Sync;
     use crate::db::migrate::Migrator;
@@ -454,8 +477,14 @@ mod tests {
         let secret = "a-management-secret".to_owned().into();
         let management = ManagementClient { id: "admin".to_owned(), secret, secret_previous: None };
         let egress = Egress::new(Allow::default()).unwrap();
+        let settings = Registration {
+            policy: RegistrationPolicy::Admin,
+            scopes: Scopes::default(),
+            documents: Vec::new(),
+        };
+        let documents = Documents::new(egress.clone(), &settings);
         let assertions = Assertions::new(db.clone(), "https://a.example".to_owned(), egress);
-        let clients = Clients::new(&management, db, assertions);
+        let clients = Clients::new(&management, db, (assertions, documents));
         in_sql(&clients, "INSERT INTO client_registrations (client_id) VALUES ('shop')").await;
         (database, clients)
     }

@@ -11,21 +11,47 @@ const PLAIN: &str = "agent-server";
 
 /// The cookie that holds `session` for so many `seconds`.
 pub fn set(issuer: &str, session: &str, seconds: i64) -> String {
-    let (name, secure) = if is_secure(issuer) { (SECURE, "; Secure") } else { (PLAIN, "") };
-    format!("{name}={session}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+    cookie(name(issuer).to_owned(), issuer, session, seconds)
 }
 
-/// The session in the headers `Cookie`. Of two by our name neither is believed.
+/// The same of the ticket of somebody who is on his way to sign in elsewhere.
+pub fn set_ticket(issuer: &str, ticket: &str, seconds: i64) -> String {
+    cookie(ticket_name(issuer), issuer, ticket, seconds)
+}
+
+fn cookie(name: String, issuer: &str, value: &str, seconds: i64) -> String {
+    let secure = if is_secure(issuer) { "; Secure" } else { "" };
+    format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
+}
+
+/// The session in the headers `Cookie`.
 pub fn read<'h>(issuer: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<OpaqueToken> {
-    let name = if is_secure(issuer) { SECURE } else { PLAIN };
+    let session = OpaqueToken::parse(value(name(issuer), headers)?).ok()?;
+    (session.kind() == TokenKind::Session).then_some(session)
+}
+
+/// The ticket there.
+pub fn read_ticket<'h>(issuer: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<String> {
+    value(&ticket_name(issuer), headers).map(str::to_owned)
+}
+
+/// The value by a name. Of two neither is believed.
+fn value<'h>(name: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<&'h str> {
     let pairs = headers.filter_map(|it| str::from_utf8(it).ok()).flat_map(|it| it.split(';'));
     let mut own = pairs.filter_map(|pair| {
         let (found, value) = pair.trim().split_once('=')?;
         (found == name).then_some(value)
     });
     let (first, second) = (own.next()?, own.next());
-    let session = OpaqueToken::parse(first).ok()?;
-    (second.is_none() && session.kind() == TokenKind::Session).then_some(session)
+    second.is_none().then_some(first)
+}
+
+fn ticket_name(issuer: &str) -> String {
+    format!("{}-ticket", name(issuer))
+}
+
+fn name(issuer: &str) -> &'static str {
+    if is_secure(issuer) { SECURE } else { PLAIN }
 }
 
 fn is_secure(issuer: &str) -> bool {

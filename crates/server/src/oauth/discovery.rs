@@ -11,6 +11,7 @@ use auth::scope::Scope;
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::config::Registration;
 use crate::oauth::resource::Resource;
 
 /// The authorization server (RFC 8414).
@@ -37,6 +38,8 @@ pub struct ServerMetadata {
     prompt_values_supported: [&'static str; 3],
     /// RFC 9207.
     authorization_response_iss_parameter_supported: bool,
+    /// Whether a client may describe itself at the URL that is its id (`CLIENT_ID_DOCUMENTS`).
+    client_id_metadata_document_supported: bool,
     #[schema(value_type = Vec<String>)]
     token_endpoint_auth_methods_supported: [AuthMethod; 4],
     /// RFC 8414 takes `client_secret_basic` alone for granted.
@@ -70,7 +73,7 @@ pub struct ResourceMetadata {
 }
 
 impl ServerMetadata {
-    pub fn of(issuer: &str) -> Self {
+    pub fn of(issuer: &str, registration: &Registration) -> Self {
         Self {
             issuer: issuer.to_owned(),
             authorization_endpoint: format!("{issuer}/oauth/authorize"),
@@ -86,6 +89,7 @@ impl ServerMetadata {
             code_challenge_methods_supported: ["S256"],
             prompt_values_supported: ["none", "login", "consent"],
             authorization_response_iss_parameter_supported: true,
+            client_id_metadata_document_supported: !registration.documents.is_empty(),
             token_endpoint_auth_methods_supported: AuthMethod::ALL,
             introspection_endpoint_auth_methods_supported: AuthMethod::PROVING,
             revocation_endpoint_auth_methods_supported: AuthMethod::ALL,

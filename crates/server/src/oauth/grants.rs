@@ -55,6 +55,8 @@ pub struct Family {
 #[derive(Debug, Clone, Copy)]
 pub enum Which<'a> {
     One(Id),
+    /// One, if it is of this subject.
+    Own(Id, &'a str),
     /// All of a subject.
     Of(&'a str),
 }
@@ -62,8 +64,22 @@ pub enum Which<'a> {
 impl People {
     /// Ends a grant of the actor's tenant: its refresh tokens are gone, and its access tokens void. Says whether it was there.
     pub async fn end_grant(&self, by: Actor<'_>, id: Id, now: At) -> Result<bool, sqlx::Error> {
+        self.end_and_tell(by, (id, Which::One(id)), now).await
+    }
+
+    /// The same of what the actor has allowed himself.
+    pub async fn end_own_grant(&self, by: Actor<'_>, id: Id, now: At) -> Result<bool, sqlx::Error> {
+        self.end_and_tell(by, (id, Which::Own(id, by.subject)), now).await
+    }
+
+    async fn end_and_tell(
+        &self,
+        by: Actor<'_>,
+        (id, which): (Id, Which<'_>),
+        now: At,
+    ) -> Result<bool, sqlx::Error> {
         let ended = self.db.write(async |tx| {
-            let is_ended = end(tx, by.tenant, Which::One(id), now).await?;
+            let is_ended = end(tx, by.tenant, which, now).await?;
             if is_ended {
                 let target = id.to_string();
                 let act = Act::new("grant.delete", &target, Value::Null);

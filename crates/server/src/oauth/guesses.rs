@@ -7,6 +7,9 @@ use std::sync::PoisonError;
 use std::time::Duration;
 use std::time::Instant;
 
+use crate::oauth::Client;
+use crate::oauth::authenticate::ClientCall;
+
 /// Wrong secrets that are answered without a wait.
 pub const WRONG_SECRETS: u32 = 100;
 /// Registrations by a stranger that are answered without a wait.
@@ -101,6 +104,11 @@ impl Guesses {
 }
 
 impl Guesser {
+    /// A client that makes a request.
+    pub fn of(client: &Client, call: &ClientCall) -> Self {
+        Self { client_id: client.client_id.clone(), address: call.address }
+    }
+
     /// Somebody of whom only the address is known; of IPv6 whoever has one has 2^64 of them.
     pub fn stranger(address: IpAddr) -> Self {
         let address = match address {

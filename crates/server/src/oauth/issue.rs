@@ -4,6 +4,8 @@ mod exchange;
 mod people;
 pub mod routes;
 
+use std::time::Instant;
+
 use auth::claims::AccessClaims;
 use auth::error::ErrorCode;
 use auth::error::OAuthError;
@@ -25,6 +27,7 @@ use crate::oauth::People;
 use crate::oauth::authenticate::ClientCall;
 use crate::oauth::authenticate::authenticate;
 use crate::oauth::caller::Subject;
+use crate::oauth::guesses::Guesser;
 use crate::oauth::issue::people::Issuer;
 use crate::oauth::keys;
 use crate::oauth::resource;
@@ -75,18 +78,40 @@ pub async fn issue(
     (id, now): (Id, At),
 ) -> Result<IssuedToken, OAuthFailure> {
     let client = authenticate(clients, call).await?;
-    let for_people = Issuer { keys, clients, people, client: &client, id, now };
+    let origin = call.origin();
+    let for_people = Issuer { keys, clients, people, client: &client, origin: &origin, id, now };
     let issued = match grant_type(&client, &call.params)? {
-        GrantType::AuthorizationCode => for_people.redeem(&call.params).await?,
-        GrantType::RefreshToken => for_people.refresh(&call.params).await?,
-        GrantType::ClientCredentials => client_credentials(keys, &client, &call.params, (id, now))?,
+        GrantType::AuthorizationCode => for_people.redeem(&call.params).await,
+        GrantType::RefreshToken => for_people.refresh(&call.params).await,
+        GrantType::ClientCredentials => client_credentials(keys, &client, &call.params, (id, now)),
         GrantType::TokenExchange => {
-            exchange::exchange(keys, clients, &client, &call.params, (id, now)).await?
+            exchange::exchange(keys, clients, &client, &call.params, (id, now)).await
         }
     };
+    let issued = issued.map_err(|failure| slow_down(clients, &client, call, failure))?;
+    clients.proofs.right(&Guesser::of(&client, call));
     clients.note_use(&client, now);
     counter!("oauth_tokens_issued_total").increment(1);
     Ok(issued)
+}
+
+/// Tells a client to wait that has often shown a code or a token that is none. It was looked at all the same, so who shows
+/// the right one is never kept waiting.
+fn slow_down(
+    clients: &Clients,
+    client: &Client,
+    call: &ClientCall,
+    failure: OAuthFailure,
+) -> OAuthFailure {
+    if !matches!(&failure, OAuthFailure::Refused(it) if it.code() == ErrorCode::InvalidGrant) {
+        return failure;
+    }
+    let (guesser, now) = (Guesser::of(client, call), Instant::now());
+    if let Some(retry_after) = clients.proofs.wait(&guesser, now) {
+        return OAuthFailure::TooManyGuesses { retry_after };
+    }
+    clients.proofs.wrong(guesser, now);
+    failure
 }
 
 /// The grant that is asked for, if this client may use it.
@@ -125,6 +150,7 @@ fn client_credentials(
         client_id: client.client_id.clone(),
         scope,
         tenant: client.tenant.to_string(),
+        registration_id: client.registration.clone(),
         grant_id: None,
         act: None,
     };

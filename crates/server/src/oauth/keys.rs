@@ -8,6 +8,8 @@ pub mod routes;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use arc_swap::ArcSwapOption;
@@ -30,6 +32,7 @@ use auth::seal::Sealer;
 use chrono::DateTime;
 use tokio::sync::Mutex;
 use tokio_util::sync::CancellationToken;
+use tracing::debug;
 use tracing::info;
 use tracing::warn;
 
@@ -47,6 +50,8 @@ pub use manage::ResealedKeys;
 
 /// How often the keys in memory are compared with the database and with the time.
 const FRESHNESS: Duration = Duration::from_millis(500);
+/// For so long somebody waits who asks for the keys, at most.
+const LOOK_AGAIN: Duration = Duration::from_secs(2);
 
 /// The key set of an issuer, and what a token must say to open what.
 #[derive(Debug)]
@@ -57,6 +62,8 @@ pub struct Keys {
     /// That of the settings, which began before all others.
     setting: Option<Arc<PrivateJwk>>,
     current: ArcSwapOption<Current>,
+    /// How many comparisons with the database were begun.
+    begun: AtomicU64,
     seen: Mutex<Seen>,
     /// What a token for each [`Resource`] says.
     profiles: [Profile; 2],
@@ -79,6 +86,8 @@ struct Seen {
     keys: Vec<Member>,
     /// The second in which the keys have to be looked at anew.
     until: u64,
+    /// The number of the comparison.
+    comparison: u64,
 }
 
 /// A key of the table, or that of the settings.
@@ -149,6 +158,7 @@ impl Keys {
             sealer,
             setting: setting_key(config)?.map(Arc::new),
             current: ArcSwapOption::empty(),
+            begun: AtomicU64::default(),
             seen: Mutex::default(),
             profiles: Resource::ALL
                 .map(|it| Profile::access_token(&config.issuer, it.url(&config.issuer))),
@@ -157,7 +167,7 @@ impl Keys {
         };
         let alone = keys.with_setting(Vec::new());
         let until = keys.use_keys(&alone)?;
-        keys.seen = Mutex::new(Seen { revision: None, keys: alone, until });
+        keys.seen = Mutex::new(Seen { keys: alone, until, ..Seen::default() });
         Ok(keys)
     }
 
@@ -199,9 +209,24 @@ impl Keys {
         }
     }
 
+    /// Compares with the database once more, for who asks for our keys or shows a token of one that is unknown here: nobody
+    /// shall see a token before its key. A database that does not answer keeps nobody waiting for long.
+    pub async fn look_again(&self) {
+        if let Ok(Err(error)) = tokio::time::timeout(LOOK_AGAIN, self.refresh()).await {
+            debug!(error = &error as &dyn std::error::Error, "the signing keys are as they were");
+        }
+    }
+
     /// Compares with the database and the time. Afterwards all that was committed before the call counts here.
+    ///
+    /// However many ask at once, one query runs at a time, and each serves all who asked before it.
     pub async fn refresh(&self) -> Result<(), KeysError> {
+        let before = self.begun.load(Ordering::SeqCst);
         let mut seen = self.seen.lock().await;
+        if seen.comparison > before {
+            return Ok(());
+        }
+        let comparison = self.begun.fetch_add(1, Ordering::SeqCst) + 1;
         let read = self.db.read(async |conn| {
             let revision = store::revision(conn).await?;
             let rows =
@@ -219,6 +244,7 @@ impl Keys {
             seen.until = self.use_keys(&seen.keys)?;
         }
         read?;
+        seen.comparison = comparison;
         if self.current.load().is_none() { Err(KeysError::None) } else { Ok(()) }
     }
 

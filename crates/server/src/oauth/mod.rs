@@ -15,6 +15,8 @@ pub mod caller;
 mod clients;
 mod cookie;
 mod discovery;
+mod documents;
+mod external;
 mod genuine;
 mod grants;
 mod guesses;
@@ -39,6 +41,8 @@ mod uses;
 
 pub use assertions::Assertions;
 pub use clients::Clients;
+pub use documents::Documents;
+pub use external::External;
 pub use keys::Begin;
 pub use keys::KeyInfo;
 pub use keys::Keys;
@@ -86,6 +90,8 @@ const UNREADABLE: &str = "unreadable";
 #[derive(Debug, Clone)]
 pub struct Client {
     pub client_id: String,
+    /// The id of its row, by which it differs from whoever had its name before.
+    pub registration: Option<String>,
     pub tenant: TenantId,
     /// A name for people; it may be empty.
     pub name: String,
@@ -98,6 +104,8 @@ pub struct Client {
     pub is_public: bool,
     /// It registered itself, and nobody has looked at it.
     pub is_unchecked: bool,
+    /// The host of the document in which it describes itself, if it does.
+    pub publisher: Option<String>,
     /// Clients that may exchange its tokens.
     pub may_act: Vec<String>,
     /// Any of them proves the client. Without any, and without keys, it cannot prove itself.
@@ -149,7 +157,7 @@ pub struct Registration {
     /// Inactive clients get no tokens, and those that they have are void.
     pub is_active: bool,
     /// The subject that registered it, or by which policy it registered itself (`policy:open`,
-    /// `policy:token`). `null`: it was written in SQL.
+    /// `policy:token`; `policy:document`: it describes itself at the URL that is its id). `null`: it was written in SQL.
     #[schema(required)]
     pub registered_by: Option<String>,
     /// When it last got a token, to the minute.
@@ -242,15 +250,20 @@ impl Registration {
         }
         let is_public = self.token_endpoint_auth_method == Some(AuthMethod::None);
         let is_whole = self.problems.iter().all(|problem| problem.code != UNREADABLE);
+        let by = self.registered_by.as_deref();
+        let is_unchecked = matches!(by, Some("policy:open" | documents::POLICY));
+        let publisher = by.filter(|by| *by == documents::POLICY).map(|_| host_of(&self.client_id));
         (self.is_active && is_whole).then(|| Client {
             client_id: self.client_id,
+            registration: self.id.map(|id| id.to_string()),
             tenant: self.tenant,
             name: self.client_name,
             scopes: self.scope,
             grant_types: self.grant_types,
             redirect_uris: self.redirect_uris,
             is_public,
-            is_unchecked: self.registered_by.is_some_and(|by| by == "policy:open"),
+            is_unchecked,
+            publisher,
             may_act: self.may_act,
             secrets,
             keys,
@@ -273,6 +286,12 @@ impl ClientKeySource {
             KeySource::Uri(uri) => Self::Uri(uri),
         })
     }
+}
+
+/// Host and port of a URL.
+fn host_of(url: &str) -> String {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }
 
 /// What of `wanted` one who holds `held` may not pass on to a client.

@@ -65,6 +65,7 @@ impl Onward {
             client_id: whose.client_id.to_owned(),
             scope,
             tenant: whose.tenant.to_string(),
+            registration_id: None,
             grant_id: None,
             act: Actor::after(self.keys.issuer().to_owned(), None),
         };

@@ -8,6 +8,7 @@ use base64::Engine;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 use crate::db::Db;
+use crate::oauth::external::External;
 use crate::oauth::guesses;
 use crate::oauth::guesses::Guesses;
 use crate::oauth::passwords::Hasher;
@@ -19,6 +20,8 @@ pub struct People {
     pub(in crate::oauth) hasher: Hasher,
     /// Attempts to sign in.
     pub(in crate::oauth) attempts: Guesses,
+    /// By which server of others they may sign in, too.
+    pub(in crate::oauth) external: Option<External>,
     /// What makes the next refresh token of one.
     successors: MacKey,
     /// Of request bodies that hold a password, so that what is kept of them cannot be guessed.
@@ -31,9 +34,16 @@ impl People {
             db,
             hasher: Hasher::default(),
             attempts: Guesses::new(guesses::PASSWORDS),
+            external: None,
             successors: key.mac("refresh tokens"),
             bodies: key.mac("user bodies"),
         }
+    }
+
+    /// The same, who may sign in by `external`, too.
+    #[must_use]
+    pub fn also_by(self, external: Option<External>) -> Self {
+        Self { external, ..self }
     }
 
     /// The refresh token that follows on one. It is the same each time, so that who asks again because the answer was

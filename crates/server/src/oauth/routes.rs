@@ -41,6 +41,7 @@ use crate::oauth::OAuthFailure;
 use crate::oauth::api_keys;
 use crate::oauth::authorize;
 use crate::oauth::discovery;
+use crate::oauth::external;
 use crate::oauth::grants;
 use crate::oauth::introspect;
 use crate::oauth::issue;
@@ -80,6 +81,7 @@ pub fn router() -> OpenApiRouter<App> {
         .merge(sessions::routes::router())
         .merge(grants::routes::router())
         .merge(sign_in::routes::router())
+        .merge(external::routes::router())
         .merge(authorize::routes::router())
 }
 
@@ -161,6 +163,9 @@ impl OAuthFailure {
         match self {
             Self::Refused(refusal) if refusal.code() == ErrorCode::InvalidClient => {
                 Some("invalid_client")
+            }
+            Self::Refused(refusal) if refusal.code() == ErrorCode::InvalidGrant => {
+                Some("invalid_grant")
             }
             Self::TooManyGuesses { .. } => Some("too_many_guesses"),
             _ => None,

@@ -9,8 +9,12 @@ use auth::scope::Scopes;
 use auth::token::Digest;
 use auth::token::OpaqueToken;
 use serde::Serialize;
+use serde_json::Value;
 use utoipa::ToSchema;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -93,6 +97,37 @@ impl People {
             self.db.write_behind(async |tx| store::update_seen(tx, id, now).await).await?;
         }
         Ok(who)
+    }
+
+    /// Where somebody is signed in, and whether that is the session of `token`.
+    pub async fn sessions_of(
+        &self,
+        who: &Who,
+        token: &OpaqueToken,
+        now: At,
+    ) -> Result<Vec<(Session, bool)>, sqlx::Error> {
+        let (open, digest) = ((now, At::new(now.time() - IDLE)), token.digest());
+        self.db.read(async |conn| store::list_own(conn, who, open, &digest).await).await
+    }
+
+    /// Ends a session of the actor, who is `who`, and says whether it was there.
+    pub async fn end_own_session(
+        &self,
+        by: Actor<'_>,
+        who: &Who,
+        id: Id,
+        now: At,
+    ) -> Result<bool, sqlx::Error> {
+        let ended = self.db.write(async |tx| {
+            let is_ended = store::delete_own(tx, who, id).await?;
+            if is_ended {
+                let target = id.to_string();
+                audit::record(tx, by, Act::new("session.delete", &target, Value::Null), now)
+                    .await?;
+            }
+            Ok(is_ended)
+        });
+        ended.await
     }
 
     /// Ends the session of this token.

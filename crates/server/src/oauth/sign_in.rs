@@ -18,10 +18,13 @@ use tracing::info;
 
 use crate::audit;
 use crate::audit::Origin;
+use crate::audit::Refusal;
 use crate::db::At;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::oauth::Clients;
 use crate::oauth::People;
+use crate::oauth::caller::Subject;
 use crate::oauth::guesses::Guesser;
 use crate::oauth::passwords::HasherError;
 use crate::oauth::sessions::LONGEST;
@@ -36,7 +39,7 @@ use crate::oauth::users::MAX_USERNAME;
 use crate::oauth::users::UserError;
 
 /// Nobody waits longer for his turn; who would is told to come back.
-const LONGEST_TURN: Duration = Duration::from_secs(20);
+pub const LONGEST_TURN: Duration = Duration::from_secs(20);
 /// Somebody is signed in in so many browsers at most; one more ends the oldest of them.
 const MOST: i64 = 20;
 /// What is kept of what a browser says it is, in characters.
@@ -47,6 +50,12 @@ const MAX_USER_AGENT: usize = 200;
 pub struct Attempt {
     pub username: String,
     pub password: SecretString,
+    pub visit: Visit,
+}
+
+/// A browser that comes.
+#[derive(Debug)]
+pub struct Visit {
     pub address: IpAddr,
     pub user_agent: String,
     /// The session that his browser had before: it ends, so that nobody who knew it comes in with him.
@@ -87,17 +96,28 @@ impl People {
         (id, now): (Id, At),
     ) -> Result<(OpaqueToken, Who), SignInError> {
         let who = self.admit(clients, &attempt).await?;
+        let token = self.enter(&who, &attempt.visit, (id, now)).await?;
+        Ok((token, who))
+    }
+
+    /// Begins a session of somebody who has proved who he is.
+    pub async fn enter(
+        &self,
+        who: &Who,
+        visit: &Visit,
+        (id, now): (Id, At),
+    ) -> Result<OpaqueToken, SignInError> {
         let token = OpaqueToken::generate(TokenKind::Session)?;
         let session = Session {
             id,
             subject: who.subject.to_string(),
-            address: attempt.address.to_string(),
-            user_agent: printable(&attempt.user_agent),
+            address: visit.address.to_string(),
+            user_agent: printable(&visit.user_agent),
             created_at: now,
             last_seen_at: now,
             expires_at: At::new(now.time() + LONGEST),
         };
-        let (digest, before) = (token.digest(), attempt.before.map(|before| before.digest()));
+        let (digest, before) = (token.digest(), visit.before.as_ref().map(OpaqueToken::digest));
         let stored = self.db.write(async |tx| {
             if let Some(before) = &before {
                 store::delete_by_token(tx, before).await?;
@@ -105,12 +125,12 @@ impl People {
             if let Some(user) = who.user {
                 users::update_signed_in(tx, &who.tenant, user, now).await?;
             }
-            store::insert(tx, &who, &session, &digest).await?;
-            store::delete_older(tx, &who, MOST).await
+            store::insert(tx, who, &session, &digest).await?;
+            store::delete_older(tx, who, MOST).await
         });
         stored.await?;
         info!(subject = %who.subject, session = %id, "somebody signed in");
-        Ok((token, who))
+        Ok(token)
     }
 
     /// Gives a user another password, if he knows the one that he has. He is signed out everywhere.
@@ -123,7 +143,7 @@ impl People {
     ) -> Result<(), SignInError> {
         let who = self.admit(clients, &attempt).await?;
         let user = who.user.ok_or(SignInError::Refused)?;
-        let origin = Origin { address: Some(attempt.address), request_id: None };
+        let origin = Origin { address: Some(attempt.visit.address), request_id: None };
         let (tenant, subject) = (&who.tenant, who.subject.as_str());
         let himself = audit::Actor { tenant, subject, client_id: None, origin: &origin };
         let by = Actor { who: himself, scopes: &who.scopes };
@@ -139,39 +159,59 @@ impl People {
     async fn admit(&self, clients: &Clients, attempt: &Attempt) -> Result<Who, SignInError> {
         let username: String =
             attempt.username.trim().to_lowercase().chars().take(MAX_USERNAME).collect();
-        let guesser = Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.address) };
+        let guesser =
+            Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.visit.address) };
         let turn = self.attempts.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
-        tokio::time::sleep(turn.map_err(SignInError::Wait)?).await;
-        let Some(who) = self.recognise(clients, &username, attempt).await? else {
-            counter!("auth_failures_total", "reason" => "wrong_password").increment(1);
-            // Not the name: some type their password there.
-            info!(address = %attempt.address, "somebody could not sign in");
-            return Err(SignInError::Refused);
-        };
-        self.attempts.right(&guesser);
-        Ok(who)
+        let turn = turn.map_err(|wait| {
+            counter!("auth_failures_total", "reason" => "too_many_attempts").increment(1);
+            SignInError::Wait(wait)
+        });
+        tokio::time::sleep(turn?).await;
+        match self.recognise(clients, &username, attempt).await? {
+            Ok(who) => {
+                self.attempts.right(&guesser);
+                Ok(who)
+            }
+            Err(subject) => {
+                counter!("auth_failures_total", "reason" => "wrong_password").increment(1);
+                // Not the name: some type their password there.
+                info!(address = %attempt.visit.address, "somebody could not sign in");
+                let origin = Origin { address: Some(attempt.visit.address), request_id: None };
+                let refusal = Refusal::unproven("sign_in.refused", "/sign-in", origin);
+                clients.refusals.note(refusal.by(subject));
+                Err(SignInError::Refused)
+            }
+        }
     }
 
-    /// Who has this name and password.
+    /// Who has this name and password; else who has the name alone.
     async fn recognise(
         &self,
         clients: &Clients,
         username: &str,
         attempt: &Attempt,
-    ) -> Result<Option<Who>, SignInError> {
+    ) -> Result<Result<Who, Option<(TenantId, String)>>, SignInError> {
         let client = clients.management();
-        if attempt.username.trim() == client.client_id {
+        let is_management = attempt.username.trim() == client.client_id;
+        if is_management {
             let secret = attempt.password.expose_secret();
             let used = client.secrets.iter().find(|it| it.digest.matches(secret));
-            if let Some(used) = used {
-                return Ok(management(clients, Some(&credential_of(&used.digest))));
+            let who = used.and_then(|it| management(clients, Some(&credential_of(&it.digest))));
+            if let Some(who) = who {
+                return Ok(Ok(who));
             }
         }
         let found = self.db.read(async |conn| users::find_by_name(conn, username).await).await?;
-        let active = found.filter(|(user, _)| user.is_active);
-        let (user, hash): (_, Option<Option<PasswordHash>>) = active.unzip();
-        let matches = self.hasher.matches(hash.flatten(), attempt.password.clone()).await?;
-        Ok(user.filter(|_| matches).map(|user| Who::user(&user)))
+        let (user, hash): (_, Option<Option<PasswordHash>>) = found.unzip();
+        let hash = hash.flatten().filter(|_| user.as_ref().is_some_and(|user| user.is_active));
+        if self.hasher.matches(hash, attempt.password.clone()).await?
+            && let Some(user) = &user
+        {
+            return Ok(Ok(Who::user(user)));
+        }
+        let own = user.map(|user| (user.tenant, Subject::user(user.id).to_string()));
+        let management = || (client.tenant.clone(), Subject::client(&client.client_id).to_string());
+        Ok(Err(own.or_else(|| is_management.then(management))))
     }
 }
 

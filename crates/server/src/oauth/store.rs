@@ -2,7 +2,9 @@
 
 pub mod api_keys;
 pub mod codes;
+pub mod documents;
 pub mod grants;
+pub mod identities;
 pub mod replay;
 pub mod revoked;
 mod row;

@@ -152,7 +152,7 @@ impl User {
     }
 
     /// What the audit trail is told of him.
-    fn told(&self) -> Map<String, Value> {
+    pub(in crate::oauth) fn told(&self) -> Map<String, Value> {
         let mut told = members_of(self);
         for other in ["id", "last_signed_in_at", "updated_at"] {
             told.remove(other);
@@ -326,7 +326,7 @@ async fn sign_out_everywhere(
 }
 
 impl Change {
-    fn check(self) -> Result<Checked, UserError> {
+    pub(in crate::oauth) fn check(self) -> Result<Checked, UserError> {
         let mut faults = Vec::new();
         faults.extend(self.display_name.as_deref().and_then(check_display_name));
         let mut note = |fault| faults.push(fault);

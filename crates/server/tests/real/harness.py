@@ -24,8 +24,9 @@ def free_port() -> int:
 class Server:
     """`agent-server dev` in a folder of its own, with settings of its own."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, log: Path | None = None, **settings: str) -> None:
         self.settings = settings
+        self.log = log
 
     def __enter__(self) -> "Server":
         self.folder = tempfile.TemporaryDirectory()
@@ -34,15 +35,18 @@ class Server:
         self.start()
         lines = (Path(self.folder.name) / "data" / "dev.env").read_text().splitlines()
         pairs = [line.partition("=") for line in lines if "=" in line and not line.startswith("#")]
-        settings = {name: value.strip("'\"") for name, _, value in pairs}
-        self.client_id = settings["MANAGEMENT_CLIENT_ID"]
-        self.client_secret = settings["MANAGEMENT_CLIENT_SECRET"]
+        self.env = {name: value.strip("'\"") for name, _, value in pairs}
+        self.client_id = self.env["MANAGEMENT_CLIENT_ID"]
+        self.client_secret = self.env["MANAGEMENT_CLIENT_SECRET"]
         return self
 
     def start(self) -> None:
+        output, error = subprocess.DEVNULL, None
+        if self.log:
+            output, error = self.log.open("ab"), subprocess.STDOUT
         self.process = subprocess.Popen(
             [BINARY, "dev"], cwd=self.folder.name, env={**os.environ, "PORT": str(self.port), **self.settings},
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+            stdin=subprocess.DEVNULL, stdout=output, stderr=error,
         )
         end = time.monotonic() + 30
         while not self.is_ready():

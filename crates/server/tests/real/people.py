@@ -3,34 +3,18 @@
 import subprocess
 import sys
 import unittest
-from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import urljoin
 
 import httpx
 from authlib.common.security import generate_token
 from authlib.integrations.httpx_client import OAuth2Client
+from forms import Forms
 from harness import Server
 
 NPM = Path(sys.argv.pop(1)).resolve()
 BACK = "http://127.0.0.1:8999/cb"
 PASSWORD = "correct horse battery staple"
-
-
-class Forms(HTMLParser):
-    """The forms of a page: where each leads, and its hidden members."""
-
-    def __init__(self, html: str) -> None:
-        super().__init__()
-        self.found: list[tuple[str, dict[str, str]]] = []
-        self.feed(html)
-
-    def handle_starttag(self, tag: str, attributes: list) -> None:
-        attribute = dict(attributes)
-        if tag == "form":
-            self.found.append((attribute["action"], {}))
-        elif tag == "input" and attribute.get("type") == "hidden":
-            self.found[-1][1][attribute["name"]] = attribute["value"]
 
 
 class Browser:

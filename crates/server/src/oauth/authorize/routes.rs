@@ -19,6 +19,7 @@ use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
 use crate::http::Problem;
+use crate::http::address::Asker;
 use crate::oauth::OAuthFailure;
 use crate::oauth::authorize::LIFETIMES;
 use crate::oauth::authorize::Request;
@@ -43,6 +44,7 @@ pub fn router() -> OpenApiRouter<App> {
 /// Where a client sends the browser of a person.
 async fn begin(
     State(app): State<App>,
+    Asker(address): Asker,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -51,7 +53,7 @@ async fn begin(
         Ok(params) => params,
         Err(error) => return refusal(&app, &error),
     };
-    let request = match Request::of(&app.clients, &params, &app.config.issuer).await {
+    let request = match Request::of(&app.clients, &params, &app.config.issuer, address).await {
         Ok(request) => request,
         Err(failure) => return failed(&app, failure),
     };
@@ -65,11 +67,11 @@ async fn begin(
 
 /// What a person decided, on the page that [`begin`] showed.
 async fn decide(State(app): State<App>, http: HttpRequest) -> Result<Response, Problem> {
-    let Form { params, headers, .. } = match Form::read(&app, http).await {
+    let Form { params, headers, address } = match Form::read(&app, http).await {
         Ok(form) => form,
         Err(refused) => return Ok(refused),
     };
-    let request = match Request::of(&app.clients, &params, &app.config.issuer).await {
+    let request = match Request::of(&app.clients, &params, &app.config.issuer, address).await {
         Ok(request) => request,
         Err(failure) => return failed(&app, failure),
     };
@@ -135,6 +137,8 @@ fn ask(
     let values = context! {
         client => name_of(request).to_owned(),
         is_unchecked => request.client.is_unchecked,
+        publisher => request.client.publisher.clone(),
+        is_local_only => request.is_local_only(),
         place => request.to.place().to_owned(),
         is_here => request.to.as_str().starts_with("http://"),
         username => who.username.clone(),

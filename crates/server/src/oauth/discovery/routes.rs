@@ -57,6 +57,7 @@ struct Jwk {
 #[utoipa::path(get, path = "/.well-known/jwks.json", tag = "oauth", security(()),
     responses((status = 200, body = JwkSet), Problem))]
 async fn read_jwks(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
+    app.keys.look_again().await;
     document(&headers, app.keys.jwks())
 }
 
@@ -64,7 +65,7 @@ async fn read_jwks(State(app): State<App>, headers: HeaderMap) -> Result<Respons
 #[utoipa::path(get, path = "/.well-known/oauth-authorization-server", tag = "oauth", security(()),
     responses((status = 200, body = ServerMetadata), Problem))]
 async fn read_server(State(app): State<App>, headers: HeaderMap) -> Result<Response, Problem> {
-    json_document(&headers, &ServerMetadata::of(&app.config.issuer))
+    json_document(&headers, &server_metadata(&app))
 }
 
 /// The same, where RFC 8414 has it if the issuer has a path.
@@ -76,7 +77,7 @@ async fn read_server_of_path(
     if !is_path_of(&app.config.issuer, &path) {
         return Err(no_such_path());
     }
-    json_document(&headers, &ServerMetadata::of(&app.config.issuer))
+    json_document(&headers, &server_metadata(&app))
 }
 
 /// Read which tokens open this API
@@ -106,6 +107,10 @@ async fn read_resource_of_path(
     let is_it = |resource: &Resource| is_path_of(&resource.url(issuer), &path);
     let resource = Resource::ALL.into_iter().find(is_it).ok_or_else(no_such_path)?;
     json_document(&headers, &ResourceMetadata::of(issuer, resource))
+}
+
+fn server_metadata(app: &App) -> ServerMetadata {
+    ServerMetadata::of(&app.config.issuer, &app.config.identity.registration)
 }
 
 fn is_path_of(url: &str, path: &str) -> bool {

@@ -68,6 +68,7 @@ pub async fn exchange(
         client_id: client.client_id.clone(),
         scope,
         tenant: client.tenant.to_string(),
+        registration_id: client.registration.clone(),
         grant_id: subject.claims.grant_id.clone(),
         act: Some(act),
     };

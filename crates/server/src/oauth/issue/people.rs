@@ -12,17 +12,25 @@ use auth::registration::GrantType;
 use auth::scope::Scopes;
 use auth::token::OpaqueToken;
 use auth::token::TokenKind;
+use serde_json::json;
 use tracing::info;
 use tracing::warn;
 
+use crate::audit;
+use crate::audit::Act;
+use crate::audit::Actor;
+use crate::audit::Origin;
 use crate::db::At;
+use crate::db::Conn;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::oauth::Client;
 use crate::oauth::Clients;
 use crate::oauth::Keys;
 use crate::oauth::OAuthFailure;
 use crate::oauth::People;
 use crate::oauth::authorize::Code;
+use crate::oauth::caller::Subject;
 use crate::oauth::grants;
 use crate::oauth::grants::Family;
 use crate::oauth::grants::Which;
@@ -36,6 +44,8 @@ use crate::oauth::store::grants as store;
 
 /// For so long after its use a refresh token gives the same answer again: the first one may have been lost.
 const GRACE: Duration = Duration::from_secs(30);
+/// One person allows one client so many things at once at most; one more ends the oldest.
+const MOST: i64 = 20;
 
 /// Issues tokens to one client, as one request of it wants.
 pub struct Issuer<'a> {
@@ -43,6 +53,8 @@ pub struct Issuer<'a> {
     pub clients: &'a Clients,
     pub people: &'a People,
     pub client: &'a Client,
+    /// From where the request comes.
+    pub origin: &'a Origin,
     /// The id of the access token.
     pub id: Id,
     pub now: At,
@@ -66,8 +78,7 @@ impl Issuer<'_> {
             let Some(code) = codes::take(tx, &digest, &self.client.client_id, now).await? else {
                 let taken = codes::find_taken(tx, &digest, &self.client.client_id).await?;
                 if let Some((tenant, grant)) = &taken {
-                    warn!(%grant, client_id = self.client.client_id, "a code came a second time");
-                    grants::end(tx, tenant, Which::One(*grant), now).await?;
+                    self.end_stolen(tx, "code", (tenant, *grant)).await?;
                 }
                 return Ok::<_, OAuthFailure>(Decided::Err(no_such("code")));
             };
@@ -75,6 +86,9 @@ impl Issuer<'_> {
                 return Ok(Err(refused));
             }
             store::insert(tx, &code.family).await?;
+            for older in store::list_older(tx, &code.family, MOST).await? {
+                grants::end(tx, &code.family.tenant, Which::One(older), now).await?;
+            }
             if let Some(refresh) = &refresh {
                 store::insert_refresh(tx, &refresh.digest(), code.family.grant.id, now).await?;
             }
@@ -131,12 +145,31 @@ impl Issuer<'_> {
             if is_retry && next.is_some_and(|next| next.used_at.is_none()) {
                 return Ok(Ok((found.family, scopes)));
             }
-            warn!(%grant, client_id = self.client.client_id, "a refresh token was used again");
-            grants::end(tx, &found.family.tenant, Which::One(grant), now).await?;
+            self.end_stolen(tx, "refresh_token", (&found.family.tenant, grant)).await?;
             Ok(Err(no_such("refresh_token")))
         });
         let (family, scopes) = self.settle(decided.await?).await?;
         self.token(&family, scopes, Some(next)).await
+    }
+
+    /// Ends what somebody allowed, because a proof of it came a second time: one of the two has stolen it.
+    async fn end_stolen(
+        &self,
+        tx: &mut Conn<'_>,
+        what: &str,
+        (tenant, grant): (&TenantId, Id),
+    ) -> Result<(), sqlx::Error> {
+        let client_id = &self.client.client_id;
+        warn!(%grant, client_id, what, "a proof of a grant came a second time");
+        if !grants::end(tx, tenant, Which::One(grant), self.now).await? {
+            return Ok(());
+        }
+        let subject = Subject::client(client_id);
+        let subject = subject.as_str();
+        let by = Actor { tenant, subject, client_id: Some(client_id), origin: self.origin };
+        let target = grant.to_string();
+        let act = Act::new("grant.reuse", &target, json!({"shown_again": what}));
+        audit::record(tx, by, act, self.now).await
     }
 
     /// What was decided counts here at once.
@@ -179,6 +212,7 @@ impl Issuer<'_> {
             client_id: self.client.client_id.clone(),
             scope,
             tenant: self.client.tenant.to_string(),
+            registration_id: self.client.registration.clone(),
             grant_id: Some(family.grant.id.to_string()),
             act: None,
         };

@@ -16,6 +16,7 @@ use http::header;
 use tokio::sync::Semaphore;
 
 use crate::app::App;
+use crate::http::RequestId;
 use crate::http::address;
 use crate::oauth::OAuthFailure;
 use crate::oauth::authenticate::ClientCall;
@@ -42,7 +43,8 @@ impl FromRequest<App> for ClientCall {
             body: &body,
         })?;
         let address = address::caller(&parts, &app.config.trusted_proxies);
-        Ok(Self { credentials, params, address, now: app.clock.now() })
+        let request_id = parts.extensions.get::<RequestId>().cloned();
+        Ok(Self { credentials, params, address, request_id, now: app.clock.now() })
     }
 }
 

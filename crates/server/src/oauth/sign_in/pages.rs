@@ -1,7 +1,7 @@
 //! The pages that people see: to sign in, to allow something, and when that cannot be.
 //!
 //! Plain HTML forms that need no script. All texts are escaped; what comes from outside stands in no attribute but
-//! `value`.
+//! `value`, and encoded in the query of a link.
 
 use std::sync::LazyLock;
 
@@ -20,6 +20,7 @@ pub const CODE_FONT: &[u8] = include_bytes!("pages/geist-mono-latin-wght-normal.
 pub enum Page {
     SignIn,
     SignedIn,
+    Access,
     Consent,
     Refusal,
 }
@@ -31,6 +32,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("page", include_str!("pages/page.html")),
         ("sign_in", include_str!("pages/sign_in.html")),
         ("signed_in", include_str!("pages/signed_in.html")),
+        ("access", include_str!("pages/access.html")),
         ("consent", include_str!("pages/consent.html")),
         ("refusal", include_str!("pages/refusal.html")),
     ] {
@@ -46,6 +48,7 @@ impl Page {
         let name = match self {
             Self::SignIn => "sign_in",
             Self::SignedIn => "signed_in",
+            Self::Access => "access",
             Self::Consent => "consent",
             Self::Refusal => "refusal",
         };
@@ -76,10 +79,13 @@ mod tests {
         let values = context! {
             base => hostile, server => hostile, username => hostile, then => hostile, client => hostile,
             place => hostile, is_user => true, problem => hostile, detail => hostile, is_unchecked => true, scopes,
+            publisher => hostile, external => hostile, query => hostile, is_local_only => true,
+            allowed => [context! { client => hostile, words => [hostile], id => hostile }],
+            sessions => [context! { address => hostile, user_agent => hostile, id => hostile }],
             fields => [(hostile, hostile)], lifetimes => [(hostile, hostile)],
         };
 
-        for page in [Page::SignIn, Page::SignedIn, Page::Consent, Page::Refusal] {
+        for page in [Page::SignIn, Page::SignedIn, Page::Access, Page::Consent, Page::Refusal] {
             let html = page.render(values.clone()).unwrap();
             assert!(html.contains("alert(1)") && !html.contains("<script"), "{page:?}: {html}");
             assert!(!html.contains(" style=") && !html.contains("://"), "{page:?}: {html}");

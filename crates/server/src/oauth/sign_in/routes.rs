@@ -1,10 +1,15 @@
 //! `/sign-in` and `/sign-out`: pages for people.
 
+mod own;
+
+use std::convert::Infallible;
+use std::net::IpAddr;
 use std::time::Duration;
 
 use auth::form::MediaType;
 use auth::form::Params;
 use auth::token::OpaqueToken;
+use axum::extract::FromRequestParts;
 use axum::extract::RawQuery;
 use axum::extract::Request;
 use axum::extract::State;
@@ -17,6 +22,7 @@ use http::HeaderMap;
 use http::HeaderValue;
 use http::StatusCode;
 use http::header;
+use http::request::Parts;
 use minijinja::Value;
 use minijinja::context;
 use utoipa_axum::router::OpenApiRouter;
@@ -24,17 +30,20 @@ use utoipa_axum::router::OpenApiRouter;
 use crate::app::App;
 use crate::http::Problem;
 use crate::http::address;
+use crate::http::address::Asker;
 use crate::http::is_same_origin;
 use crate::oauth::authorize;
 use crate::oauth::authorize::routes::name_of;
 use crate::oauth::cookie;
 use crate::oauth::discovery;
+use crate::oauth::external::External;
 use crate::oauth::passwords::HasherError;
 use crate::oauth::routes::read_body;
 use crate::oauth::sessions::LONGEST;
 use crate::oauth::sessions::Who;
 use crate::oauth::sign_in::Attempt;
 use crate::oauth::sign_in::SignInError;
+use crate::oauth::sign_in::Visit;
 use crate::oauth::sign_in::pages;
 use crate::oauth::sign_in::pages::Page;
 
@@ -46,6 +55,7 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .route("/sign-in", get(read).post(sign_in))
         .route("/sign-out", post(sign_out))
+        .merge(own::router())
         .route("/sign-in/password", post(change_password))
         .route("/sign-in/style.css", get(async || asset("text/css", pages::STYLE.as_bytes())))
         .route("/sign-in/hanken-grotesk.woff2", get(async || asset("font/woff2", pages::TEXT_FONT)))
@@ -57,11 +67,31 @@ fn asset(media_type: &'static str, bytes: &'static [u8]) -> Response {
     (headers, bytes).into_response()
 }
 
+impl Visit {
+    fn of(app: &App, address: IpAddr, headers: &HeaderMap) -> Self {
+        let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
+        Self {
+            address,
+            user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
+            before: cookie_of(app, headers),
+        }
+    }
+}
+
+impl FromRequestParts<App> for Visit {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &App) -> Result<Self, Infallible> {
+        let address = address::caller(parts, &app.config.trusted_proxies);
+        Ok(Self::of(app, address, &parts.headers))
+    }
+}
+
 /// A form that one of our own pages sent.
 pub struct Form {
     pub params: Params,
     pub headers: HeaderMap,
-    address: std::net::IpAddr,
+    pub address: IpAddr,
 }
 
 impl Form {
@@ -99,6 +129,7 @@ impl Form {
 /// The page on which somebody signs in; without anywhere to go on to, one that says who is signed in.
 async fn read(
     State(app): State<App>,
+    Asker(address): Asker,
     RawQuery(query): RawQuery,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
@@ -107,7 +138,7 @@ async fn read(
     if let (true, Some(who)) = (then.is_empty(), who(&app, &headers).await?) {
         return inside(&app, StatusCode::OK, &who, context! {});
     }
-    form(&app, StatusCode::OK, then, context! {}).await
+    form(&app, StatusCode::OK, (then, address), context! {}).await
 }
 
 async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, Problem> {
@@ -117,39 +148,41 @@ async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, P
     };
     let then = params.get("then").unwrap_or_default();
     let username = params.get("username").unwrap_or_default();
-    let user_agent = headers.get(header::USER_AGENT).map(HeaderValue::as_bytes);
     let attempt = Attempt {
         username: username.to_owned(),
         password: params.get("password").unwrap_or_default().into(),
-        address,
-        user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
-        before: cookie_of(&app, &headers),
+        visit: Visit::of(&app, address, &headers),
     };
     let row = (app.ids.next(), app.clock.now());
     match app.people.sign_in(&app.clients, attempt, row).await {
-        Ok((token, _)) => {
-            let is_ours = is_own_page(then) || leads_on(&app, then).await.is_some();
-            let on = if is_ours { then } else { "/sign-in" };
-            let mut response = redirect(&format!("{}{on}", place(&app)));
-            let seconds = i64::try_from(LONGEST.as_secs()).unwrap_or_default();
-            set_cookie(&mut response, &cookie::set(&app.config.issuer, token.expose(), seconds));
-            Ok(response)
-        }
+        Ok((token, _)) => Ok(enter(&app, &token, (then, address)).await),
         Err(SignInError::Refused) => {
             let problem = "That name and password do not match";
-            form(&app, StatusCode::UNAUTHORIZED, then, context! { username, problem }).await
+            let values = context! { username, problem };
+            form(&app, StatusCode::UNAUTHORIZED, (then, address), values).await
         }
-        Err(SignInError::Wait(wait)) => too_many(&app, then, username, wait).await,
+        Err(SignInError::Wait(wait)) => too_many(&app, (then, address), username, wait).await,
         Err(SignInError::Hasher(HasherError::Busy)) => {
-            too_many(&app, then, username, Duration::from_secs(1)).await
+            too_many(&app, (then, address), username, Duration::from_secs(1)).await
         }
         Err(error) => Err(Problem::internal(&error)),
     }
 }
 
-async fn too_many(
+/// Somebody is signed in from now on, and goes on to where he wanted to.
+pub async fn enter(app: &App, token: &OpaqueToken, (then, address): (&str, IpAddr)) -> Response {
+    let is_ours = is_own_page(then) || leads_on(app, then, address).await.is_some();
+    let on = if is_ours { then } else { "/sign-in" };
+    let mut response = redirect(&format!("{}{on}", place(app)));
+    let seconds = i64::try_from(LONGEST.as_secs()).unwrap_or_default();
+    set_cookie(&mut response, &cookie::set(&app.config.issuer, token.expose(), seconds));
+    response
+}
+
+/// The form once more, with how long somebody has to wait.
+pub async fn too_many(
     app: &App,
-    then: &str,
+    then: (&str, IpAddr),
     username: &str,
     wait: Duration,
 ) -> Result<Response, Problem> {
@@ -178,9 +211,7 @@ async fn change_password(State(app): State<App>, request: Request) -> Result<Res
     let attempt = Attempt {
         username: who.username.clone(),
         password: params.get("password").unwrap_or_default().into(),
-        address,
-        user_agent: String::new(),
-        before: None,
+        visit: Visit::of(&app, address, &headers),
     };
     let next = params.get("next").unwrap_or_default().into();
     let (status, values) =
@@ -222,16 +253,19 @@ async fn sign_out(State(app): State<App>, request: Request) -> Result<Response, 
 }
 
 /// The sign-in form. What it leads on to is named, if it is a request of a client; else it leads nowhere.
-async fn form(
+pub async fn form(
     app: &App,
     status: StatusCode,
-    then: &str,
+    (then, address): (&str, IpAddr),
     values: Value,
 ) -> Result<Response, Problem> {
-    let request = leads_on(app, then).await;
+    let request = leads_on(app, then, address).await;
     let client = request.as_ref().map(name_of);
     let then = (request.is_some() || is_own_page(then)).then_some(then);
-    let values = context! { client, then, ..values };
+    let external = app.people.external.as_ref().map(External::name);
+    let query: String =
+        url::form_urlencoded::byte_serialize(then.unwrap_or_default().as_bytes()).collect();
+    let values = context! { client, then, external, query, ..values };
     show(app, status, Page::SignIn, values, request.map(|it| it.to.source()).as_deref())
 }
 
@@ -241,11 +275,11 @@ fn is_own_page(then: &str) -> bool {
 }
 
 /// The request of a client to which a sign-in leads on.
-async fn leads_on(app: &App, then: &str) -> Option<authorize::Request> {
+async fn leads_on(app: &App, then: &str, address: IpAddr) -> Option<authorize::Request> {
     let query =
         then.strip_prefix(ON).filter(|it| it.bytes().all(|byte| byte.is_ascii_graphic()))?;
     let params = Params::from_query(query).ok()?;
-    authorize::Request::of(&app.clients, &params, &app.config.issuer).await.ok()
+    authorize::Request::of(&app.clients, &params, &app.config.issuer, address).await.ok()
 }
 
 /// A page with this status. `leads_to` is where its form may end.
@@ -271,13 +305,13 @@ pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Who>, Problem>
     who.map_err(|cause| Problem::internal(&cause))
 }
 
-/// The session that these headers show.
+/// The session of the browser that sent these headers, if there is one in them.
 pub fn cookie_of(app: &App, headers: &HeaderMap) -> Option<OpaqueToken> {
     let cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
     cookie::read(&app.config.issuer, cookies)
 }
 
-fn set_cookie(response: &mut Response, cookie: &str) {
+pub fn set_cookie(response: &mut Response, cookie: &str) {
     if let Ok(value) = HeaderValue::from_str(cookie) {
         response.headers_mut().append(header::SET_COOKIE, value);
     }

@@ -15,6 +15,7 @@ use crate::oauth::OAuthFailure;
 use crate::oauth::grants::Family;
 use crate::oauth::grants::Grant;
 use crate::oauth::grants::Which;
+use crate::oauth::sessions::Who;
 use crate::oauth::store::api_keys::understood;
 use crate::on;
 
@@ -54,6 +55,47 @@ pub async fn list(
         .fetch_all(c)
         .await)?;
     Ok(rows.into_iter().map(|row| Family::from(row).grant).collect())
+}
+
+/// What somebody has allowed that is not over, the newest first, at most `limit` of it.
+pub async fn list_own(
+    conn: &mut Conn<'_>,
+    who: &Who,
+    now: At,
+    limit: i64,
+) -> Result<Vec<Grant>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Row>(
+            "SELECT id, tenant_id, client_id, subject, user_id, credential, scopes, audience, created_at,
+                    last_used_at, expires_at
+             FROM oauth_grants
+             WHERE tenant_id = $1 AND subject = $2 AND expires_at > $3
+             ORDER BY created_at DESC, id DESC LIMIT $4",
+        )
+        .bind(&who.tenant)
+        .bind(who.subject.as_str())
+        .bind(now)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
+    Ok(rows.into_iter().map(|row| Family::from(row).grant).collect())
+}
+
+/// What the same person has allowed the same client before the newest `most`; a hundred of it at most.
+pub async fn list_older(
+    conn: &mut Conn<'_>,
+    newest: &Family,
+    most: i64,
+) -> Result<Vec<Id>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, Id>(
+            "SELECT id FROM oauth_grants WHERE tenant_id = $1 AND subject = $2 AND client_id = $3
+             ORDER BY created_at DESC, id DESC LIMIT 100 OFFSET $4",
+        )
+        .bind(&newest.tenant)
+        .bind(&newest.grant.subject)
+        .bind(&newest.grant.client_id)
+        .bind(most)
+        .fetch_all(c)
+        .await)
 }
 
 pub async fn insert(conn: &mut Conn<'_>, family: &Family) -> Result<(), OAuthFailure> {
@@ -219,6 +261,7 @@ pub async fn use_refresh(
 fn columns(which: Which<'_>) -> (Option<Id>, Option<&str>) {
     match which {
         Which::One(id) => (Some(id), None),
+        Which::Own(id, subject) => (Some(id), Some(subject)),
         Which::Of(subject) => (None, Some(subject)),
     }
 }

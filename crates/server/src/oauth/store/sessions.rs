@@ -72,6 +72,30 @@ pub async fn list(
     Ok(rows.into_iter().map(Session::from).collect())
 }
 
+/// The sessions of somebody that are not over, the newest first, and whether each is the one of this token.
+pub async fn list_own(
+    conn: &mut Conn<'_>,
+    who: &Who,
+    (now, seen_after): (At, At),
+    token: &Digest,
+) -> Result<Vec<(Session, bool)>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Own>(
+            "SELECT id, tenant_id, user_id, credential, subject, address, user_agent, created_at,
+                    last_seen_at, expires_at, token_sha256
+             FROM sessions
+             WHERE tenant_id = $1 AND subject = $2 AND expires_at > $3 AND last_seen_at >= $4
+             ORDER BY created_at DESC, id DESC LIMIT 100",
+        )
+        .bind(&who.tenant)
+        .bind(who.subject.as_str())
+        .bind(now)
+        .bind(seen_after)
+        .fetch_all(c)
+        .await)?;
+    let here = token.to_hex();
+    Ok(rows.into_iter().map(|row| (row.whole.into(), row.token_sha256 == here)).collect())
+}
+
 pub async fn insert(
     conn: &mut Conn<'_>,
     who: &Who,
@@ -112,6 +136,19 @@ pub async fn update_seen(conn: &mut Conn<'_>, id: Id, now: At) -> Result<(), sql
 pub async fn delete(conn: &mut Conn<'_>, tenant: &TenantId, id: Id) -> Result<bool, sqlx::Error> {
     let done = on!(conn, c => sqlx::query("DELETE FROM sessions WHERE tenant_id = $1 AND id = $2")
         .bind(tenant)
+        .bind(id)
+        .execute(c)
+        .await)?;
+    Ok(done.rows_affected() > 0)
+}
+
+/// The same of a session of somebody.
+pub async fn delete_own(conn: &mut Conn<'_>, who: &Who, id: Id) -> Result<bool, sqlx::Error> {
+    let done = on!(conn, c => sqlx::query(
+            "DELETE FROM sessions WHERE tenant_id = $1 AND subject = $2 AND id = $3",
+        )
+        .bind(&who.tenant)
+        .bind(who.subject.as_str())
         .bind(id)
         .execute(c)
         .await)?;
@@ -167,6 +204,13 @@ pub async fn delete_ended(conn: &mut Conn<'_>, before: At, most: i64) -> Result<
         .execute(c)
         .await)?;
     Ok(done.rows_affected())
+}
+
+#[derive(FromRow)]
+struct Own {
+    #[sqlx(flatten)]
+    whole: Whole,
+    token_sha256: String,
 }
 
 #[derive(FromRow)]

@@ -157,9 +157,7 @@ impl TestServer {
 
     /// Nobody in particular, who is sent somewhere and does not go.
     pub fn browser(&self) -> Client {
-        let http =
-            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
-        Client { http: http.build().unwrap(), ..self.stranger() }
+        self.stranger().not_following()
     }
 
     /// The management client, who holds every scope.
@@ -217,6 +215,13 @@ impl Client {
     /// The same connections, without a token.
     pub fn without_token(&self) -> Self {
         Self { token: None, ..self.clone() }
+    }
+
+    /// The same, who is sent somewhere and does not go.
+    pub fn not_following(&self) -> Self {
+        let http =
+            reqwest::Client::builder().no_proxy().redirect(reqwest::redirect::Policy::none());
+        Self { http: http.build().unwrap(), ..self.clone() }
     }
 
     pub async fn get(&self, path: &str) -> Reply {

@@ -23,7 +23,7 @@ use crate::harness::TestServer;
 use crate::harness::number;
 
 const NOW: u64 = 1_795_600_800;
-const JWT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
+pub const JWT: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
 on_both! {
     async fn a_client_that_signs_gets_tokens_without_a_secret(server: TestServer) {
@@ -179,21 +179,21 @@ on_both! {
 }
 
 /// A client's key pair.
-struct Signer(EcdsaKeyPair);
+pub struct Signer(EcdsaKeyPair);
 
 impl Signer {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self(EcdsaKeyPair::generate(&ECDSA_P256_SHA256_FIXED_SIGNING).unwrap())
     }
 
-    fn jwks(&self) -> Value {
+    pub fn jwks(&self) -> Value {
         let point = self.0.public_key().as_ref();
         let (x, y) = (encode(&point[1..33]), encode(&point[33..]));
         json!({"keys": [{"alg": "ES256", "crv": "P-256", "kid": "1", "kty": "EC", "use": "sig", "x": x, "y": y}]})
     }
 
     /// An assertion of a client, with other claims than usual.
-    fn assertion(&self, client_id: &str, change: Value) -> String {
+    pub fn assertion(&self, client_id: &str, change: Value) -> String {
         let jti = encode(auth::random::bytes().unwrap().as_slice());
         let mut claims = json!({
             "iss": client_id, "sub": client_id, "aud": "http://server.test", "iat": NOW, "exp": NOW + 60, "jti": jti,

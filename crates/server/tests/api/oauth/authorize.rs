@@ -76,6 +76,7 @@ on_both! {
               "iat": 1795600800,
               "iss": "http://server.test",
               "jti": null,
+              "registration_id": "<client>",
               "scope": "agent.execute run.read",
               "sub": "user:<user>",
               "tenant": "default"

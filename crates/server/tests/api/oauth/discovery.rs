@@ -40,6 +40,7 @@ on_both! {
             {
               "authorization_endpoint": "http://server.test/oauth/authorize",
               "authorization_response_iss_parameter_supported": true,
+              "client_id_metadata_document_supported": false,
               "code_challenge_methods_supported": [
                 "S256"
               ],

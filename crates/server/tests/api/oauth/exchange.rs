@@ -53,6 +53,7 @@ on_both! {
               "iat": 1795600860,
               "iss": "http://server.test",
               "jti": null,
+              "registration_id": "swap",
               "scope": "client.read",
               "sub": "client:swap",
               "tenant": "default"

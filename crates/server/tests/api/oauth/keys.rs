@@ -43,6 +43,20 @@ on_both! {
         assert_eq!(shown, made, "it signs, and nothing else of it has changed");
     }
 
+    async fn the_key_set_and_the_token_of_a_new_key_are_known_everywhere_at_once(server: TestServer) {
+        let (admin, stranger) = (server.admin().await, server.stranger());
+        let (_replica, elsewhere) = server.replica().await;
+        let elsewhere = elsewhere.without_token();
+
+        let made = admin.post("/oauth/keys", json!({"now": true})).await.json();
+
+        let token = token_in(&ask_as(&stranger, ADMIN, &[]).await);
+        assert_eq!(parts(&token).0["kid"], made["kid"]);
+        assert_eq!(get_with(&elsewhere, DOOR, &token).await.status, 200);
+        let shown = elsewhere.get(JWKS).await.json();
+        assert!(shown["keys"].as_array().unwrap().iter().any(|key| key["kid"] == made["kid"]));
+    }
+
     async fn a_new_key_is_published_then_signs_and_the_one_before_is_believed_for_a_day(server: TestServer) {
         let (admin, stranger) = (server.admin().await, server.stranger());
 

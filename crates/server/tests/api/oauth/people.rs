@@ -28,7 +28,7 @@ impl Browser {
 
     /// One that talks to another process.
     pub fn at(client: &Client) -> Self {
-        Self { client: client.without_token(), cookie: None }
+        Self { client: client.without_token().not_following(), cookie: None }
     }
 
     pub async fn get(&mut self, path: &str) -> Reply {

@@ -100,7 +100,7 @@ on_both! {
             ("origin", "null"),
             ("referer", "http://server.test/sign-in"),
         ] {
-            for path in ["/sign-in", "/sign-out", "/sign-in/password", "/oauth/authorize"] {
+            for path in ["/sign-in", "/sign-out", "/sign-in/password", "/sign-in/access", "/oauth/authorize"] {
                 let request = browser.request("POST", path).header(name, value).form(&form);
                 let refused = browser.send(request).await;
                 assert_eq!((refused.status, &browser.cookie), (403, &None), "{name}: {value} {path}");

@@ -6,11 +6,13 @@ use auth::token::Digest;
 use axum::extract::FromRequestParts;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use http::StatusCode;
 use http::header;
 use http::request::Parts;
 use secrecy::ExposeSecret;
 
 use crate::app::App;
+use crate::audit::Refusal;
 use crate::config::RegistrationPolicy;
 use crate::http::address;
 use crate::oauth::OAuthFailure;
@@ -48,11 +50,26 @@ impl FromRequestParts<App> for Registrar {
             }
             RegistrationPolicy::Admin | RegistrationPolicy::Open => {}
         }
-        let caller = Caller::<ClientWrite>::from_request_parts(parts, app).await;
-        caller
-            .map(|caller| Self::Caller(caller.into_principal()))
-            .map_err(IntoResponse::into_response)
+        match Caller::<ClientWrite>::from_request_parts(parts, app).await {
+            Ok(caller) => Ok(Self::Caller(caller.into_principal())),
+            Err(problem) => Err(refuse(problem.into_response(), parts, app)),
+        }
     }
+}
+
+/// Answers who shows no good token; who does so often is told to wait.
+fn refuse(refusal: Response, request: &Parts, app: &App) -> Response {
+    if refusal.status() != StatusCode::UNAUTHORIZED {
+        return refusal;
+    }
+    let origin = origin(request, app);
+    let stranger = Guesser::stranger(address::caller(request, &app.config.trusted_proxies));
+    app.refusals.note(Refusal::unproven("client.refused", "/oauth/register", origin));
+    if let Some(retry_after) = app.clients.guesses.wait(&stranger, Instant::now()) {
+        return OAuthFailure::TooManyGuesses { retry_after }.into_response();
+    }
+    app.clients.guesses.wrong(stranger, Instant::now());
+    refusal
 }
 
 /// Counts a registration for the address it comes from.
