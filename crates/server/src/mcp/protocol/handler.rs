@@ -84,7 +84,7 @@ impl ServerHandler for Handler {
             .enable_resources_list_changed()
             .enable_completions()
             .build();
-        let own = Implementation::new("agent-server", env!("CARGO_PKG_VERSION"));
+        let own = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         ServerConfig::new(capabilities).with_server_info(own)
     }
 
