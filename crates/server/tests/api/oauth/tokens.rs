@@ -41,8 +41,9 @@ on_both! {
         let (header, mut claims) = parts(&token);
         assert_eq!(claims["client_id"], client.id.as_str());
         assert_eq!(claims["sub"], format!("client:{}", client.id));
+        assert_eq!(claims["registration_id"], client.id.as_str(), "its row has that id, too");
         assert_ne!(claims["jti"], parts(&client.token(&server.stranger()).await).1["jti"]);
-        for name in ["client_id", "sub", "jti"] {
+        for name in ["client_id", "sub", "jti", "registration_id"] {
             claims[name] = json!("…");
         }
         expect![[r#"
@@ -58,6 +59,7 @@ on_both! {
               "iat": 1795600800,
               "iss": "http://server.test",
               "jti": "…",
+              "registration_id": "…",
               "scope": "client.read agent.read",
               "sub": "…",
               "tenant": "default"
@@ -221,7 +223,8 @@ on_both! {
         for ours in ["http://server.test", "http://server.test/", "http://Server.Test:80"] {
             assert_eq!(ask(ours).await, r#""http://server.test""#, "{ours}");
         }
-        for other in ["http://server.test/mcp", "https://server.test", "/", "http://server.test/#f"] {
+        assert_eq!(ask("http://server.test/mcp").await, r#""http://server.test/mcp""#);
+        for other in ["http://server.test/mcp/x", "https://server.test", "/", "http://server.test/#f"] {
             assert_eq!(ask(other).await, r#""invalid_target""#, "{other}");
         }
     }
