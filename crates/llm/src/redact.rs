@@ -21,7 +21,7 @@ const ECHO_WINDOW: usize = 24;
 const ECHO_STEP: usize = 8;
 
 /// The members of requests, in any provider's words, in which something was said.
-const SAID: [&str; 8] = [
+const SAID: [&str; 10] = [
     "system",
     "messages",
     "instructions",
@@ -30,6 +30,8 @@ const SAID: [&str; 8] = [
     "contents",
     "requests",
     "texts",
+    "query",
+    "documents",
 ];
 
 /// Knows what must not leave: the key, and what was said in the request.

@@ -89,7 +89,7 @@ async fn what_has_no_score_for_each_text_is_no_answer() {
         (all(&[score(0), score(1), score(3)]), words[0]),
         (
             all(&[score(0), score(1), r#"{"index": 2, "relevance_score": 1e300}"#.to_owned()]),
-            words[0],
+            words[1],
         ),
         (all(&[score(0), score(1), score(-2)]), words[1]),
         (all(&[r#"{"index": 0, "relevance_score": null}"#.to_owned()]), words[1]),
