@@ -165,20 +165,6 @@ impl Server {
         rustix::process::kill_process(self.id(), signal).unwrap();
     }
 
-    /// `kill -9` for the processes that it began.
-    pub fn kill_children(&self) {
-        let tasks =
-            std::fs::read_dir(format!("/proc/{}/task", self.id().as_raw_nonzero())).unwrap();
-        for task in tasks {
-            let children = task.unwrap().path().join("children");
-            for child in std::fs::read_to_string(children).unwrap_or_default().split_whitespace() {
-                let child = Pid::from_raw(child.parse().unwrap()).unwrap();
-                // It may have ended by itself.
-                let _ = rustix::process::kill_process(child, Signal::KILL);
-            }
-        }
-    }
-
     /// Lets no file grow, as if the disk took nothing any more.
     pub fn fill_disk(&self) {
         self.limit_files(Some(0));
