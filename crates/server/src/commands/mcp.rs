@@ -33,7 +33,10 @@ For programs that start their MCP servers themselves. The client is that of the 
 (MANAGEMENT_CLIENT_ID and _SECRET), unless options name another; better give a client of its own,
 with `mcp.access` and what it is to use.
 
-Example of an entry in such a program:
+Examples:
+  agent-server mcp --url https://agents.example.com
+
+An entry in such a program:
   {\"command\": \"agent-server\", \"args\": [\"mcp\", \"--url\", \"https://agents.example.com\"],
    \"env\": {\"MANAGEMENT_CLIENT_ID\": \"shop\", \"MANAGEMENT_CLIENT_SECRET\": \"ags_…\"}}";
 
