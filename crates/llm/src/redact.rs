@@ -103,8 +103,9 @@ fn echoes_value(message: &str, value: &Value) -> bool {
 }
 
 fn echoes_text(message: &str, text: &str) -> bool {
-    if text.len() < ECHO_WINDOW {
-        return text.len() >= SHORTEST_ECHO && message.contains(text);
+    // A window may begin before a text that is hardly longer, and end after it.
+    if text.len() >= SHORTEST_ECHO && message.contains(text) {
+        return true;
     }
     let windows = (0..message.len()).step_by(ECHO_STEP).filter_map(|start| {
         let start = message.ceil_char_boundary(start);
