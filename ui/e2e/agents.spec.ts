@@ -54,9 +54,10 @@ test("form and JSON are two views of one agent", async ({ signedIn: page, server
   await page.getByLabel("Temperature").fill("0.5");
   await page.getByRole("button", { name: "JSON", exact: true }).click();
   const json = page.getByLabel("Definition", { exact: true });
-  await expect(json).toHaveValue(/"temperature": 0.5/);
+  await expect(json).toContainText('"temperature": 0.5');
 
-  await json.fill((await json.inputValue()).replace('"temperature": 0.5', '"temperature": 0.7'));
+  const agent = await server.admin("GET", "/agents/definitions/demo");
+  await json.fill(JSON.stringify({ ...agent, model_options: { temperature: 0.7 } }));
   await page.getByRole("button", { name: "Form", exact: true }).click();
   await expect(page.getByLabel("Temperature")).toHaveValue("0.7");
   await page.getByRole("button", { name: "JSON", exact: true }).click();

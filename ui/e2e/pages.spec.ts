@@ -50,6 +50,41 @@ const PAGES: Shown[] = [
   { name: "playground", path: () => "/ui/agents/support", ready: talk },
   { name: "playground-approval", path: () => "/ui/agents/careful", ready: askForConsent },
   {
+    name: "tools",
+    path: () => "/ui/tools",
+    ready: (page) => page.getByRole("link", { name: "greet" }).waitFor(),
+  },
+  {
+    name: "tool-new",
+    path: () => "/ui/tools/new",
+    ready: (page) => page.getByRole("link", { name: /javascript/ }).waitFor(),
+  },
+  {
+    name: "tool-import",
+    path: () => "/ui/tools/import",
+    ready: (page) => page.getByLabel("Address of the document").waitFor(),
+  },
+  {
+    name: "tool-test",
+    path: () => `/ui/tools/greet?run=${runs.call}`,
+    ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),
+  },
+  {
+    name: "tool-script",
+    path: () => "/ui/tools/greet?tab=definition",
+    ready: (page) => page.getByLabel("Source").waitFor(),
+  },
+  {
+    name: "tool-http",
+    path: () => "/ui/tools/order?tab=definition",
+    ready: (page) => page.getByRole("button", { name: "Remove stripe_key" }).waitFor(),
+  },
+  {
+    name: "tool-versions",
+    path: () => "/ui/tools/greet?tab=versions&version=1",
+    ready: (page) => page.getByText("From version 1 to 2").waitFor(),
+  },
+  {
     name: "runs",
     path: () => "/ui/runs",
     ready: (page) => page.getByRole("table").getByText("Suspended").first().waitFor(),

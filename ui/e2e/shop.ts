@@ -51,6 +51,38 @@ export async function fill(admin: Api) {
     hosts: ["api.stripe.com"],
   });
   await admin("POST", "/users", { username: "maria", display_name: "Maria Koski", role: "editor" });
+  await admin("POST", "/tools/definitions", {
+    name: "greet",
+    display_name: "Greet",
+    description: "Says hello to somebody.",
+    kind: "javascript",
+    effect: "read",
+    input_schema: {
+      type: "object",
+      required: ["name", "warmly"],
+      properties: {
+        name: { type: "string", description: "Who is greeted" },
+        warmly: { type: "boolean" },
+        language: { enum: ["en", "fi"], default: "en" },
+      },
+    },
+    execute_code:
+      "// Says it in two languages.\nconst word = input.language === 'fi' ? 'Hei' : 'Hello';\nreturn { text: `${word}, ${input.name}` };",
+  });
+  await admin("PUT", "/tools/definitions/greet", {
+    description: "Says hello to somebody, in two languages.",
+  });
+  await admin("POST", "/tools/definitions", {
+    name: "order",
+    description: HOSTILE,
+    kind: "http",
+    input_schema: { type: "object", required: ["id"], properties: { id: { type: "string" } } },
+    config: {
+      url: "https://api.stripe.com/v1/orders/{{ input.id }}",
+      headers: { "x-shop": "north" },
+      auth: { type: "bearer", secret: "stripe_key" },
+    },
+  });
   const ask = (name: string, input: string, more: object = {}) =>
     admin<Run>("POST", `/agents/${name}/execute`, { input, background: true, ...more });
   const done = async (run: Run) => admin<Run>("GET", `/runs/${run.id}/wait?timeout_ms=20000`);
@@ -65,12 +97,19 @@ export async function fill(admin: Api) {
   );
   const failed = await done(await ask("short", "use tool current_time with {}"));
   const slow = await ask("demo", "say 100000 words every 200 ms", { user: "u-123" });
+  const call = await done(
+    await admin<Run>("POST", "/tools/greet/execute", {
+      input: { name: HOSTILE, warmly: true },
+      background: true,
+    }),
+  );
   const waiting = await done(await ask("careful", "use tool current_time with {}"));
   return {
     told: told.id,
     failed: failed.id,
     slow: slow.id,
     waiting: waiting.id,
+    call: call.id,
     document,
     client: client_id,
   };

@@ -16,6 +16,7 @@ import { databaseSearch, documentSearch } from "./rag/search";
 import { runSearch, runsSearch } from "./runs/search";
 import { ErrorPage, NotFoundPage } from "./shell/ErrorPage";
 import { Shell } from "./shell/Shell";
+import { newToolSearch, toolSearch } from "./tools/search";
 
 // Every page and its path, in one table. A page is loaded when it is gone to.
 
@@ -50,6 +51,28 @@ const agent = createRoute({
   path: "/agents/$name",
   validateSearch: agentSearch,
   component: lazyRouteComponent(() => import("./agents/AgentPage"), "AgentPage"),
+});
+const tools = createRoute({
+  ...under,
+  path: "/tools",
+  component: lazyRouteComponent(() => import("./tools/ToolsPage"), "ToolsPage"),
+});
+const newTool = createRoute({
+  ...under,
+  path: "/tools/new",
+  validateSearch: newToolSearch,
+  component: lazyRouteComponent(() => import("./tools/NewToolPage"), "NewToolPage"),
+});
+const importTools = createRoute({
+  ...under,
+  path: "/tools/import",
+  component: lazyRouteComponent(() => import("./tools/ImportPage"), "ImportPage"),
+});
+const tool = createRoute({
+  ...under,
+  path: "/tools/$name",
+  validateSearch: toolSearch,
+  component: lazyRouteComponent(() => import("./tools/ToolPage"), "ToolPage"),
 });
 const runs = createRoute({
   ...under,
@@ -126,6 +149,10 @@ export const routerOf = (queryClient: QueryClient) =>
       agents,
       newAgent,
       agent,
+      tools,
+      newTool,
+      importTools,
+      tool,
       databases,
       database,
       document,

@@ -1,7 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
-import { type Dispatch, type SetStateAction, useState } from "react";
+import { useState } from "react";
 import { useMay } from "../api/me";
 import { Button } from "../kit/Button";
+import { CodeField } from "../kit/CodeField";
 import {
   Check,
   PickField,
@@ -14,14 +15,11 @@ import {
   useFaults,
 } from "../kit/Field";
 import { Skeleton } from "../kit/Messages";
+import type { FormProps } from "../parts/Editor";
 import type { Draft, DraftTool } from "./draft";
 import { namesQuery } from "./queries";
 
-interface Props {
-  draft: Draft;
-  setDraft: Dispatch<SetStateAction<Draft>>;
-  /** What cannot be read, by pointers. */
-  errors: Record<string, string>;
+interface Props extends FormProps<Draft> {
   isNew: boolean;
 }
 
@@ -125,10 +123,9 @@ export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
           checked={draft.parallel_tool_calls}
           onChange={(it) => setDraft((before) => ({ ...before, parallel_tool_calls: it }))}
         />
-        <TextArea
+        <CodeField
           label="Members for the provider"
           optional
-          mono
           rows={2}
           hint="JSON that goes into its request as it is."
           {...field("provider", "/model_options/provider")}
@@ -170,18 +167,16 @@ export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
         </div>
       </Section>
       <Section title="Shape" hint="JSON Schema, 2020-12.">
-        <TextArea
+        <CodeField
           label="Context schema"
           optional
-          mono
           rows={5}
           hint="What callers pass as context; the instructions may use it."
           {...field("context_schema", "/context_schema")}
         />
-        <TextArea
+        <CodeField
           label="Output schema"
           optional
-          mono
           rows={5}
           hint="The answer is then a value that fits it."
           {...field("output_schema", "/output_schema")}
@@ -189,7 +184,7 @@ export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
       </Section>
       <Section title="Access" hint="A caller must hold all of these.">
         <PickField label="Scopes" options={["agent.execute"]} open {...field("scopes", "/scopes")} />
-        <TextArea label="Metadata" optional mono rows={3} {...field("metadata", "/metadata")} />
+        <CodeField label="Metadata" optional rows={3} {...field("metadata", "/metadata")} />
       </Section>
     </div>
   );
@@ -273,9 +268,8 @@ function ToolRow({
         onChange={(approval) => onChange({ ...tool, approval: approval as DraftTool["approval"] })}
       />
       {tool.approval === "when" && (
-        <TextArea
+        <CodeField
           label={`Rule for ${tool.name}`}
-          mono
           rows={4}
           hint='Over /arguments, such as {"op": "gt", "left": {"$": "/arguments/amount"}, "right": 100}'
           error={error}

@@ -1,28 +1,32 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo, useState } from "react";
 import { useMay } from "../api/me";
-import { Failure } from "../api/problem";
+import { failureOf } from "../api/problem";
 import type { Agent, NewAgent } from "../api/types";
-import { Button, buttonClass } from "../kit/Button";
-import { sentence } from "../kit/Field";
+import { buttonClass } from "../kit/Button";
+import { nearest } from "../kit/find";
 import { Tag } from "../kit/Marks";
-import { Dialog, Note, ProblemNote, Skeleton } from "../kit/Messages";
+import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { useToast } from "../kit/Toasts";
-import { State } from "./AgentsPage";
-import { contentOf, draftOf } from "./draft";
-import { Editor } from "./Editor";
+import { DefinitionState, NotYours, Problems } from "../parts/DefinitionState";
+import { Editor } from "../parts/Editor";
+import { Verbs } from "../parts/Verbs";
+import { Versions } from "../parts/Versions";
+import { AgentForm, SHOWN_POINTERS } from "./AgentForm";
+import { bodyOf, contentOf, draftOf } from "./draft";
 import { Playground } from "./Playground";
 import {
   activateAgent,
+  agentHistory,
   agentQuery,
+  agentsQuery,
   changeAgent,
   deactivateAgent,
   definitionQuery,
   deleteAgent,
 } from "./queries";
-import { Versions } from "./Versions";
 
 const route = getRouteApi("/agents/$name");
 const CRUMBS = [{ label: "Agents", to: "/agents" }] as const;
@@ -30,8 +34,10 @@ const CRUMBS = [{ label: "Agents", to: "/agents" }] as const;
 /** One agent: to talk to, to change, and as it was. */
 export function AgentPage() {
   const { name } = route.useParams();
-  const { tab = "playground" } = route.useSearch();
+  const { tab = "playground", version } = route.useSearch();
+  const navigate = route.useNavigate();
   const maySee = useMay("agent.write", "admin.read");
+  const mayWrite = useMay("agent.write");
   const definition = useQuery({ ...definitionQuery(name), enabled: maySee });
   const summary = useQuery({ ...agentQuery(name), enabled: !maySee });
   const { data: agent, error, refetch } = maySee ? definition : summary;
@@ -39,7 +45,10 @@ export function AgentPage() {
     return (
       <>
         <Head title={name} crumbs={CRUMBS} />
-        <Body>{error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}</Body>
+        <Body>
+          {error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}
+          {error && failureOf(error).status === 404 && <Meant name={name} />}
+        </Body>
       </>
     );
   }
@@ -52,7 +61,7 @@ export function AgentPage() {
         beside={
           <>
             <Tag>v{agent.version}</Tag>
-            <State agent={agent} />
+            <DefinitionState it={agent} />
           </>
         }
         actions={
@@ -60,23 +69,29 @@ export function AgentPage() {
             <Link to="/runs" search={{ definition: agent.name }} className={buttonClass()}>
               Its runs
             </Link>
-            {whole && <Verbs agent={whole} />}
+            {whole && mayWrite && (
+              <>
+                <Link to="/agents/new" search={{ from: agent.name }} className={buttonClass()}>
+                  Copy
+                </Link>
+                <Verbs
+                  noun="agent"
+                  queryKey="agents"
+                  it={whole}
+                  activate={activateAgent}
+                  deactivate={deactivateAgent}
+                  remove={deleteAgent}
+                  onRemoved={() => navigate({ to: "/agents" })}
+                >
+                  Whoever calls it is told that it is not there. Its runs, and the versions that they ran,
+                  stay.
+                </Verbs>
+              </>
+            )}
           </>
         }
       />
-      {whole && whole.problems.length > 0 && (
-        <div style={{ padding: "12px var(--gutter) 0" }}>
-          <Note look="bad" title="It cannot be executed as it is">
-            <ul>
-              {whole.problems.map((it) => (
-                <li key={it.pointer + it.code}>
-                  <code>{it.pointer}</code> {sentence(it.detail)}
-                </li>
-              ))}
-            </ul>
-          </Note>
-        </div>
-      )}
+      {whole && <Problems problems={whole.problems} />}
       <Tabs
         label="Agent"
         current={tab}
@@ -92,8 +107,34 @@ export function AgentPage() {
       />
       {tab === "playground" && <Playground key={agent.id} name={agent.name} definition={whole ?? null} />}
       {tab === "definition" && whole && <Definition agent={whole} />}
-      {tab === "versions" && whole && <Versions agent={whole} />}
+      {tab === "versions" && whole && (
+        <Versions
+          current={whole}
+          history={agentHistory}
+          chosen={version}
+          mayWrite={mayWrite && whole.source !== "code"}
+        />
+      )}
     </>
+  );
+}
+
+/** Where somebody may have wanted to go who wrote a name that there is not. */
+function Meant({ name }: { name: string }) {
+  const { data } = useQuery(agentsQuery);
+  const near = nearest(
+    name,
+    (data ?? []).map((it) => it.name),
+  );
+  if (near === undefined) return null;
+  return (
+    <p>
+      Did you mean{" "}
+      <Link to="/agents/$name" params={{ name: near }}>
+        {near}
+      </Link>
+      ?
+    </p>
   );
 }
 
@@ -117,85 +158,18 @@ function Definition({ agent }: { agent: Agent }) {
   };
   return (
     <Body>
-      {!mayWrite && (
-        <Note
-          title={
-            agent.source === "code" ? "It is defined in the code of the server" : "You may look, not change"
-          }
-        >
-          {agent.source === "code"
-            ? "Change it there, or make a copy under another name."
-            : "Saving agents needs agent.write."}
-        </Note>
-      )}
+      {!mayWrite && <NotYours noun="agent" source={agent.source} />}
       <Editor
         key={base.version}
+        noun="agent"
         initial={initial}
-        isNew={false}
+        bodyOf={bodyOf}
+        draftOf={draftOf}
+        form={(it) => <AgentForm {...it} isNew={false} />}
+        shown={SHOWN_POINTERS}
         promise="Makes a new version, which answers at once"
         save={save}
       />
     </Body>
-  );
-}
-
-/** What is done with an agent as a whole. */
-function Verbs({ agent }: { agent: Agent }) {
-  const mayWrite = useMay("agent.write");
-  const [isDeleting, setDeleting] = useState(false);
-  const queries = useQueryClient();
-  const navigate = route.useNavigate();
-  const say = useToast();
-  const turn = useMutation({
-    mutationFn: () => (agent.is_active ? deactivateAgent(agent.id) : activateAgent(agent.id)),
-    onSuccess: (it) => {
-      queries.invalidateQueries({ queryKey: ["agents"] });
-      say(`${it.display_name} is ${it.is_active ? "active" : "inactive: it answers nobody"}`);
-    },
-  });
-  const remove = useMutation({
-    mutationFn: (force: boolean) => deleteAgent(agent.id, force),
-    onSuccess: () => {
-      queries.invalidateQueries({ queryKey: ["agents"] });
-      say(`Deleted ${agent.display_name}; its runs stay`);
-      navigate({ to: "/agents" });
-    },
-  });
-  if (!mayWrite) return null;
-  const isInUse = remove.error instanceof Failure && remove.error.slug === "agent-in-use";
-  return (
-    <>
-      <Link to="/agents/new" search={{ from: agent.name }} className={buttonClass()}>
-        Copy
-      </Link>
-      {agent.source !== "code" && (
-        <>
-          <Button busy={turn.isPending && "Changing…"} onClick={() => turn.mutate()}>
-            {agent.is_active ? "Deactivate" : "Activate"}
-          </Button>
-          <Button look="danger" icon="trash-2" aria-label="Delete agent…" onClick={() => setDeleting(true)} />
-        </>
-      )}
-      {isDeleting && (
-        <Dialog
-          title={`Delete ${agent.display_name}?`}
-          onClose={() => setDeleting(false)}
-          onSubmit={() => remove.mutate(isInUse)}
-          footer={
-            <>
-              <Button onClick={() => setDeleting(false)}>Keep it</Button>
-              <Button type="submit" look="destroy" busy={remove.isPending && "Deleting…"}>
-                {isInUse ? "Delete it all the same" : "Delete agent"}
-              </Button>
-            </>
-          }
-        >
-          <p className="sub">
-            Whoever calls it is told that it is not there. Its runs, and the versions that they ran, stay.
-          </p>
-          {remove.isError && <ProblemNote error={remove.error} />}
-        </Dialog>
-      )}
-    </>
   );
 }

@@ -8,11 +8,12 @@ import { Search } from "../kit/Field";
 import { found } from "../kit/find";
 import { plural } from "../kit/format";
 import { Icon } from "../kit/Icon";
-import { KindMark, Tag } from "../kit/Marks";
+import { KindMark } from "../kit/Marks";
 import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, Toolbar } from "../kit/Page";
 import { type Column, More, nameClass, Table } from "../kit/Table";
 import { Time } from "../kit/Time";
+import { DefinitionState } from "../parts/DefinitionState";
 import { agentsQuery, definitionsQuery } from "./queries";
 
 /** Whoever may see how agents are made sees more of each. */
@@ -87,7 +88,7 @@ const COLUMNS: Column<Row>[] = [
       </span>
     ),
   },
-  { head: "State", narrow: "end", cell: (it) => <State agent={it} /> },
+  { head: "State", narrow: "end", cell: (it) => <DefinitionState it={it} /> },
   {
     head: "Model",
     narrow: "line",
@@ -102,15 +103,3 @@ const COLUMNS: Column<Row>[] = [
   { head: "Version", end: true, cell: (it) => `v${it.version}` },
   { head: "Changed", end: true, cell: (it) => <Time at={it.updated_at} /> },
 ];
-
-export function State({ agent }: { agent: Pick<Row, "is_active" | "problems" | "source"> }) {
-  if (agent.problems && agent.problems.length > 0) {
-    return (
-      <Tag look="bad" icon="octagon-x">
-        {plural(agent.problems.length, "problem")}
-      </Tag>
-    );
-  }
-  if (!agent.is_active) return <Tag look="line">inactive</Tag>;
-  return agent.source === "code" ? <Tag look="line">in code</Tag> : <Tag look="ok">active</Tag>;
-}

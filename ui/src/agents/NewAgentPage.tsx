@@ -4,8 +4,9 @@ import type { NewAgent } from "../api/types";
 import { Skeleton } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
 import { useToast } from "../kit/Toasts";
-import { contentOf, draftOf, NEW_DRAFT } from "./draft";
-import { Editor } from "./Editor";
+import { Editor } from "../parts/Editor";
+import { AgentForm, SHOWN_POINTERS } from "./AgentForm";
+import { bodyOf, contentOf, draftOf, NEW_DRAFT } from "./draft";
 import { createAgent, definitionQuery } from "./queries";
 
 const route = getRouteApi("/agents/new");
@@ -34,8 +35,12 @@ export function NewAgentPage() {
         ) : (
           <Editor
             key={from ?? ""}
+            noun="agent"
             initial={initial}
-            isNew
+            bodyOf={bodyOf}
+            draftOf={draftOf}
+            form={(it) => <AgentForm {...it} isNew />}
+            shown={SHOWN_POINTERS}
             promise="Makes version 1, which answers at once"
             save={save}
           />

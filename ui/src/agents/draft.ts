@@ -1,5 +1,6 @@
 import type { AgentContent, NewAgent } from "../api/types";
-import { parseObject, pretty } from "../kit/json";
+import { pretty } from "../kit/json";
+import { json, type Made, reader, words } from "../parts/reading";
 
 /** When a person must agree to a call: never, always, or by a predicate over its arguments (JSON). */
 export interface DraftTool {
@@ -41,13 +42,6 @@ export interface Draft {
   scopes: string[];
   metadata: string;
 }
-
-const words = (value: number | null | undefined) =>
-  value === null || value === undefined ? "" : String(value);
-const json = (value: unknown) =>
-  value === null || value === undefined || isEmpty(value) ? "" : pretty(value);
-const isEmpty = (value: unknown) =>
-  typeof value === "object" && value !== null && Object.keys(value).length === 0;
 
 export const NEW_DRAFT: Draft = draftOf({
   name: "",
@@ -107,20 +101,8 @@ function draftTool(form: unknown): DraftTool {
 const CHOICES = ["auto", "required", "none"];
 
 /** What is sent, or which fields cannot be read, by their pointers. Whether the rest is right, the server says. */
-export function bodyOf(draft: Draft): { body: NewAgent } | { errors: Record<string, string> } {
-  const errors: Record<string, string> = {};
-  const number = (pointer: string, text: string, isWhole = true): number | null => {
-    if (text.trim() === "") return null;
-    const value = Number(text);
-    if (Number.isNaN(value) || (isWhole && !Number.isInteger(value)))
-      errors[pointer] = isWhole ? "A whole number." : "A number.";
-    return value;
-  };
-  const object = (pointer: string, text: string) => {
-    const parsed = parseObject(text);
-    if ("error" in parsed) errors[pointer] = parsed.error;
-    return "value" in parsed ? parsed.value : null;
-  };
+export function bodyOf(draft: Draft): Made<NewAgent> {
+  const { number, object, made } = reader();
   const tools = draft.tools.map(({ name, approval, when, rest }, at) => {
     if (approval === "never" && !rest) return name;
     const rule = approval === "when" ? { when: object(`/tools/${at}`, when) ?? {} } : approval;
@@ -162,9 +144,8 @@ export function bodyOf(draft: Draft): { body: NewAgent } | { errors: Record<stri
     scopes: draft.scopes,
     metadata: object("/metadata", draft.metadata) ?? {},
   };
-  if (Object.keys(errors).length > 0) return { errors };
   // The server's own types say less than what it takes: it checks all of it and says what is wrong.
-  return { body: body as unknown as NewAgent };
+  return made(body as unknown as NewAgent);
 }
 
 /** Members of a definition that are content: what a version is made of. */

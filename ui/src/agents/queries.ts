@@ -1,23 +1,11 @@
 import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
-import type { NewAgent } from "../api/types";
+import { all } from "../api/pages";
+import type { Agent, NewAgent } from "../api/types";
+import type { History } from "../parts/Versions";
+import { CONTENT } from "./draft";
 
 const path = (id: string) => ({ path: { id } });
-
-/** Reads a list to its end, as far as anybody would look through it. */
-async function all<T>(
-  page: (cursor: string | undefined) => Promise<{ data: T[]; next_cursor?: string | null }>,
-): Promise<T[]> {
-  const found: T[] = [];
-  let cursor: string | undefined;
-  for (let pages = 0; pages < 50; pages++) {
-    const { data, next_cursor } = await page(cursor);
-    found.push(...data);
-    if (!next_cursor) break;
-    cursor = next_cursor;
-  }
-  return found;
-}
 
 /** All agents that one may execute. */
 export const agentsQuery = queryOptions({
@@ -38,25 +26,27 @@ export const agentQuery = (id: string) =>
     queryFn: () => answer(api.GET("/agents/{id}", { params: path(id) })),
   });
 
-export const definitionQuery = (id: string, version?: number) =>
-  queryOptions({
-    queryKey: ["agents", "definition", id, version],
-    queryFn: () =>
-      answer(
-        api.GET("/agents/definitions/{id}", {
-          params: { ...path(id), query: version === undefined ? {} : { version } },
-        }),
-      ),
-  });
+const readAgent = (id: string, version?: number) =>
+  answer(
+    api.GET("/agents/definitions/{id}", {
+      params: { ...path(id), query: version === undefined ? {} : { version } },
+    }),
+  );
 
-export const versionsQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["agents", "versions", id],
-    queryFn: () =>
-      answer(
-        api.GET("/agents/definitions/{id}/versions", { params: { ...path(id), query: { limit: 100 } } }),
-      ),
-  });
+export const definitionQuery = (id: string) =>
+  queryOptions({ queryKey: ["agents", "definition", id], queryFn: () => readAgent(id) });
+
+export const agentHistory: History<Agent> = {
+  key: "agents",
+  list: (id) =>
+    answer(api.GET("/agents/definitions/{id}/versions", { params: { ...path(id), query: { limit: 100 } } })),
+  read: readAgent,
+  restore: (id, version) =>
+    answer(
+      api.POST("/agents/definitions/{id}/versions/{version}/restore", { params: { path: { id, version } } }),
+    ),
+  members: CONTENT,
+};
 
 /** What a definition may name, as far as one may see it: the pickers offer it. */
 export const namesQuery = (mayTools: boolean, mayRag: boolean) =>
@@ -101,11 +91,6 @@ export const activateAgent = (id: string) =>
   answer(api.POST("/agents/definitions/{id}/activate", { params: path(id) }));
 export const deactivateAgent = (id: string) =>
   answer(api.POST("/agents/definitions/{id}/deactivate", { params: path(id) }));
-
-export const restoreAgent = (id: string, version: number) =>
-  answer(
-    api.POST("/agents/definitions/{id}/versions/{version}/restore", { params: { path: { id, version } } }),
-  );
 
 /** The threads that were begun here with this agent. */
 export const threadsQuery = (agent: string) =>

@@ -2,6 +2,7 @@ import { createContext, type ReactNode, useContext, useId, useState } from "reac
 import type { Fault } from "../api/problem";
 import { cx } from "./cx";
 import s from "./Field.module.css";
+import { nearest } from "./find";
 import { Icon } from "./Icon";
 
 /** What the server found wrong with the form that is shown, by JSON pointers into its body. */
@@ -15,7 +16,7 @@ export function useFaults(pointer: string | undefined): Fault[] {
   return faults.filter((it) => it.pointer === pointer || it.pointer.startsWith(`${pointer}/`));
 }
 
-interface FieldProps {
+export interface FieldProps {
   label: string;
   hint?: ReactNode;
   optional?: boolean;
@@ -62,6 +63,21 @@ function FieldError({ detail, pointer }: { detail: string; pointer?: string }) {
         {sentence(detail)} {pointer && <code>{pointer}</code>}
       </span>
     </p>
+  );
+}
+
+/** Leads to the first field that is wrong. */
+export function focusFault() {
+  const wrong = document.querySelector<HTMLElement>("main :is([aria-invalid=true], [data-invalid])");
+  const inside = (wrong?.shadowRoot ?? wrong)?.querySelector<HTMLElement>("[contenteditable], input");
+  (inside ?? wrong)?.focus();
+}
+
+/** Whether a key goes into something that somebody writes in. Of what happens in an editor, the page sees its host only. */
+export function isTyping(event: KeyboardEvent): boolean {
+  const [target] = event.composedPath();
+  return (
+    target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null
   );
 }
 
@@ -177,17 +193,18 @@ interface PickProps extends Base {
 export function PickField({ value, onChange, options, open, ...rest }: PickProps) {
   const [text, setText] = useState("");
   const list = useId();
+  const unknown = open ? [] : value.filter((it) => !options.includes(it));
   const add = (name: string) => {
     const trimmed = name.trim();
     if (trimmed && !value.includes(trimmed)) onChange([...value, trimmed]);
     setText("");
   };
-  return (
+  const box = (
     <Field {...rest}>
       {({ "aria-invalid": isBad, ...wiring }) => (
         <div className={s.pick} data-invalid={isBad || undefined} role="group" aria-label={rest.label}>
           {value.map((name) => (
-            <span key={name} className={cx(s.chosen, !open && !options.includes(name) && s.unknown)}>
+            <span key={name} className={cx(s.chosen, unknown.includes(name) && s.unknown)}>
               <span className="cut">{name}</span>
               <button
                 type="button"
@@ -232,6 +249,29 @@ export function PickField({ value, onChange, options, open, ...rest }: PickProps
         </div>
       )}
     </Field>
+  );
+  const meant = unknown.flatMap((name) => {
+    const near = nearest(name, options);
+    return near === undefined ? [] : [[name, near] as const];
+  });
+  if (meant.length === 0) return box;
+  return (
+    <div className={s.field}>
+      {box}
+      {meant.map(([name, near]) => (
+        <p key={name} className={s.hint}>
+          Nothing is named <code>{name}</code>. Did you mean{" "}
+          <button
+            type="button"
+            className={s.meant}
+            onClick={() => onChange([...new Set(value.map((it) => (it === name ? near : it)))])}
+          >
+            {near}
+          </button>
+          ?
+        </p>
+      ))}
+    </div>
   );
 }
 

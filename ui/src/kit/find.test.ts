@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { found, marked } from "./find";
+import { found, marked, nearest } from "./find";
 
 const names = (query: string, labels: string[]) =>
   found(
@@ -26,4 +26,12 @@ test("what was typed is marked where it stands", () => {
     { text: "und", hit: false },
   ]);
   expect(marked("x", "refund")).toEqual([{ text: "refund", hit: false }]);
+});
+
+test("a name that there is not stands for the one that is nearest, if any is near", () => {
+  const names = ["crm_update", "crm_read", "refund"];
+  expect(nearest("crm_updte", names)).toBe("crm_update");
+  expect(nearest("Refnd", names)).toBe("refund");
+  expect(nearest("weather", names)).toBeUndefined();
+  expect(nearest("", names)).toBeUndefined();
 });

@@ -53,3 +53,27 @@ export function marked(query: string, label: string): { text: string; hit: boole
   ];
   return parts.filter((it) => it.text);
 }
+
+/** The name that was meant by one that there is not: by at most a third of its letters another one. */
+export function nearest(name: string, names: readonly string[]): string | undefined {
+  const wanted = name.toLowerCase();
+  const most = Math.max(1, Math.floor(wanted.length / 3));
+  const near = names
+    .map((it) => ({ it, far: distance(wanted, it.toLowerCase()) }))
+    .filter(({ far }) => far <= most);
+  return near.sort((a, b) => a.far - b.far)[0]?.it;
+}
+
+/** How many letters have to be put in, taken out or changed (Levenshtein). */
+function distance(a: string, b: string): number {
+  let row = Array.from({ length: b.length + 1 }, (_, at) => at);
+  for (let i = 1; i <= a.length; i++) {
+    const next = [i];
+    for (let j = 1; j <= b.length; j++) {
+      const changed = (row[j - 1] ?? 0) + (a[i - 1] === b[j - 1] ? 0 : 1);
+      next.push(Math.min(changed, (row[j] ?? 0) + 1, (next[j - 1] ?? 0) + 1));
+    }
+    row = next;
+  }
+  return row[b.length] ?? 0;
+}

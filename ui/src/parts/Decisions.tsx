@@ -6,7 +6,7 @@ import { failureOf } from "../api/problem";
 import type { Approval, Decision } from "../api/types";
 import { Button } from "../kit/Button";
 import { cx } from "../kit/cx";
-import { TextArea } from "../kit/Field";
+import { isTyping, TextArea } from "../kit/Field";
 import { duration, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { parseObject, pretty } from "../kit/json";
@@ -51,13 +51,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
   useEffect(() => {
     if (!isCurrent || !ready || asking || isUnknown) return;
     const press = (event: KeyboardEvent) => {
-      if (
-        (event.target as HTMLElement).closest("input, textarea, select, dialog") ||
-        event.metaKey ||
-        event.ctrlKey ||
-        event.altKey
-      )
-        return;
+      if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
       if (event.key === "a") decide.mutate({ decision: "approve" });
       if (event.key === "d") {
         event.preventDefault();

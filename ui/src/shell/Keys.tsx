@@ -2,6 +2,7 @@ import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useRef, useState } from "react";
 import { useMe } from "../api/me";
 import { Button } from "../kit/Button";
+import { isTyping } from "../kit/Field";
 import { Dialog } from "../kit/Messages";
 import { Facts } from "../kit/Page";
 import { placesFor } from "./navigation";
@@ -22,9 +23,7 @@ export function Keys({ onFind }: { onFind: () => void }) {
         onFind();
         return;
       }
-      const target = event.target as HTMLElement;
-      const isTyping = target.closest("input, textarea, select, [contenteditable], dialog");
-      if (isTyping || event.metaKey || event.ctrlKey || event.altKey) return;
+      if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
       const isChord = event.timeStamp - chord.current < CHORD_MS && chord.current > 0;
       chord.current = event.key === "g" ? event.timeStamp : 0;
       const place = isChord && places.find((it) => it.key === event.key);

@@ -2,7 +2,7 @@ import type { IconName } from "../kit/icons";
 
 /** A page that the navigation leads to. */
 export interface Place {
-  to: "/agents" | "/rag" | "/runs" | "/approvals" | "/clients" | "/secrets" | "/users" | "/audit";
+  to: "/agents" | "/tools" | "/rag" | "/runs" | "/approvals" | "/clients" | "/secrets" | "/users" | "/audit";
   label: string;
   icon: IconName;
   group: "Build" | "Watch" | "Connect" | "Server";
@@ -23,6 +23,14 @@ export const PLACES: readonly Place[] = [
     group: "Build",
     scopes: ["agent.read", "agent.execute", "agent.write"],
     key: "a",
+  },
+  {
+    to: "/tools",
+    label: "Tools",
+    icon: "wrench",
+    group: "Build",
+    scopes: ["tool.read", "tool.execute", "tool.write"],
+    key: "t",
   },
   {
     to: "/rag",

@@ -1,7 +1,6 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMay } from "../api/me";
-import type { Agent, AgentContent } from "../api/types";
+import { Link } from "@tanstack/react-router";
+import type { DefinitionVersion } from "../api/types";
 import { Button } from "../kit/Button";
 import { diffLines, nearChanges } from "../kit/diff";
 import { pretty } from "../kit/json";
@@ -10,23 +9,38 @@ import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Body } from "../kit/Page";
 import { Time } from "../kit/Time";
 import { useToast } from "../kit/Toasts";
-import s from "./Agents.module.css";
-import { CONTENT } from "./draft";
-import { definitionQuery, restoreAgent, versionsQuery } from "./queries";
+import s from "./Versions.module.css";
 
-const route = getRouteApi("/agents/$name");
+/** Where the history of definitions of a kind is: how it is read and gone back in. */
+export interface History<T> {
+  /** What queries of the kind begin with. */
+  key: string;
+  list: (id: string) => Promise<{ data: DefinitionVersion[] }>;
+  read: (id: string, version: number) => Promise<T>;
+  restore: (id: string, version: number) => Promise<{ version?: number | null }>;
+  /** Members of a definition that are content: what a version is made of. */
+  members: readonly (keyof T & string)[];
+}
 
-/** What the agent was, who made it so, and what has changed since. */
-export function Versions({ agent }: { agent: Agent }) {
-  const { version } = route.useSearch();
-  const versions = useQuery(versionsQuery(agent.id));
-  const mayWrite = useMay("agent.write") && agent.source !== "code";
+interface Props<T> {
+  current: T & { id: string; version?: number | null };
+  history: History<T>;
+  /** The version that is compared with the current one. */
+  chosen: string | undefined;
+  mayWrite: boolean;
+}
+
+/** What a definition was, who made it so, and what has changed since. */
+export function Versions<T>({ current, history, chosen: asked, mayWrite }: Props<T>) {
+  const { id } = current;
+  const newest = current.version ?? 0;
+  const versions = useQuery({ queryKey: [history.key, "versions", id], queryFn: () => history.list(id) });
   const queries = useQueryClient();
   const say = useToast();
   const restore = useMutation({
-    mutationFn: (n: number) => restoreAgent(agent.id, n),
+    mutationFn: (n: number) => history.restore(id, n),
     onSuccess: (it, n) => {
-      queries.invalidateQueries({ queryKey: ["agents"] });
+      queries.invalidateQueries({ queryKey: [history.key] });
       say(`Version ${it.version} is a copy of version ${n}`);
     },
   });
@@ -42,7 +56,7 @@ export function Versions({ agent }: { agent: Agent }) {
         <ProblemNote error={versions.error} retry={() => versions.refetch()} />
       </Body>
     );
-  const chosen = Number(version) || agent.version - 1;
+  const chosen = Number(asked) || newest - 1;
   return (
     <Body>
       {restore.isError && <ProblemNote error={restore.error} />}
@@ -53,7 +67,7 @@ export function Versions({ agent }: { agent: Agent }) {
               <span className="grow">
                 <Link
                   to="."
-                  search={(before) => ({ ...before, version: String(it.version) })}
+                  search={((before: object) => ({ ...before, version: String(it.version) })) as never}
                   className="strong"
                   aria-current={it.version === chosen || undefined}
                 >
@@ -65,7 +79,7 @@ export function Versions({ agent }: { agent: Agent }) {
                   {it.note && ` · ${it.note}`}
                 </span>
               </span>
-              {it.version === agent.version ? (
+              {it.version === newest ? (
                 <Tag look="ok">answers</Tag>
               ) : (
                 mayWrite && (
@@ -81,8 +95,8 @@ export function Versions({ agent }: { agent: Agent }) {
             </li>
           ))}
         </ol>
-        {chosen >= 1 && chosen !== agent.version ? (
-          <Changes agent={agent} version={chosen} />
+        {chosen >= 1 && chosen !== newest ? (
+          <Changes current={current} history={history} version={chosen} />
         ) : (
           <p className="sub">Choose an earlier version to see what has changed since.</p>
         )}
@@ -91,15 +105,24 @@ export function Versions({ agent }: { agent: Agent }) {
   );
 }
 
-function Changes({ agent, version }: { agent: Agent; version: number }) {
-  const before = useQuery(definitionQuery(agent.id, version));
+function Changes<T>({
+  current,
+  history,
+  version,
+}: Omit<Props<T>, "chosen" | "mayWrite"> & { version: number }) {
+  const { id } = current;
+  const before = useQuery({
+    queryKey: [history.key, "version", id, version],
+    queryFn: () => history.read(id, version),
+  });
   if (before.isPending) return <Skeleton rows={3} />;
   if (before.isError) return <ProblemNote error={before.error} />;
-  const changed = CONTENT.filter((name) => pretty(before.data[name]) !== pretty(agent[name]));
+  const old = before.data;
+  const changed = history.members.filter((name) => pretty(old[name]) !== pretty(current[name]));
   return (
     <section className="stack" aria-label="Changes">
       <h2>
-        From version {version} to {agent.version}
+        From version {version} to {current.version}
       </h2>
       {changed.length === 0 && <p className="sub">Nothing differs.</p>}
       {changed.map((name) => (
@@ -107,17 +130,14 @@ function Changes({ agent, version }: { agent: Agent; version: number }) {
           <h3 className="small">
             <code>{name}</code>
           </h3>
-          <Diff before={textOf(before.data, name)} after={textOf(agent, name)} />
+          <Diff before={textOf(old[name])} after={textOf(current[name])} />
         </div>
       ))}
     </section>
   );
 }
 
-const textOf = (it: AgentContent, name: (typeof CONTENT)[number]) => {
-  const value = it[name];
-  return typeof value === "string" ? value : pretty(value);
-};
+const textOf = (value: unknown) => (typeof value === "string" ? value : pretty(value));
 
 const LOOK = { "+": s.add, "-": s.del, " ": s.same };
 

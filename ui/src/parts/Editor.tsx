@@ -1,27 +1,48 @@
 import { useBlocker } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import {
+  type Dispatch,
+  type ReactNode,
+  type SetStateAction,
+  useEffect,
+  useMemo,
+  useRef,
+  useState,
+} from "react";
 import { Failure, failureOf } from "../api/problem";
-import type { NewAgent } from "../api/types";
 import { Button } from "../kit/Button";
-import { FaultsOf, savebarClass, TextArea } from "../kit/Field";
+import { CodeField } from "../kit/CodeField";
+import { FaultsOf, focusFault, savebarClass } from "../kit/Field";
 import { plural } from "../kit/format";
-import { parseJson, pretty } from "../kit/json";
+import { pretty } from "../kit/json";
 import { Dialog, ProblemNote } from "../kit/Messages";
 import { Segmented } from "../kit/Page";
-import { AgentForm, SHOWN_POINTERS } from "./AgentForm";
-import { bodyOf, type Draft, draftOf } from "./draft";
+import { type Made, madeOf } from "./reading";
 
-interface Props {
-  initial: Draft;
-  isNew: boolean;
+/** What a form of a definition is given. */
+export interface FormProps<D> {
+  draft: D;
+  setDraft: Dispatch<SetStateAction<D>>;
+  /** What cannot be read, by pointers. */
+  errors: Record<string, string>;
+}
+
+interface Props<D, B> {
+  /** What it is, in a word: `agent`. */
+  noun: string;
+  initial: D;
+  bodyOf: (draft: D) => Made<B>;
+  draftOf: (body: B) => D;
+  form: (props: FormProps<D>) => ReactNode;
+  /** The pointers at which fields show faults themselves. */
+  shown: readonly string[];
   /** What saving will do. */
   promise: string;
   /** `onTop`: whatever others have saved meanwhile. */
-  save: (body: NewAgent, onTop: boolean) => Promise<unknown>;
+  save: (body: B, onTop: boolean) => Promise<unknown>;
 }
 
-/** An agent as a form and as JSON: two views of one value. Whoever leaves with changes is asked once. */
-export function Editor({ initial, isNew, promise, save }: Props) {
+/** A definition as a form and as JSON: two views of one value. Whoever leaves with changes is asked once. */
+export function Editor<D, B>({ noun, initial, bodyOf, draftOf, form, shown, promise, save }: Props<D, B>) {
   const [draft, setDraft] = useState(initial);
   const [view, setView] = useState<"form" | "json">("form");
   const [json, setJson] = useState("");
@@ -30,10 +51,15 @@ export function Editor({ initial, isNew, promise, save }: Props) {
   const isSaved = useRef(false);
   const summary = useRef<HTMLDivElement>(null);
 
-  const made = useMemo(() => (view === "form" ? bodyOf(draft) : fromJson(json)), [view, draft, json]);
+  const made = useMemo(
+    () => (view === "form" ? bodyOf(draft) : madeOf<B>(json)),
+    [view, draft, json, bodyOf],
+  );
   const errors = "errors" in made ? made.errors : {};
   const isChanged =
-    view === "form" ? draft !== initial && pretty(draft) !== pretty(initial) : json !== jsonOf(initial);
+    view === "form"
+      ? draft !== initial && pretty(draft) !== pretty(initial)
+      : json !== jsonOf(bodyOf(initial));
 
   const blocker = useBlocker({
     shouldBlockFn: ({ current, next }) =>
@@ -44,7 +70,7 @@ export function Editor({ initial, isNew, promise, save }: Props) {
 
   const submit = async (onTop = false) => {
     if (isSaving) return;
-    if ("errors" in made) return document.querySelector<HTMLElement>("main [aria-invalid=true]")?.focus();
+    if ("errors" in made) return focusFault();
     setSaving(true);
     setError(null);
     try {
@@ -71,7 +97,7 @@ export function Editor({ initial, isNew, promise, save }: Props) {
   }, []);
 
   const look = (next: "form" | "json") => {
-    if (next === "json") setJson("body" in made ? pretty(made.body) : jsonOf(draft));
+    if (next === "json") setJson("body" in made ? pretty(made.body) : jsonOf(bodyOf(draft)));
     else if ("body" in made) setDraft(draftOf(made.body));
     else return;
     setView(next);
@@ -89,20 +115,20 @@ export function Editor({ initial, isNew, promise, save }: Props) {
         onChange={look}
       />
       <div ref={summary} tabIndex={-1} hidden={error === null}>
-        {error !== null && <ProblemNote error={error} known={view === "form" ? SHOWN_POINTERS : []} />}
+        {error !== null && <ProblemNote error={error} known={view === "form" ? shown : []} />}
         {error instanceof Failure && error.status === 412 && (
           <p className="row" style={{ paddingTop: 8 }}>
             <span className="sub">
-              Somebody saved this agent while you were at it. What you typed is kept.
+              Somebody saved this {noun} while you were at it. What you typed is kept.
             </span>
             <Button onClick={() => submit(true)}>Put mine on top</Button>
           </p>
         )}
       </div>
       {view === "form" ? (
-        <AgentForm draft={draft} setDraft={setDraft} errors={errors} isNew={isNew} />
+        form({ draft, setDraft, errors })
       ) : (
-        <TextArea label="Definition" mono rows={32} error={errors[""]} value={json} onChange={setJson} />
+        <CodeField label="Definition" rows={32} error={errors[""]} value={json} onChange={setJson} />
       )}
       <div className={savebarClass}>
         <span className="small dim grow">
@@ -112,14 +138,14 @@ export function Editor({ initial, isNew, promise, save }: Props) {
           disabled={!isChanged || isSaving}
           onClick={() => {
             setDraft(initial);
-            setJson(jsonOf(initial));
+            setJson(jsonOf(bodyOf(initial)));
             setError(null);
           }}
         >
           Discard
         </Button>
         <Button look="primary" busy={isSaving && "Saving…"} onClick={() => submit()}>
-          Save agent <kbd>⌘S</kbd>
+          Save {noun} <kbd>⌘S</kbd>
         </Button>
       </div>
       {blocker.status === "blocked" && (
@@ -136,7 +162,7 @@ export function Editor({ initial, isNew, promise, save }: Props) {
             </>
           }
         >
-          <p className="sub">This agent has changes that are not saved.</p>
+          <p className="sub">This {noun} has changes that are not saved.</p>
         </Dialog>
       )}
     </FaultsOf>
@@ -145,16 +171,4 @@ export function Editor({ initial, isNew, promise, save }: Props) {
 
 const tabOf = (it: { search: unknown }) => (it.search as { tab?: string }).tab;
 
-function jsonOf(draft: Draft): string {
-  const made = bodyOf(draft);
-  return "body" in made ? pretty(made.body) : "";
-}
-
-function fromJson(text: string): ReturnType<typeof bodyOf> {
-  const parsed = parseJson(text);
-  if ("error" in parsed)
-    return { errors: { "": parsed.line ? `Line ${parsed.line}: ${parsed.error}` : parsed.error } };
-  if (typeof parsed.value !== "object" || parsed.value === null)
-    return { errors: { "": "It must be a JSON object." } };
-  return { body: parsed.value as NewAgent };
-}
+const jsonOf = (made: Made<unknown>) => ("body" in made ? pretty(made.body) : "");

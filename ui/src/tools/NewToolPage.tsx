@@ -1,0 +1,88 @@
+import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import type { NewTool } from "../api/types";
+import { Skeleton } from "../kit/Messages";
+import { Body, Head } from "../kit/Page";
+import { useToast } from "../kit/Toasts";
+import { Editor } from "../parts/Editor";
+import { bodyOf, contentOf, draftOf, newDraft } from "./draft";
+import { createTool, toolDefinitionQuery } from "./queries";
+import { KINDS, type MadeKind } from "./search";
+import { SHOWN_POINTERS, ToolForm } from "./ToolForm";
+import s from "./Tools.module.css";
+
+const route = getRouteApi("/tools/new");
+const CRUMBS = [{ label: "Tools", to: "/tools" }] as const;
+
+const WORDS: Record<MadeKind, string> = {
+  http: "Sends a request to an API, with its key, and gives back what of the answer is wanted.",
+  javascript: "Runs a script of yours, shut off from everything but the hosts that you name.",
+  static: "Gives back always the same value.",
+  template: "Fills arguments into a text.",
+  agent: "Asks another agent.",
+  rag: "Searches documents, several databases at once.",
+};
+
+/** First what it does, then the rest: each kind begins as something that works. */
+export function NewToolPage() {
+  const { from, kind } = route.useSearch();
+  const original = useQuery({ ...toolDefinitionQuery(from ?? ""), enabled: Boolean(from) });
+  if (!from && !kind) {
+    return (
+      <>
+        <Head title="New tool" crumbs={CRUMBS} lede="What shall it do?" />
+        <Body>
+          <ul className={s.kinds}>
+            {KINDS.map((it) => (
+              <li key={it}>
+                <Link to="/tools/new" search={{ kind: it }}>
+                  <b>{it}</b>
+                  <span className="sub">{WORDS[it]}</span>
+                </Link>
+              </li>
+            ))}
+            <li>
+              <Link to="/tools/import">
+                <b>From an OpenAPI document</b>
+                <span className="sub">Makes a tool of each operation of an API.</span>
+              </Link>
+            </li>
+          </ul>
+        </Body>
+      </>
+    );
+  }
+  const initial = original.data
+    ? { ...draftOf(contentOf(original.data)), name: "", display_name: "" }
+    : newDraft(kind ?? "javascript");
+  return (
+    <>
+      <Head title="New tool" crumbs={CRUMBS} />
+      <Body>{from && original.isPending ? <Skeleton /> : <Made key={from ?? kind} initial={initial} />}</Body>
+    </>
+  );
+}
+
+function Made({ initial }: { initial: ReturnType<typeof draftOf> }) {
+  const navigate = route.useNavigate();
+  const queries = useQueryClient();
+  const say = useToast();
+  const save = async (body: NewTool) => {
+    const made = await createTool(body);
+    queries.invalidateQueries({ queryKey: ["tools"] });
+    say(`${made.name} is there, and can be tried`);
+    await navigate({ to: "/tools/$name", params: { name: made.name } });
+  };
+  return (
+    <Editor
+      noun="tool"
+      initial={initial}
+      bodyOf={bodyOf}
+      draftOf={draftOf}
+      form={(it) => <ToolForm {...it} isNew />}
+      shown={SHOWN_POINTERS}
+      promise="Makes version 1"
+      save={save}
+    />
+  );
+}
