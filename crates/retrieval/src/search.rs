@@ -17,7 +17,6 @@ pub use index::Change;
 pub use index::FeedError;
 pub use index::Index;
 pub use index::Revision;
-pub use index::candidates_for;
 pub use index::rescore;
 pub use words::Counted;
 pub use words::WordIndex;

@@ -18,7 +18,7 @@ use super::signs::Signs;
 /// How many candidates of the scan are looked at again with all their digits, for `wanted` results.
 ///
 /// 40 find the true ten best in more than 99 of 100 queries (see the test of recall).
-pub fn candidates_for(wanted: usize) -> usize {
+fn candidates_for(wanted: usize) -> usize {
     wanted.saturating_mul(4).max(40)
 }
 
@@ -73,6 +73,8 @@ pub struct Index {
     codes: Vec<i8>,
     signs: Signs,
     scales: Vec<f32>,
+    /// The largest scale that there was.
+    coarsest: f32,
     ids: Vec<ChunkId>,
     places: HashMap<ChunkId, usize>,
 }
@@ -82,7 +84,8 @@ impl Index {
     pub fn new(dimension: usize, generation: u64, revision: u64) -> Self {
         let (codes, scales, ids, places) = (Vec::new(), Vec::new(), Vec::new(), HashMap::new());
         let signs = Signs::new(dimension);
-        Self { dimension, generation, revision, codes, signs, scales, ids, places }
+        let coarsest = 0.0;
+        Self { dimension, generation, revision, codes, signs, scales, coarsest, ids, places }
     }
 
     /// Makes room for `chunks` more, so that a first load takes no more memory than it needs.
@@ -154,6 +157,25 @@ impl Index {
         Ok(())
     }
 
+    /// The chunks that may be among the `wanted` nearest to `query`, by their codes the best first: not all that
+    /// [`candidates_for`] says where codes tell them apart.
+    pub fn near(
+        &self,
+        query: &[f32],
+        wanted: usize,
+        among: Among<'_>,
+    ) -> Result<Vec<Hit>, VectorError> {
+        let mut hits = self.candidates(query, candidates_for(wanted), among)?;
+        if let Some(last) = wanted.checked_sub(1).and_then(|place| hits.get(place)) {
+            // A number of a code is off by up to half a step, which makes step² / 12 of the variance of a score, for the
+            // query as for the row, and twice that of a difference. Six deviations of it are not reached.
+            let step = Code::of(query)?.scale;
+            let reach = last.score - (6.0 * (self.coarsest.powi(2) + step.powi(2))).sqrt();
+            hits.retain(|hit| hit.score >= reach);
+        }
+        Ok(hits)
+    }
+
     /// The `count` chunks whose codes are nearest to that of `query`, best first.
     pub fn candidates(
         &self,
@@ -187,6 +209,7 @@ impl Index {
     }
 
     fn put(&mut self, id: ChunkId, code: &Code) {
+        self.coarsest = self.coarsest.max(code.scale);
         if let Some(&row) = self.places.get(&id) {
             self.codes[row * self.dimension..(row + 1) * self.dimension]
                 .copy_from_slice(&code.values);

@@ -5,76 +5,106 @@ use pulp::NullaryFnOnce;
 
 /// So many vectors are worth a first look; fewer are looked at with all of their codes.
 const MANY: usize = 16_000;
-/// One vector in so many passes.
+/// One vector in so many passes by its signs and those of the query,
 const PART: usize = 32;
+/// as one in so many tells;
+const EACH: usize = 16;
+/// and then one in so many of all by its signs and the values of the query.
+const PART_AGAIN: usize = 128;
 /// Whose signs say too little is not told apart by them: vectors that are mostly zeros or that all point one way.
 /// So many signs have to differ within a sample of so many vectors, each in an eighth of it at least.
 const TELLING: usize = 256;
 const SAMPLE: usize = 64;
+/// So many rows lie beside each other: the first words of all, then the second. One instruction looks at several.
+const BLOCK: usize = 64;
+
+/// The words of rows that lie beside each other.
+type Block = [[u64; BLOCK]];
 
 /// The signs of vectors, row by row.
 #[derive(Debug, Clone)]
 pub struct Signs {
     /// Of a row.
     words: usize,
-    bits: Vec<u64>,
+    rows: usize,
+    bits: Vec<[u64; BLOCK]>,
 }
 
 impl Signs {
     pub fn new(dimension: usize) -> Self {
-        Self { words: dimension.div_ceil(64), bits: Vec::new() }
+        Self { words: dimension.div_ceil(64), rows: 0, bits: Vec::new() }
     }
 
     pub fn reserve(&mut self, rows: usize) {
-        self.bits.reserve_exact(rows.saturating_mul(self.words));
+        self.bits.reserve_exact(rows.div_ceil(BLOCK).saturating_mul(self.words));
     }
 
     pub fn bytes(&self) -> usize {
-        self.bits.capacity() * size_of::<u64>()
+        self.bits.capacity() * size_of::<[u64; BLOCK]>()
     }
 
     pub fn push(&mut self, values: &[i8]) {
-        self.bits.extend(signs(values));
+        self.rows += 1;
+        self.fit_rows();
+        self.set(self.rows - 1, values);
     }
 
     pub fn set(&mut self, row: usize, values: &[i8]) {
-        let places = self.bits[row * self.words..].iter_mut();
-        places.zip(signs(values)).for_each(|(place, word)| *place = word);
+        let start = row / BLOCK * self.words;
+        let block = self.bits[start..start + self.words].iter_mut();
+        block.zip(signs(values)).for_each(|(words, word)| words[row % BLOCK] = word);
     }
 
     /// The last row moves to where the deleted one was.
     pub fn swap_remove(&mut self, row: usize) {
-        let last = self.bits.len() - self.words;
-        self.bits.copy_within(last.., row * self.words);
-        self.bits.truncate(last);
+        let last = self.rows - 1;
+        for word in 0..self.words {
+            self.bits[row / BLOCK * self.words + word][row % BLOCK] =
+                self.block(last)[word][last % BLOCK];
+        }
+        self.rows = last;
+        self.fit_rows();
     }
 
     /// Those of `rows` (or of all) that may be near a vector with these values, `least` of them or more; `None` if all
     /// of them have to be looked at.
     pub fn sift(&self, query: &[i8], rows: Option<&[usize]>, least: usize) -> Option<Vec<usize>> {
-        let all = rows.map_or_else(|| self.rows(), <[usize]>::len);
-        let keep = (all / PART).max(least);
-        if all < MANY || keep >= all || !self.tell_apart(all, rows) {
+        let all = rows.map_or(self.rows, <[usize]>::len);
+        let keep = (all / PART_AGAIN).max(least);
+        if all < MANY || !self.tell_apart(all, rows) {
             return None;
         }
-        let query: Vec<u64> = signs(query).collect();
-        Some(Arch::new().dispatch(Sift { signs: self, query: &query, rows, keep }))
+        let (signs, sums) = (signs(query).collect::<Vec<u64>>(), sums(query));
+        let mut near = Arch::new().dispatch(Sift { signs: self, query: &signs, sums: &sums, rows });
+        if near.len() < keep {
+            return None;
+        }
+        if near.len() > keep {
+            near.select_nth_unstable_by(keep, |one, other| other.cmp(one));
+            near.truncate(keep);
+        }
+        Some(near.into_iter().map(|(_, row)| row).collect())
     }
 
-    fn rows(&self) -> usize {
-        self.bits.len() / self.words.max(1)
+    /// There are as many blocks as the rows take.
+    fn fit_rows(&mut self) {
+        self.bits.resize(self.rows.div_ceil(BLOCK) * self.words, [0; BLOCK]);
     }
 
-    fn row(&self, row: usize) -> &[u64] {
-        &self.bits[row * self.words..(row + 1) * self.words]
+    /// That in which a row is.
+    fn block(&self, row: usize) -> &Block {
+        let start = row / BLOCK * self.words;
+        &self.bits[start..start + self.words]
     }
 
     fn tell_apart(&self, all: usize, rows: Option<&[usize]>) -> bool {
         let mut positive = vec![0; self.words * 64];
         for place in (0..SAMPLE).map(|number| number * all / SAMPLE) {
             let row = rows.map_or(place, |rows| rows[place]);
-            for (bit, count) in positive.iter_mut().enumerate() {
-                *count += (self.row(row)[bit / 64] >> (bit % 64)) & 1;
+            for (words, counts) in self.block(row).iter().zip(positive.chunks_mut(64)) {
+                for (bit, count) in counts.iter_mut().enumerate() {
+                    *count += (words[row % BLOCK] >> bit) & 1;
+                }
             }
         }
         let least = SAMPLE as u64 / 8;
@@ -89,56 +119,127 @@ fn signs(values: &[i8]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// In how many signs two rows differ.
-#[inline(always)]
-#[expect(clippy::inline_always, reason = "see the sieve")]
-fn distance(one: &[u64], other: &[u64]) -> usize {
-    let mut sum = 0;
-    for (one, other) in one.iter().zip(other) {
-        sum += (one ^ other).count_ones() as usize;
-    }
-    sum
+/// For each eight signs of a row, what each combination of them says of the query: the sum of its values where they are
+/// positive. Twice that, less the sum of all, is the product of the query and the signs.
+fn sums(query: &[i8]) -> Vec<[i16; 256]> {
+    let table = |values: &[i8]| {
+        let mut sums = [0; 256];
+        for signs in 1..256_usize {
+            let value = values.get(signs.trailing_zeros() as usize).copied().unwrap_or_default();
+            sums[signs] = sums[signs & (signs - 1)] + i16::from(value);
+        }
+        sums
+    };
+    query.chunks(8).map(table).collect()
 }
 
-/// Compiled once for each set of instructions, as the scan of codes is, and inlined for that.
+/// Compiled once for each set of instructions, as the scan of codes is. For that all of it has to be inlined into what
+/// calls it; closures are not.
 struct Sift<'a> {
     signs: &'a Signs,
     query: &'a [u64],
+    sums: &'a [[i16; 256]],
     rows: Option<&'a [usize]>,
-    keep: usize,
 }
 
 impl NullaryFnOnce for Sift<'_> {
-    type Output = Vec<usize>;
+    /// Rows, and how well they fit.
+    type Output = Vec<(i32, usize)>;
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see the struct")]
-    fn call(self) -> Vec<usize> {
-        let Self { signs, query, rows, keep } = self;
-        let mut distances = Vec::with_capacity(rows.map_or_else(|| signs.rows(), <[usize]>::len));
-        match rows {
+    fn call(self) -> Self::Output {
+        let cut = self.cut();
+        let Signs { words, rows: all, ref bits } = *self.signs;
+        let mut found = Vec::with_capacity(all / PART * 2);
+        match self.rows {
             None => {
-                for row in signs.bits.chunks_exact(signs.words) {
-                    distances.push(distance(row, query));
+                for (number, block) in bits.chunks_exact(words).enumerate() {
+                    let (distances, first) = (self.distances(block), number * BLOCK);
+                    for place in 0..BLOCK.min(all - first) {
+                        if distances[place] <= cut {
+                            found.push((self.fit(block, place), first + place));
+                        }
+                    }
                 }
             }
             Some(rows) => {
-                for row in rows {
-                    distances.push(distance(signs.row(*row), query));
+                for &row in rows {
+                    let (block, place) = (self.signs.block(row), row % BLOCK);
+                    if self.distance(block, place) <= cut {
+                        found.push((self.fit(block, place), row));
+                    }
                 }
             }
         }
-        let mut counts = vec![0_usize; signs.words * 64 + 1];
-        for distance in &distances {
-            counts[*distance] += 1;
+        found
+    }
+}
+
+impl Sift<'_> {
+    /// In how many signs the nearest part of the rows differs from the query at most, as a sample says.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn cut(&self) -> usize {
+        let Signs { words, rows: all, ref bits } = *self.signs;
+        let mut counts = vec![0; words * 64 + 1];
+        match self.rows {
+            None => {
+                for block in bits[..all / BLOCK * words].chunks_exact(words).step_by(EACH) {
+                    for distance in self.distances(block) {
+                        counts[distance] += 1;
+                    }
+                }
+            }
+            Some(rows) => {
+                for &row in rows.iter().step_by(EACH) {
+                    counts[self.distance(self.signs.block(row), row % BLOCK)] += 1;
+                }
+            }
         }
-        let mut near = 0;
-        let is_enough = |count: &usize| {
-            near += count;
-            near >= keep
-        };
-        let cut = counts.iter().position(is_enough).unwrap_or(counts.len());
-        let places = distances.iter().enumerate().filter(|(_, distance)| **distance <= cut);
-        places.map(|(place, _)| rows.map_or(place, |rows| rows[place])).collect()
+        let sample: usize = counts.iter().sum();
+        let (mut cut, mut near) = (0, counts[0]);
+        while near < sample / PART {
+            cut += 1;
+            near += counts[cut];
+        }
+        cut
+    }
+
+    /// In how many signs each row of a block differs from the query.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn distances(&self, block: &Block) -> [usize; BLOCK] {
+        let mut sums = [0; BLOCK];
+        for (words, query) in block.iter().zip(self.query) {
+            for (sum, word) in sums.iter_mut().zip(words) {
+                *sum += (word ^ query).count_ones() as usize;
+            }
+        }
+        sums
+    }
+
+    /// The same for one row.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn distance(&self, block: &Block, place: usize) -> usize {
+        let mut sum = 0;
+        for (words, query) in block.iter().zip(self.query) {
+            sum += (words[place] ^ query).count_ones() as usize;
+        }
+        sum
+    }
+
+    /// How well the signs of a row fit to the values of the query.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn fit(&self, block: &Block, place: usize) -> i32 {
+        let mut fit = 0;
+        for (words, sums) in block.iter().zip(self.sums.chunks(8)) {
+            for (signs, sums) in words[place].to_le_bytes().into_iter().zip(sums) {
+                fit += i32::from(sums[usize::from(signs)]);
+            }
+        }
+        fit
     }
 }

@@ -84,7 +84,7 @@ fn found(
     among: Among<'_>,
     wanted: usize,
 ) -> Vec<Hit> {
-    let candidates = index.candidates(query, candidates_for(wanted), among).unwrap();
+    let candidates = index.near(query, wanted, among).unwrap();
     let rows = candidates
         .iter()
         .map(|hit| (hit.id, vectors[usize::try_from(hit.id.0).unwrap()].as_slice()));

@@ -60,6 +60,7 @@ pub use search::Found;
 pub use search::Query;
 pub use stores::Stores;
 
+use search::Asked;
 use search::Indexes;
 
 /// A database of documents, at one of its versions.
@@ -83,6 +84,7 @@ struct Inner {
     embedders: Embedders,
     limits: config::Rag,
     indexes: Indexes,
+    asked: Asked,
     stores: Stores,
     /// Stores of vectors may have to be told something.
     news: Notify,
@@ -180,6 +182,7 @@ impl Rag {
             sandbox,
             embedders,
             indexes: Indexes::new(limits.index_bytes),
+            asked: Asked::new(),
             limits,
             wake: Notify::new(),
             at_work: Mutex::default(),

@@ -1,6 +1,7 @@
 //! Finding passages: by their vectors, by their words, or by both.
 
 mod answer;
+mod asked;
 mod elsewhere;
 mod index;
 mod look;
@@ -39,6 +40,7 @@ use crate::rag::store::indexes::Generation;
 use crate::rag::store::labels::Label;
 
 pub use answer::Found;
+pub use asked::Asked;
 pub use index::Indexes;
 use look::Ask;
 use look::Looked;
@@ -176,7 +178,10 @@ impl Rag {
         let model = recipe.embedding_model;
         let vector = match dimension.filter(|_| query.mode != Mode::Keyword) {
             None => None,
-            dimension => Some(self.embed(database, &model, &query.text, dimension).await?),
+            Some(dimension) => {
+                let by = (generation, model.as_str(), dimension);
+                Some(self.embed_once(tenant, database, by, &query.text).await?)
+            }
         };
         let may = |label: &Label| {
             let is_held = label.scopes.iter().all(|scope| holds(scope));
@@ -255,6 +260,23 @@ impl Rag {
             return Ok(Vec::new());
         }
         Ok(self.0.db.read(async |conn| chunks::list_found(conn, tenant, &ids).await).await?)
+    }
+
+    /// The vector of a question, which is asked for once for as long as it is known.
+    async fn embed_once(
+        &self,
+        tenant: &TenantId,
+        database: &Database,
+        (generation, model, dimension): (i64, &str, usize),
+        text: &str,
+    ) -> Result<Vec<f32>, RagError> {
+        let key = Asked::key(tenant, generation, model, text);
+        if let Some(known) = self.0.asked.find(&key).filter(|it| it.len() == dimension) {
+            return Ok(known);
+        }
+        let vector = self.embed(database, model, text, Some(dimension)).await?;
+        self.0.asked.keep(key, vector.clone());
+        Ok(vector)
     }
 
     async fn embed(

@@ -112,7 +112,7 @@ pub async fn count(url: &str, query: &'static str) -> i64 {
 }
 
 /// Uploads a text, and its path.
-async fn put_in(server: &Server, text: String) -> String {
+pub async fn put_in(server: &Server, text: String) -> String {
     let reply = server.post(&format!("{PATH}/documents"), json!({ "text": text })).await;
     assert_eq!(reply.status(), 201);
     reply.headers()["location"].to_str().unwrap().to_owned()

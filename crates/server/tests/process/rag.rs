@@ -15,6 +15,7 @@ use testkit::database::DatabaseKind;
 use testkit::database::TestDatabase;
 use testkit::model::FakeModel;
 
+use crate::kills;
 use crate::kills::DOCUMENTS;
 use crate::kills::KILLS;
 use crate::kills::PASSAGES;
@@ -45,6 +46,35 @@ async fn killed_while_it_tells_its_store_each_passage_is_there_once() {
 
     assert_eq!(points(done.database.url()).await, done.passages);
     stop(done).await;
+}
+
+/// As a file does that takes more memory than there is: the system kills the process that reads it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_file_whose_worker_is_killed_fails_alone_and_says_why() {
+    let database = server::database(DatabaseKind::Sqlite).await;
+    let model = FakeModel::start().await;
+    let server = Server::start(database.url(), &model).await;
+    assert_eq!(server.post("/rag/databases", json!({"name": "handbook"})).await.status(), 201);
+    let large = "Leave lasts long. ".repeat(800_000);
+    let large = kills::put_in(&server, large).await;
+
+    let killed = async {
+        loop {
+            let document: Value = server.get(&large).await.json().await.unwrap();
+            match document["embedding_status"].as_str().unwrap() {
+                "processing" => server.kill_busy_children(),
+                "failed" => return document,
+                status => assert_eq!(status, "pending", "it was not killed in time"),
+            }
+        }
+    };
+    let failed = tokio::time::timeout(Duration::from_mins(2), killed).await.unwrap();
+    let small = kills::put_in(&server, "Pay comes monthly.".to_owned()).await;
+
+    let reason = failed["error_message"].as_str().unwrap();
+    assert!(reason.starts_with("reading the file brought its process down"), "{reason}");
+    assert_eq!(ingested(&server, &small).await["chunk_count"], 1);
+    server.stop().await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -165,6 +165,24 @@ impl Server {
         rustix::process::kill_process(self.id(), signal).unwrap();
     }
 
+    /// `kill -9` for the processes that it began and that have computed for a tenth of a second: they are at work.
+    pub fn kill_busy_children(&self) {
+        let tasks =
+            std::fs::read_dir(format!("/proc/{}/task", self.id().as_raw_nonzero())).unwrap();
+        for task in tasks {
+            let children = task.unwrap().path().join("children");
+            for child in std::fs::read_to_string(children).unwrap_or_default().split_whitespace() {
+                let spent = std::fs::read_to_string(format!("/proc/{child}/schedstat"));
+                let spent = spent.ok().and_then(|it| it.split(' ').next()?.parse::<u64>().ok());
+                if spent.is_some_and(|nanoseconds| nanoseconds > 100_000_000) {
+                    let child = Pid::from_raw(child.parse().unwrap()).unwrap();
+                    // It may have ended by itself.
+                    let _ = rustix::process::kill_process(child, Signal::KILL);
+                }
+            }
+        }
+    }
+
     /// Lets no file grow, as if the disk took nothing any more.
     pub fn fill_disk(&self) {
         self.limit_files(Some(0));

@@ -357,7 +357,7 @@ impl Reading {
         count: usize,
         visible: &Visible,
     ) -> Result<Vec<Hit>, VectorError> {
-        self.0.index.candidates(query, count, visible.among())
+        self.0.index.near(query, count, visible.among())
     }
 
     pub fn count_words(&self, query: &WordQuery, visible: &Visible) -> Counted {

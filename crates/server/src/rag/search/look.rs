@@ -5,7 +5,6 @@ use retrieval::Counted;
 use retrieval::Filter;
 use retrieval::StoreError;
 use retrieval::WordQuery;
-use retrieval::candidates_for;
 
 use super::elsewhere::Instead;
 use super::index::Keeps;
@@ -85,7 +84,7 @@ impl Rag {
         let visible = index.visible(may);
         // It takes a processor for a while, which others should not wait for.
         let legs = tokio::task::spawn_blocking(move || {
-            let near = vector.map(|it| index.near(&it, candidates_for(count), &visible));
+            let near = vector.map(|it| index.near(&it, count, &visible));
             let counted = words.map(|it| index.count_words(&it, &visible));
             (near.transpose(), counted.unwrap_or_default())
         });

@@ -124,11 +124,30 @@ pub async fn index(conn: &mut Conn<'_>, collection: &Collection) -> Result<(), s
         return Ok(());
     }
     lock(conn).await?;
+    let (points,) = about("SELECT COUNT(*) FROM", collection)
+        .build_query_as::<(i64,)>()
+        .fetch_one(postgres(conn)?)
+        .await?;
+    sqlx::query(
+        "SELECT set_config('maintenance_work_mem', $1::TEXT || 'kB', true)
+         WHERE $1 > pg_size_bytes(current_setting('maintenance_work_mem')) / 1024",
+    )
+    .bind(graph_kib(points, collection.dimension))
+    .execute(postgres(conn)?)
+    .await?;
     let mut query = QueryBuilder::<Postgres>::new("CREATE INDEX IF NOT EXISTS ");
     query.push(collection.name()).push("_near ON ").push(SCHEMA).push(".");
     query.push(collection.name()).push(" USING hnsw (vector vector_cosine_ops)");
     query.build().execute(postgres(conn)?).await?;
     Ok(())
+}
+
+/// What an index takes in memory while it is made, in KiB: a vector of four bytes a number and its neighbours a point.
+/// Where that is more than PostgreSQL allows, it is made on the disk, which takes many times as long; it may have
+/// up to 1 GiB.
+fn graph_kib(points: i64, dimension: usize) -> i64 {
+    let each = i64::try_from(dimension).unwrap_or(i64::MAX).saturating_mul(4).saturating_add(1200);
+    (points.saturating_mul(each) / 1024).min(1024 * 1024)
 }
 
 /// Puts in points of a document.

@@ -81,6 +81,25 @@ on_both! {
         left(&server, 91).await;
     }
 
+    async fn a_question_is_embedded_once_until_passages_are_made_anew(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({"embedding_model": "openai/e"})).await;
+        put_in(&admin, "leave.txt", "Leave lasts long.", json!({})).await;
+        let ask = async |text: &str| {
+            names(&admin, json!({"query": text, "mode": "vector"})).await;
+            embedded(&server.model)
+        };
+
+        let once = ask("How long?").await;
+        let known = ask("How long?").await;
+        let other = ask("How much?").await;
+        admin.post(&format!("{PATH}/reindex"), json!({})).await;
+        generation(&admin, 2).await;
+        let anew = ask("How long?").await;
+
+        assert_eq!((once, known, other, anew), (2, 2, 3, 5));
+    }
+
     async fn an_answer_that_is_not_whole_fails_its_document_and_says_why(server: TestServer) {
         let admin = server.admin().await;
         handbook(&admin, json!({"embedding_model": "openai/e", "chunk_size": 30, "chunk_overlap": 0})).await;
