@@ -2,5 +2,6 @@
 #![expect(clippy::expect_used, clippy::panic, reason = "a test should fail loudly")]
 
 pub mod database;
+pub mod mcp;
 pub mod model;
 pub mod receiver;

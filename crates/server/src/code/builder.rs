@@ -34,6 +34,8 @@ use crate::http::Invalid;
 use crate::http::health::Probe;
 use crate::http::pointer_to;
 use crate::mcp::Mcp;
+use crate::mcp::upstreams::RemoteTools;
+use crate::mcp::upstreams::Upstreams;
 use crate::oauth::Assertions;
 use crate::oauth::Clients;
 use crate::oauth::Documents;
@@ -127,8 +129,7 @@ impl Builder {
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
-        let (keys, cursors) = (Arc::new(keys), Cursors::new(&key));
-        let outgoing = &config.outgoing;
+        let (keys, cursors, outgoing) = (Arc::new(keys), Cursors::new(&key), &config.outgoing);
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let clients = Arc::new(clients(&config, &db, &egress));
         let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
@@ -138,7 +139,8 @@ impl Builder {
         let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
-        let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, &rag);
+        let upstreams = Upstreams::new((&db, &clock, &ids), (&egress, &secrets), &onward, &tasks);
+        let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, (&rag, &upstreams));
         let kind = ToolRows { makers, code_agents: code_agents.known() };
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone(), embedders };
@@ -160,7 +162,7 @@ impl Builder {
         Ok(App::new(Parts {
             runs: Runs::new(services, &config.limits),
             people: People::new(db.clone(), &key).also_by(External::of(&config, &egress, &key)),
-            mcp: Mcp::new(&db),
+            mcp: Mcp::new(&db, upstreams),
             config,
             db,
             clock,
@@ -231,12 +233,13 @@ fn makers(
     tasks: &Tasks,
     (egress, vault): (&Egress, &Vault),
     onward: Onward,
-    rag: &Rag,
+    (rag, upstreams): (&Rag, &Upstreams),
 ) -> Makers {
     let http: Box<dyn Maker> = Box::new(Http::new(egress.clone(), vault.clone(), onward));
     let (egress, vault) = (egress.clone(), vault.clone());
     let javascript = Javascript::new(sandbox.clone(), tasks.clone(), egress, vault);
-    Makers::with([http, Box::new(javascript), Box::new(Search(rag.clone()))])
+    let (search, remote) = (Search(rag.clone()), RemoteTools(upstreams.clone()));
+    Makers::with([http, Box::new(javascript), Box::new(search), Box::new(remote)])
 }
 
 /// The key of the settings, and what seals with it and opens with the one before it, too.

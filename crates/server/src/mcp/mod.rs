@@ -13,6 +13,7 @@ pub mod routes;
 mod server;
 mod sessions;
 mod store;
+pub mod upstreams;
 
 use std::fmt;
 use std::sync::Arc;
@@ -25,6 +26,7 @@ use crate::app::Tasks;
 use crate::db::Db;
 use crate::mcp::protocol::Service;
 use crate::mcp::server::Servers;
+use crate::mcp::upstreams::Upstreams;
 use crate::oauth::caller::Principal;
 
 /// The revisions of the protocol that are spoken, the newest first.
@@ -35,6 +37,8 @@ pub const REVISIONS: [&str; 5] =
 pub struct Mcp {
     service: Service,
     servers: Arc<Servers>,
+    /// Servers of others, which we ask.
+    pub upstreams: Upstreams,
     /// Calls that are being answered.
     calls: TaskTracker,
     /// Ends all streams.
@@ -49,11 +53,12 @@ pub struct Request {
 }
 
 impl Mcp {
-    pub fn new(db: &Db) -> Self {
+    pub fn new(db: &Db, upstreams: Upstreams) -> Self {
         let end = CancellationToken::new();
         let servers = Arc::new(Servers::new(db.clone()));
         Self {
             servers,
+            upstreams,
             service: Service::new(db.clone(), end.clone()),
             calls: TaskTracker::new(),
             end,
@@ -77,6 +82,8 @@ impl Mcp {
 pub fn start(app: &App) {
     app.mcp.start(&app.tasks);
     app.mcp.servers.start(&app.tasks);
+    app.mcp.upstreams.rows().start(&app.tasks);
+    app.tasks.spawn(upstreams::watch(app.clone()));
     app.tasks.spawn(sessions::tidy(app.clone()));
     app.tasks.spawn(Service::watch(app.clone()));
 }

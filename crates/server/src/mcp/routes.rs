@@ -3,6 +3,7 @@
 //! Every refusal is an error of JSON-RPC, with the status and the headers of the problem that it is elsewhere.
 
 mod server;
+mod upstreams;
 
 use std::time::Duration;
 
@@ -63,7 +64,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// How it is set.
 pub fn settings() -> OpenApiRouter<App> {
-    server::router()
+    server::router().merge(upstreams::router())
 }
 
 /// Says as an error of JSON-RPC what the house, which knows no feature, says in problems.

@@ -288,12 +288,14 @@ async fn users(
 struct Definitions {
     tools: Vec<(String, Json, Option<String>)>,
     databases: Vec<(String, Json)>,
+    upstreams: Vec<(String, Json)>,
 }
 
 impl Definitions {
     async fn read(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Self, sqlx::Error> {
         let tools = store::list_tools(conn, tenant).await?;
-        Ok(Self { tools, databases: store::list_databases(conn, tenant).await? })
+        let upstreams = store::list_upstreams(conn, tenant).await?;
+        Ok(Self { tools, databases: store::list_databases(conn, tenant).await?, upstreams })
     }
 
     fn users_of(&self, name: &str) -> Vec<User> {
@@ -311,6 +313,8 @@ impl Definitions {
         };
         let databases = self.databases.iter().filter(|(_, config)| keeps_it(config));
         let databases = databases.map(|(it, _)| User { kind: "rag_database", name: it.clone() });
-        tools.chain(databases).collect()
+        let upstreams = self.upstreams.iter().filter(|(_, auth)| keeps_it(auth));
+        let upstreams = upstreams.map(|(it, _)| User { kind: "mcp_upstream", name: it.clone() });
+        tools.chain(databases).chain(upstreams).collect()
     }
 }

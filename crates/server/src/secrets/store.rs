@@ -238,6 +238,19 @@ pub async fn list_tools(
         .await)
 }
 
+/// The servers of others with how they are asked, by name.
+pub async fn list_upstreams(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<Vec<(String, Json)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (String, Json)>(
+            "SELECT name, auth FROM mcp_upstreams WHERE tenant_id = $1 ORDER BY name",
+        )
+        .bind(tenant)
+        .fetch_all(c)
+        .await)
+}
+
 /// The hosts of all secrets of a tenant. One whose hosts cannot be read is for none.
 pub async fn list_hosts(
     conn: &mut Conn<'_>,

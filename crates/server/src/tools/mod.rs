@@ -56,6 +56,7 @@ pub use content::Retry;
 pub use content::ToolContent;
 pub use content::ToolKind;
 pub use current_time::current_time;
+pub use kinds::OfServer;
 pub use makers::Does;
 pub use makers::Maker;
 pub use makers::Makers;
@@ -69,6 +70,8 @@ pub use rag::search_name;
 pub use rag::search_of;
 pub use rows::Around;
 pub use rows::DatabaseScopes;
+pub use rows::KnownServer;
+pub use rows::KnownServers;
 pub use rows::ToolRows;
 
 /// How long a call may take if its tool says nothing else.

@@ -142,9 +142,6 @@ fn kind_and_code(content: &ToolContent, has_kind: bool) -> Vec<Invalid> {
         (ToolKind::Javascript, None) => fault("/kind", "missing_member", "is required"),
         (ToolKind::Javascript, Some(_)) => Vec::new(),
         (ToolKind::Builtin, _) => fault("/kind", "not_one_of", "only the program has such tools"),
-        (ToolKind::Mcp, _) => {
-            fault("/kind", "not_one_of", "such tools come with the server that they are of")
-        }
         (_, Some(_)) => {
             fault("/execute_code", "conflict", "only a tool of kind `javascript` has it")
         }

@@ -48,6 +48,7 @@ use crate::oauth::scopes::ToolWrite;
 use crate::tools::ToolContent;
 use crate::tools::ToolDefinition;
 use crate::tools::ToolRows;
+use crate::tools::kinds::misplaced;
 use crate::tools::normalise::NewTool;
 use crate::tools::normalise::ToolChange;
 
@@ -185,6 +186,7 @@ async fn create_tool(
     Keyed { body: Members(body), key }: Keyed<Members>,
 ) -> Response {
     let create = Box::pin(async {
+        misplaced(None, &body)?;
         let tool = app.tools.create(caller.author(), body).await?;
         Ok::<_, Problem>((etag(&tool), Created(Shown::from(&*tool))))
     });
@@ -203,11 +205,8 @@ async fn read_tool_definition(
     Query(WhichVersion { version }): Query<WhichVersion>,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
     let tools = app.tools.snapshot(&caller.tenant).await?;
-    let mut tool = Arc::clone(
-        tools
-            .find(&id_or_name)
-            .ok_or_else(|| DefinitionError::not_found::<ToolRows>(&id_or_name))?,
-    );
+    let unknown = || DefinitionError::not_found::<ToolRows>(&id_or_name);
+    let mut tool = tools.find(&id_or_name).cloned().ok_or_else(unknown)?;
     if let Some(version) = version {
         let past = app.tools.version(&caller.tenant, tool.id, version).await?;
         let unknown = DefinitionError::VersionNotFound { kind: ToolRows::WORDS, version };
@@ -233,6 +232,8 @@ async fn change_tool(
     if_match: IfMatch,
     Body(Members(body)): Body<Members>,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
+    let tools = app.tools.snapshot(&caller.tenant).await?;
+    misplaced(tools.find(&id_or_name), &body)?;
     let tool = app.tools.update(caller.author(), &id_or_name, &if_match, body).await?;
     Ok((etag(&tool), Json(Shown::from(&*tool))))
 }

@@ -1,6 +1,7 @@
 //! What makes a definition one of a tool.
 
 use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 
 use serde_json::Map;
 use serde_json::Value;
@@ -30,6 +31,7 @@ use crate::table;
 use crate::tools::Does;
 use crate::tools::KnownAgents;
 use crate::tools::Makers;
+use crate::tools::OfServer;
 use crate::tools::Ready;
 use crate::tools::SecretUse;
 use crate::tools::ToolContent;
@@ -55,6 +57,18 @@ pub struct Around {
     agents: KnownAgents,
     secrets: SecretHosts,
     databases: DatabaseScopes,
+    servers: KnownServers,
+}
+
+/// Servers of others, by their names in lower case.
+pub type KnownServers = BTreeMap<String, KnownServer>;
+
+/// What tools need to know of a server that they are of.
+#[derive(Debug)]
+pub struct KnownServer {
+    pub is_active: bool,
+    /// What it calls those that have changed since they were accepted.
+    pub changed: BTreeSet<String>,
 }
 
 /// What an author must hold to name a database.
@@ -98,8 +112,14 @@ impl Kind for ToolRows {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Tool";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] =
-        &["tool_definitions", "agent_definitions", "secrets", "rag_databases"];
+    const WATCHED: &'static [&'static str] = &[
+        "tool_definitions",
+        "agent_definitions",
+        "secrets",
+        "rag_databases",
+        "mcp_upstreams",
+        "mcp_upstream_states",
+    ];
     const EXECUTE: &'static str = "tool.execute";
 
     type Content = ToolContent;
@@ -140,7 +160,9 @@ impl Kind for ToolRows {
             }
         }
         let secrets = secrets::list_hosts(conn, tenant).await?;
-        Ok(Around { agents, secrets, databases: store::list_database_scopes(conn, tenant).await? })
+        let databases = store::list_database_scopes(conn, tenant).await?;
+        let servers = store::list_servers(conn, tenant).await?;
+        Ok(Around { agents, secrets, databases, servers })
     }
 
     fn follow(&self, _: &TenantId, content: &ToolContent, around: &Snapshot<Self>) -> Broken {
@@ -163,6 +185,9 @@ impl Kind for ToolRows {
                 let faults =
                     unknown("config/databases", "unknown_rag_database", tool.databases(), is_known);
                 broken.unknown.extend(faults);
+                if let Ok(of) = OfServer::of(content) {
+                    follow_server(&of, &around.view.servers, &mut broken);
+                }
             }
             Some(_) => {}
         }
@@ -240,9 +265,27 @@ fn follow_secret(used: &SecretUse, secrets: &SecretHosts, broken: &mut Broken) {
     }
 }
 
-/// Whether it is of the program, which executes it, or is a row that has a problem with its kind by itself.
+/// What is wrong with the server of a tool, or with the tool there.
+fn follow_server(of: &OfServer, servers: &KnownServers, broken: &mut Broken) {
+    let OfServer { server, tool } = of;
+    let place = "/config/server";
+    let Some(known) = servers.get(&key(server)) else {
+        broken.unknown.push(unknown_at(place.to_owned(), "unknown_mcp_upstream", server));
+        return;
+    };
+    if !known.is_active {
+        let detail = format!("the server `{server}` is switched off");
+        broken.unusable.push(Invalid::new(place, "not_active", detail));
+    }
+    if known.changed.contains(tool) {
+        let detail = format!("`{server}` says something else of it now, which nobody has accepted");
+        broken.unusable.push(Invalid::new("/config/tool", "changed", detail));
+    }
+}
+
+/// Whether it is of the program, which executes it.
 fn says_no_kind(content: &ToolContent) -> bool {
-    matches!(content.kind, ToolKind::Builtin | ToolKind::Mcp)
+    content.kind == ToolKind::Builtin
 }
 
 fn key(name: &str) -> String {

@@ -9,6 +9,8 @@ use crate::on;
 use crate::tools::DatabaseScopes;
 use crate::tools::KnownAgent;
 use crate::tools::KnownAgents;
+use crate::tools::KnownServer;
+use crate::tools::KnownServers;
 
 /// All agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
 pub async fn list_agents(
@@ -41,6 +43,28 @@ pub async fn list_database_scopes(
     let read = |(name, scopes): (String, Json)| {
         let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
         (name.to_ascii_lowercase(), scopes)
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// The servers of others of a tenant, and which of their tools have changed. Of one whose tools cannot be read none has.
+pub async fn list_servers(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<KnownServers, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, bool, Option<Json>)>(
+            "SELECT u.name, u.is_active, s.tools FROM mcp_upstreams u LEFT JOIN mcp_upstream_states s
+                 ON s.tenant_id = u.tenant_id AND s.upstream_id = u.id
+             WHERE u.tenant_id = $1",
+        )
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |(name, is_active, tools): (String, bool, Option<Json>)| {
+        let tools: Vec<Value> = tools.and_then(|it| it.read().ok()).unwrap_or_default();
+        let changed = tools.iter().filter(|it| it["changed"] == true);
+        let changed = changed.filter_map(|it| it["name"].as_str().map(str::to_owned)).collect();
+        (name.to_ascii_lowercase(), KnownServer { is_active, changed })
     };
     Ok(rows.into_iter().map(read).collect())
 }

@@ -86,6 +86,8 @@ impl Ours {
             json!({"name": "key", "value": "a value of a secret", "hosts": ["api.example.com"]}),
         )
         .await;
+        let upstream = json!({"name": "far", "url": "https://mcp.example.com/mcp", "is_active": false});
+        let upstream = made("/mcp/upstreams", upstream).await;
         let signing = admin.get("/oauth/keys").await.json()["data"][0]["kid"].clone();
         let mut pair = Pair::of(server, "viewer", "agent.read").await;
         pair.tokens(&server.stranger()).await;
@@ -115,6 +117,7 @@ impl Ours {
             ("/sessions/{id}", one(&[&first("/sessions").await])),
             ("/grants/{id}", one(&[&first("/grants").await])),
             ("/secrets/{name}", one(&["key"])),
+            ("/mcp/upstreams/{id}", named(&upstream)),
             ("/tools/", named(&tool)),
             ("/agents/", named(&agent)),
             ("/threads/{id}", one(&[&id(&thread)])),

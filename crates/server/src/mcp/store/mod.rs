@@ -2,3 +2,4 @@
 
 pub mod servers;
 pub mod sessions;
+pub mod upstreams;

@@ -64,8 +64,8 @@ pub use config::Config;
 use plan::Plan;
 pub(in crate::tools) use plan::is_json;
 use plan::token_host;
-use token::Grant;
-use token::Tokens;
+pub use token::Grant;
+pub use token::Tokens;
 
 /// No answer is longer, in bytes.
 const LONGEST: usize = 4 << 20;

@@ -2,10 +2,13 @@
 
 mod agent;
 mod fixed;
+mod mcp;
 mod template;
 
 pub use agent::AskAgent;
 pub use fixed::Static;
+pub use mcp::OfServer;
+pub use mcp::misplaced;
 pub use template::Template;
 
 use serde::de::DeserializeOwned;

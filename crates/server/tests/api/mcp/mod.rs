@@ -7,3 +7,4 @@ mod server;
 mod sessions;
 mod speak;
 mod tools;
+mod upstreams;
