@@ -13,6 +13,7 @@ use sandbox::Settings;
 use sandbox::javascript;
 use sandbox::javascript::Host;
 use sandbox::javascript::Level;
+use sandbox::javascript::Progress;
 use sandbox::javascript::Request;
 use sandbox::javascript::Response;
 use sandbox::javascript::Script;
@@ -36,6 +37,8 @@ impl Host for Nobody {
     }
 
     fn log(&self, _: Level, _: String) {}
+
+    fn progress(&self, _: Progress) {}
 }
 
 #[tokio::main]

@@ -38,6 +38,9 @@ const TIMERS: usize = 1000;
 /// What a script may say on the console: lines, and bytes of them all.
 const LINES: usize = 200;
 const LINE_BYTES: usize = 64 * 1024;
+/// How often a script says how far it is, and the bytes of it at once, at most.
+const REPORTS: usize = 1000;
+const REPORT_BYTES: usize = 4096;
 
 /// What is under way for a script outside of its engine.
 #[derive(Debug)]
@@ -47,6 +50,7 @@ pub struct Errands {
     timers: RefCell<BinaryHeap<Reverse<(Instant, u32)>>>,
     lines: Cell<usize>,
     line_bytes: Cell<usize>,
+    reports: Cell<usize>,
 }
 
 impl Errands {
@@ -57,6 +61,7 @@ impl Errands {
             timers: RefCell::default(),
             lines: Cell::new(0),
             line_bytes: Cell::new(0),
+            reports: Cell::new(0),
         }
     }
 
@@ -122,6 +127,14 @@ impl Errands {
         self.line_bytes.set(used + line.len());
         let _ = self.channel.note(&[&[level], &line.as_bytes()[..end], cut.as_bytes()]);
     }
+
+    fn progress(&self, said: &str) {
+        let count = self.reports.get();
+        if count < REPORTS && said.len() <= REPORT_BYTES {
+            self.reports.set(count + 1);
+            let _ = self.channel.note(&[&[wire::PROGRESS], said.as_bytes()]);
+        }
+    }
 }
 
 /// The functions that the prelude calls.
@@ -170,7 +183,10 @@ fn outside<'js>(
     native.set("clearTimer", Function::new(ctx.clone(), clear)?)?;
     let own = Rc::clone(errands);
     let log = move |level: u8, line: String| own.log(level, &line);
-    native.set("log", Function::new(ctx.clone(), log)?)
+    native.set("log", Function::new(ctx.clone(), log)?)?;
+    let own = Rc::clone(errands);
+    let progress = move |said: String| own.progress(&said);
+    native.set("progress", Function::new(ctx.clone(), progress)?)
 }
 
 /// Bytes as a `Uint8Array`.

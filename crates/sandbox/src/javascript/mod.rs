@@ -24,6 +24,8 @@ use crate::pool::Pool;
 
 pub(crate) use engine::work;
 pub use wire::Level;
+use wire::Note;
+pub use wire::Progress;
 pub use wire::Request;
 pub use wire::Response;
 use wire::Until;
@@ -54,6 +56,9 @@ pub trait Host: Sync {
 
     /// `console`: at most 200 lines a call with at most 64 kB.
     fn log(&self, level: Level, line: String);
+
+    /// `ctx.progress`: at most 1000 a call.
+    fn progress(&self, progress: Progress);
 }
 
 /// Why a script gave no result, in words for who wrote it.
@@ -118,6 +123,8 @@ impl Host for Nobody {
     }
 
     fn log(&self, _: Level, _: String) {}
+
+    fn progress(&self, _: Progress) {}
 }
 
 /// A [`Host`] as the pool knows it.
@@ -136,8 +143,10 @@ impl<H: Host> pool::Host for Bridge<'_, H> {
     }
 
     fn hear(&self, note: Bytes) {
-        if let Some((level, line)) = wire::line(&note) {
-            self.0.log(level, line);
+        match wire::note(&note) {
+            Some(Note::Line(level, line)) => self.0.log(level, line),
+            Some(Note::Progress(progress)) => self.0.progress(progress),
+            None => {}
         }
     }
 }

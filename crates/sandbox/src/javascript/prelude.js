@@ -163,7 +163,13 @@
     return undefined;
   };
 
-  const ctx = { fetch };
+  /** How far the call is, of how much, and what is being done. Numbers that are none are not heard. */
+  const progress = (done, total, message) => {
+    const said = { done: Number(done), total: total == null ? null : Number(total), message: message == null ? null : `${message}` };
+    native.progress(JSON.stringify(said).toWellFormed());
+  };
+
+  const ctx = { fetch, progress };
   const start = async (main, input) => {
     if (typeof main === 'function') return main(input, ctx);
     if (typeof main?.execute === 'function') return main.execute({ context: input }, ctx);

@@ -64,6 +64,14 @@ pub enum Level {
     Error,
 }
 
+/// How far a script is, in whatever it counts.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Progress {
+    pub done: f64,
+    pub total: Option<f64>,
+    pub message: Option<String>,
+}
+
 const LEVELS: [Level; 4] = [Level::Debug, Level::Info, Level::Warn, Level::Error];
 
 /// Why a script failed, as the worker says it.
@@ -151,8 +159,20 @@ pub fn response(answer: &Bytes) -> Option<Result<Response, String>> {
     }
 }
 
-pub fn line(note: &[u8]) -> Option<(Level, String)> {
-    let (level, text) = note.split_first()?;
-    let level = *LEVELS.get(usize::from(*level))?;
-    Some((level, String::from_utf8_lossy(text).into_owned()))
+/// The first byte of a note that says how far a script is. Others begin with the level of a line.
+pub const PROGRESS: u8 = 255;
+
+/// What a script says in passing.
+pub enum Note {
+    Line(Level, String),
+    Progress(Progress),
+}
+
+pub fn note(note: &[u8]) -> Option<Note> {
+    let (kind, text) = note.split_first()?;
+    if *kind == PROGRESS {
+        return serde_json::from_slice(text).ok().map(Note::Progress);
+    }
+    let level = *LEVELS.get(usize::from(*kind))?;
+    Some(Note::Line(level, String::from_utf8_lossy(text).into_owned()))
 }

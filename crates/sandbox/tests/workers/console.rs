@@ -1,4 +1,5 @@
 use sandbox::javascript::Level;
+use sandbox::javascript::Progress;
 
 use crate::harness::Recorder;
 use crate::harness::pool;
@@ -40,4 +41,19 @@ async fn the_console_is_bounded_in_lines_and_bytes() {
     assert!(said[1].1.ends_with("é… (cut)"));
     assert_eq!(said[2].1, "further lines are left out");
     assert_eq!(said.len(), 3);
+}
+
+#[tokio::test]
+async fn a_script_says_how_far_it_is_as_often_as_it_may() {
+    let (pool, host) = (pool(1), Recorder::default());
+    let source = "ctx.progress(0, 3, 'begins'); ctx.progress('2'); ctx.progress(NaN); ctx.progress({});
+        for (let i = 0; i < 2000; i++) ctx.progress(i); ctx.progress(1, 1, 'x'.repeat(5000)); return 1";
+
+    assert_eq!(run_with(&pool, &host, source, "null").await, Ok("1".to_owned()));
+
+    let told = host.told.lock().unwrap();
+    let first = Progress { done: 0.0, total: Some(3.0), message: Some("begins".to_owned()) };
+    assert_eq!(told[..2], [first, Progress { done: 2.0, total: None, message: None }]);
+    // Those that say no number are counted, and not heard.
+    assert_eq!((told.len(), told[997].done), (998, 995.0));
 }

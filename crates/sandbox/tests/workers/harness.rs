@@ -13,6 +13,7 @@ use sandbox::Settings;
 use sandbox::javascript;
 use sandbox::javascript::Failure;
 use sandbox::javascript::Level;
+use sandbox::javascript::Progress;
 use sandbox::javascript::Request;
 use sandbox::javascript::Response;
 use sandbox::javascript::Script;
@@ -44,6 +45,7 @@ pub fn settings(workers: usize) -> Settings {
 pub struct Recorder {
     pub asked: Mutex<Vec<Request>>,
     pub said: Mutex<Vec<(Level, String)>>,
+    pub told: Mutex<Vec<Progress>>,
     /// Where requests wait for each other.
     pub meeting: Option<Barrier>,
 }
@@ -77,6 +79,10 @@ impl javascript::Host for Recorder {
 
     fn log(&self, level: Level, line: String) {
         self.said.lock().unwrap().push((level, line));
+    }
+
+    fn progress(&self, progress: Progress) {
+        self.told.lock().unwrap().push(progress);
     }
 }
 

@@ -162,7 +162,7 @@ impl Builder {
         Ok(App::new(Parts {
             runs: Runs::new(services, &config.limits),
             people: People::new(db.clone(), &key).also_by(External::of(&config, &egress, &key)),
-            mcp: Mcp::new(&db, upstreams),
+            mcp: Mcp::new(&db, &config.mcp, upstreams),
             config,
             db,
             clock,

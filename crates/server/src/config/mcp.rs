@@ -11,6 +11,8 @@ pub struct Mcp {
     pub sessions: u32,
     /// The same of one caller by one client.
     pub sessions_of_one: u32,
+    /// Calls that one caller may make of one tool in a minute.
+    pub calls_per_minute: u32,
 }
 
 pub fn mcp<E: Env>(from: &mut Reader<E>) -> Mcp {
@@ -18,6 +20,7 @@ pub fn mcp<E: Env>(from: &mut Reader<E>) -> Mcp {
         hosts: from.list("MCP_ALLOWED_HOSTS", host),
         sessions: from.number("MCP_SESSIONS_MAX", 1..=1_000_000),
         sessions_of_one: from.number("MCP_SESSIONS_PER_CALLER", 1..=1_000_000),
+        calls_per_minute: from.number("MCP_CALLS_PER_MINUTE", 1..=1_000_000),
     }
 }
 

@@ -37,6 +37,7 @@ mod strict;
 mod suggest;
 
 pub use body::Body;
+pub use cursor::CursorError;
 pub use cursor::Cursors;
 pub use idempotency::IdempotencyKey;
 pub use idempotency::Keyed;

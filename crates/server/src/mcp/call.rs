@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use tracing::error;
 
 use crate::app::App;
+use crate::db::Id;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
 use crate::mcp::offers;
@@ -18,6 +19,7 @@ use crate::mcp::offers::Offer;
 use crate::oauth::caller::Principal;
 use crate::runs::Run;
 use crate::runs::RunsError;
+use crate::runs::Status;
 use crate::runs::asked::Execute;
 use crate::runs::call;
 use crate::runs::call::ExecuteTool;
@@ -109,6 +111,24 @@ pub async fn wait(
     Ok(look::wait(&app.runs, caller, begun.run, begun.live, patience).await?)
 }
 
+/// The run with this id, if it is one of `caller`.
+pub async fn find(app: &App, caller: &Principal, id: Id) -> Result<Run, CallError> {
+    Ok(look::find(&app.runs, caller, &id.to_string()).await?.run)
+}
+
+/// A run that was heard to rest again after somebody had stirred it; at the latest `until` then.
+pub async fn wait_again(
+    app: &App,
+    caller: &Principal,
+    mut run: Run,
+    until: Instant,
+) -> Result<Run, CallError> {
+    // What is known of it is old: it is looked at.
+    run.summary.status = Status::Running;
+    let patience = until.saturating_duration_since(Instant::now());
+    Ok(look::wait(&app.runs, caller, run, None, patience).await?)
+}
+
 /// How long a call that begins now is waited for.
 pub fn patience() -> Instant {
     Instant::now() + PATIENCE
@@ -122,12 +142,16 @@ pub struct Said {
 }
 
 impl Said {
-    pub fn by(app: &App, caller: &Principal, run: &Run, latest: Instant) -> Self {
-        let (runs, tenant, id) = (app.runs.clone(), caller.tenant.clone(), run.summary.id);
-        let (start, until) = (Cursor::default(), Until::Suspension);
-        let watcher = Watcher::new(runs, tenant, id, start, Deltas::Shown, until);
-        let ear = Ear { kind: run.summary.kind, done: 0.0 };
-        Self { watcher, ear, latest }
+    /// From what is known of the run on.
+    pub fn new(app: &App, caller: &Principal, run: &Run, latest: Instant) -> Self {
+        let ear = Ear { kind: run.summary.kind, done: None };
+        Self { watcher: watcher(app, caller, run), ear, latest }
+    }
+
+    /// The same of a run that goes on.
+    #[must_use]
+    pub fn again(self, app: &App, caller: &Principal, run: &Run) -> Self {
+        Self { watcher: watcher(app, caller, run), ..self }
     }
 
     /// What is said next; `None`: nothing more, or not in time.
@@ -137,6 +161,12 @@ impl Said {
             Err(_) => Ok(None),
         }
     }
+}
+
+fn watcher(app: &App, caller: &Principal, run: &Run) -> Watcher {
+    let (runs, tenant, id) = (app.runs.clone(), caller.tenant.clone(), run.summary.id);
+    let (from, until) = (Cursor::after(run.summary.last_seq), Until::Suspension);
+    Watcher::new(runs, tenant, id, from, Deltas::Shown, until)
 }
 
 /// Has the run canceled for `caller`, who does not want it any more, beside everything else. A server that stops
@@ -166,7 +196,7 @@ pub fn give_up(app: &App, caller: &Principal, run: &Run) {
 struct Ear {
     kind: RunKind,
     /// What was said last: a caller is never told less than before.
-    done: f64,
+    done: Option<f64>,
 }
 
 impl Ear {
@@ -196,8 +226,9 @@ impl Ear {
                 Some(Heard::Line { level, source: text("source")?, message: text("message")? })
             }
             ("tool.progress", RunKind::Tool) => {
-                let done = data["progress"].as_f64().filter(|done| *done > self.done)?;
-                self.done = done;
+                let is_more = |done: &f64| self.done.is_none_or(|before| *done > before);
+                let done = data["progress"].as_f64().filter(is_more)?;
+                self.done = Some(done);
                 let (total, message) = (data["total"].as_f64(), text("message"));
                 Some(Heard::Progress { done, total, message })
             }
@@ -213,8 +244,9 @@ impl Ear {
     }
 
     fn one_more(&mut self, message: String) -> Heard {
-        self.done += 1.0;
-        Heard::Progress { done: self.done, total: None, message: Some(message) }
+        let done = self.done.unwrap_or_default() + 1.0;
+        self.done = Some(done);
+        Heard::Progress { done, total: None, message: Some(message) }
     }
 }
 
@@ -275,7 +307,7 @@ mod tests {
     use super::*;
 
     fn hear(kind: RunKind, frames: &str) -> Vec<Heard> {
-        Ear { kind, done: 0.0 }.hear(&Bytes::from(frames.to_owned()))
+        Ear { kind, done: None }.hear(&Bytes::from(frames.to_owned()))
     }
 
     fn progress(done: f64, message: &str) -> Heard {
@@ -284,7 +316,7 @@ mod tests {
 
     #[test]
     fn a_call_is_never_said_to_have_come_less_far_than_before() {
-        let frames: String = [1.0, 3.0, 2.0, 3.0, 4.0]
+        let frames: String = [0.0, 1.0, 3.0, 2.0, 3.0, 4.0]
             .map(|done| {
                 format!(
                     "id: 2\nevent: tool.progress\ndata: {{\"data\":{{\"progress\":{done}}}}}\n\n"
@@ -295,7 +327,7 @@ mod tests {
         let heard = hear(RunKind::Tool, &frames);
 
         let told = |done| Heard::Progress { done, total: None, message: None };
-        assert_eq!(heard, [1.0, 3.0, 4.0].map(told));
+        assert_eq!(heard, [0.0, 1.0, 3.0, 4.0].map(told));
     }
 
     #[test]

@@ -4,11 +4,15 @@
 //! runs as the API does, with the same rights, and [`protocol`], which alone knows the crate `rmcp`, says it in
 //! every revision of the protocol. Who may come in, [`routes`] decides.
 
+mod approve;
+mod asks;
 mod call;
 mod door;
 mod face;
 mod offers;
+mod pace;
 mod protocol;
+mod questions;
 pub mod routes;
 mod server;
 mod sessions;
@@ -18,13 +22,18 @@ pub mod upstreams;
 use std::fmt;
 use std::sync::Arc;
 
+use serde_json::Value;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::app::App;
 use crate::app::Tasks;
+use crate::config;
 use crate::db::Db;
+use crate::mcp::pace::Pace;
 use crate::mcp::protocol::Service;
+use crate::mcp::questions::Questions;
 use crate::mcp::server::Servers;
 use crate::mcp::upstreams::Upstreams;
 use crate::oauth::caller::Principal;
@@ -39,6 +48,8 @@ pub struct Mcp {
     servers: Arc<Servers>,
     /// Servers of others, which we ask.
     pub upstreams: Upstreams,
+    questions: Questions,
+    pace: Pace,
     /// Calls that are being answered.
     calls: TaskTracker,
     /// Ends all streams.
@@ -50,16 +61,21 @@ pub struct Mcp {
 pub struct Request {
     pub app: App,
     pub caller: Principal,
+    pub session: Option<String>,
+    /// What leads to the client while it waits, in a session.
+    pub outlet: Option<UnboundedSender<Value>>,
 }
 
 impl Mcp {
-    pub fn new(db: &Db, upstreams: Upstreams) -> Self {
+    pub fn new(db: &Db, config: &config::Mcp, upstreams: Upstreams) -> Self {
         let end = CancellationToken::new();
         let servers = Arc::new(Servers::new(db.clone()));
         Self {
             servers,
             upstreams,
-            service: Service::new(db.clone(), end.clone()),
+            service: Service::new(db.clone(), end.clone(), config.sessions),
+            questions: Questions::default(),
+            pace: Pace::new(config.calls_per_minute),
             calls: TaskTracker::new(),
             end,
         }
@@ -90,6 +106,8 @@ pub fn start(app: &App) {
 
 impl fmt::Debug for Mcp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Mcp").field("calls", &self.calls.len()).finish_non_exhaustive()
+        let (calls, sessions) = (self.calls.len(), self.service.remembered());
+        let mut told = f.debug_struct("Mcp");
+        told.field("calls", &calls).field("sessions", &sessions).finish_non_exhaustive()
     }
 }

@@ -13,6 +13,7 @@ use crate::agents::Agent;
 use crate::app::App;
 use crate::db::TenantId;
 use crate::definitions::DefinitionError;
+use crate::mcp::asks;
 use crate::mcp::face::Face;
 use crate::mcp::face::Role;
 use crate::mcp::server::Expose;
@@ -209,11 +210,13 @@ impl Offer {
 
 fn show_tool(tool: &ToolDefinition) -> Shown {
     let content = &tool.content;
+    let mut input_schema = object(&content.input_schema);
+    asks::leave_out(&mut input_schema, asks::names(content));
     Shown {
         name: content.name.clone(),
         title: content.display_name.clone(),
         description: content.description.clone(),
-        input_schema: object(&content.input_schema),
+        input_schema,
         output_schema: content.output_schema.as_ref().map(object),
         effect: content.effect,
         is_open: !matches!(content.kind, ToolKind::Static | ToolKind::Template | ToolKind::Rag),

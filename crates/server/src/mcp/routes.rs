@@ -4,6 +4,7 @@
 
 mod server;
 mod upstreams;
+mod stream;
 
 use std::time::Duration;
 
@@ -24,6 +25,7 @@ use http::header;
 use http_body_util::Full;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::mpsc;
 use utoipa_axum::router::OpenApiRouter;
 
 use crate::app::App;
@@ -51,6 +53,11 @@ const MODERN: &str = "2026-07-28";
 const REFUSAL: usize = 64 << 10;
 /// After how long it is worth asking again for a session.
 const SESSIONS_FULL: Duration = Duration::from_mins(1);
+
+/// What reads resources, which counts as one tool.
+const READING: &str = "resources/read";
+/// What may have the client asked while it waits.
+const ASKING: [&str; 3] = ["tools/call", "prompts/get", READING];
 
 const PARSE_ERROR: i32 = -32700;
 const INVALID_REQUEST: i32 = -32600;
@@ -103,7 +110,8 @@ async fn speak(State(app): State<App>, request: Request) -> Result<Response, Pro
     door::check(&parts.headers, &parts.uri, &app.config)?;
     let caller = speaks_mcp(&parts, &app).await?;
     if !caller.holds(offers::ACCESS) {
-        return Err(insufficient_for_mcp(offers::ACCESS, &app.config.issuer));
+        let place = format!("{} {PATH}", parts.method);
+        return Err(insufficient_for_mcp(&app, &caller, &[offers::ACCESS], &place));
     }
     let is_modern = is_modern(&parts.headers);
     if is_modern {
@@ -130,7 +138,14 @@ async fn speak(State(app): State<App>, request: Request) -> Result<Response, Pro
         _ => (request.into_parts().0, Bytes::new()),
     };
     let asked = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
-    ensure_rights(&app, &caller, &asked).await?;
+    if let Some(session) = &session {
+        app.mcp.service.used(session).await;
+        if app.mcp.questions.answer(session, &asked) {
+            return Ok(StatusCode::ACCEPTED.into_response());
+        }
+    }
+    let place = format!("{} {PATH}", parts.method);
+    ensure_rights(&app, &caller, &asked, &place).await?;
     answer(app, caller, (parts, bytes), asked, session).await
 }
 
@@ -141,9 +156,20 @@ async fn answer(
     asked: Value,
     session: Option<String>,
 ) -> Result<Response, Problem> {
-    parts.extensions.insert(mcp::Request { app: app.clone(), caller: caller.clone() });
+    let may_ask = ASKING.iter().any(|method| asked["method"] == *method);
+    let (messages, said) = mpsc::unbounded_channel();
+    let outlet = session.is_some() && may_ask;
+    parts.extensions.insert(mcp::Request {
+        app: app.clone(),
+        caller: caller.clone(),
+        session: session.clone(),
+        outlet: outlet.then_some(messages),
+    });
     let request = http::Request::from_parts(parts, Full::new(bytes));
-    let response = app.mcp.service.answer(request).await.map(Body::new);
+    let mut response = app.mcp.service.answer(request).await.map(Body::new);
+    if outlet {
+        response = response.map(|body| stream::with(body, said));
+    }
     let begun = text_of(response.headers(), SESSION).filter(|_| session.is_none());
     if let Some(id) = begun {
         let initialize = asked["params"].to_string();
@@ -151,6 +177,7 @@ async fn answer(
             app.mcp.service.forget(&id).await;
             return Err(refused.into());
         }
+        app.mcp.service.used(&id).await;
     }
     Ok(response)
 }
@@ -174,16 +201,35 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
 }
 
 /// Refuses a call that takes more than the caller holds, so that a client may ask for it and come again.
-async fn ensure_rights(app: &App, caller: &Principal, asked: &Value) -> Result<(), Problem> {
+async fn ensure_rights(
+    app: &App,
+    caller: &Principal,
+    asked: &Value,
+    place: &str,
+) -> Result<(), Problem> {
+    if asked["method"] == READING {
+        return ensure_pace(app, caller, READING);
+    }
     let is_call = asked["method"] == "tools/call" || asked["method"] == "prompts/get";
     let Some(name) = asked["params"]["name"].as_str().filter(|_| is_call) else {
         return Ok(());
     };
-    let found = offers::find(app, &caller.tenant, name).await?;
-    match found.filter(|offer| !offer.is_for(caller)) {
-        None => Ok(()),
-        Some(offer) => Err(insufficient_for_mcp(&offer.needs().join(" "), &app.config.issuer)),
+    let Some(offer) = offers::find(app, &caller.tenant, name).await? else { return Ok(()) };
+    if !offer.is_for(caller) {
+        return Err(insufficient_for_mcp(app, caller, &offer.needs(), place));
     }
+    ensure_pace(app, caller, name)
+}
+
+/// Refuses who calls one thing more often than anybody may.
+fn ensure_pace(app: &App, caller: &Principal, name: &str) -> Result<(), Problem> {
+    app.mcp.pace.take(caller, name, app.clock.now().time()).map_err(|after| {
+        let seconds = after.as_secs_f64().ceil();
+        let detail =
+            format!("`{name}` was called too often; it may be called again in {seconds} s");
+        Problem::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", detail)
+            .header(header::RETRY_AFTER, seconds)
+    })
 }
 
 fn is_modern(headers: &HeaderMap) -> bool {

@@ -156,11 +156,20 @@ pub async fn speaks_mcp(parts: &Parts, app: &App) -> Result<Principal, Problem> 
     Ok(Principal { origin: origin(parts, app), ..access.principal() })
 }
 
-/// 403: who speaks MCP lacks some of `wanted`, all of which it takes. A client may ask for them and come again.
-pub fn insufficient_for_mcp(wanted: &str, issuer: &str) -> Problem {
+/// 403: who speaks MCP at `place` lacks some of `wanted`, all of which it takes. A client may ask for them and come
+/// again.
+pub fn insufficient_for_mcp(
+    app: &App,
+    caller: &Principal,
+    wanted: &[&str],
+    place: &str,
+) -> Problem {
     failed("insufficient_scope");
-    let metadata = Door::mcp(issuer).metadata;
-    let challenge = Bearer::insufficient_scope(wanted).with_resource_metadata(&metadata);
+    let lacks = wanted.iter().copied().find(|scope| !caller.holds(scope));
+    app.refusals.note(refusal(caller.clone(), place.to_owned(), lacks.unwrap_or_default()));
+    let wanted = wanted.join(" ");
+    let metadata = Door::mcp(&app.config.issuer).metadata;
+    let challenge = Bearer::insufficient_scope(&wanted).with_resource_metadata(&metadata);
     Problem::new(StatusCode::FORBIDDEN, "insufficient-scope", format!("this needs `{wanted}`"))
         .header(header::WWW_AUTHENTICATE, challenge)
 }
@@ -182,7 +191,10 @@ impl<S: ScopeSet> FromRequestParts<App> for Caller<S> {
         };
         principal.origin = origin(parts, app);
         if !S::ANY_OF.is_empty() && !S::ANY_OF.iter().any(|scope| principal.holds(scope)) {
-            app.refusals.note(refusal(principal, parts, S::ANY_OF));
+            let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+            let operation = format!("{} {route}", parts.method);
+            let lacks = S::ANY_OF.first().copied().unwrap_or_default();
+            app.refusals.note(refusal(principal, operation, lacks));
             return Err(insufficient(S::ANY_OF));
         }
         bare::refuse_query(parts)?;
@@ -209,19 +221,15 @@ pub(in crate::oauth) fn origin(parts: &Parts, app: &App) -> Origin {
     }
 }
 
-fn refusal(principal: Principal, parts: &Parts, wanted: &[&'static str]) -> Refusal {
-    let route = parts.extensions.get::<MatchedPath>().map_or("", MatchedPath::as_str);
+fn refusal(principal: Principal, operation: String, lacks: &str) -> Refusal {
     Refusal {
         tenant: principal.tenant,
         subject: principal.subject.to_string(),
         client_id: Some(principal.client_id),
         origin: principal.origin,
         action: "access.refused",
-        operation: format!("{} {route}", parts.method),
-        detail: Map::from_iter([(
-            "required_scope".to_owned(),
-            wanted.first().copied().unwrap_or_default().into(),
-        )]),
+        operation,
+        detail: Map::from_iter([("required_scope".to_owned(), lacks.into())]),
     }
 }
 

@@ -17,6 +17,7 @@ use super::mirror;
 use super::service::Runs;
 use super::store;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::oauth::caller::Principal;
 
 /// How often the database is asked for the end of a run that another process executes.
@@ -80,6 +81,17 @@ pub async fn find_for(
     });
     let allowed = |record: &Record| purpose.is_allowed(caller, &record.run.summary);
     found.await?.filter(allowed).ok_or_else(not_found)
+}
+
+/// How far a run of the tenant is, in a word that changes with it.
+pub async fn place(runs: &Runs, tenant: &TenantId, id: &str) -> Result<Option<String>, RunsError> {
+    let Ok(run_id) = id.parse::<Id>() else { return Ok(None) };
+    let found = runs.db.read(async |conn| {
+        let Some(status) = store::status(conn, tenant, run_id).await? else { return Ok(None) };
+        let (last_seq, _) = store::progress(conn, tenant, run_id).await?;
+        Ok::<_, RunsError>(Some(format!("{} {last_seq}", status.as_str())))
+    });
+    found.await
 }
 
 /// Waits until the run has ended or needs somebody, at most for `patience`, and returns it as it is then.

@@ -7,7 +7,7 @@
 //! processes that are gone.
 
 mod affordable;
-mod approvals;
+pub mod approvals;
 pub mod asked;
 mod budgets;
 pub mod call;

@@ -260,6 +260,18 @@ on_both! {
         assert_eq!(lines[200]["message"], "further lines are left out");
     }
 
+    async fn a_script_says_how_far_it_is(server: TestServer) {
+        let admin = server.admin().await;
+        let code = "ctx.progress(0, 2, 'begins'); ctx.progress(1, 2, 'goes on'); return null";
+        let run = run(&admin, code, json!({}), json!({"config": {}})).await;
+
+        let told = events(&admin, &run).await;
+        let told: Vec<_> = told.iter().filter(|it| it["type"] == "tool.progress").map(|it| &it["data"]).collect();
+        // Of what is said within half a second the last word counts.
+        let last = told.last().unwrap();
+        assert_eq!((&last["progress"], &last["total"], &last["message"]), (&json!(1.0), &json!(2.0), &json!("goes on")));
+    }
+
     async fn what_is_stored_for_a_script_depends_on_what_it_may_do(server: TestServer) {
         let admin = server.admin().await;
         make(&admin, script("reads", "return 1", json!({"config": {}, "effect": "read"}))).await;

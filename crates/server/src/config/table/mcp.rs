@@ -5,6 +5,12 @@ use crate::config::table::plain;
 
 pub const MCP: &[Setting] = &[
     plain(
+        "MCP_CALLS_PER_MINUTE",
+        "600",
+        "Calls that one caller may make of one tool by MCP in a minute, by each process; more are refused with 429 and \
+         `Retry-After`. Reading resources counts as one tool.",
+    ),
+    plain(
         "MCP_ALLOWED_HOSTS",
         "",
         "Hosts, with commas between, by which `/mcp` may be called beside that of `TOKEN_SERVICE_URL` and those of \

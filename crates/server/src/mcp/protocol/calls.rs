@@ -23,11 +23,16 @@ use crate::mcp::face::Role;
 use crate::mcp::offers;
 use crate::mcp::offers::Offer;
 use crate::mcp::protocol::convert;
+use crate::mcp::protocol::dialogue::Asked;
+use crate::mcp::protocol::dialogue::Dialogue;
+use crate::mcp::protocol::dialogue::GIVEN_UP;
+use crate::mcp::protocol::dialogue::Stop;
 use crate::mcp::protocol::handler::fault;
 use crate::mcp::protocol::handler::request;
 use crate::runs::Run;
 use crate::runs::Status;
 use crate::runs::execute::Begun;
+use crate::runs::look;
 
 /// Answers a call. Of what is said meanwhile the client hears `lines` from this level on, and how far it is if it asks.
 pub async fn call(
@@ -45,16 +50,23 @@ pub async fn call(
         .filter(|offer| offer.is_for(&request.caller))
         .ok_or_else(|| ErrorData::invalid_params(format!("Unknown tool: {}", called.name), None))?;
     let arguments = called.arguments.unwrap_or_default();
-    let begun = match call::begin(&request.app, &request.caller, &offer, arguments).await {
-        Ok(begun) => begun,
-        Err(error) => return refusal(error),
+    let asked = Asked {
+        method: "tools/call",
+        name: &called.name,
+        arguments: &arguments,
+        responses: called.input_responses,
+        state: called.request_state,
     };
-    let run = begun.run.clone();
-    let ended = answered(request, begun, lines, context);
-    match or_given_up(request, &run, context, ended).await {
-        Some(Ok(run)) => Ok(convert::result(&offer, run).into()),
-        Some(Err(error)) => refusal(error),
-        None => Ok(CallToolResult::error(vec![ContentBlock::text("the call was canceled")]).into()),
+    let dialogue = Dialogue::new(request, asked, context)?;
+    let hearing = Hearing { lines, token: context.meta.get_progress_token() };
+    let concluded = Box::pin(conclude(dialogue, &offer, arguments, &hearing, context)).await;
+    let said = |why: String| Ok(CallToolResult::error(vec![ContentBlock::text(why)]).into());
+    match concluded {
+        Ok(run) => Ok(convert::result(&offer, run).into()),
+        Err(Stop::Later(required)) => Ok((*required).into()),
+        Err(Stop::Refused(why)) => said(why),
+        Err(Stop::GivenUp) => said(GIVEN_UP.to_owned()),
+        Err(Stop::Error(error)) => Err(error),
     }
 }
 
@@ -62,91 +74,114 @@ pub async fn call(
 pub async fn outcome(
     request: &Request,
     offer: &Offer,
-    arguments: Map<String, Value>,
+    asked: Asked<'_>,
     context: &RequestContext<RoleServer>,
-) -> Result<Value, ErrorData> {
-    let Request { app, caller } = request;
-    let _answering = app.mcp.calls.token();
-    let called = async {
-        let begun = call::begin(app, caller, offer, arguments).await?;
-        let run = begun.run.clone();
-        let ended = call::wait(app, caller, begun, call::patience());
-        or_given_up(request, &run, context, ended).await.unwrap_or(Ok(run))
-    };
-    let run = match called.await {
-        Ok(run) => run,
-        Err(CallError::Refused(why)) => return Err(ErrorData::invalid_params(why, None)),
-        Err(CallError::Fault(cause)) => return Err(fault(&*cause)),
-    };
+) -> Result<Value, Stop> {
+    let _answering = request.app.mcp.calls.token();
+    let arguments = asked.arguments.clone();
+    let dialogue = Dialogue::new(request, asked, context).map_err(Stop::Error)?;
+    let hearing = Hearing::default();
+    let run = Box::pin(conclude(dialogue, offer, arguments, &hearing, context)).await?;
     let Some(output) = run.output.filter(|_| run.summary.status == Status::Succeeded) else {
         let why = run.summary.error.map(|error| error.message);
         let why = why.unwrap_or_else(|| format!("the run is {}", run.summary.status.as_str()));
-        return Err(ErrorData::internal_error(why, None));
+        return Err(Stop::Error(ErrorData::internal_error(why, None)));
     };
-    serde_json::to_value(&output).map_err(|cause| fault(&cause))
+    serde_json::to_value(&output).map_err(|cause| Stop::Error(fault(&cause)))
 }
 
-/// How `run` has `ended`; `None`: the client has given it up, and it is canceled.
-async fn or_given_up<T>(
-    Request { app, caller }: &Request,
-    run: &Run,
+/// The run that a call is, when it rests and the client can do nothing about it.
+async fn conclude(
+    mut dialogue: Dialogue<'_>,
+    offer: &Offer,
+    given: Map<String, Value>,
+    hearing: &Hearing,
     context: &RequestContext<RoleServer>,
-    ended: impl Future<Output = T>,
-) -> Option<T> {
+) -> Result<Run, Stop> {
+    let request = request(&context.extensions).map_err(Stop::Error)?;
+    let Request { app, caller, .. } = request;
+    let begun = match dialogue.run() {
+        Some(id) => Begun { run: call::find(app, caller, id).await?, live: None, replayed: true },
+        None => {
+            let arguments = tokio::select! {
+                arguments = dialogue.arguments(offer, given) => arguments?,
+                () = context.ct.cancelled() => return Err(Stop::GivenUp),
+            };
+            call::begin(app, caller, offer, arguments).await?
+        }
+    };
+    let begun_run = begun.run.clone();
+    let ended = async {
+        let mut said =
+            hearing.wants().then(|| Said::new(app, caller, &begun.run, dialogue.until()));
+        let mut run = if look::rests(&begun.run) {
+            begun.run
+        } else {
+            hearing.hear(said.as_mut(), context).await?;
+            call::wait(app, caller, begun, dialogue.until()).await?
+        };
+        while dialogue.approve(&run).await? {
+            let mut more = match said.take() {
+                Some(said) => said.again(app, caller, &run),
+                None => Said::new(app, caller, &run, dialogue.until()),
+            };
+            hearing.hear(Some(&mut more), context).await?;
+            said = Some(more);
+            run = call::wait_again(app, caller, run, dialogue.until()).await?;
+        }
+        Ok(run)
+    };
     tokio::select! {
-        ended = ended => Some(ended),
+        ended = ended => ended,
         () = context.ct.cancelled() => {
-            call::give_up(app, caller, run);
-            None
+            call::give_up(app, caller, &begun_run);
+            Err(Stop::GivenUp)
         }
     }
 }
 
-/// The run when it rests. Whoever wants to hear something meanwhile, does.
-async fn answered(
-    Request { app, caller }: &Request,
-    begun: Begun,
+/// What a client wants to hear meanwhile.
+#[derive(Debug, Default)]
+struct Hearing {
     lines: Option<Level>,
-    context: &RequestContext<RoleServer>,
-) -> Result<Run, CallError> {
-    let (token, latest) = (context.meta.get_progress_token(), call::patience());
-    if token.is_none() && lines.is_none() {
-        return call::wait(app, caller, begun, latest).await;
-    }
-    let mut said = Said::by(app, caller, &begun.run, latest);
-    while let Some(heard) = said.next().await? {
-        for heard in heard {
-            tell(&context.peer, token.as_ref(), lines, heard).await;
-        }
-    }
-    call::wait(app, caller, begun, latest).await
+    token: Option<ProgressToken>,
 }
 
-/// A client that is gone hears nothing, which is no fault.
-async fn tell(
-    peer: &Peer<RoleServer>,
-    token: Option<&ProgressToken>,
-    lines: Option<Level>,
-    heard: Heard,
-) {
-    match heard {
-        Heard::Progress { done, total, message } => {
-            let Some(token) = token else { return };
-            let mut said = ProgressNotificationParam::new(token.clone(), done);
-            (said.total, said.message) = (total, message);
-            let _ = peer.notify_progress(said).await;
-        }
-        Heard::Line { level, source, message } if lines.is_some_and(|from| level >= from) => {
-            convert::say(peer, level, source, message).await;
-        }
-        Heard::Line { .. } => {}
+impl Hearing {
+    fn wants(&self) -> bool {
+        self.lines.is_some() || self.token.is_some()
     }
-}
 
-/// What the model is told, or the client if it is our fault.
-fn refusal(error: CallError) -> Result<CallToolResponse, ErrorData> {
-    match error {
-        CallError::Refused(why) => Ok(CallToolResult::error(vec![ContentBlock::text(why)]).into()),
-        CallError::Fault(cause) => Err(fault(&*cause)),
+    /// Passes on what is said, until the run rests.
+    async fn hear(
+        &self,
+        said: Option<&mut Said>,
+        context: &RequestContext<RoleServer>,
+    ) -> Result<(), CallError> {
+        let Some(said) = said else { return Ok(()) };
+        while let Some(heard) = said.next().await? {
+            for heard in heard {
+                self.tell(&context.peer, heard).await;
+            }
+        }
+        Ok(())
+    }
+
+    /// A client that is gone hears nothing, which is no fault.
+    async fn tell(&self, peer: &Peer<RoleServer>, heard: Heard) {
+        match heard {
+            Heard::Progress { done, total, message } => {
+                let Some(token) = &self.token else { return };
+                let mut said = ProgressNotificationParam::new(token.clone(), done);
+                (said.total, said.message) = (total, message);
+                let _ = peer.notify_progress(said).await;
+            }
+            Heard::Line { level, source, message }
+                if self.lines.is_some_and(|from| level >= from) =>
+            {
+                convert::say(peer, level, source, message).await;
+            }
+            Heard::Line { .. } => {}
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! What is asked for, and which of our answers that is.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::sync::Mutex;
 use std::sync::PoisonError;
@@ -30,7 +31,9 @@ use rmcp::model::ServerCapabilities;
 use rmcp::model::ServerConfig;
 #[expect(deprecated, reason = "clients of former revisions hear lines")]
 use rmcp::model::SetLevelRequestParams;
+use rmcp::model::SubscribeRequestParams;
 use rmcp::model::SubscriptionFilter;
+use rmcp::model::UnsubscribeRequestParams;
 use rmcp::service::NotificationContext;
 use rmcp::service::RequestContext;
 use rmcp::service::SubscriptionContext;
@@ -82,6 +85,7 @@ impl ServerHandler for Handler {
             .enable_prompts_list_changed()
             .enable_resources()
             .enable_resources_list_changed()
+            .enable_resources_subscribe()
             .enable_completions()
             .build();
         let own = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
@@ -111,9 +115,9 @@ impl ServerHandler for Handler {
     }
 
     async fn on_initialized(&self, context: NotificationContext<RoleServer>) {
-        let Ok(Request { app, caller }) = request(&context.extensions) else { return };
-        let ear = Ear::Session(context.peer.clone());
-        if let Err(cause) = app.mcp.service.watchers.add(app, caller, ear).await {
+        let Ok(Request { app, caller, session, .. }) = request(&context.extensions) else { return };
+        let ear = Ear::Session(session.clone(), context.peer.clone());
+        if let Err(cause) = app.mcp.service.watchers.add(app, caller, ear, BTreeMap::new()).await {
             fault(&cause);
         }
     }
@@ -126,9 +130,12 @@ impl ServerHandler for Handler {
     }
 
     async fn listen(&self, context: SubscriptionContext) -> Result<(), ErrorData> {
-        let Request { app, caller } = request(&context.request_context().extensions)?;
+        let Request { app, caller, .. } = request(&context.request_context().extensions)?;
         let (watchers, ear) = (&app.mcp.service.watchers, Ear::Subscribed(context.sink().clone()));
-        let added = watchers.add(app, caller, ear).await.map_err(|cause| fault(&cause))?;
+        let uris = context.accepted().resource_subscriptions.as_deref().unwrap_or_default();
+        let resources = resources::as_they_are(app, caller, uris).await?;
+        let added = watchers.add(app, caller, ear, resources).await;
+        let added = added.map_err(|cause| fault(&cause))?;
         let too_many = || ErrorData::invalid_request("too many listen for this caller", None);
         let key = added.ok_or_else(too_many)?;
         let _listening = Listening { watchers, key };
@@ -141,7 +148,7 @@ impl ServerHandler for Handler {
         page: Option<PaginatedRequestParams>,
         context: RequestContext<RoleServer>,
     ) -> Result<ListToolsResult, ErrorData> {
-        let Request { app, caller } = request(&context.extensions)?;
+        let Request { app, caller, .. } = request(&context.extensions)?;
         let mut offers = offers::all(app, caller).await.map_err(|cause| fault(&cause))?;
         offers.retain(|offer| offer.face().role == Role::Tool);
         let is_modern = convert::is_modern(context.protocol_version().as_ref());
@@ -176,7 +183,7 @@ impl ServerHandler for Handler {
         asked: GetPromptRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<GetPromptResponse, ErrorData> {
-        Ok(prompts::get(asked, &context).await?.into())
+        prompts::get(asked, &context).await
     }
 
     async fn complete(
@@ -209,7 +216,23 @@ impl ServerHandler for Handler {
         asked: ReadResourceRequestParams,
         context: RequestContext<RoleServer>,
     ) -> Result<ReadResourceResponse, ErrorData> {
-        Ok(resources::read(&asked.uri, &context).await?.into())
+        resources::read(asked, &context).await
+    }
+
+    async fn subscribe(
+        &self,
+        asked: SubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        resources::subscribe(&asked.uri, &context).await
+    }
+
+    async fn unsubscribe(
+        &self,
+        asked: UnsubscribeRequestParams,
+        context: RequestContext<RoleServer>,
+    ) -> Result<(), ErrorData> {
+        resources::unsubscribe(&asked.uri, &context).await
     }
 
     async fn call_tool(
@@ -240,7 +263,7 @@ async fn introduce(
     own: &mut Implementation,
     instructions: &mut Option<String>,
 ) -> Result<(), ErrorData> {
-    let Request { app, caller } = request(extensions)?;
+    let Request { app, caller, .. } = request(extensions)?;
     let kept = app.mcp.servers.find(&caller.tenant).await.map_err(|cause| fault(&cause))?;
     let some = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     own.name.clone_from(&kept.server.name);

@@ -5,14 +5,19 @@
 
 mod calls;
 mod convert;
+mod dialogue;
 mod handler;
 mod prompts;
 mod resources;
 mod sessions;
 mod watchers;
 
+use std::collections::HashMap;
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::sync::Mutex;
+use std::sync::MutexGuard;
+use std::sync::PoisonError;
 
 use bytes::Bytes;
 use http::Request;
@@ -32,17 +37,27 @@ use crate::mcp::protocol::handler::Handler;
 use crate::mcp::protocol::sessions::Kept;
 use crate::mcp::protocol::watchers::Watchers;
 
+/// When sessions were used last, by numbers that grow.
+#[derive(Debug, Default)]
+struct Used {
+    last: u64,
+    all: HashMap<String, u64>,
+}
+
 /// Answers what is asked in the protocol.
 pub struct Service {
     http: StreamableHttpService<Handler, LocalSessionManager>,
     /// Those that this process has made something of.
     sessions: Arc<LocalSessionManager>,
+    used: Mutex<Used>,
+    /// So many of them are kept.
+    most: usize,
     watchers: Watchers,
 }
 
 impl Service {
     /// Its streams end when `end` fires.
-    pub fn new(db: Db, end: CancellationToken) -> Self {
+    pub fn new(db: Db, end: CancellationToken, most: u32) -> Self {
         let mut config = StreamableHttpServerConfig::default()
             .disable_allowed_hosts()
             .disable_allowed_origins()
@@ -53,7 +68,8 @@ impl Service {
         let sessions = Arc::new(LocalSessionManager::default());
         let http =
             StreamableHttpService::new(|| Ok(Handler::default()), Arc::clone(&sessions), config);
-        Self { http, sessions, watchers: Watchers::default() }
+        let (used, most) = (Mutex::default(), usize::try_from(most).unwrap_or(usize::MAX));
+        Self { http, sessions, used, most, watchers: Watchers::default() }
     }
 
     /// Answers a request, among whose extensions is a [`Request`](crate::mcp::Request).
@@ -69,10 +85,37 @@ impl Service {
         Watchers::watch(app).await;
     }
 
+    /// Notes that a session is used. If too many are remembered, that which was used least lately is forgotten: its
+    /// row makes it again when it is asked for.
+    pub async fn used(&self, session: &str) {
+        let forgotten = {
+            let mut used = self.lock();
+            used.last += 1;
+            let last = used.last;
+            used.all.insert(session.to_owned(), last);
+            let is_full = used.all.len() > self.most;
+            let oldest = used.all.iter().filter(|_| is_full).min_by_key(|(_, at)| **at);
+            oldest.map(|(id, _)| id.clone())
+        };
+        if let Some(oldest) = forgotten {
+            self.forget(&oldest).await;
+        }
+    }
+
+    /// Of how many sessions this process has made something; `None`: that cannot be said now.
+    pub fn remembered(&self) -> Option<usize> {
+        self.sessions.sessions.try_read().ok().map(|sessions| sessions.len())
+    }
+
     /// Ends what this process has made of a session.
     pub async fn forget(&self, session: &str) {
+        self.lock().all.remove(session);
         if let Err(cause) = self.sessions.close_session(&session.into()).await {
             warn!(error = &cause as &dyn std::error::Error, "a session was not closed");
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Used> {
+        self.used.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -6,6 +6,7 @@ use rmcp::model::ArgumentInfo;
 use rmcp::model::CacheScope;
 use rmcp::model::CompletionInfo;
 use rmcp::model::GetPromptRequestParams;
+use rmcp::model::GetPromptResponse;
 use rmcp::model::GetPromptResult;
 use rmcp::model::ListPromptsResult;
 use rmcp::model::PaginatedRequestParams;
@@ -24,6 +25,7 @@ use crate::mcp::offers::Offer;
 use crate::mcp::protocol::calls::outcome;
 use crate::mcp::protocol::convert;
 use crate::mcp::protocol::convert::FRESH;
+use crate::mcp::protocol::dialogue::Asked;
 use crate::mcp::protocol::handler::fault;
 use crate::mcp::protocol::handler::paged;
 use crate::mcp::protocol::handler::request;
@@ -48,7 +50,7 @@ pub async fn list(
 pub async fn get(
     asked: GetPromptRequestParams,
     context: &RequestContext<RoleServer>,
-) -> Result<GetPromptResult, ErrorData> {
+) -> Result<GetPromptResponse, ErrorData> {
     let request = request(&context.extensions)?;
     let found = offers::find(&request.app, &request.caller.tenant, &asked.name).await;
     let found = found.map_err(|cause| fault(&cause))?;
@@ -56,10 +58,20 @@ pub async fn get(
     let offer = found.filter(|offer| offer.is_for(&request.caller)).ok_or_else(|| {
         ErrorData::invalid_params(format!("Unknown prompt: {}", asked.name), None)
     })?;
-    let value = outcome(request, &offer, asked.arguments.unwrap_or_default(), context).await?;
+    let called = Asked {
+        method: "prompts/get",
+        name: &asked.name,
+        arguments: &asked.arguments.unwrap_or_default(),
+        responses: asked.input_responses,
+        state: asked.request_state,
+    };
+    let value = match outcome(request, &offer, called, context).await {
+        Ok(value) => value,
+        Err(stop) => return Ok(stop.error()?.into()),
+    };
     let said = |content| PromptMessage::new(Speaker::User, content);
     let messages = convert::contents(&offer, value).into_iter().map(said).collect();
-    Ok(GetPromptResult::new(messages).with_description(offer.show().description))
+    Ok(GetPromptResult::new(messages).with_description(offer.show().description).into())
 }
 
 /// Values that an argument of a prompt, or a variable of a resource, may have: those that its schema names.

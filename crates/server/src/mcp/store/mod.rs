@@ -3,3 +3,4 @@
 pub mod servers;
 pub mod sessions;
 pub mod upstreams;
+pub mod subscriptions;

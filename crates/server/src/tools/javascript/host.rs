@@ -33,6 +33,7 @@ use crate::egress::Request;
 use crate::egress::SecretHeader;
 use crate::egress::Secrets;
 use crate::egress::Wanted;
+use crate::tools::Progress;
 use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
 use crate::tools::http::is_json;
@@ -293,5 +294,17 @@ impl javascript::Host for Host<'_> {
             Level::Error => LogLevel::Error,
         };
         self.context.reports.say(&self.context.call_id, &self.plan.name, level, line);
+    }
+
+    fn progress(&self, said: javascript::Progress) {
+        let mut progress = Progress::new(said.done);
+        if let Some(total) = said.total {
+            progress = progress.of(total);
+        }
+        if let Some(mut message) = said.message {
+            self.clean(&mut message);
+            progress = progress.saying(message);
+        }
+        self.context.report(progress);
     }
 }

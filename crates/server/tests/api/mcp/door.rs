@@ -1,12 +1,14 @@
 //! Who may come in, and what he hears who may not.
 
 use std::fmt::Write;
+use std::time::Duration;
 
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
 
 use crate::harness::ADMIN;
+use crate::harness::Client;
 use crate::harness::TestServer;
 use crate::mcp::speak::Session;
 use crate::mcp::speak::ask;
@@ -214,6 +216,69 @@ on_both! {
             400 -32600 Bad Request: Session ID is required
             405 -32000 PUT is not possible here; the header `Allow` lists what is
         "#]].assert_eq(&told);
+    }
+
+    async fn who_calls_too_often_waits(server: TestServer) {
+        let settings = [("MCP_CALLS_PER_MINUTE", "2")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        for name in ["one", "two"] {
+            fixed(&server, name, json!(1), &[]).await;
+        }
+        let (ann, bob) = (server.mcp_client(ALL).await, server.mcp_client(ALL).await);
+        let call = async |client: &Client, name: &str| ask(client, "tools/call", json!({"name": name})).await;
+        for _ in 0..2 {
+            assert_eq!(call(&ann, "one").await.status, 200);
+        }
+
+        let refused = call(&ann, "one").await;
+
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("30")));
+        assert_eq!(refused.json()["error"]["message"], "`one` was called too often; it may be called again in 30 s");
+        assert_eq!((call(&ann, "two").await.status, call(&bob, "one").await.status), (200, 200));
+        let session = Session::begin(&ann).await;
+        let body = json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "one"}});
+        assert_eq!(session.send(&body).await.status, 429);
+        for status in [200, 200, 429] {
+            assert_eq!(ask(&ann, "resources/read", json!({"uri": "run://x"})).await.status, status);
+        }
+        server.app.clock.advance(Duration::from_secs(30));
+        assert_eq!((call(&ann, "one").await.status, call(&ann, "one").await.status), (200, 429));
+    }
+
+    async fn refusals_of_mcp_are_in_the_audit_trail(server: TestServer) {
+        fixed(&server, "plan", json!(2), &["plan.read"]).await;
+        let little = server.mcp_client("mcp.access tool.execute").await;
+        let nobody = server.mcp_client("tool.execute").await;
+
+        assert_eq!(ask(&little, "tools/call", json!({"name": "plan"})).await.status, 403);
+        assert_eq!(ask(&nobody, "tools/list", json!({})).await.status, 403);
+
+        server.app.refusals.write(&server.app.db, &server.app.clock).await.unwrap();
+        let entries = server.admin().await.get("/audit?action=access.refused").await.json();
+        let told: Vec<_> = entries["data"].as_array().unwrap().iter().map(|it| (&it["target"], &it["after"]["required_scope"])).collect();
+        let place = json!("POST /mcp");
+        assert_eq!(told.len(), 2, "{entries:#}");
+        assert!(told.contains(&(&place, &json!("plan.read"))) && told.contains(&(&place, &json!("mcp.access"))), "{entries:#}");
+    }
+
+    async fn what_is_too_large_or_leads_away_is_refused(server: TestServer) {
+        let client = server.mcp_client(ALL).await;
+        fixed(&server, "one", json!(1), &[]).await;
+        // The server may hang up before it has read it all.
+        let large = modern(&client, "tools/call", json!({"name": "one", "arguments": {"text": "x".repeat(10 << 20)}}));
+        if let Ok(reply) = large.send().await {
+            assert_eq!(reply.status(), 413);
+        }
+        let deep = (0..60).fold(json!({"type": "object"}), |schema, _| json!({"properties": {"a": schema}}));
+        let away = json!({"type": "object", "properties": {"a": {"$ref": "http://127.0.0.1:9/schema.json"}}});
+        for (name, schema) in [("deep", deep), ("away", away), (&*"x".repeat(200), json!({"type": "object"}))] {
+            let tool = json!({
+                "name": name, "description": "Wrong.", "kind": "static", "input_schema": schema, "config": {"result": 1},
+            });
+            let reply = server.admin().await.post("/tools/definitions", tool).await;
+            assert!([400, 422].contains(&reply.status), "{name}: {} {}", reply.status, reply.text);
+        }
+        assert_eq!(names(&result(&client, "tools/list", json!({})).await["tools"]), ["current_time", "one"]);
     }
 
     async fn pages_and_names_of_others_are_kept_out(server: TestServer) {

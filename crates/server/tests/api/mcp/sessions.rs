@@ -68,6 +68,26 @@ on_both! {
         assert_eq!(session.send(&json!({"jsonrpc": "2.0", "id": 1, "method": "ping"})).await.status, 404);
     }
 
+    async fn a_process_forgets_sessions_that_it_can_make_again(server: TestServer) {
+        let settings = [("MCP_SESSIONS_MAX", "2")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        let remembered = || format!("{:?}", server.app.mcp);
+        let (ann, bob) = (server.mcp_client(ALL).await, server.mcp_client(ALL).await);
+        let (first, second) = (Session::begin(&ann).await, Session::begin(&bob).await);
+        assert!(remembered().contains("sessions: Some(2)"), "{}", remembered());
+        in_sql(&server, "DELETE FROM mcp_sessions WHERE id <> (SELECT min(id) FROM mcp_sessions)").await;
+        let third = Session::begin(&ann).await;
+        let ping = json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
+
+        assert!(remembered().contains("sessions: Some(2)"), "{}", remembered());
+        assert_eq!(third.send(&ping).await.status, 200);
+        let row = number(&server, "SELECT COUNT(*) FROM mcp_sessions").await;
+        // One that is forgotten goes on as long as its row is there.
+        let is_there = first.send(&ping).await.status == 200;
+        assert_eq!((row, is_there || second.send(&ping).await.status == 200), (2, true));
+        assert!(remembered().contains("sessions: Some(2)"), "{}", remembered());
+    }
+
     async fn sessions_are_bounded_for_each_and_for_all(server: TestServer) {
         let settings = [("MCP_SESSIONS_PER_CALLER", "2"), ("MCP_SESSIONS_MAX", "3")];
         let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
