@@ -9,6 +9,8 @@ mod asks;
 mod call;
 mod door;
 mod face;
+mod inbox;
+mod lines;
 mod offers;
 mod pace;
 mod protocol;
@@ -31,6 +33,8 @@ use crate::app::App;
 use crate::app::Tasks;
 use crate::config;
 use crate::db::Db;
+use crate::mcp::inbox::Calls;
+use crate::mcp::lines::Lines;
 use crate::mcp::pace::Pace;
 use crate::mcp::protocol::Service;
 use crate::mcp::questions::Questions;
@@ -50,6 +54,9 @@ pub struct Mcp {
     pub upstreams: Upstreams,
     questions: Questions,
     pace: Pace,
+    /// Calls of sessions, and lines of clients that speak HTTP with SSE.
+    under_way: Calls,
+    lines: Lines,
     /// Calls that are being answered.
     calls: TaskTracker,
     /// Ends all streams.
@@ -76,6 +83,8 @@ impl Mcp {
             service: Service::new(db.clone(), end.clone(), config.sessions),
             questions: Questions::default(),
             pace: Pace::new(config.calls_per_minute),
+            under_way: Calls::default(),
+            lines: Lines::default(),
             calls: TaskTracker::new(),
             end,
         }
@@ -101,6 +110,7 @@ pub fn start(app: &App) {
     app.mcp.upstreams.rows().start(&app.tasks);
     app.tasks.spawn(upstreams::watch(app.clone()));
     app.tasks.spawn(sessions::tidy(app.clone()));
+    app.tasks.spawn(inbox::watch(app.clone()));
     app.tasks.spawn(Service::watch(app.clone()));
 }
 

@@ -200,6 +200,11 @@ impl Offer {
         }
     }
 
+    /// Whether its schema has arguments repeated in headers.
+    pub fn names_headers(&self) -> bool {
+        matches!(self, Self::Tool(tool) if names_headers(&tool.content.input_schema))
+    }
+
     pub fn show(&self) -> Shown {
         match self {
             Self::Tool(tool) | Self::Search(tool) => show_tool(tool),
@@ -259,6 +264,12 @@ pub fn asked_by(agent: &Agent) -> Map<String, Value> {
         schema["required"] = json!(["input", "context"]);
     }
     object(&schema)
+}
+
+fn names_headers(schema: &Value) -> bool {
+    let properties = schema["properties"].as_object();
+    schema.get("x-mcp-header").is_some()
+        || properties.is_some_and(|all| all.values().any(names_headers))
 }
 
 /// A schema of an object, which says that it is one.

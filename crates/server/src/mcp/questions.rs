@@ -3,6 +3,7 @@
 //! A question goes out on the stream of the request that it belongs to, and comes back as a request of its own. Its
 //! number is made by chance, so that no process takes the answer to another's question for one to its own.
 
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Mutex;
 use std::sync::MutexGuard;
@@ -63,6 +64,11 @@ impl Questions {
             return false;
         }
         open.remove(id).is_some_and(|it| it.answer.send(message.clone()).is_ok())
+    }
+
+    /// Those who are asked something.
+    pub fn sessions(&self) -> BTreeSet<String> {
+        self.lock().values().map(|it| it.session.clone()).collect()
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<String, Open>> {

@@ -3,8 +3,9 @@
 //! Every refusal is an error of JSON-RPC, with the status and the headers of the problem that it is elsewhere.
 
 mod server;
-mod upstreams;
+mod sse;
 mod stream;
+mod upstreams;
 
 use std::time::Duration;
 
@@ -16,12 +17,14 @@ use axum::middleware::Next;
 use axum::response::IntoResponse;
 use axum::response::Response;
 use axum::routing::get;
+use axum::routing::post;
 use bytes::Bytes;
 use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
 use http::header;
+use http::request::Parts;
 use http_body_util::Full;
 use serde_json::Value;
 use serde_json::json;
@@ -35,7 +38,10 @@ use crate::http::body;
 use crate::http::json::parse_strict;
 use crate::mcp;
 use crate::mcp::door;
+use crate::mcp::inbox;
+use crate::mcp::inbox::Delivery;
 use crate::mcp::offers;
+use crate::mcp::offers::Offer;
 use crate::mcp::sessions;
 use crate::mcp::sessions::SessionError;
 use crate::oauth::caller::Principal;
@@ -44,6 +50,9 @@ use crate::oauth::caller::speaks_mcp;
 
 /// Where MCP is spoken.
 pub const PATH: &str = "/mcp";
+/// Where the same is spoken as revision 2024-11-05 has it.
+pub const SSE: &str = "/mcp/sse";
+const MESSAGES: &str = "/mcp/messages";
 
 const SESSION: &str = "mcp-session-id";
 const VERSION: &str = "mcp-protocol-version";
@@ -66,7 +75,10 @@ const INTERNAL_ERROR: i32 = -32603;
 const REFUSED: i32 = -32000;
 
 pub fn router() -> OpenApiRouter<App> {
-    OpenApiRouter::new().route(PATH, get(speak).post(speak).delete(speak))
+    OpenApiRouter::new()
+        .route(PATH, get(speak).post(speak).delete(speak))
+        .route(SSE, get(sse::open))
+        .route(MESSAGES, post(sse::say))
 }
 
 /// How it is set.
@@ -76,7 +88,7 @@ pub fn settings() -> OpenApiRouter<App> {
 
 /// Says as an error of JSON-RPC what the house, which knows no feature, says in problems.
 pub async fn speak_json_rpc(request: Request, next: Next) -> Response {
-    let is_mcp = request.uri().path() == PATH;
+    let is_mcp = [PATH, SSE, MESSAGES].contains(&request.uri().path());
     let response = next.run(request).await;
     let media_type = response.headers().get(header::CONTENT_TYPE);
     let is_refusal = response.status().is_client_error() || response.status().is_server_error();
@@ -107,12 +119,7 @@ pub async fn speak_json_rpc(request: Request, next: Next) -> Response {
 
 async fn speak(State(app): State<App>, request: Request) -> Result<Response, Problem> {
     let (mut parts, body) = request.into_parts();
-    door::check(&parts.headers, &parts.uri, &app.config)?;
-    let caller = speaks_mcp(&parts, &app).await?;
-    if !caller.holds(offers::ACCESS) {
-        let place = format!("{} {PATH}", parts.method);
-        return Err(insufficient_for_mcp(&app, &caller, &[offers::ACCESS], &place));
-    }
+    let caller = admit(&app, &parts).await?;
     let is_modern = is_modern(&parts.headers);
     if is_modern {
         // There are no sessions any more, whatever a client remembers.
@@ -140,20 +147,34 @@ async fn speak(State(app): State<App>, request: Request) -> Result<Response, Pro
     let asked = if bytes.is_empty() { Value::Null } else { parse(&bytes)? };
     if let Some(session) = &session {
         app.mcp.service.used(session).await;
-        if app.mcp.questions.answer(session, &asked) {
-            return Ok(StatusCode::ACCEPTED.into_response());
+        match inbox::deliver(&app, &caller, session, &asked).await {
+            Ok(Delivery::Done) => return Ok(StatusCode::ACCEPTED.into_response()),
+            Ok(Delivery::Full) => return Err(sse::full()),
+            Ok(Delivery::Here) => {}
+            Err(cause) => return Err(Problem::internal(&cause)),
         }
     }
     let place = format!("{} {PATH}", parts.method);
-    ensure_rights(&app, &caller, &asked, &place).await?;
-    answer(app, caller, (parts, bytes), asked, session).await
+    let called = ensure_rights(&app, &caller, &asked, &place).await?;
+    answer(app, caller, (parts, bytes), (asked, called), session).await
+}
+
+/// Who comes in by this request, if he may.
+async fn admit(app: &App, parts: &Parts) -> Result<Principal, Problem> {
+    door::check(&parts.headers, &parts.uri, &app.config)?;
+    let caller = speaks_mcp(parts, app).await?;
+    if caller.holds(offers::ACCESS) {
+        return Ok(caller);
+    }
+    let place = format!("{} {}", parts.method, parts.uri.path());
+    Err(insufficient_for_mcp(app, &caller, &[offers::ACCESS], &place))
 }
 
 async fn answer(
     app: App,
     caller: Principal,
     (mut parts, bytes): (http::request::Parts, Bytes),
-    asked: Value,
+    (asked, called): (Value, Option<Offer>),
     session: Option<String>,
 ) -> Result<Response, Problem> {
     let may_ask = ASKING.iter().any(|method| asked["method"] == *method);
@@ -166,7 +187,7 @@ async fn answer(
         outlet: outlet.then_some(messages),
     });
     let request = http::Request::from_parts(parts, Full::new(bytes));
-    let mut response = app.mcp.service.answer(request).await.map(Body::new);
+    let mut response = app.mcp.service.answer(request, called.as_ref()).await.map(Body::new);
     if outlet {
         response = response.map(|body| stream::with(body, said));
     }
@@ -200,25 +221,27 @@ fn parse(bytes: &[u8]) -> Result<Value, Problem> {
     Err(Problem::malformed(detail, vec![Invalid::new("", "wrong_type", detail)]))
 }
 
-/// Refuses a call that takes more than the caller holds, so that a client may ask for it and come again.
+/// What is called, if that is known. Refuses a call that takes more than the caller holds, so that a client may ask for
+/// it and come again, and one that comes too soon.
 async fn ensure_rights(
     app: &App,
     caller: &Principal,
     asked: &Value,
     place: &str,
-) -> Result<(), Problem> {
+) -> Result<Option<Offer>, Problem> {
     if asked["method"] == READING {
-        return ensure_pace(app, caller, READING);
+        ensure_pace(app, caller, READING)?;
     }
     let is_call = asked["method"] == "tools/call" || asked["method"] == "prompts/get";
     let Some(name) = asked["params"]["name"].as_str().filter(|_| is_call) else {
-        return Ok(());
+        return Ok(None);
     };
-    let Some(offer) = offers::find(app, &caller.tenant, name).await? else { return Ok(()) };
+    let Some(offer) = offers::find(app, &caller.tenant, name).await? else { return Ok(None) };
     if !offer.is_for(caller) {
         return Err(insufficient_for_mcp(app, caller, &offer.needs(), place));
     }
-    ensure_pace(app, caller, name)
+    ensure_pace(app, caller, name)?;
+    Ok(Some(offer))
 }
 
 /// Refuses who calls one thing more often than anybody may.

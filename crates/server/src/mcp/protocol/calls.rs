@@ -20,6 +20,7 @@ use crate::mcp::call::Heard;
 use crate::mcp::call::Level;
 use crate::mcp::call::Said;
 use crate::mcp::face::Role;
+use crate::mcp::inbox::UnderWay;
 use crate::mcp::offers;
 use crate::mcp::offers::Offer;
 use crate::mcp::protocol::convert;
@@ -58,6 +59,7 @@ pub async fn call(
         state: called.request_state,
     };
     let dialogue = Dialogue::new(request, asked, context)?;
+    let _under_way = under_way(request, context);
     let hearing = Hearing { lines, token: context.meta.get_progress_token() };
     let concluded = Box::pin(conclude(dialogue, &offer, arguments, &hearing, context)).await;
     let said = |why: String| Ok(CallToolResult::error(vec![ContentBlock::text(why)]).into());
@@ -78,6 +80,7 @@ pub async fn outcome(
     context: &RequestContext<RoleServer>,
 ) -> Result<Value, Stop> {
     let _answering = request.app.mcp.calls.token();
+    let _under_way = under_way(request, context);
     let arguments = asked.arguments.clone();
     let dialogue = Dialogue::new(request, asked, context).map_err(Stop::Error)?;
     let hearing = Hearing::default();
@@ -88,6 +91,16 @@ pub async fn outcome(
         return Err(Stop::Error(ErrorData::internal_error(why, None)));
     };
     serde_json::to_value(&output).map_err(|cause| Stop::Error(fault(&cause)))
+}
+
+/// Lets whoever ends the call at another process find it.
+fn under_way<'a>(
+    request: &'a Request,
+    context: &RequestContext<RoleServer>,
+) -> Option<UnderWay<'a>> {
+    let session = request.session.as_deref()?;
+    let id = serde_json::to_string(&context.id).unwrap_or_default();
+    Some(request.app.mcp.under_way.begin(session, id))
 }
 
 /// The run that a call is, when it rests and the client can do nothing about it.

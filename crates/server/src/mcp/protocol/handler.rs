@@ -33,6 +33,7 @@ use rmcp::model::ServerConfig;
 use rmcp::model::SetLevelRequestParams;
 use rmcp::model::SubscribeRequestParams;
 use rmcp::model::SubscriptionFilter;
+use rmcp::model::Tool;
 use rmcp::model::UnsubscribeRequestParams;
 use rmcp::service::NotificationContext;
 use rmcp::service::RequestContext;
@@ -55,6 +56,11 @@ use crate::mcp::protocol::watchers::Watchers;
 
 /// So many entries a list has at once.
 const PAGE: usize = 200;
+
+tokio::task_local! {
+    /// The tool that a request calls, while its headers are compared with its arguments.
+    pub static CALLED: Option<Tool>;
+}
 
 /// Answers every request by itself: who asks, and of which server, stands in the request. One is made for each
 /// session, and for each request without one.
@@ -90,6 +96,11 @@ impl ServerHandler for Handler {
             .build();
         let own = Implementation::new(env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"));
         ServerConfig::new(capabilities).with_server_info(own)
+    }
+
+    fn get_tool(&self, name: &str) -> Option<Tool> {
+        let called = CALLED.try_with(Option::clone).ok().flatten();
+        called.filter(|tool| tool.name == name)
     }
 
     async fn initialize(

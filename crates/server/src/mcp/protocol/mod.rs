@@ -7,6 +7,7 @@ mod calls;
 mod convert;
 mod dialogue;
 mod handler;
+mod line;
 mod prompts;
 mod resources;
 mod sessions;
@@ -24,15 +25,21 @@ use http::Request;
 use http::Response;
 use http_body_util::Full;
 use http_body_util::combinators::BoxBody;
+use rmcp::model::ClientJsonRpcMessage;
 use rmcp::transport::StreamableHttpServerConfig;
 use rmcp::transport::StreamableHttpService;
 use rmcp::transport::streamable_http_server::session::SessionManager;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
+use serde_json::Value;
+use tokio::sync::mpsc::Receiver;
+use tokio::sync::mpsc::UnboundedSender;
 use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 use crate::app::App;
 use crate::db::Db;
+use crate::mcp::lines::Said;
+use crate::mcp::offers::Offer;
 use crate::mcp::protocol::handler::Handler;
 use crate::mcp::protocol::sessions::Kept;
 use crate::mcp::protocol::watchers::Watchers;
@@ -72,12 +79,32 @@ impl Service {
         Self { http, sessions, used, most, watchers: Watchers::default() }
     }
 
-    /// Answers a request, among whose extensions is a [`Request`](crate::mcp::Request).
+    /// Answers a request, among whose extensions is a [`Request`](crate::mcp::Request), of what is `called`.
     pub async fn answer(
         &self,
         request: Request<Full<Bytes>>,
+        called: Option<&Offer>,
     ) -> Response<BoxBody<Bytes, Infallible>> {
-        self.http.handle(request).await
+        let tool = called.filter(|it| it.names_headers()).map(|it| convert::tool(it.show(), true));
+        handler::CALLED.scope(tool, self.http.handle(request)).await
+    }
+
+    /// Answers what is `said` on a line, until it ends or `end` fires.
+    pub async fn answer_line(
+        &self,
+        said: Receiver<Said>,
+        outlet: UnboundedSender<Value>,
+        end: CancellationToken,
+    ) {
+        line::answer(said, outlet, end).await;
+    }
+
+    /// Lets what this process has made of a session hear a message that needs no answer.
+    pub async fn accept(&self, session: &str, message: Value) {
+        let Ok(message) = serde_json::from_value::<ClientJsonRpcMessage>(message) else { return };
+        if let Err(cause) = self.sessions.accept_message(&session.into(), message).await {
+            warn!(error = &cause as &dyn std::error::Error, "a message was not heard");
+        }
     }
 
     /// Tells clients of changes, until the server stops.

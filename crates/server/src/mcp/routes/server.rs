@@ -16,6 +16,7 @@ use crate::mcp::REVISIONS;
 use crate::mcp::offers;
 use crate::mcp::offers::Counted;
 use crate::mcp::routes::PATH;
+use crate::mcp::routes::SSE;
 use crate::mcp::server;
 use crate::mcp::server::Kept;
 use crate::mcp::server::Server;
@@ -61,6 +62,9 @@ struct Shown {
 struct Endpoints {
     #[schema(value_type = String, example = "/mcp")]
     http: &'static str,
+    /// As revision 2024-11-05 has it.
+    #[schema(value_type = String, example = "/mcp/sse")]
+    sse: &'static str,
 }
 
 #[derive(Debug, Serialize, ToSchema)]
@@ -122,7 +126,7 @@ async fn show(app: &App, caller: &Principal) -> Result<Json<Shown>, Problem> {
     Ok(Json(Shown {
         version: env!("CARGO_PKG_VERSION"),
         protocol_versions: REVISIONS,
-        endpoints: Endpoints { http: PATH },
+        endpoints: Endpoints { http: PATH, sse: SSE },
         capabilities: &["tools", "prompts", "resources", "completions"],
         resources,
         sessions: Sessions {

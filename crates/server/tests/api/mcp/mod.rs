@@ -4,6 +4,7 @@ mod changes;
 mod dialogue;
 mod door;
 mod faces;
+mod lines;
 mod server;
 mod sessions;
 mod speak;

@@ -43,7 +43,8 @@ on_both! {
               ],
               "description": "",
               "endpoints": {
-                "http": "/mcp"
+                "http": "/mcp",
+                "sse": "/mcp/sse"
               },
               "expose": {
                 "agents": [

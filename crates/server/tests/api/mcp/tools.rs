@@ -300,6 +300,24 @@ on_both! {
         assert_eq!(names(&second["tools"]), ["t199", "t200"]);
         assert_eq!(second["nextCursor"], Value::Null);
     }
+
+    async fn headers_of_arguments_say_what_the_arguments_say(server: TestServer) {
+        let region = json!({"type": "string", "x-mcp-header": "Region"});
+        create(&server, json!({
+            "name": "near", "description": "Near.", "kind": "template", "config": {"template": "In {{ input.region }}"},
+            "input_schema": {"type": "object", "properties": {"region": region}, "required": ["region"]},
+        })).await;
+        let client = server.mcp_client(ALL).await;
+        let call = || modern(&client, "tools/call", json!({"name": "near", "arguments": {"region": "Kyōto"}}));
+
+        let encoded = "=?base64?S3nFjXRv?=";
+        for (header, status) in [(Some(encoded), 200), (Some("Osaka"), 400), (None, 400)] {
+            let request = header.into_iter().fold(call(), |it, value| it.header("mcp-param-region", value));
+            let reply = client.send(request).await;
+            assert_eq!(reply.status, status, "{header:?} {}", reply.text);
+            assert_eq!(reply.json()["error"]["code"].is_null(), status == 200);
+        }
+    }
 }
 
 fn insert(number: usize) -> String {
