@@ -44,6 +44,7 @@ pub mod oauth;
 pub mod rag;
 pub mod runs;
 pub mod secrets;
+mod settings;
 pub mod tools;
 
 // Band 3: what puts the others together.

@@ -17,6 +17,7 @@ use crate::oauth;
 use crate::rag;
 use crate::runs;
 use crate::secrets;
+use crate::settings;
 use crate::tools;
 use crate::ui;
 
@@ -66,6 +67,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(agents::routes::router())
         .merge(runs::threads::routes::router())
         .merge(mcp::routes::settings())
+        .merge(settings::routes::router())
 }
 
 /// Calls that are answered when a run has come so far, or a file has.

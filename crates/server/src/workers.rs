@@ -13,6 +13,7 @@ use crate::rag;
 use crate::runs::recover;
 use crate::runs::relay;
 use crate::runs::retention;
+use crate::runs::stats::roll;
 use crate::runs::webhook::deliver;
 
 /// How long runs may take to be let go.
@@ -34,6 +35,7 @@ pub async fn start(app: &App) -> Result<(), StartError> {
     deliver::start(&app.runs);
     mcp::start(app);
     retention::start(&app.runs, app.config.run_retention);
+    roll::start(&app.runs);
     let (sandbox, stopping) = (app.sandbox.clone(), app.tasks.stopping().clone());
     app.tasks.spawn(async move { stopping.run_until_cancelled(sandbox.tend()).await });
     Ok(())

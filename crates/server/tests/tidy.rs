@@ -9,8 +9,18 @@ use std::path::Path;
 use std::path::PathBuf;
 
 /// Features, in order. A feature may use those before it, never those after it.
-const FEATURES: &[&str] =
-    &["oauth", "secrets", "rag", "tools", "agents", "workflows", "runs", "mcp", "openai"];
+const FEATURES: &[&str] = &[
+    "oauth",
+    "secrets",
+    "rag",
+    "tools",
+    "agents",
+    "workflows",
+    "runs",
+    "mcp",
+    "openai",
+    "settings",
+];
 
 /// What puts the features together, and is known by none of them.
 const COMPOSITION: &[&str] = &["code", "router", "workers", "commands", "ui"];

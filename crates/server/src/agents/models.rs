@@ -79,6 +79,14 @@ pub struct Known {
     pub context_tokens: Option<u64>,
 }
 
+/// A provider, and whether it can be called.
+#[derive(Debug, Clone, Copy)]
+pub struct ProviderState<'a> {
+    pub name: &'a str,
+    /// The setting without which it cannot.
+    pub missing: Option<&'a str>,
+}
+
 /// A model, ready to be called.
 #[derive(Clone)]
 pub struct Model {
@@ -184,6 +192,17 @@ impl Models {
         let named = named.chain([self.default_name(), &scripted]).map(str::to_owned);
         let all: BTreeSet<String> = published.chain(named).collect();
         all.into_iter().filter_map(|name| self.know(name)).collect()
+    }
+
+    /// All providers, by their names.
+    pub fn providers(&self) -> impl Iterator<Item = ProviderState<'_>> {
+        self.providers.iter().map(|(name, provider)| ProviderState {
+            name,
+            missing: match &provider.state {
+                State::Ready(_) => None,
+                State::Lacks(setting) => Some(setting),
+            },
+        })
     }
 
     fn know(&self, full_name: String) -> Option<Known> {

@@ -63,6 +63,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_agent_versions))
         .routes(routes!(restore_agent))
         .routes(routes!(models::list_models))
+        .routes(routes!(models::test_model))
 }
 
 /// What callers see of an agent.
@@ -98,7 +99,8 @@ struct AgentInterface {
 
 /// List agents
 ///
-/// Those that the caller may execute, the newest first; who holds `admin.read` sees all.
+/// Those that the caller may execute or, with `agent.read`, could with `agent.execute`, the newest first; who holds
+/// `admin.read` sees all.
 #[utoipa::path(get, path = "/agents", tag = "agents", params(Paging),
     responses((status = 200, body = Page<AgentSummary>), Problem),
     security(("oauth2" = ["agent.read"]), ("oauth2" = ["agent.execute"])))]
@@ -317,8 +319,7 @@ async fn restore_agent(
 
 /// Whether `caller` may know that `agent` is there.
 fn is_visible(agent: &Agent, caller: &Principal) -> bool {
-    let may_execute = || agent.content.scopes.iter().all(|scope| caller.holds(scope));
-    caller.holds("admin.read") || agent.is_active && may_execute()
+    caller.holds("admin.read") || agent.is_active && caller.may_know_of(&agent.content.scopes)
 }
 
 fn summary(agent: &Agent) -> AgentSummary {

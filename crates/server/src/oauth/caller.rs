@@ -124,6 +124,18 @@ impl Principal {
     pub fn holds(&self, scope: &str) -> bool {
         self.scopes.covers(scope)
     }
+
+    /// Whether he may know of a thing that demands `scopes` of whoever executes it: for what executes things of a
+    /// kind of ours, he may instead hold what reads them.
+    pub fn may_know_of(&self, scopes: &[String]) -> bool {
+        let reads = |scope: &str| match scope {
+            "agent.execute" => self.holds("agent.read"),
+            "tool.execute" => self.holds("tool.read"),
+            "workflow.execute" => self.holds("workflow.read"),
+            _ => false,
+        };
+        scopes.iter().all(|scope| self.holds(scope) || reads(scope))
+    }
 }
 
 impl Door {

@@ -36,6 +36,7 @@ use crate::app::Tasks;
 use crate::config;
 use crate::db::Db;
 use crate::db::Id;
+use crate::db::TenantId;
 use crate::definitions::Definition;
 use crate::definitions::DefinitionError;
 use crate::definitions::Definitions;
@@ -203,5 +204,10 @@ impl Rag {
     /// Says that there is something to ingest.
     fn wake(&self) {
         self.0.wake.notify_one();
+    }
+
+    /// How many documents of a tenant are read, or will be.
+    pub async fn ingesting(&self, tenant: &TenantId) -> Result<i64, sqlx::Error> {
+        self.0.db.read(async |conn| store::stats::ingesting(conn, tenant).await).await
     }
 }

@@ -35,6 +35,7 @@ mod rights;
 pub mod routes;
 mod service;
 pub mod signal;
+pub mod stats;
 mod store;
 mod stream;
 mod take_up;

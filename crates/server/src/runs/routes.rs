@@ -31,6 +31,7 @@ use super::journal::JournalError;
 use super::look;
 use super::look::Purpose;
 use super::signal::Cancel;
+use super::stats;
 use super::store;
 use super::store::Filter;
 use crate::app::App;
@@ -67,6 +68,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(cancel_run))
         .merge(approvals::routes::router())
         .merge(budgets::routes::router())
+        .merge(stats::routes::router())
 }
 
 /// List runs
@@ -92,6 +94,7 @@ async fn list_runs(
         user: filter.user,
         created_after: filter.created_after,
         created_before: filter.created_before,
+        text: filter.text,
         before: paging.after()?,
     };
     let (tenant, rows) = (&caller.tenant, paging.rows());
@@ -114,6 +117,10 @@ struct RunFilter {
     user: Option<String>,
     created_after: Option<At>,
     created_before: Option<At>,
+    /// Words as they stand in the input, the output or the error. The 10,000 newest runs are looked through; with a
+    /// `cursor` the 10,000 after it.
+    #[param(max_length = 200)]
+    text: Option<String>,
 }
 
 /// Get a run

@@ -8,6 +8,7 @@ pub mod owners;
 pub mod retention;
 mod row;
 pub mod signals;
+pub mod stats;
 pub mod tree;
 
 use std::collections::BTreeSet;
@@ -42,6 +43,9 @@ pub struct StoredEvent {
     pub data: String,
 }
 
+/// How many runs are read for words in them.
+const LOOKED_THROUGH: i64 = 10_000;
+
 /// What lists of runs are narrowed to.
 #[derive(Debug, Default)]
 pub struct Filter {
@@ -56,6 +60,8 @@ pub struct Filter {
     pub user: Option<String>,
     pub created_after: Option<At>,
     pub created_before: Option<At>,
+    /// Words in what was asked, answered or went wrong.
+    pub text: Option<String>,
     /// Runs that are older than this one.
     pub before: Option<Id>,
 }
@@ -119,10 +125,35 @@ pub async fn list(
         if let Some(before) = filter.before {
             query.push(" AND id < ").push_bind(before);
         }
+        if let Some(text) = &filter.text {
+            // No index finds words, so that no more than these are read.
+            query.push(" AND id IN (SELECT id FROM runs WHERE tenant_id = ").push_bind(tenant.as_str());
+            if let Some(before) = filter.before {
+                query.push(" AND id < ").push_bind(before);
+            }
+            query.push(" ORDER BY id DESC LIMIT ").push_bind(LOOKED_THROUGH);
+            query.push(") AND (lower(request) LIKE ").push_bind(pattern(text)).push(" ESCAPE '!'");
+            for column in ["output", "error"] {
+                query.push(" OR lower(").push(column).push(") LIKE ");
+                query.push_bind(pattern(text)).push(" ESCAPE '!'");
+            }
+            query.push(")");
+        }
         query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(c).await
     })?;
     rows.into_iter().map(SummaryRow::read).collect()
+}
+
+/// Finds `text` within a JSON text of ours, whatever is in it.
+fn pattern(text: &str) -> String {
+    let quoted = serde_json::Value::from(text.to_lowercase()).to_string();
+    let inside = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(&quoted);
+    let escaped = inside.chars().flat_map(|it| {
+        let needs = matches!(it, '%' | '_' | '!');
+        needs.then_some('!').into_iter().chain([it])
+    });
+    format!("%{}%", escaped.collect::<String>())
 }
 
 /// Where a run stands.

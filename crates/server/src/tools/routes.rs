@@ -127,7 +127,8 @@ struct Shown {
 
 /// List tools
 ///
-/// Those that the caller may use, by their names; who holds `admin.read` sees all.
+/// Those that the caller may use or, with `tool.read`, could with `tool.execute`, by their names; who holds
+/// `admin.read` sees all.
 #[utoipa::path(get, path = "/tools", tag = "tools", params(Paging),
     responses((status = 200, body = Page<ToolSummary>), Problem),
     security(("oauth2" = ["tool.read"]), ("oauth2" = ["tool.execute"])))]
@@ -354,8 +355,7 @@ fn page<'t, T>(
 
 /// Whether `caller` may know that `tool` is there.
 fn is_visible(tool: &ToolDefinition, caller: &Principal) -> bool {
-    let may_use = || tool.content.scopes.iter().all(|scope| caller.holds(scope));
-    caller.holds("admin.read") || tool.is_active && may_use()
+    caller.holds("admin.read") || tool.is_active && caller.may_know_of(&tool.content.scopes)
 }
 
 fn summary(tool: &ToolDefinition) -> ToolSummary {

@@ -591,6 +591,11 @@ on_both! {
               "version": 1
             }
         "#]]);
+        // Who only reads sees what he could execute with `agent.execute`, and executes nothing.
+        let reader = server.client("agent.read").await;
+        assert_eq!(names(&reader.get("/agents").await), ["everybody"]);
+        assert_eq!(reader.get("/agents/weather").await.status, 404);
+        assert_eq!(reader.post("/agents/everybody/execute", json!({"input": "Hi"})).await.status, 403);
         assert_eq!(plain.get(DEFINITIONS).await.status, 403);
         assert_eq!(plain.post(DEFINITIONS, named("mine")).await.status, 403);
         assert_eq!(plain.without_token().get("/agents").await.status, 401);

@@ -34,6 +34,8 @@ mod retention;
 mod rights;
 mod runs;
 mod secrets;
+mod settings;
+mod stats;
 mod streams;
 mod threads;
 mod tools;

@@ -52,6 +52,31 @@ on_both! {
         assert!(first["data"][0].get("input").is_none());
     }
 
+    async fn runs_are_found_by_words_in_them(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        server.model.reply(Reply::text("It is on its way."));
+        server.model.reply(Reply::text("Half of it: 50%."));
+        server.model.reply(Reply::error(400, "no such model"));
+        for input in ["Where is my Order?", "Say \"half\"!", "And now?"] {
+            admin.post("/agents/support/execute", json!({"input": input})).await;
+        }
+        let found = async |text: &str| {
+            let page = admin.get(&format!("/runs?text={text}")).await.json();
+            page["data"].as_array().unwrap().len()
+        };
+
+        assert_eq!(found("my%20order").await, 1);
+        assert_eq!(found("ON%20ITS").await, 1);
+        assert_eq!(found("say%20%22half%22!").await, 1);
+        assert_eq!(found("50%25").await, 1);
+        assert_eq!(found("5_%25").await, 0);
+        assert_eq!(found("such%20model").await, 1);
+        assert_eq!(admin.get(&format!("/runs?text={}", "x".repeat(201))).await.status, 422);
+        let other = server.client("run.read").await;
+        assert_eq!(other.get("/runs?text=order").await.json()["data"], json!([]));
+    }
+
     async fn a_run_that_takes_too_long_is_over(server: TestServer) {
         server.agent("support").await;
         server.model.reply(Reply::tokens(["Half", " an answer"]).hang("Half"));

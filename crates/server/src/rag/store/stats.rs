@@ -1,4 +1,4 @@
-//! How much is in databases, and how far their next generations are.
+//! How much is in databases, how far their next generations are, and what is under way.
 
 use sqlx::FromRow;
 
@@ -45,4 +45,15 @@ pub async fn list(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Vec<(Id, Sta
         .fetch_all(c)
         .await)?;
     Ok(rows.into_iter().map(|row| (row.rag_database_id, row.stats)).collect())
+}
+
+/// How many documents of a tenant are read, or will be.
+pub async fn ingesting(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<i64, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM rag_documents
+             WHERE embedding_status IN ('pending', 'processing') AND tenant_id = $1",
+        )
+        .bind(tenant)
+        .fetch_one(c)
+        .await)
 }
