@@ -88,6 +88,7 @@ test("a person is let in, changed and put out, and the log tells it", async ({
   await hers.getByLabel("Password").fill("correct horse battery staple");
   await hers.getByRole("button", { name: "Sign in" }).click();
   await hers.getByRole("link", { name: "Open the Admin UI" }).click();
+  await hers.getByRole("link", { name: "Agents", exact: true }).click();
   await expect(hers.getByRole("link", { name: "New agent" })).toBeVisible();
   await expect(hers.getByRole("link", { name: "Users" })).toHaveCount(0);
 

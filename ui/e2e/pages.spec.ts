@@ -23,6 +23,16 @@ const heading = (name: string | RegExp) => (page: Page) =>
 
 const PAGES: Shown[] = [
   {
+    name: "overview",
+    path: () => "/ui/",
+    ready: (page) => page.getByRole("img", { name: /^Runs per minute/ }).waitFor(),
+  },
+  {
+    name: "overview-numbers",
+    path: () => "/ui/?span=24h",
+    ready: (page) => page.getByRole("button", { name: "Show numbers" }).click(),
+  },
+  {
     name: "agents",
     path: () => "/ui/agents",
     ready: (page) => page.getByRole("link", { name: "Careful" }).waitFor(),
@@ -178,6 +188,43 @@ const PAGES: Shown[] = [
     name: "sessions",
     path: () => "/ui/users?tab=sessions",
     ready: (page) => page.getByRole("button", { name: "End session" }).first().waitFor(),
+  },
+  {
+    name: "client-simulator",
+    path: () => `/ui/clients/try?client=${runs.client}&call=execute&agent=support`,
+    ready: async (page) => {
+      await page.getByLabel("Client secret").fill(runs.secret);
+      await page.getByRole("button", { name: "Call as this client" }).click();
+      await page.getByText("Allowed", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "client-simulator-denied",
+    path: () => `/ui/clients/try?client=${runs.client}&call=runs&way=token`,
+    ready: async (page) => {
+      await page.getByLabel("Token or API key").fill("agk_nobody");
+      await page.getByRole("button", { name: "Call as this client" }).click();
+      await page.getByText("Not known", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "keys",
+    path: () => "/ui/keys",
+    ready: (page) => page.getByRole("table", { name: "Signing keys" }).waitFor(),
+  },
+  {
+    name: "settings",
+    path: () => "/ui/settings",
+    ready: (page) => page.getByRole("table", { name: "Providers" }).waitFor(),
+  },
+  {
+    name: "settings-try",
+    path: () => "/ui/settings",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Try demo…" }).click();
+      await page.getByRole("button", { name: "Ask the model" }).click();
+      await page.getByText(/^It answered in/).waitFor();
+    },
   },
   {
     name: "audit",

@@ -57,7 +57,7 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
     page.on("console", (message) => {
       if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) faults.push(message.text());
     });
-    await signIn(page, server, server.management);
+    await signIn(page, server, server.management, "/ui/agents");
     await page.locator("main h1").waitFor();
     await use(page);
     expect(faults).toEqual([]);

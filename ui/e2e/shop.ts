@@ -39,11 +39,15 @@ export async function fill(admin: Api) {
     instructions: "You help customers of a shop.\nBe brief, friendly, and say where an answer comes from.",
   });
 
-  const { client_id } = await admin<{ client_id: string }>("POST", "/oauth/register", {
-    client_name: "Shop",
-    grant_types: ["client_credentials"],
-    scope: "agent.read agent.execute",
-  });
+  const { client_id, client_secret } = await admin<Record<"client_id" | "client_secret", string>>(
+    "POST",
+    "/oauth/register",
+    {
+      client_name: "Shop",
+      grant_types: ["client_credentials"],
+      scope: "agent.read agent.execute",
+    },
+  );
   await admin("POST", "/secrets", {
     name: "stripe_key",
     value: "sk-live-x",
@@ -112,6 +116,7 @@ export async function fill(admin: Api) {
     call: call.id,
     document,
     client: client_id,
+    secret: client_secret,
   };
 }
 

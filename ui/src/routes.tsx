@@ -4,14 +4,14 @@ import {
   createRoute,
   createRouter,
   lazyRouteComponent,
-  redirect,
 } from "@tanstack/react-router";
 import { agentSearch, newAgentSearch } from "./agents/search";
 import { PATH } from "./api/client";
 import { meQuery } from "./api/me";
 import { approvalsSearch } from "./approvals/search";
 import { parseSearch, stringifySearch } from "./kit/search";
-import { auditSearch, usersSearch } from "./oauth/search";
+import { auditSearch, simulatorSearch, usersSearch } from "./oauth/search";
+import { overviewSearch } from "./overview/search";
 import { databaseSearch, documentSearch } from "./rag/search";
 import { runSearch, runsSearch } from "./runs/search";
 import { ErrorPage, NotFoundPage } from "./shell/ErrorPage";
@@ -31,9 +31,8 @@ const under = { getParentRoute: () => root };
 const home = createRoute({
   ...under,
   path: "/",
-  beforeLoad: () => {
-    throw redirect({ to: "/agents", replace: true });
-  },
+  validateSearch: overviewSearch,
+  component: lazyRouteComponent(() => import("./overview/OverviewPage"), "OverviewPage"),
 });
 const agents = createRoute({
   ...under,
@@ -114,6 +113,12 @@ const clients = createRoute({
   path: "/clients",
   component: lazyRouteComponent(() => import("./oauth/ClientsPage"), "ClientsPage"),
 });
+const simulator = createRoute({
+  ...under,
+  path: "/clients/try",
+  validateSearch: simulatorSearch,
+  component: lazyRouteComponent(() => import("./oauth/SimulatorPage"), "SimulatorPage"),
+});
 const client = createRoute({
   ...under,
   path: "/clients/$id",
@@ -129,6 +134,16 @@ const users = createRoute({
   path: "/users",
   validateSearch: usersSearch,
   component: lazyRouteComponent(() => import("./oauth/UsersPage"), "UsersPage"),
+});
+const keys = createRoute({
+  ...under,
+  path: "/keys",
+  component: lazyRouteComponent(() => import("./oauth/KeysPage"), "KeysPage"),
+});
+const settings = createRoute({
+  ...under,
+  path: "/settings",
+  component: lazyRouteComponent(() => import("./settings/SettingsPage"), "SettingsPage"),
 });
 const audit = createRoute({
   ...under,
@@ -160,10 +175,13 @@ export const routerOf = (queryClient: QueryClient) =>
       run,
       approvals,
       clients,
+      simulator,
       client,
       secrets,
       users,
+      keys,
       audit,
+      settings,
       more,
     ]),
     basepath: `${PATH}/ui`,

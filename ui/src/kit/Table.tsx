@@ -19,19 +19,21 @@ interface Props<T> {
   columns: readonly Column<T>[];
   rows: readonly T[];
   rowKey: (row: T) => string;
+  /** Lower rows, for who looks for one of many. */
+  dense?: boolean;
 }
 
 /** As long as a list is this short, it is drawn whole. */
 const SHORT = 80;
 
 /** Rows, not boxes. Of a long list only what is seen is drawn. */
-export function Table<T>({ label, columns, rows, rowKey }: Props<T>) {
+export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<T>) {
   const body = useRef<HTMLTableSectionElement>(null);
   const isLong = rows.length > SHORT;
   const { first, end, row } = useRowsToDraw(body, isLong, rows.length);
   return (
     <div className={s.bleed}>
-      <table className={s.table} aria-label={label} aria-rowcount={rows.length + 1}>
+      <table className={cx(s.table, dense && s.dense)} aria-label={label} aria-rowcount={rows.length + 1}>
         <thead>
           <tr aria-rowindex={1}>
             {columns.map((it) => (

@@ -27,6 +27,7 @@ export const ICONS = [
   "history",
   "hourglass",
   "info",
+  "key",
   "key-round",
   "layout-dashboard",
   "library",

@@ -1,11 +1,11 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
+import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { answer, api } from "../api/client";
 import { useMay, useMe } from "../api/me";
 import { failureOf } from "../api/problem";
 import type { components } from "../api/schema";
-import { Button, Copy } from "../kit/Button";
+import { Button, buttonClass, Copy } from "../kit/Button";
 import { FaultsOf, formClass, PickField, SelectField, TextField } from "../kit/Field";
 import { Dialog, Note, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Facts, Head } from "../kit/Page";
@@ -178,6 +178,9 @@ function Verbs({ client }: { client: Client }) {
   const hasSecret = client.token_endpoint_auth_method?.startsWith("client_secret");
   return (
     <>
+      <Link to="/clients/try" search={{ client: client.client_id }} className={buttonClass()}>
+        Be this client
+      </Link>
       {hasSecret && <Button onClick={() => setOpen("rotate")}>Rotate secret…</Button>}
       <Button busy={turn.isPending && "Changing…"} onClick={() => turn.mutate()}>
         {client.is_active ? "Deactivate" : "Activate"}

@@ -4,7 +4,7 @@ import { useState } from "react";
 import { answer, api } from "../api/client";
 import { useMay, useMe } from "../api/me";
 import type { components } from "../api/schema";
-import { Button } from "../kit/Button";
+import { Button, buttonClass } from "../kit/Button";
 import { PickField, SelectField, TextArea, TextField } from "../kit/Field";
 import { plural, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
@@ -43,7 +43,16 @@ export function ClientsPage() {
     <>
       <Head
         title="Clients"
-        actions={rows.length > 0 && make}
+        actions={
+          rows.length > 0 && (
+            <>
+              <Link to="/clients/try" className={buttonClass()}>
+                Be a client
+              </Link>
+              {make}
+            </>
+          )
+        }
         lede="Programs that call this server. Each asks for its tokens with a secret, a key of its own, or on behalf of a person."
       />
       <Body>

@@ -1,4 +1,5 @@
 import { oneOf, type Raw, textIn } from "../kit/search";
+import { CALL_NAMES, type CallName } from "./simulate";
 
 export const USER_TABS = ["users", "sessions", "grants"] as const;
 
@@ -19,4 +20,19 @@ export const auditSearch = (raw: Raw): AuditSearch => ({
   actor: textIn(raw, "actor"),
   action: textIn(raw, "action"),
   target: textIn(raw, "target"),
+});
+
+/** Which client is tried by what, and what it calls. Its secret stands nowhere. */
+export interface SimulatorSearch {
+  way?: "secret" | "token" | undefined;
+  client?: string | undefined;
+  call?: CallName | undefined;
+  agent?: string | undefined;
+}
+
+export const simulatorSearch = (raw: Raw): SimulatorSearch => ({
+  way: oneOf(raw, "way", ["secret", "token"]),
+  client: textIn(raw, "client"),
+  call: oneOf(raw, "call", CALL_NAMES),
+  agent: textIn(raw, "agent"),
 });

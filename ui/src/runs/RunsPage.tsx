@@ -1,16 +1,17 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { useEffect, useRef } from "react";
 import type { RunSummary } from "../api/types";
 import { Button, buttonClass } from "../kit/Button";
 import { cx } from "../kit/cx";
-import { Search } from "../kit/Field";
 import { count, duration, money, plural, shortId, tokens } from "../kit/format";
 import { KindMark, STATUSES, StatusMark, statusWord } from "../kit/Marks";
 import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Filter, Head, LiveDot, Toolbar } from "../kit/Page";
 import { type Column, More, nameClass, Table } from "../kit/Table";
 import { Time } from "../kit/Time";
+import { TypedSearch } from "../kit/TypedSearch";
+import { useKept } from "../kit/useKept";
 import { latestQuery, runsQuery } from "./queries";
 import s from "./Runs.module.css";
 import { merged, tookMs } from "./rows";
@@ -27,6 +28,7 @@ export function RunsPage() {
   const latest = useQuery(latestQuery(search));
   const narrow = (more: RunsSearch) => navigate({ search: { ...search, ...more }, replace: true });
   const { rows, fresh } = merged(list.data?.pages.flatMap((it) => it.data) ?? [], latest.data?.data ?? []);
+  const [isDense, setDense] = useKept("dense-runs");
   const isNarrowed = Object.values(search).some(Boolean);
   const showNew = () => {
     scrollTo({ top: 0 });
@@ -48,7 +50,18 @@ export function RunsPage() {
       />
       <Body>
         <Toolbar>
-          <DefinitionSearch value={search.definition} onChange={(definition) => narrow({ definition })} />
+          <TypedSearch
+            label="Words in what was asked or answered"
+            placeholder="Words in it"
+            value={search.text}
+            onChange={(text) => narrow({ text })}
+          />
+          <TypedSearch
+            label="Name of the agent or tool"
+            placeholder="Agent or tool"
+            value={search.definition}
+            onChange={(definition) => narrow({ definition })}
+          />
           <Filter
             label="Started"
             value={search.since}
@@ -86,13 +99,18 @@ export function RunsPage() {
               Clear
             </Link>
           )}
+          <span className="end hide-n">
+            <Button look="quiet" aria-pressed={isDense} onClick={() => setDense(!isDense)}>
+              {isDense ? "Higher rows" : "Lower rows"}
+            </Button>
+          </span>
         </Toolbar>
         {list.isPending && <Skeleton rows={10} />}
         {list.isError && <ProblemNote error={list.error} retry={() => list.refetch()} />}
         {list.isSuccess && rows.length === 0 && <Nothing isNarrowed={isNarrowed} />}
         {rows.length > 0 && (
           <div>
-            <Table label="Runs" columns={columns(rows)} rows={rows} rowKey={(it) => it.id} />
+            <Table label="Runs" dense={isDense} columns={columns(rows)} rows={rows} rowKey={(it) => it.id} />
             <More>
               <span>{plural(rows.length, "run")} shown</span>
               {list.hasNextPage && (
@@ -103,28 +121,6 @@ export function RunsPage() {
         )}
       </Body>
     </>
-  );
-}
-
-/** Narrows when somebody has stopped typing. */
-function DefinitionSearch({
-  value,
-  onChange,
-}: {
-  value: string | undefined;
-  onChange: (value: string | undefined) => void;
-}) {
-  const [text, setText] = useState(value ?? "");
-  useEffect(() => setText(value ?? ""), [value]);
-  const change = useRef(onChange);
-  change.current = onChange;
-  useEffect(() => {
-    if (text.trim() === (value ?? "")) return;
-    const timer = setTimeout(() => change.current(text.trim() || undefined), 300);
-    return () => clearTimeout(timer);
-  }, [text, value]);
-  return (
-    <Search label="Name of the agent or tool" placeholder="Agent or tool" value={text} onChange={setText} />
   );
 }
 
@@ -160,7 +156,7 @@ function Nothing({ isNarrowed }: { isNarrowed: boolean }) {
           </Link>
         }
       >
-        Take a filter away, or look further back.
+        Take a filter away, or look further back. Words are looked for in the 10,000 newest runs.
       </Empty>
     );
   }

@@ -9,6 +9,7 @@ const filters = (search: RunsSearch) => ({
   definition: search.definition,
   user: search.user,
   thread_id: search.thread,
+  text: search.text,
   created_after: createdAfter(search.since, new Date()),
 });
 

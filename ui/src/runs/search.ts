@@ -16,6 +16,8 @@ export interface RunsSearch {
   definition?: string | undefined;
   user?: string | undefined;
   thread?: string | undefined;
+  /** Words in what was asked, answered or went wrong. */
+  text?: string | undefined;
   since?: Since | undefined;
 }
 
@@ -25,6 +27,7 @@ export const runsSearch = (raw: Raw): RunsSearch => ({
   definition: textIn(raw, "definition"),
   user: textIn(raw, "user"),
   thread: textIn(raw, "thread"),
+  text: textIn(raw, "text"),
   since: oneOf(
     raw,
     "since",

@@ -130,7 +130,7 @@ function useChoices(): Choice[] {
   });
   return useMemo(() => {
     const choices: Choice[] = placesFor(me.scopes).map((it) => ({
-      id: it.to.slice(1),
+      id: `place-${it.to.slice(1)}`,
       label: it.label,
       icon: it.icon,
       group: "Open",

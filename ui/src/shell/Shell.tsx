@@ -38,13 +38,14 @@ export function Shell() {
           <kbd aria-hidden>⌘ K</kbd>
         </button>
         {grouped(places).map(([group, inside]) => (
-          <div key={group} role="group" aria-label={group}>
-            <h2>{group}</h2>
+          <div key={group} role="group" aria-label={group || "Start"}>
+            {group && <h2>{group}</h2>}
             {inside.map((it) => (
               <Link
                 key={it.to}
                 to={it.to}
                 className={s.to}
+                activeOptions={{ exact: it.to === "/" }}
                 activeProps={{ "aria-current": "page" }}
                 title={it.label}
               >
@@ -92,7 +93,12 @@ export function Shell() {
           {places
             .filter((it) => it.inBar)
             .map((it) => (
-              <Link key={it.to} to={it.to} activeProps={{ "aria-current": "page" }}>
+              <Link
+                key={it.to}
+                to={it.to}
+                activeOptions={{ exact: it.to === "/" }}
+                activeProps={{ "aria-current": "page" }}
+              >
                 <Icon name={it.icon} />
                 {it.label}
                 {count(it.to) > 0 && <b>{count(it.to)}</b>}

@@ -2,11 +2,24 @@ import type { IconName } from "../kit/icons";
 
 /** A page that the navigation leads to. */
 export interface Place {
-  to: "/agents" | "/tools" | "/rag" | "/runs" | "/approvals" | "/clients" | "/secrets" | "/users" | "/audit";
+  to:
+    | "/"
+    | "/agents"
+    | "/tools"
+    | "/rag"
+    | "/runs"
+    | "/approvals"
+    | "/clients"
+    | "/secrets"
+    | "/users"
+    | "/keys"
+    | "/audit"
+    | "/settings";
   label: string;
   icon: IconName;
-  group: "Build" | "Watch" | "Connect" | "Server";
-  /** Any of these opens it. */
+  /** Empty: it stands before all groups. */
+  group: "" | "Build" | "Watch" | "Connect" | "Server";
+  /** Any of these opens it; without any it is open to all. */
   scopes: readonly string[];
   /** After `g`. */
   key: string;
@@ -15,6 +28,15 @@ export interface Place {
 }
 
 export const PLACES: readonly Place[] = [
+  {
+    to: "/",
+    inBar: true,
+    label: "Overview",
+    icon: "layout-dashboard",
+    group: "",
+    scopes: [],
+    key: "o",
+  },
   {
     to: "/agents",
     inBar: true,
@@ -83,6 +105,14 @@ export const PLACES: readonly Place[] = [
     key: "e",
   },
   {
+    to: "/keys",
+    label: "Signing keys",
+    icon: "key",
+    group: "Server",
+    scopes: ["key.read"],
+    key: "k",
+  },
+  {
     to: "/audit",
     label: "Audit log",
     icon: "scroll-text",
@@ -90,11 +120,19 @@ export const PLACES: readonly Place[] = [
     scopes: ["audit.read"],
     key: "l",
   },
+  {
+    to: "/settings",
+    label: "Settings",
+    icon: "settings",
+    group: "Server",
+    scopes: ["admin.read"],
+    key: ",",
+  },
 ];
 
 /** The pages for whoever holds these scopes: what he may not see is not listed. */
 export const placesFor = (scopes: readonly string[], places = PLACES) =>
-  places.filter((place) => place.scopes.some((it) => scopes.includes(it)));
+  places.filter((place) => place.scopes.length === 0 || place.scopes.some((it) => scopes.includes(it)));
 
 /** The same in their groups, in order, without empty ones. */
 export function grouped(places: readonly Place[]): [group: string, places: Place[]][] {
