@@ -73,9 +73,13 @@ pub async fn run(args: McpArgs, env: &Environment) -> Result<(), Failure> {
     let (mut requests, mut listening) = (JoinSet::new(), JoinSet::new());
     let mut input = BufReader::new(stdin()).lines();
     while let Some(line) = input.next_line().await? {
-        if bridge.take(&line, &mut requests).await == Begun::Session {
-            let bridge = Arc::clone(&bridge);
-            listening.spawn(async move { bridge.listen().await });
+        match bridge.take(&line, &mut requests).await {
+            Begun::Session => {
+                let bridge = Arc::clone(&bridge);
+                listening.spawn(async move { bridge.listen().await });
+            }
+            Begun::Subscription(message) => bridge.send_in(&mut listening, message),
+            Begun::Nothing => {}
         }
     }
     // What was asked is answered, although nothing more will be.
@@ -105,9 +109,11 @@ struct State {
 }
 
 /// What has begun with a message.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug)]
 enum Begun {
     Session,
+    /// What is asked with this message lasts until it is not wanted any more.
+    Subscription(Value),
     Nothing,
 }
 
@@ -119,7 +125,7 @@ impl Bridge {
             self.say(&json!({"jsonrpc": "2.0", "id": null, "error": error})).await;
             return Begun::Nothing;
         };
-        if message["method"] == "notifications/cancelled" && self.version_of(&message).is_none() {
+        if message["method"] == "notifications/cancelled" && self.state().session.is_none() {
             // Without sessions, who hangs up gives up.
             let id = message["params"]["requestId"].to_string();
             if let Some(request) = self.state().open.remove(&id) {
@@ -127,20 +133,24 @@ impl Bridge {
             }
             return Begun::Nothing;
         }
-        let is_first = message["method"] == "initialize";
-        let (bridge, id) = (Arc::clone(self), message["id"].to_string());
-        let send = async move { bridge.send(message).await };
-        if is_first {
-            send.await;
+        if message["method"] == "subscriptions/listen" {
+            return Begun::Subscription(message);
+        }
+        if message["method"] == "initialize" {
+            self.send(message).await;
             return Begun::Session;
         }
-        {
-            // Held until it is noted, so that it is not taken off the list before.
-            let mut state = self.state();
-            state.open.insert(id, requests.spawn(send));
-        }
+        self.send_in(requests, message);
         while requests.try_join_next().is_some() {}
         Begun::Nothing
+    }
+
+    /// Sends a message among `requests`.
+    fn send_in(self: &Arc<Self>, requests: &mut JoinSet<()>, message: Value) {
+        let (bridge, id) = (Arc::clone(self), message["id"].to_string());
+        // Held until it is noted, so that it is not taken off the list before.
+        let mut state = self.state();
+        state.open.insert(id, requests.spawn(async move { bridge.send(message).await }));
     }
 
     async fn send(&self, message: Value) {
@@ -155,7 +165,8 @@ impl Bridge {
     }
 
     async fn exchange(&self, message: &Value) -> Result<(), Failure> {
-        let (session, version) = (self.state().session.clone(), self.version_of(message));
+        let session = self.state().session.clone();
+        let version = self.version_of(message);
         let text = |value: &Value| value.as_str().map(str::to_owned);
         let named = text(&message["params"]["name"]).or_else(|| text(&message["params"]["uri"]));
         let request = |http: &reqwest::Client, url: &str| {

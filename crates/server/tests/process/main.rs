@@ -1,6 +1,7 @@
 //! The real program, started, signalled and killed, on both databases.
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
+mod bridge;
 mod chat;
 mod crash;
 mod dev;
