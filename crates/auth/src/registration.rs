@@ -102,6 +102,11 @@ impl GrantType {
     pub const ALL: [Self; 4] =
         [Self::ClientCredentials, Self::AuthorizationCode, Self::RefreshToken, Self::TokenExchange];
 
+    /// Whether it takes nobody but the client.
+    fn is_for_itself(self) -> bool {
+        matches!(self, Self::ClientCredentials | Self::TokenExchange)
+    }
+
     pub fn as_str(self) -> &'static str {
         match self {
             Self::ClientCredentials => "client_credentials",
@@ -168,6 +173,11 @@ impl KeySource {
 }
 
 impl ClientMetadata {
+    /// Whether it gets tokens for people only, none for itself.
+    pub fn is_for_people(&self) -> bool {
+        !self.grant_types.iter().copied().any(GrantType::is_for_itself)
+    }
+
     /// Reads the body of a registration request.
     ///
     /// Optional members that are null, `""` or `[]` count as absent. A body with `serverId` is one
@@ -368,8 +378,7 @@ fn check_grants(
     if grants.contains(&GrantType::RefreshToken) && !has_code {
         return Err(invalid("grant_types: refresh_token goes with authorization_code"));
     }
-    let own = |grant| matches!(grant, GrantType::ClientCredentials | GrantType::TokenExchange);
-    if method == AuthMethod::None && grants.iter().copied().any(own) {
+    if method == AuthMethod::None && grants.iter().copied().any(GrantType::is_for_itself) {
         return Err(invalid(
             "a client that cannot prove itself (token_endpoint_auth_method none) acts for people only: it has \
              authorization_code and refresh_token",

@@ -67,7 +67,7 @@ pub async fn register(
     metadata: ClientMetadata,
     (id, now): (Id, At),
 ) -> Result<Registered, OAuthFailure> {
-    let scope = registrar.scopes(metadata.scope)?;
+    let scope = registrar.scopes(&metadata)?;
     if metadata.server_id.is_some() && matches!(registrar, Registrar::Stranger { .. }) {
         return Err(refused("serverId: only an administrator chooses the id of a client").into());
     }
@@ -214,14 +214,18 @@ impl Registrar {
         }
     }
 
-    /// What a client gets that asks for `asked_for`.
-    fn scopes(&self, asked_for: Option<Scopes>) -> Result<Scopes, OAuthError> {
-        match (self, asked_for) {
+    /// What a client gets that describes itself so.
+    fn scopes(&self, metadata: &ClientMetadata) -> Result<Scopes, OAuthError> {
+        match (self, metadata.scope.clone()) {
             (Self::Caller(caller), None) => {
                 let defaults = Scopes::from_str(DEFAULT_SCOPES).unwrap_or_default();
                 Ok(caller.scopes.intersection(&defaults))
             }
             (Self::Stranger { scopes, .. }, None) => Ok(scopes.clone()),
+            // A person decides each time, and programs register with what they were told to ask for first.
+            (Self::Stranger { scopes, .. }, Some(_)) if metadata.is_for_people() => {
+                Ok(scopes.clone())
+            }
             (Self::Caller(caller), Some(wanted)) => match not_grantable(&caller.scopes, &wanted) {
                 None => Ok(wanted),
                 Some(scope) => {

@@ -35,6 +35,19 @@ on_both! {
         assert_eq!(made.status, 201);
     }
 
+    // Programs that speak MCP register with what they were told to ask for first, and ask for more when a call takes more.
+    async fn a_stranger_that_acts_for_people_only_may_ask_them_for_all_that_the_settings_name(server: TestServer) {
+        let settings = [("REGISTRATION_POLICY", "open"), ("REGISTRATION_SCOPES", "mcp.access tool.execute shop.refund")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        let body = json!({
+            "redirect_uris": ["http://127.0.0.1/cb"], "token_endpoint_auth_method": "none", "scope": "mcp.access agent.execute",
+        });
+
+        let made = server.stranger().post("/oauth/register", body).await;
+
+        assert_eq!((made.status, &made.json()["scope"]), (201, &json!("mcp.access shop.refund tool.execute")));
+    }
+
     async fn by_the_open_policy_an_address_registers_only_so_many(server: TestServer) {
         let settings = [("REGISTRATION_POLICY", "open"), ("AGENT_SERVER_TRUSTED_PROXIES", "127.0.0.1")];
         let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
