@@ -19,6 +19,11 @@ pub fn set_ticket(issuer: &str, ticket: &str, seconds: i64) -> String {
     cookie(ticket_name(issuer), issuer, ticket, seconds)
 }
 
+/// The same of the mark of somebody who has signed in.
+pub fn set_mark(issuer: &str, mark: &str, seconds: i64) -> String {
+    cookie(mark_name(issuer), issuer, mark, seconds)
+}
+
 fn cookie(name: String, issuer: &str, value: &str, seconds: i64) -> String {
     let secure = if is_secure(issuer) { "; Secure" } else { "" };
     format!("{name}={value}; Path=/; Max-Age={seconds}; HttpOnly; SameSite=Lax{secure}")
@@ -35,6 +40,11 @@ pub fn read_ticket<'h>(issuer: &str, headers: impl Iterator<Item = &'h [u8]>) ->
     value(&ticket_name(issuer), headers).map(str::to_owned)
 }
 
+/// The mark there.
+pub fn read_mark<'h>(issuer: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<String> {
+    value(&mark_name(issuer), headers).map(str::to_owned)
+}
+
 /// The value by a name. Of two neither is believed.
 fn value<'h>(name: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<&'h str> {
     let pairs = headers.filter_map(|it| str::from_utf8(it).ok()).flat_map(|it| it.split(';'));
@@ -48,6 +58,10 @@ fn value<'h>(name: &str, headers: impl Iterator<Item = &'h [u8]>) -> Option<&'h 
 
 fn ticket_name(issuer: &str) -> String {
     format!("{}-ticket", name(issuer))
+}
+
+fn mark_name(issuer: &str) -> String {
+    format!("{}-known", name(issuer))
 }
 
 fn name(issuer: &str) -> &'static str {

@@ -16,6 +16,10 @@ pub const WRONG_SECRETS: u32 = 100;
 pub const REGISTRATIONS: u32 = 20;
 /// The same of passwords.
 pub const PASSWORDS: u32 = 5;
+/// The same of passwords from an address, whatever the names.
+pub const NAMES: u32 = 100;
+/// The longest wait of those who come from such an address: others may be behind it.
+pub const WAIT_OF_ADDRESS: Duration = Duration::from_secs(4);
 /// The longest wait.
 const LONGEST: Duration = Duration::from_mins(1);
 /// After this long without another wrong secret, all are forgotten.
@@ -31,6 +35,7 @@ const MOST: usize = 10_000;
 #[derive(Debug)]
 pub struct Guesses {
     free: u32,
+    longest: Duration,
     records: Mutex<HashMap<Guesser, Record>>,
 }
 
@@ -51,7 +56,12 @@ struct Record {
 impl Guesses {
     /// `free` of them are answered without a wait.
     pub fn new(free: u32) -> Self {
-        Self { free, records: Mutex::default() }
+        Self { free, longest: LONGEST, records: Mutex::default() }
+    }
+
+    /// The same, with no wait that is longer.
+    pub fn with_waits_of(self, longest: Duration) -> Self {
+        Self { longest, ..self }
     }
 
     /// How long `guesser` still has to wait.
@@ -74,7 +84,7 @@ impl Guesses {
         }
         record.wrong = record.wrong.saturating_add(1);
         record.last = now;
-        record.wait_until = now + wait_after(record.wrong, self.free);
+        record.wait_until = now + wait_after(record.wrong, self.free).min(self.longest);
     }
 
     /// Takes the next turn of `guesser`, as if it went wrong, and says how long it is until then: attempts that come
@@ -96,6 +106,13 @@ impl Guesses {
     /// Takes note of a right secret.
     pub fn right(&self, guesser: &Guesser) {
         self.records().remove(guesser);
+    }
+
+    /// Gives back a turn that did not go wrong, and no more: somebody else may guess there.
+    pub fn give_back(&self, guesser: &Guesser) {
+        if let Some(record) = self.records().get_mut(guesser) {
+            record.wrong = record.wrong.saturating_sub(1);
+        }
     }
 
     fn records(&self) -> std::sync::MutexGuard<'_, HashMap<Guesser, Record>> {
@@ -123,7 +140,7 @@ impl Guesser {
 fn wait_after(wrong: u32, free: u32) -> Duration {
     match wrong.checked_sub(free) {
         None => Duration::ZERO,
-        Some(more) => Duration::from_secs(1 << more.min(6)).min(LONGEST),
+        Some(more) => Duration::from_secs(1 << more.min(6)),
     }
 }
 
@@ -179,6 +196,22 @@ mod tests {
         assert_eq!(turns, [Ok(0), Ok(0), Ok(1), Ok(3), Err(refused), Err(refused)]);
         guesses.right(&guesser("maria"));
         assert_eq!(turn(), Ok(Duration::ZERO));
+    }
+
+    #[test]
+    fn an_address_of_many_waits_a_little_and_right_ones_cost_it_nothing() {
+        let guesses = Guesses::new(2).with_waits_of(WAIT_OF_ADDRESS);
+        let (office, now) = (Guesser::stranger(IpAddr::from(Ipv4Addr::LOCALHOST)), Instant::now());
+        let turn = || guesses.turn(office.clone(), now, Duration::from_secs(12));
+
+        for _ in 0..100 {
+            assert_eq!(turn(), Ok(Duration::ZERO));
+            guesses.give_back(&office);
+        }
+        let turns: Vec<_> = (0..7).map(|_| turn().map(|it| it.as_secs())).collect();
+
+        let refused = Duration::from_secs(15);
+        assert_eq!(turns, [Ok(0), Ok(0), Ok(1), Ok(3), Ok(7), Ok(11), Err(refused)]);
     }
 
     #[test]

@@ -26,6 +26,7 @@ use crate::oauth::Clients;
 use crate::oauth::People;
 use crate::oauth::caller::Subject;
 use crate::oauth::guesses::Guesser;
+use crate::oauth::guesses::Guesses;
 use crate::oauth::passwords::HasherError;
 use crate::oauth::sessions::LONGEST;
 use crate::oauth::sessions::Session;
@@ -60,6 +61,8 @@ pub struct Visit {
     pub user_agent: String,
     /// The session that his browser had before: it ends, so that nobody who knew it comes in with him.
     pub before: Option<OpaqueToken>,
+    /// The mark of whoever has signed in in it, if it has one.
+    pub mark: Option<String>,
 }
 
 /// Why somebody was not let in.
@@ -68,7 +71,7 @@ pub enum SignInError {
     /// Whatever is wrong: nobody learns whether there is such a name.
     #[error("that name and password do not match")]
     Refused,
-    #[error("too many attempts from one address with one name")]
+    #[error("too many attempts from one address")]
     Wait(Duration),
     #[error(transparent)]
     Hasher(#[from] HasherError),
@@ -87,7 +90,9 @@ impl People {
     /// Lets somebody in who knows his password, or the secret of the management client.
     ///
     /// Who fails often waits, longer each time, before his next password is looked at: by name and address, so that he who
-    /// knows it is let in from anywhere else at once, and from there after a while. An unknown name, a wrong password, an
+    /// knows it is let in from anywhere else at once, and from there after a while. An address of which very many
+    /// passwords were wrong, whatever the names, waits a little each time, but for browsers in which that name has
+    /// signed in before. An unknown name, a wrong password, an
     /// inactive user and one without a password are answered alike, after the same work.
     pub async fn sign_in(
         &self,
@@ -157,19 +162,21 @@ impl People {
 
     /// Who somebody at the door is, when it is his turn.
     async fn admit(&self, clients: &Clients, attempt: &Attempt) -> Result<Who, SignInError> {
-        let username: String =
-            attempt.username.trim().to_lowercase().chars().take(MAX_USERNAME).collect();
-        let guesser =
-            Guesser { client_id: username.clone(), ..Guesser::stranger(attempt.visit.address) };
-        let turn = self.attempts.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
-        let turn = turn.map_err(|wait| {
-            counter!("auth_failures_total", "reason" => "too_many_attempts").increment(1);
-            SignInError::Wait(wait)
-        });
-        tokio::time::sleep(turn?).await;
+        let username = name_of(&attempt.username);
+        let address = Guesser::stranger(attempt.visit.address);
+        let guesser = Guesser { client_id: username.clone(), ..address.clone() };
+        let mark = attempt.visit.mark.as_deref();
+        let is_known = mark.is_some_and(|mark| self.is_marked(&username, mark));
+        if !is_known {
+            wait(&self.unknown, &address).await?;
+        }
+        wait(&self.attempts, &guesser).await?;
         match self.recognise(clients, &username, attempt).await? {
             Ok(who) => {
                 self.attempts.right(&guesser);
+                if !is_known {
+                    self.unknown.give_back(&address);
+                }
                 Ok(who)
             }
             Err(subject) => {
@@ -213,6 +220,22 @@ impl People {
         let management = || (client.tenant.clone(), Subject::client(&client.client_id).to_string());
         Ok(Err(own.or_else(|| is_management.then(management))))
     }
+}
+
+/// The name that somebody means who types this.
+pub fn name_of(typed: &str) -> String {
+    typed.trim().to_lowercase().chars().take(MAX_USERNAME).collect()
+}
+
+/// Waits until it is the turn of `guesser`.
+async fn wait(guesses: &Guesses, guesser: &Guesser) -> Result<(), SignInError> {
+    let turn = guesses.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
+    let turn = turn.map_err(|wait| {
+        counter!("auth_failures_total", "reason" => "too_many_attempts").increment(1);
+        SignInError::Wait(wait)
+    });
+    tokio::time::sleep(turn?).await;
+    Ok(())
 }
 
 /// The beginning of what a browser says it is, as a text that can be shown.

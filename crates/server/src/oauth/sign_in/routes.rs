@@ -50,6 +50,8 @@ use crate::oauth::sign_in::pages::Page;
 /// Where a sign-in leads on to: the request of a client, and our own pages.
 const ON: &str = "/oauth/authorize?";
 const OWN_PAGES: &str = "/ui/";
+/// For so long a browser is known after a sign-in: 90 days.
+const MARK_SECONDS: i64 = 90 * 24 * 60 * 60;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -74,6 +76,7 @@ impl Visit {
             address,
             user_agent: String::from_utf8_lossy(user_agent.unwrap_or_default()).into_owned(),
             before: cookie_of(app, headers),
+            mark: cookie::read_mark(&app.config.issuer, cookies(headers)),
         }
     }
 }
@@ -155,7 +158,13 @@ async fn sign_in(State(app): State<App>, request: Request) -> Result<Response, P
     };
     let row = (app.ids.next(), app.clock.now());
     match app.people.sign_in(&app.clients, attempt, row).await {
-        Ok((token, _)) => Ok(enter(&app, &token, (then, address)).await),
+        Ok((token, _)) => {
+            let mut response = enter(&app, &token, (then, address)).await;
+            let mark = app.people.mark(username);
+            let mark = cookie::set_mark(&app.config.issuer, &mark, MARK_SECONDS);
+            set_cookie(&mut response, &mark);
+            Ok(response)
+        }
         Err(SignInError::Refused) => {
             let problem = "That name and password do not match";
             let values = context! { username, problem };
@@ -307,8 +316,11 @@ pub async fn who(app: &App, headers: &HeaderMap) -> Result<Option<Who>, Problem>
 
 /// The session of the browser that sent these headers, if there is one in them.
 pub fn cookie_of(app: &App, headers: &HeaderMap) -> Option<OpaqueToken> {
-    let cookies = headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes);
-    cookie::read(&app.config.issuer, cookies)
+    cookie::read(&app.config.issuer, cookies(headers))
+}
+
+fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &[u8]> {
+    headers.get_all(header::COOKIE).iter().map(HeaderValue::as_bytes)
 }
 
 pub fn set_cookie(response: &mut Response, cookie: &str) {

@@ -3,6 +3,8 @@
 use std::time::Duration;
 
 use expect_test::expect;
+use futures::StreamExt;
+use futures::stream::FuturesUnordered;
 use serde_json::json;
 
 use super::people::Browser;
@@ -85,6 +87,35 @@ on_both! {
 
         assert_eq!(browser.sign_in("maria", PASSWORD).await.status, 303);
         assert_eq!(browser.sign_in("maria", PASSWORD).await.status, 303, "what went wrong is forgotten");
+    }
+
+    async fn an_address_that_guesses_many_names_waits_and_who_was_there_before_does_not(server: TestServer) {
+        user(&server, "maria", "viewer").await;
+        let inside = Browser::new(&server).sign_in("maria", PASSWORD).await;
+        let mark = inside.headers.get_all("set-cookie").iter().last().unwrap().to_str().unwrap();
+        let (mark, rest) = mark.split_once(';').unwrap();
+        expect![" Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax"].assert_eq(rest);
+        let guess = async |name: String| Browser::new(&server).sign_in(&name, "wrong").await.status;
+        for n in 0..100 {
+            assert_eq!(guess(format!("name-{n}")).await, 401);
+        }
+
+        let mut more: FuturesUnordered<_> = (100..120).map(|n| guess(format!("name-{n}"))).collect();
+        while more.next().await.unwrap() != 429 {}
+
+        let mut known = Browser::new(&server);
+        known.cookie = Some(mark.to_owned());
+        assert_eq!(known.sign_in(" Maria", PASSWORD).await.status, 303);
+        // The mark is of one name, and nobody is signed in by it.
+        let mut other = Browser::new(&server);
+        other.cookie = Some(mark.to_owned());
+        assert!(other.get("/sign-in").await.text.contains("name=\"username\""));
+        let mut others: FuturesUnordered<_> = (0..10).map(|_| async {
+            let mut browser = Browser::new(&server);
+            browser.cookie = Some(mark.to_owned());
+            browser.sign_in("jonas", "wrong").await.status
+        }).collect();
+        while others.next().await.unwrap() != 429 {}
     }
 
     async fn a_form_from_elsewhere_is_refused(server: TestServer) {
