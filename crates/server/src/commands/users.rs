@@ -59,6 +59,9 @@ enum UsersCommand {
         /// A name for people
         #[arg(long, default_value = "")]
         name: String,
+        /// Scopes of your own beside those of the role, with spaces between
+        #[arg(long, default_value = "")]
+        scope: String,
         /// Read the password from standard input, one line
         #[arg(long)]
         stdin: bool,
@@ -87,13 +90,13 @@ pub async fn run(args: &UsersArgs, env: &Environment) -> Result<(), Failure> {
     let by = Actor { who, scopes: &scopes };
     let now = Clock::System.now();
     match &args.command {
-        UsersCommand::Create { username, role, name, stdin } => {
+        UsersCommand::Create { username, role, name, scope, stdin } => {
             let (password, made) = password(*stdin)?;
             let new = NewUser {
                 username: username.clone(),
                 display_name: name.clone(),
                 role: role.clone(),
-                scope: String::new(),
+                scope: scope.clone(),
                 password: Some(password),
             };
             let user = people.create_user(by, new, (Ids::Random.next(), now)).await;
