@@ -72,7 +72,7 @@ class Server:
 def session(test: unittest.TestCase, server: Server, method: str = "client_secret_basic") -> OAuth2Client:
     """A client of Authlib that has a token."""
     session = OAuth2Client(
-        server.client_id, server.client_secret, token_endpoint_auth_method=method, base_url=server.url,
+        server.client_id, server.client_secret, token_endpoint_auth_method=method, base_url=server.url, timeout=60,
     )
     test.addCleanup(session.close)
     session.fetch_token(f"{server.url}/oauth/token", grant_type="client_credentials")
