@@ -1,7 +1,6 @@
 //! The loop of an agent: ask the model, run the tools it calls, ask again.
 
 mod bound;
-mod call;
 mod children;
 mod fork;
 mod state;
@@ -10,8 +9,6 @@ mod step;
 use std::sync::Arc;
 use std::time::Duration;
 
-use call::Call;
-use call::Next;
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
@@ -35,26 +32,28 @@ pub use step::OfferedTool;
 pub use step::Step;
 pub use step::ToolCall;
 
+use crate::call::Call;
+use crate::call::Next;
 use crate::event::Event;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
-use crate::event::RunKind;
-use crate::event::RunWaiting;
-use crate::event::StepFinished;
-use crate::event::StepStarted;
-use crate::event::StepStatus;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;
-use crate::event::WaitingFor;
-use crate::event::WaitingStatus;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::outcome::Usage;
+use crate::step::StepFinished;
+use crate::step::StepKind;
+use crate::step::StepStarted;
+use crate::step::StepStatus;
+use crate::waiting::RunWaiting;
+use crate::waiting::WaitingFor;
+use crate::waiting::WaitingStatus;
 
 /// A run of an agent: its specification, and the state to which its events fold.
 ///
@@ -286,8 +285,10 @@ impl Agent {
     /// and when there is nothing but to wait, that.
     fn tools_due(&self, now: DateTime<Utc>) -> Step {
         let (mut asked, mut children, mut calls, mut waits) = (vec![], vec![], vec![], vec![]);
+        let step = self.state.step.to_string();
         for call in self.state.open_calls() {
-            match call.next(&self.run_id, &self.state, &self.spec) {
+            let found = self.spec.tools.iter().find(|it| it.spec.tool.name == call.tool);
+            match call.next(&self.run_id, &step, found) {
                 Next::Record(finished) => return Step::Record(finished.into()),
                 Next::Ask(due) => asked.push(due),
                 Next::Child(due) => children.push(due),
@@ -324,8 +325,9 @@ impl Agent {
     fn step_started(&self) -> StepStarted {
         StepStarted {
             step: (self.state.step + 1).to_string(),
-            kind: if self.state.is_call { RunKind::Tool } else { RunKind::Agent },
+            kind: if self.state.is_call { StepKind::Tool } else { StepKind::Agent },
             name: self.spec.name.clone(),
+            attempt: 1,
         }
     }
 

@@ -12,6 +12,8 @@ use utoipa::ToSchema;
 
 use crate::approval::Approval;
 use crate::approval::Decision;
+use crate::child::ChildFinished;
+use crate::child::ChildStarted;
 use crate::input::Input;
 use crate::limits::LimitReached;
 use crate::limits::Limits;
@@ -26,7 +28,13 @@ use crate::progress::RequestFinished;
 use crate::progress::RequestStarted;
 use crate::progress::RetrievalFinished;
 use crate::progress::ToolProgress;
+use crate::step::StepFinished;
+use crate::step::StepStarted;
 use crate::tool::Effect;
+use crate::waiting::EventReceived;
+use crate::waiting::RunWaiting;
+use crate::waiting::TimerFired;
+use crate::waiting::TimerSet;
 
 /// Declares the event types: the enum, the names on the wire, and the way there and back.
 macro_rules! events {
@@ -86,6 +94,9 @@ events! {
     ApprovalDecided = "approval.decided",
     ChildStarted = "child.started",
     ChildFinished = "child.finished",
+    TimerSet = "timer.set",
+    TimerFired = "timer.fired",
+    EventReceived = "event.received",
     LimitReached = "limit.reached",
     MemoryRead = "memory.read",
     MemoryWritten = "memory.written",
@@ -163,30 +174,6 @@ pub struct DefinitionRef {
     pub version: i64,
 }
 
-/// The run stops until something comes from outside; no process has it meanwhile.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct RunWaiting {
-    pub status: WaitingStatus,
-    pub waiting_for: Vec<WaitingFor>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum WaitingStatus {
-    /// It goes on by itself.
-    Waiting,
-    /// It needs somebody.
-    Suspended,
-}
-
-/// What a run waits for.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(tag = "kind", rename_all = "snake_case")]
-pub enum WaitingFor {
-    Child { run_id: String },
-    Approval { approval_id: String },
-}
-
 /// The run goes on after a stop. Whoever writes it owns the log from here on.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct RunResumed {
@@ -225,33 +212,6 @@ pub struct RunFinished {
     pub output: Option<Output>,
     pub error: Option<RunError>,
     pub usage: Usage,
-}
-
-/// A turn of an agent begins.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepStarted {
-    /// `"1"`, `"2"` and so on.
-    pub step: String,
-    pub kind: RunKind,
-    pub name: String,
-}
-
-/// A turn of an agent is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct StepFinished {
-    pub step: String,
-    pub status: StepStatus,
-    pub output: Option<Value>,
-    pub error: Option<RunError>,
-    pub attempt: u32,
-    pub duration_ms: u64,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum StepStatus {
-    Done,
-    Failed,
 }
 
 /// A model is about to be asked.
@@ -369,32 +329,10 @@ pub struct ApprovalDecided {
     pub arguments: Option<Value>,
     /// Of `done`: what came of the call.
     pub result: Option<Value>,
+    /// Of a step of a workflow: what whoever decided gave with it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub payload: Option<Value>,
     pub reason: Option<String>,
     /// The subject who decided; `null` if nobody did.
     pub by: Option<String>,
-}
-
-/// A run began another one and waits for it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChildStarted {
-    pub run_id: String,
-    pub kind: RunKind,
-    pub name: String,
-    /// The call of the model that asked for it.
-    pub call_id: String,
-}
-
-/// A run that this one began is over.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-pub struct ChildFinished {
-    pub run_id: String,
-    pub status: Outcome,
-    /// Of the child and of all below it.
-    pub usage: Usage,
-    /// How long it took, in the queue too, without its waiting for people. Earlier engines do not say it.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub worked_ms: Option<u64>,
-    /// Of its answer.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub citations: Vec<Value>,
 }

@@ -9,8 +9,8 @@ use serde_json::Map;
 use serde_json::Number;
 use serde_json::Value;
 
-/// Predicates and values may be nested so deep.
-const DEPTH: usize = 16;
+use crate::value::DEPTH;
+use crate::value::Read;
 
 /// A condition over the values of a run.
 #[derive(Debug, Clone, PartialEq)]
@@ -64,26 +64,53 @@ impl Predicate {
 
     /// Whether it holds of `values`, an object of all roots; `None` if that cannot be decided.
     pub fn decide(&self, values: &Value) -> Option<bool> {
+        self.decide_by(&|pointer| values.pointer(pointer), None)
+    }
+
+    /// Whether it holds of what `read` finds. A comparison that cannot be decided does not hold.
+    pub(crate) fn holds<'v>(&'v self, read: &Read<'_, 'v>) -> bool {
+        self.decide_by(read, Some(false)) == Some(true)
+    }
+
+    /// Whether it holds whatever a run knows; `None` if that depends.
+    pub(crate) fn constant(&self) -> Option<bool> {
+        let is_read = std::cell::Cell::new(false);
+        let read = |_: &str| {
+            is_read.set(true);
+            None
+        };
+        let holds = self.holds(&read);
+        (!is_read.get()).then_some(holds)
+    }
+
+    /// `undecided` is what a comparison comes to that cannot be decided.
+    fn decide_by<'v>(&'v self, read: &Read<'_, 'v>, undecided: Option<bool>) -> Option<bool> {
         match self {
             Self::Compare(comparison, left, right) => {
-                comparison.decide(left.resolve(values)?, right.resolve(values)?)
+                let both = left.resolve(read).zip(right.resolve(read));
+                both.and_then(|(left, right)| comparison.decide(left, right)).or(undecided)
             }
             Self::Exists(operand) => {
-                Some(operand.resolve(values).is_some_and(|value| !value.is_null()))
+                Some(operand.resolve(read).is_some_and(|value| !value.is_null()))
             }
-            Self::Truthy(operand) => Some(operand.resolve(values).is_some_and(is_truthy)),
-            Self::And(all) => decide_together(all, values, false),
-            Self::Or(all) => decide_together(all, values, true),
-            Self::Not(one) => one.decide(values).map(|holds| !holds),
+            Self::Truthy(operand) => Some(operand.resolve(read).is_some_and(is_truthy)),
+            Self::And(all) => decide_together(all, read, undecided, false),
+            Self::Or(all) => decide_together(all, read, undecided, true),
+            Self::Not(one) => one.decide_by(read, undecided).map(|holds| !holds),
         }
     }
 }
 
 /// Of `and` a `false` decides, of `or` a `true`; else whatever is undecided leaves all undecided.
-fn decide_together(all: &[Predicate], values: &Value, decisive: bool) -> Option<bool> {
+fn decide_together<'v>(
+    all: &'v [Predicate],
+    read: &Read<'_, 'v>,
+    undecided: Option<bool>,
+    decisive: bool,
+) -> Option<bool> {
     let mut decided = Some(!decisive);
     for one in all {
-        match one.decide(values) {
+        match one.decide_by(read, undecided) {
             Some(holds) if holds == decisive => return Some(decisive),
             Some(_) => {}
             None => decided = None,
@@ -174,11 +201,11 @@ fn is_truthy(value: &Value) -> bool {
 }
 
 impl Operand {
-    fn resolve<'v>(&'v self, values: &'v Value) -> Option<&'v Value> {
+    fn resolve<'v>(&'v self, read: &Read<'_, 'v>) -> Option<&'v Value> {
         match self {
             Self::Literal(value) => Some(value),
-            Self::Read(pointer) => values.pointer(pointer),
-            Self::First(operands) => operands.iter().find_map(|it| it.resolve(values)),
+            Self::Read(pointer) => read(pointer),
+            Self::First(operands) => operands.iter().find_map(|it| it.resolve(read)),
         }
     }
 }

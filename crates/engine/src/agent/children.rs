@@ -6,7 +6,7 @@ use chrono::DateTime;
 use chrono::Utc;
 
 use super::Agent;
-use super::call::Call;
+use crate::call::Call;
 
 impl Agent {
     /// The call that began the run `child`.

@@ -7,8 +7,8 @@
 
 use std::collections::HashMap;
 
-use super::call::Call;
 use super::state::unfinished;
+use crate::call::Call;
 use crate::event::Event;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;

@@ -18,10 +18,10 @@ use serde_json::Value;
 
 use super::AgentSpec;
 use super::bound::Counted;
-use super::call::CALLS;
-use super::call::Call;
+use crate::call::CALLS;
+use crate::call::Call;
+use crate::child::ChildFinished;
 use crate::event::ApprovalDecided;
-use crate::event::ChildFinished;
 use crate::event::Event;
 use crate::event::ModelFailed;
 use crate::event::ModelFinished;
@@ -170,6 +170,9 @@ impl State {
             | Event::ToolProgress(_)
             | Event::RequestStarted(_)
             | Event::RequestFinished(_)
+            | Event::TimerSet(_)
+            | Event::TimerFired(_)
+            | Event::EventReceived(_)
             | Event::LogLine(_) => {}
             Event::RunFinished(_) => self.phase = Phase::Ended,
         }

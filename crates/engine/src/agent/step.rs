@@ -13,13 +13,13 @@ use crate::approval::ApprovalTool;
 use crate::event::Event;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
-use crate::event::RunWaiting;
 use crate::event::ToolError;
 use crate::event::ToolStarted;
 use crate::limits::Limits;
 use crate::retry::RetryPolicy;
 use crate::structured::OutputSpec;
 use crate::tool::ToolSpec;
+use crate::waiting::RunWaiting;
 
 /// What an agent is, as its pinned version and the request of the run say it.
 #[derive(Debug, Clone)]

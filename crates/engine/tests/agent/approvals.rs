@@ -25,6 +25,7 @@ fn decided(decision: Decision) -> ApprovalDecided {
         decision,
         arguments: None,
         result: None,
+        payload: None,
         reason: None,
         by: Some("client:boss".to_owned()),
     }

@@ -239,6 +239,7 @@ fn decided(decision: Decision) -> ApprovalDecided {
         decision,
         arguments: None,
         result: None,
+        payload: None,
         reason: None,
         by: None,
     }

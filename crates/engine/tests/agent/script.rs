@@ -275,10 +275,14 @@ fn come(log: &mut Log, waiting: WaitingFor, decisions: &mut VecDeque<ApprovalDec
             };
             let (status, worked_ms) = (Outcome::Succeeded, None);
             let citations = vec![citation("of the child")];
-            log.push(ChildFinished { run_id, status, usage, worked_ms, citations }.into());
+            let (output, error) = (None, None);
+            let finished =
+                ChildFinished { run_id, status, usage, worked_ms, citations, output, error };
+            log.push(finished.into());
             let (status, result) = (ToolStatus::Done, json!("from the child"));
             log.push(ToolFinished { call_id, status, result, error: None, duration_ms: 0 }.into());
         }
+        WaitingFor::Timer { .. } | WaitingFor::Event { .. } => unreachable!("of workflows only"),
     }
 }
 
@@ -358,6 +362,7 @@ fn line(event: &Event, asked: &str) -> String {
             let ids = it.waiting_for.iter().map(|it| match it {
                 WaitingFor::Approval { approval_id } => approval_id.as_str(),
                 WaitingFor::Child { run_id } => run_id.as_str(),
+                WaitingFor::Timer { .. } | WaitingFor::Event { .. } => "",
             });
             format!("{name} {:?} {}", it.status, ids.collect::<Vec<_>>().join(" "))
         }
@@ -378,6 +383,9 @@ fn line(event: &Event, asked: &str) -> String {
         | Event::RequestStarted(_)
         | Event::RequestFinished(_)
         | Event::RetrievalFinished(_)
+        | Event::TimerSet(_)
+        | Event::TimerFired(_)
+        | Event::EventReceived(_)
         | Event::LogLine(_) => name.to_owned(),
     }
 }

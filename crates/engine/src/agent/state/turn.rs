@@ -9,14 +9,14 @@ use serde_json::json;
 use super::Phase;
 use super::State;
 use crate::agent::AgentSpec;
-use crate::agent::call::Call;
-use crate::event::StepFinished;
+use crate::call::Call;
 use crate::limits::LimitOwner;
 use crate::limits::LimitReached;
 use crate::limits::Limits;
 use crate::outcome::Outcome;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
+use crate::step::StepFinished;
 
 /// So often a model is told what is wrong with its calls.
 const WRONG_TURNS: u32 = 5;

@@ -90,6 +90,7 @@ pub async fn decide(
         decision: wish.decision,
         arguments: wish.arguments.clone(),
         result: wish.result,
+        payload: None,
         reason: wish.reason.clone(),
         by: Some(by.clone()),
     };

@@ -97,6 +97,7 @@ impl Driver {
                 decision: Decision::Expire,
                 arguments: None,
                 result: None,
+                payload: None,
                 reason: None,
                 by: None,
             });
@@ -185,7 +186,10 @@ impl Driver {
         let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
         let output = run.as_ref().and_then(|run| run.output.as_ref());
         let (run_id, citations) = (child.to_string(), output.map(citations).unwrap_or_default());
-        self.record(ChildFinished { run_id, status, usage, worked_ms, citations })?;
+        let (own, error) = (None, None);
+        let finished =
+            ChildFinished { run_id, status, usage, worked_ms, citations, output: own, error };
+        self.record(finished)?;
         let answer = match output.filter(|_| status == Outcome::Succeeded) {
             Some(output) => Some(self.checked(&call_id, said(output)).await?),
             None => None,

@@ -1,4 +1,4 @@
-//! One call that the model made: what its events say of it, and what comes next for it.
+//! One call of a tool, that a model made or a workflow: what its events say of it, and what comes next for it.
 
 mod end;
 
@@ -11,40 +11,39 @@ use llm::Part;
 use llm::ToolStatus;
 use serde_json::Value;
 
-use super::AgentSpec;
-use super::ApprovalDue;
-use super::Callee;
-use super::ChildDue;
-use super::OfferedTool;
-use super::ToolCall;
-use super::state::State;
+use crate::agent::AgentSpec;
+use crate::agent::ApprovalDue;
+use crate::agent::Callee;
+use crate::agent::ChildDue;
+use crate::agent::OfferedTool;
+use crate::agent::ToolCall;
 use crate::approval::Approval;
 use crate::approval::ApprovalKind;
 use crate::approval::ApprovalTool;
 use crate::approval::Decision;
 use crate::approval::OnTimeout;
+use crate::child::ChildStarted;
 use crate::event::ApprovalDecided;
-use crate::event::ChildStarted;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;
 use crate::event::ToolStarted;
-use crate::event::WaitingFor;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::tool::Effect;
 use crate::tool::arguments_hash;
 use crate::tool::effect_id;
+use crate::waiting::WaitingFor;
 
 /// An answer makes at most so many calls; what it has beyond them is not made.
-pub(super) const CALLS: usize = 64;
+pub(crate) const CALLS: usize = 64;
 
 /// A call that may be repeated is made so often when its answer gets lost.
 const ATTEMPTS: u32 = 3;
 
-/// A call of the last assistant message.
+/// A call of the last assistant message, or of an entry of a workflow.
 #[derive(Debug, Clone)]
-pub(super) struct Call {
+pub(crate) struct Call {
     pub id: String,
     pub tool: String,
     arguments: Value,
@@ -94,7 +93,7 @@ struct Approved {
 }
 
 /// What comes next for a call.
-pub(super) enum Next {
+pub(crate) enum Next {
     Record(ToolFinished),
     Ask(ApprovalDue),
     Child(ChildDue),
@@ -132,6 +131,21 @@ impl Call {
             failure: None,
             result: None,
         }
+    }
+
+    /// Whether it is begun and its end is not recorded.
+    pub fn is_open(&self) -> bool {
+        self.is_open
+    }
+
+    /// Whether it was made, and making it again would have its effect again.
+    pub fn has_effects(&self) -> bool {
+        self.effect == Effect::Effect
+    }
+
+    /// Whether anything of it is recorded that its end must follow.
+    pub fn is_begun(&self) -> bool {
+        self.attempts > 0
     }
 
     /// How it ended, and what the model was told, once it is done.
@@ -268,8 +282,8 @@ impl Call {
         None
     }
 
-    /// What comes next for a call that is not done.
-    pub fn next(&self, run_id: &str, state: &State, spec: &AgentSpec) -> Next {
+    /// What comes next for a call that is not done, in `step` of the run; `found` is the tool of its name.
+    pub fn next(&self, run_id: &str, step: &str, found: Option<&OfferedTool>) -> Next {
         if let Some(verdict) = &self.verdict {
             return Next::Record(verdict.clone());
         }
@@ -290,18 +304,17 @@ impl Call {
             let error = ToolError { kind: ToolErrorKind::Lost, message };
             return Next::Record(self.ended(ToolStatus::Unknown, Value::Null, Some(error)));
         }
-        let found = spec.tools.iter().find(|it| it.spec.tool.name == self.tool);
         if self.lost.is_some() && self.effect == Effect::Effect {
-            return Next::Ask(self.approval(ApprovalKind::UnknownEffect, found, state));
+            return Next::Ask(self.approval(ApprovalKind::UnknownEffect, found, step));
         }
         let refused = self.refusal(found);
         let Some(tool) = found.filter(|_| refused.is_none()) else {
-            return Next::Call(self.due(run_id, found, refused, state));
+            return Next::Call(self.due(run_id, found, refused, step));
         };
         if tool.approval.applies_to(&self.arguments) && !self.is_approved(tool) {
-            return Next::Ask(self.approval(ApprovalKind::ToolCall, found, state));
+            return Next::Ask(self.approval(ApprovalKind::ToolCall, found, step));
         }
-        let call = self.due(run_id, found, None, state);
+        let call = self.due(run_id, found, None, step);
         match &tool.callee {
             Callee::Tool => Next::Call(call),
             Callee::Agent(name) => {
@@ -335,7 +348,7 @@ impl Call {
         run_id: &str,
         found: Option<&OfferedTool>,
         refused: Option<ToolError>,
-        state: &State,
+        step: &str,
     ) -> ToolCall {
         let wait = match (&self.lost, self.attempts) {
             (None, _) | (_, 0) => Duration::ZERO,
@@ -344,7 +357,7 @@ impl Call {
         ToolCall {
             started: ToolStarted {
                 call_id: self.id.clone(),
-                step: state.step.to_string(),
+                step: step.to_owned(),
                 tool: self.tool.clone(),
                 version: found.and_then(|it| it.spec.version),
                 arguments: self.arguments.clone(),
@@ -362,16 +375,11 @@ impl Call {
         }
     }
 
-    fn approval(
-        &self,
-        kind: ApprovalKind,
-        found: Option<&OfferedTool>,
-        state: &State,
-    ) -> ApprovalDue {
+    fn approval(&self, kind: ApprovalKind, found: Option<&OfferedTool>, step: &str) -> ApprovalDue {
         let version = found.and_then(|it| it.spec.version);
         ApprovalDue {
             kind,
-            step: state.step.to_string(),
+            step: step.to_owned(),
             call_id: self.id.clone(),
             tool: ApprovalTool { name: self.tool.clone(), version },
             arguments: self.arguments.clone(),

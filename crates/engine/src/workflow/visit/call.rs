@@ -1,0 +1,78 @@
+//! Calls of tools and scripts that entries make.
+
+use super::Due;
+use super::EntryCall;
+use super::EntryChild;
+use super::Seen;
+use crate::agent::Callee;
+use crate::agent::OfferedTool;
+use crate::call::Call;
+use crate::call::Next;
+use crate::event::RunKind;
+use crate::outcome::RunError;
+use crate::outcome::RunErrorKind;
+use crate::workflow::WorkflowRun;
+use crate::workflow::definition::Action;
+use crate::workflow::state::Flight;
+use crate::workflow::step::StepAsk;
+
+impl WorkflowRun {
+    pub(super) fn look_at_call(&self, seen: Seen<'_>, call: &Call, flight: Flight, due: &mut Due) {
+        if let Some((status, told)) = call.result() {
+            let outcome = match status {
+                llm::ToolStatus::Done => Ok(told.clone()),
+                _ => Err(RunError::new(RunErrorKind::Tool, why(told))),
+            };
+            return self.finish(seen, outcome, due);
+        }
+        // Who began it in this attempt of the run is making it.
+        if call.is_open() && flight == self.state.run_attempt && call.open_child().is_none() {
+            due.in_flight += 1;
+            return;
+        }
+        let step = self.workflow.name(seen.place);
+        let (found, script) = match &seen.entry.action {
+            Action::Script { code } => (Some(&self.script), Some(code.clone())),
+            Action::Tool { name, version } => (self.tool(name, *version), None),
+            _ => (None, None),
+        };
+        match call.next(&self.run_id, &step, found) {
+            Next::Record(finished) => due.record = Some(finished.into()),
+            Next::Ask(asked) => due.asks.push(StepAsk::Call(asked)),
+            Next::Call(call) => due.calls.push(EntryCall { call, script }),
+            Next::Wait(waiting) => {
+                if let Some((_, expires_at)) = call.expiry() {
+                    due.at(expires_at);
+                }
+                due.waits.push(waiting);
+            }
+            Next::Child(child) => due.children.push(EntryChild {
+                call_id: child.started.call_id.clone(),
+                kind: RunKind::Agent,
+                name: child.agent,
+                version: None,
+                input: child.started.arguments.clone(),
+                started: Some(child.started),
+            }),
+        }
+    }
+
+    fn tool(&self, name: &str, version: Option<i64>) -> Option<&OfferedTool> {
+        let is_it = |it: &&OfferedTool| {
+            it.spec.tool.name.eq_ignore_ascii_case(name)
+                && version.is_none_or(|version| it.spec.version == Some(version))
+        };
+        self.tools.iter().find(is_it)
+    }
+
+    /// The tool that answers the open call `call_id`, and who that is.
+    pub fn callee(&self, call: &EntryCall) -> Option<&Callee> {
+        Some(&self.tool(&call.call.started.tool, call.call.started.version)?.callee)
+    }
+}
+
+/// What is told of a call that gave no result.
+fn why(told: &serde_json::Value) -> String {
+    let why = told.get("error").and_then(serde_json::Value::as_str);
+    why.unwrap_or("the tool gave no result").to_owned()
+}

@@ -1,0 +1,244 @@
+//! How entries and runs fail, are begun again, and are made up for.
+
+use engine::Decision;
+use engine::Outcome;
+use expect_test::expect;
+use serde_json::json;
+
+use crate::script::Script;
+
+#[test]
+fn an_entry_that_failed_is_begun_again_later_each_time() {
+    let mut script = Script::new(json!([
+        {"id": "fetch", "type": "tool", "tool": "read", "input": 1, "retry": {"max": 2, "backoff_ms": 1000, "factor": 3}}
+    ]));
+    script.fails.insert("fetch", "busy");
+    script.fails.insert("fetch#2", "busy");
+
+    script.check(expect![[r#"
+        run.started
+        step.started fetch
+        tool.started fetch read(1)
+        tool.finished fetch Failed
+        step.finished fetch Tool: busy
+        timer.set fetch#2 1005 ms
+        run.waiting Waiting 1
+        run.resumed Timer
+        timer.fired fetch#2
+        step.started fetch attempt 2
+        tool.started fetch#2 read(1)
+        tool.finished fetch#2 Failed
+        step.finished fetch Tool: busy
+        timer.set fetch#3 4010 ms
+        run.waiting Waiting 1
+        run.resumed Timer
+        timer.fired fetch#3
+        step.started fetch attempt 3
+        tool.started fetch#3 read(1)
+        tool.finished fetch#3 Done
+        step.finished fetch 1
+        run.finished Succeeded 1
+    "#]]);
+    script.check_all_cuts();
+}
+
+#[test]
+fn only_the_errors_that_are_named_are_tried_again() {
+    let mut script = Script::new(json!([
+        {"id": "fetch", "type": "tool", "tool": "read", "retry": {"max": 2, "on": ["timeout"]}}
+    ]));
+    script.fails.insert("fetch", "busy");
+
+    assert_eq!(script.end(), (Outcome::Failed, json!("busy")));
+}
+
+#[test]
+fn a_failure_may_be_gone_on_from() {
+    let mut script = Script::new(json!([
+        {"id": "fetch", "type": "tool", "tool": "read", "on_error": "continue"},
+        {"id": "see", "type": "mapping", "output": {"s": {"$": "/steps/fetch/status"}, "e": {"$": "/steps/fetch/error/message"}, "p": {"$": "/previous"},
+            "o": {"$first": [{"$": "/steps/fetch/output"}, "nothing"]}}}
+    ]));
+    script.fails.insert("fetch", "busy");
+
+    let expected = json!({"s": "failed", "e": "busy", "p": null, "o": "nothing"});
+    assert_eq!(script.end(), (Outcome::Succeeded, expected));
+}
+
+#[test]
+fn what_takes_too_long_is_given_up_with_all_within() {
+    let mut script = Script::new(json!([
+        {"id": "slow", "type": "parallel", "timeout_ms": 1000, "on_error": "continue", "branches": {
+            "a": [{"id": "hang", "type": "tool", "tool": "pay"}],
+            "b": [{"id": "wait", "type": "agent", "agent": "slow", "input": "x"}]
+        }},
+        {"id": "after", "type": "mapping", "output": {"$": "/steps/slow/error/message"}}
+    ]));
+    script.hangs = vec!["hang", "run_wait"];
+
+    script.check(expect![[r#"
+        run.started
+        step.started slow
+        step.started hang
+        step.started wait
+        child.started run_wait slow("x")
+        tool.started hang pay({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished hang Unknown
+        step.finished hang Canceled: given up: `slow` was not done in 1000 ms
+        step.finished wait Canceled: given up: `slow` was not done in 1000 ms
+        step.finished slow Timeout: `slow` was not done in 1000 ms
+        step.started after
+        step.finished after "`slow` was not done in 1000 ms"
+        run.finished Succeeded "`slow` was not done in 1000 ms"
+    "#]]);
+}
+
+#[test]
+fn a_branch_that_fails_ends_the_others_at_once_or_when_they_are_done() {
+    let script = |fail_fast: bool| {
+        let mut script = Script::new(json!([
+            {"id": "both", "type": "parallel", "fail_fast": fail_fast, "branches": {
+                "a": [{"id": "slow", "type": "tool", "tool": "read"}, {"id": "more", "type": "mapping", "output": 1}],
+                "b": [{"id": "bad", "type": "tool", "tool": "read"}]
+            }}
+        ]));
+        script.fails.insert("bad", "broken");
+        script
+    };
+
+    script(true).check(expect![[r#"
+        run.started
+        step.started both
+        step.started slow
+        step.started bad
+        tool.started slow read({"list":[1,2,3],"n":1,"yes":true})
+        tool.started bad read({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished bad Failed
+        step.finished bad Tool: broken
+        tool.finished slow Failed
+        step.finished slow Canceled: given up: broken
+        step.finished both Tool: broken
+        run.finished Failed Tool: broken
+    "#]]);
+    let log = script(false).run();
+    let lines: Vec<_> = log.iter().map(|(event, _)| crate::script::line(event)).collect();
+    assert!(lines.contains(&"step.finished more 1".to_owned()), "{lines:#?}");
+    assert_eq!(script(false).end(), (Outcome::Failed, json!("broken")));
+    script(true).check_all_cuts();
+    script(false).check_all_cuts();
+}
+
+#[test]
+fn what_is_done_is_made_up_for_in_reverse_order_when_the_run_fails() {
+    let mut script = Script::new(json!([
+        {"id": "hold", "type": "tool", "tool": "pay", "input": {"sum": 5},
+         "compensate": {"id": "release", "type": "tool", "tool": "put", "input": {"back": {"$": "/steps/hold/output/sum"}}}},
+        {"id": "each", "type": "foreach", "items": [1, 2], "do": [
+            {"id": "book", "type": "tool", "tool": "pay", "input": {"$": "/item"}, "compensate": {"id": "unbook", "type": "tool", "tool": "put"}}
+        ]},
+        {"id": "bad", "type": "tool", "tool": "read", "compensate": {"id": "never", "type": "tool", "tool": "put"}}
+    ]));
+    script.fails.insert("bad", "broken");
+    script.fails.insert("each[0].unbook", "lost");
+
+    script.check(expect![[r#"
+        run.started
+        step.started hold
+        tool.started hold pay({"sum":5})
+        tool.finished hold Done
+        step.finished hold {"sum":5}
+        step.started each
+        step.started each[0].book
+        tool.started each[0].book pay(1)
+        tool.finished each[0].book Done
+        step.finished each[0].book 1
+        step.started each[1].book
+        tool.started each[1].book pay(2)
+        tool.finished each[1].book Done
+        step.finished each[1].book 2
+        step.finished each [1,2]
+        step.started bad
+        tool.started bad read([1,2])
+        tool.finished bad Failed
+        step.finished bad Tool: broken
+        step.started each[1].unbook
+        tool.started each[1].unbook put(2)
+        tool.finished each[1].unbook Done
+        step.finished each[1].unbook 2
+        step.started each[0].unbook
+        tool.started each[0].unbook put(1)
+        tool.finished each[0].unbook Failed
+        step.finished each[0].unbook Tool: lost
+        step.started release
+        tool.started release put({"back":5})
+        tool.finished release Done
+        step.finished release {"back":5}
+        run.finished Failed Tool: broken
+    "#]]);
+    script.check_all_cuts();
+}
+
+#[test]
+fn a_cancel_ends_what_is_open_and_makes_up_for_nothing() {
+    let mut script = Script::new(json!([
+        {"id": "hold", "type": "tool", "tool": "pay", "compensate": {"id": "release", "type": "tool", "tool": "put"}},
+        {"id": "each", "type": "foreach", "items": [1, 2], "concurrency": 2, "do": [{"id": "nap", "type": "sleep", "duration_ms": 1000}]}
+    ]));
+    script.cancel_after = Some(9);
+
+    script.check(expect![[r#"
+        run.started
+        step.started hold
+        tool.started hold pay({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished hold Done
+        step.finished hold {"list":[1,2,3],"n":1,"yes":true}
+        step.started each
+        step.started each[0].nap
+        timer.set each[0].nap 1005 ms
+        step.started each[1].nap
+        run.cancel_requested
+        step.finished each[0].nap Canceled: the run was canceled
+        step.finished each[1].nap Canceled: the run was canceled
+        step.finished each Canceled: the run was canceled
+        run.finished Canceled Canceled: the run was canceled
+    "#]]);
+}
+
+#[test]
+fn nobody_decides_and_the_policy_does() {
+    let end = |policy: &str| {
+        let mut script = Script::new(json!([
+            {"id": "ok", "type": "approval", "message": "Go?", "timeout_ms": 1000, "on_timeout": policy},
+            {"id": "see", "type": "mapping", "output": {"$": "/previous/decision"}}
+        ]));
+        script.decisions.insert("ok", (Decision::Expire, json!(null)));
+        script.check_all_cuts();
+        script.end()
+    };
+
+    assert_eq!(end("reject"), (Outcome::Succeeded, json!("reject")));
+    assert_eq!(end("approve"), (Outcome::Succeeded, json!("approve")));
+    assert_eq!(end("fail"), (Outcome::Failed, json!("nobody has decided in time")));
+}
+
+#[test]
+fn an_event_that_is_not_what_is_waited_for_fails_the_entry() {
+    let mut script = Script::new(json!([
+        {"id": "paid", "type": "wait_for_event", "event": "payment", "schema": {"type": "object"}}
+    ]));
+    script.events.insert("payment", json!(5));
+
+    let (outcome, why) = script.end();
+    assert_eq!(outcome, Outcome::Failed);
+    assert!(
+        why.as_str().unwrap().starts_with("the event `payment` is not what is waited for"),
+        "{why}"
+    );
+}
+
+#[test]
+fn a_tool_that_is_not_there_fails_its_entry_and_is_not_called() {
+    let script = Script::new(json!([{"id": "x", "type": "tool", "tool": "gone"}]));
+
+    assert_eq!(script.end(), (Outcome::Failed, json!("there is no tool `gone`")));
+}
