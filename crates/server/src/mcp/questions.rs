@@ -91,7 +91,7 @@ mod tests {
     #[tokio::test]
     async fn an_answer_finds_its_question_in_its_own_session_only() {
         let questions = Questions::default();
-        let (outlet, mut said) = mpsc::unbounded_channel();
+        let (outlet, mut said) = mpsc::unbounded_channel::<Value>();
         let question = Question { method: "roots/list", params: json!({}) };
         let answer = json!({"jsonrpc": "2.0", "id": "q", "result": {"roots": []}});
         let answering = async {
