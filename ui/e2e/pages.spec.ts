@@ -169,6 +169,21 @@ const PAGES: Shown[] = [
     ready: (page) => page.getByLabel("Embedding model").waitFor(),
   },
   {
+    name: "mcp-connect",
+    path: () => "/ui/mcp",
+    ready: (page) => page.getByText("claude mcp add").waitFor(),
+  },
+  {
+    name: "mcp-offers",
+    path: () => "/ui/mcp?tab=offers",
+    ready: (page) => page.getByRole("link", { name: "ask_support" }).waitFor(),
+  },
+  {
+    name: "mcp-try",
+    path: () => `/ui/mcp?tab=try&name=greet&run=${runs.call}`,
+    ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),
+  },
+  {
     name: "clients",
     path: () => "/ui/clients",
     ready: (page) => page.getByRole("link", { name: "Shop" }).waitFor(),

@@ -71,7 +71,7 @@ export async function fill(admin: Api) {
       },
     },
     execute_code:
-      "// Says it in two languages.\nconst word = input.language === 'fi' ? 'Hei' : 'Hello';\nreturn { text: `${word}, ${input.name}` };",
+      "// Says it in two languages.\nconst word = input.language === 'fi' ? 'Hei' : 'Hello';\nreturn { text: word + ', ' + input.name };",
   });
   await admin("PUT", "/tools/definitions/greet", {
     description: "Says hello to somebody, in two languages.",
@@ -130,4 +130,88 @@ async function ingested(admin: Api) {
     await new Promise((again) => setTimeout(again, 100));
   }
   throw new Error("the document was not ingested");
+}
+
+/** Things whose every text is hostile; where each of them is shown. */
+export async function hostile(admin: Api): Promise<string[]> {
+  const name = "<img src=x onerror=globalThis.pwned=1>";
+  await admin("POST", "/agents/definitions", {
+    name: "evil",
+    display_name: HOSTILE,
+    description: HOSTILE,
+    instructions: HOSTILE,
+    model: "demo/scripted",
+    metadata: { note: HOSTILE },
+    scopes: ["agent.execute"],
+  });
+  await admin("PUT", "/agents/definitions/evil", { instructions: `${HOSTILE} again` });
+  await admin("POST", "/tools/definitions", {
+    name: "evil_tool",
+    display_name: HOSTILE,
+    description: HOSTILE,
+    kind: "javascript",
+    input_schema: {
+      type: "object",
+      title: HOSTILE,
+      properties: { x: { type: "string", title: HOSTILE, description: HOSTILE, default: HOSTILE } },
+    },
+    execute_code: `/* ${HOSTILE} */ console.log(input.x); return { x: input.x };`,
+    metadata: { note: HOSTILE },
+  });
+  await admin("PUT", "/tools/definitions/evil_tool", { description: `${HOSTILE} again` });
+  await admin("POST", "/rag/databases", { name: "evil", display_name: HOSTILE, description: HOSTILE });
+  const document = await admin<{ id: string }>("POST", "/rag/databases/evil/documents", {
+    filename: `${name}.md`,
+    text: `# ${HOSTILE}\n\n${HOSTILE}`,
+    metadata: { note: HOSTILE },
+  });
+  const client = await admin<{ client_id: string }>("POST", "/oauth/register", {
+    client_name: HOSTILE,
+    grant_types: ["client_credentials"],
+    scope: "agent.read",
+  });
+  await admin("POST", "/secrets", {
+    name: "evil",
+    value: HOSTILE,
+    description: HOSTILE,
+    hosts: ["a.example"],
+  });
+  await admin("POST", "/users", { username: "evil", display_name: HOSTILE, role: "viewer" });
+  await admin("POST", "/mcp/server", { name: HOSTILE, description: HOSTILE, instructions: HOSTILE });
+  const run = await admin<Run>("POST", "/tools/evil_tool/execute", {
+    input: { x: HOSTILE },
+    user: HOSTILE,
+    metadata: { note: HOSTILE },
+    background: true,
+  });
+  const said = await admin<Run>("POST", "/agents/evil/execute", {
+    input: `${HOSTILE} ![x](https://evil.example/x) [a](javascript:alert(1))`,
+    background: true,
+  });
+  for (const it of [run, said]) await admin("GET", `/runs/${it.id}/wait?timeout_ms=20000`);
+  return [
+    "/ui/agents",
+    "/ui/agents/evil",
+    "/ui/agents/evil?tab=definition",
+    "/ui/agents/evil?tab=versions&version=1",
+    "/ui/tools",
+    `/ui/tools/evil_tool?run=${run.id}`,
+    "/ui/tools/evil_tool?tab=definition",
+    "/ui/tools/evil_tool?tab=versions&version=1",
+    "/ui/rag",
+    "/ui/rag/evil",
+    `/ui/rag/evil/${document.id}`,
+    "/ui/rag/evil?tab=settings",
+    "/ui/mcp",
+    "/ui/mcp?tab=offers",
+    "/ui/mcp?tab=try&name=evil_tool",
+    "/ui/runs",
+    `/ui/runs/${run.id}?tab=events`,
+    `/ui/runs/${said.id}?tab=io`,
+    "/ui/clients",
+    `/ui/clients/${client.client_id}`,
+    "/ui/secrets",
+    "/ui/users",
+    "/ui/audit",
+  ];
 }

@@ -10,6 +10,7 @@ import { PATH } from "./api/client";
 import { meQuery } from "./api/me";
 import { approvalsSearch } from "./approvals/search";
 import { parseSearch, stringifySearch } from "./kit/search";
+import { mcpSearch } from "./mcp/search";
 import { auditSearch, simulatorSearch, usersSearch } from "./oauth/search";
 import { overviewSearch } from "./overview/search";
 import { databaseSearch, documentSearch } from "./rag/search";
@@ -108,6 +109,12 @@ const document = createRoute({
   validateSearch: documentSearch,
   component: lazyRouteComponent(() => import("./rag/DocumentPage"), "DocumentPage"),
 });
+const mcp = createRoute({
+  ...under,
+  path: "/mcp",
+  validateSearch: mcpSearch,
+  component: lazyRouteComponent(() => import("./mcp/McpPage"), "McpPage"),
+});
 const clients = createRoute({
   ...under,
   path: "/clients",
@@ -174,6 +181,7 @@ export const routerOf = (queryClient: QueryClient) =>
       runs,
       run,
       approvals,
+      mcp,
       clients,
       simulator,
       client,

@@ -28,7 +28,7 @@ export type Typed = Readonly<Record<string, string>>;
 const DEEPEST = 4;
 const LONG = 200;
 
-/** The fields of an object of this schema; `null` if it has none that can be drawn. */
+/** The fields of an object of this schema, those that must be there first; `null` if it has none that can be drawn. */
 export function fieldsOf(
   schema: Schema,
   root: Schema = schema,
@@ -42,7 +42,7 @@ export function fieldsOf(
   const fields = Object.entries(properties).map(([name, it]) =>
     fieldOf(name, resolved(it, root), root, pointer, required.includes(name), depth),
   );
-  return fields.length > 0 ? fields : null;
+  return fields.length > 0 ? fields.sort((a, b) => Number(b.isRequired) - Number(a.isRequired)) : null;
 }
 
 function fieldOf(

@@ -9,6 +9,7 @@ export interface Place {
     | "/rag"
     | "/runs"
     | "/approvals"
+    | "/mcp"
     | "/clients"
     | "/secrets"
     | "/users"
@@ -79,6 +80,14 @@ export const PLACES: readonly Place[] = [
     group: "Watch",
     scopes: ["approval.read", "approval.decide"],
     key: "p",
+  },
+  {
+    to: "/mcp",
+    label: "MCP",
+    icon: "plug",
+    group: "Connect",
+    scopes: ["mcp.access", "admin.read"],
+    key: "m",
   },
   {
     to: "/clients",

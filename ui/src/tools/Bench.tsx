@@ -1,23 +1,18 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useRunEvents } from "../api/events";
 import { useMay } from "../api/me";
 import { failureOf } from "../api/problem";
 import type { components } from "../api/schema";
-import type { Run } from "../api/types";
-import { Button, buttonClass } from "../kit/Button";
-import { Json } from "../kit/Code";
+import { Button } from "../kit/Button";
 import { FaultsOf } from "../kit/Field";
-import { duration } from "../kit/format";
-import { KindMark, StatusMark } from "../kit/Marks";
-import { Note, ProblemNote, Skeleton } from "../kit/Messages";
+import { StatusMark } from "../kit/Marks";
+import { Note, ProblemNote } from "../kit/Messages";
 import { Panes } from "../kit/Page";
 import { Time } from "../kit/Time";
-import { Decisions } from "../parts/Decisions";
-import { factsOf, kindOf } from "../parts/events";
+import { Called, Took } from "../parts/Called";
 import { SchemaForm, useArguments } from "../parts/SchemaForm";
 import type { Schema } from "../parts/schema";
-import { callQuery, callsQuery, callTool, stopCall } from "./queries";
+import { callsQuery, callTool } from "./queries";
 import s from "./Tools.module.css";
 
 type Interface = components["schemas"]["ToolInterface"];
@@ -74,65 +69,6 @@ export function Bench({ tool }: { tool: Interface }) {
         {run && <Called key={run} id={run} onAgain={given.put} />}
       </div>
     </Panes>
-  );
-}
-
-/** One call: how it went, what came of it, and each thing that happened with its time. */
-function Called({ id, onAgain }: { id: string; onAgain: (input: unknown) => void }) {
-  const mayDecide = useMay("approval.decide");
-  const call = useQuery(callQuery(id));
-  const { events } = useRunEvents(id);
-  if (call.isPending) return <Skeleton rows={3} />;
-  if (call.isError) return <ProblemNote error={call.error} retry={() => call.refetch()} />;
-  const run = call.data;
-  const isOver = Boolean(run.finished_at);
-  const begun = events[0]?.at ?? run.created_at;
-  return (
-    <section className="stack" aria-label="This call">
-      <div className="row wrap">
-        <h2>This call</h2>
-        <StatusMark status={run.status} />
-        <Took run={run} />
-        <span className="end row">
-          {!isOver && (
-            <Button small icon="circle-stop" onClick={() => stopCall(id)}>
-              Stop
-            </Button>
-          )}
-          <Button small onClick={() => onAgain(run.input)}>
-            Use its arguments
-          </Button>
-          <Link to="/runs/$id" params={{ id }} className={buttonClass("plain", true)}>
-            Open run
-          </Link>
-        </span>
-      </div>
-      {run.status === "suspended" && <Decisions runId={id} mayDecide={mayDecide} />}
-      {run.error && <Note look="bad" title={run.error.message} />}
-      {isOver && !run.error && <Json value={run.output ?? null} title="Result" />}
-      <Json value={run.input} title="Arguments" />
-      <ol className={s.steps} aria-label="What happened">
-        {events.map((it) => (
-          <li key={it.seq}>
-            <KindMark kind={kindOf(it)} />
-            <code className="nowrap">{it.type}</code>
-            <span className="cut dim grow" dir="auto">
-              {factsOf(it)}
-            </span>
-            <span className="dim tnum nowrap">+{duration(Date.parse(it.at) - Date.parse(begun))}</span>
-          </li>
-        ))}
-      </ol>
-    </section>
-  );
-}
-
-function Took({ run }: { run: Pick<Run, "started_at" | "finished_at"> }) {
-  if (!run.started_at || !run.finished_at) return null;
-  return (
-    <span className="dim small tnum">
-      {duration(Date.parse(run.finished_at) - Date.parse(run.started_at))}
-    </span>
   );
 }
 

@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 import { all } from "../api/pages";
 import type { components } from "../api/schema";
-import type { NewTool, Status, Tool } from "../api/types";
+import type { NewTool, Tool } from "../api/types";
 import type { History } from "../parts/Versions";
 import { CONTENT } from "./draft";
 
@@ -99,16 +99,6 @@ export const callTool = (id: string, input: Record<string, unknown>) =>
     api.POST("/tools/{id}/execute", { params: path(id), body: { input: input as never, background: true } }),
   );
 
-const isOver = (status: Status) => ["succeeded", "failed", "canceled", "timed_out"].includes(status);
-
-/** A call, read again as long as it goes on. */
-export const callQuery = (id: string) =>
-  queryOptions({
-    queryKey: ["runs", "call", id],
-    queryFn: () => answer(api.GET("/runs/{id}", { params: path(id) })),
-    refetchInterval: ({ state }) => (state.data && isOver(state.data.status) ? false : 500),
-  });
-
 /** The last calls of a tool by itself. */
 export const callsQuery = (name: string) =>
   queryOptions({
@@ -117,8 +107,6 @@ export const callsQuery = (name: string) =>
       answer(api.GET("/runs", { params: { query: { kind: "tool", definition: name, limit: 20 } } })),
     refetchInterval: 5_000,
   });
-
-export const stopCall = (id: string) => answer(api.POST("/runs/{id}/cancel", { params: path(id), body: {} }));
 
 /** Tools of the operations of an OpenAPI document; none is made in a dry run. */
 export const importOpenapi = (body: ImportOpenapi) => answer(api.POST("/tools/import/openapi", { body }));

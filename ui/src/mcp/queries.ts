@@ -1,0 +1,66 @@
+import { queryOptions } from "@tanstack/react-query";
+import { answer, api } from "../api/client";
+import { all } from "../api/pages";
+import type { components } from "../api/schema";
+import type { Offer } from "./offers";
+
+export type McpServer = components["schemas"]["McpServer"];
+export type McpServerChange = components["schemas"]["McpServerChange"];
+
+/** How the server shows itself by MCP, and how many use it. */
+export const serverQuery = queryOptions({
+  queryKey: ["mcp", "server"],
+  queryFn: () => answer(api.GET("/mcp/server")),
+  refetchInterval: 15_000,
+});
+
+export const changeServer = (body: McpServerChange) => answer(api.POST("/mcp/server", { body }));
+
+/** What there is to offer, as far as one may see it. */
+export const thereQuery = (may: { tools: boolean; agents: boolean; databases: boolean }) =>
+  queryOptions({
+    queryKey: ["mcp", "there", may],
+    queryFn: async () => {
+      const query = (cursor: string | undefined) => ({ params: { query: { limit: 200, cursor } } });
+      const [tools, agents, databases] = await Promise.all([
+        may.tools ? all((cursor) => answer(api.GET("/tools", query(cursor)))) : [],
+        may.agents ? all((cursor) => answer(api.GET("/agents", query(cursor)))) : [],
+        may.databases ? all((cursor) => answer(api.GET("/rag/databases", query(cursor)))) : [],
+      ]);
+      return { tools, agents, databases };
+    },
+  });
+
+/** The schema of what goes into an offer. */
+export const schemaQuery = (offer: Offer) =>
+  queryOptions({
+    queryKey: ["mcp", "schema", offer.name, offer.is],
+    queryFn: async (): Promise<Record<string, unknown>> => {
+      if (offer.is === "tool") {
+        const tool = await answer(api.GET("/tools/{id}", { params: { path: { id: offer.of } } }));
+        return tool.input_schema;
+      }
+      const [name, description] =
+        offer.is === "agent" ? ["input", "What it is asked"] : ["query", "What is looked for"];
+      const text = { type: "string", description, maxLength: 4000 };
+      return { type: "object", required: [name], properties: { [name]: text } };
+    },
+  });
+
+/** What came of a try: a run to be watched, or what a search found. */
+export type Tried = { run: string } | { found: unknown };
+
+/** Does what a call of the offer by MCP does, by the API: `/mcp` takes tokens of its own and no session. */
+export async function tryOffer(offer: Offer, input: Record<string, unknown>): Promise<Tried> {
+  const params = { path: { id: offer.of } };
+  if (offer.is === "database") {
+    const body = { query: String(input.query ?? "") };
+    return { found: await answer(api.POST("/rag/databases/{id}/search", { params, body: body as never })) };
+  }
+  const body = { ...(offer.is === "agent" ? { input: input.input } : { input }), background: true };
+  const run =
+    offer.is === "agent"
+      ? await answer(api.POST("/agents/{id}/execute", { params, body: body as never }))
+      : await answer(api.POST("/tools/{id}/execute", { params, body: body as never }));
+  return { run: run.id };
+}
