@@ -10,7 +10,7 @@ import { KindMark } from "../kit/Marks";
 import { Empty, ProblemNote } from "../kit/Messages";
 import { type Column, More, nameClass, Table } from "../kit/Table";
 import { useToast } from "../kit/Toasts";
-import { type Offer, offersOf } from "./offers";
+import { type Offer, offersOf } from "./offered";
 import { changeServer, type McpServer, type McpServerChange, serverQuery, thereQuery } from "./queries";
 
 const SHOWN = ["/name", "/description", "/instructions", "/expose"];

@@ -9,7 +9,7 @@ import { Called } from "../parts/Called";
 import { SchemaForm, useArguments } from "../parts/SchemaForm";
 import s from "./Mcp.module.css";
 import { useOffers } from "./Offers";
-import type { Offer } from "./offers";
+import type { Offer } from "./offered";
 import { type McpServer, schemaQuery, tryOffer } from "./queries";
 import { message } from "./snippets";
 

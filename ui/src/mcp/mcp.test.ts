@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { means, offersOf } from "./offers";
+import { means, offersOf } from "./offered";
 import { CLIENTS, connect } from "./snippets";
 
 test("a pattern means a name, all that begin so, or all", () => {

@@ -2,7 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 import { all } from "../api/pages";
 import type { components } from "../api/schema";
-import type { Offer } from "./offers";
+import type { Offer } from "./offered";
 
 export type McpServer = components["schemas"]["McpServer"];
 export type McpServerChange = components["schemas"]["McpServerChange"];
