@@ -58,6 +58,7 @@ const PAGES: Shown[] = [
     ready: (page) => page.getByText("Talk to support").waitFor(),
   },
   { name: "playground", path: () => "/ui/agents/support", ready: talk },
+  { name: "playground-compare", path: () => "/ui/agents/support?beside=support%401", ready: compare },
   { name: "playground-approval", path: () => "/ui/agents/careful", ready: askForConsent },
   {
     name: "tools",
@@ -268,6 +269,16 @@ async function talk(page: Page) {
   await call.waitFor();
   await page.getByLabel("Sources").last().waitFor();
   await call.click();
+}
+
+async function compare(page: Page) {
+  await page.getByLabel("Write to both").fill("Is parental leave paid?");
+  await page.keyboard.press("Enter");
+  await page
+    .getByText(/^You said/)
+    .first()
+    .waitFor();
+  await page.getByText("Succeeded").nth(1).waitFor({ state: "attached" });
 }
 
 async function askForConsent(page: Page) {

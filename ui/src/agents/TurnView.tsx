@@ -9,6 +9,7 @@ import { Markdown } from "../kit/Markdown";
 import { Avatar, KindMark, StatusMark, Tag } from "../kit/Marks";
 import { Note } from "../kit/Messages";
 import { DecisionCard } from "../parts/Decisions";
+import { Images } from "./Composer";
 import type { Call, Item, Turn } from "./conversation";
 import s from "./Playground.module.css";
 
@@ -71,9 +72,12 @@ const ItemView = memo(function ItemView({ item, citations }: { item: Item; citat
       return (
         <Row seq={item.seq} mark={<Avatar name="You" />}>
           <p className={s.who}>You</p>
-          <p className={s.said} dir="auto">
-            {item.text}
-          </p>
+          {item.text && (
+            <p className={s.said} dir="auto">
+              {item.text}
+            </p>
+          )}
+          {item.images && <Images images={item.images} />}
         </Row>
       );
     case "text":

@@ -1,4 +1,5 @@
 import type { Approval, Citation, Part, RunEvent, ThreadMessage, Usage } from "../api/types";
+import { imagesOf } from "./images";
 
 /** A call of a tool, and what came of it. */
 export interface Call {
@@ -17,7 +18,7 @@ export interface Call {
 
 /** Something that was said or done. `key` names it within its turn; `seq` is the event that it began with. */
 export type Item = { key: string; seq: number | null } & (
-  | { kind: "user"; text: string }
+  | { kind: "user"; text: string; images?: string[] }
   | { kind: "text"; text: string; points: number; isOpen: boolean }
   | { kind: "thought"; text: string; points: number; isOpen: boolean }
   | { kind: "call"; call: Call }
@@ -49,10 +50,10 @@ export interface Turn {
   endedAt: number | null;
 }
 
-export const emptyTurn = (runId: string | null, said?: string): Turn => ({
+export const emptyTurn = (runId: string | null, said?: unknown): Turn => ({
   runId,
   status: "queued",
-  items: said === undefined ? [] : [{ key: "user", seq: null, kind: "user", text: said }],
+  items: said === undefined ? [] : [userItem(null, said)],
   citations: [],
   error: null,
   usage: null,
@@ -62,6 +63,12 @@ export const emptyTurn = (runId: string | null, said?: string): Turn => ({
   startedAt: null,
   endedAt: null,
 });
+
+/** What was said, with the images that stand in it. */
+function userItem(seq: number | null, input: unknown): Item {
+  const images = imagesOf(input);
+  return { key: "user", seq, kind: "user", text: wordsOf(input), ...(images.length > 0 && { images }) };
+}
 
 export const isAtWork = (turn: Turn | undefined) =>
   turn !== undefined && ["queued", "running", "waiting", "suspended"].includes(turn.status);
@@ -76,8 +83,7 @@ function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
   const callId = text(data.call_id);
   switch (type) {
     case "run.started": {
-      const said = { key: "user", seq, kind: "user", text: wordsOf(data.input) } as const;
-      return { ...put(turn, said), status: "running", startedAt: time };
+      return { ...put(turn, userItem(seq, data.input)), status: "running", startedAt: time };
     }
     case "run.waiting":
       return { ...turn, status: text(data.status) || "waiting" };
@@ -338,6 +344,9 @@ function addMessage(turn: Turn, { id, role, content }: ThreadMessage) {
       );
       const citations = (part.citations ?? []) as Citation[];
       if (citations.length > 0) turn.citations = citations;
+    }
+    if (part.type === "image" && role === "user") {
+      turn.items.push({ key, seq: null, kind: "user", text: "", images: imagesOf([part]) });
     }
     if (part.type === "tool_call") {
       turn.items.push({

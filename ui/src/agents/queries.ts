@@ -4,6 +4,7 @@ import { all } from "../api/pages";
 import type { Agent, NewAgent } from "../api/types";
 import type { History } from "../parts/Versions";
 import { CONTENT } from "./draft";
+import type { contentFor } from "./images";
 
 const path = (id: string) => ({ path: { id } });
 
@@ -125,13 +126,17 @@ export const createThread = (agent: string, title: string) =>
 
 export const deleteThread = (id: string) => api.DELETE("/threads/{id}", { params: path(id) });
 
+/** What a run is begun with. */
+export interface Begin {
+  input: ReturnType<typeof contentFor>;
+  thread_id: string | null;
+  context: Record<string, unknown> | null;
+  /** `null`: the version that answers now. */
+  version: number | null;
+}
+
 /** Begins a run. It is watched by its events, so that whoever comes back later sees the same. */
-export const beginRun = (
-  id: string,
-  input: string,
-  thread_id: string | null,
-  context: Record<string, unknown> | null,
-) =>
+export const beginRun = (id: string, { input, thread_id, context, version }: Begin) =>
   answer(
     api.POST("/agents/{id}/execute", {
       params: path(id),
@@ -139,9 +144,8 @@ export const beginRun = (
         input,
         background: true,
         ...(thread_id && { thread_id }),
+        ...(version && { version }),
         ...(context && { context: context as never }),
       },
     }),
   );
-
-export const stopRun = (id: string) => answer(api.POST("/runs/{id}/cancel", { params: path(id), body: {} }));

@@ -8,12 +8,17 @@ export interface AgentSearch {
   thread?: string | undefined;
   /** The version that is compared with the current one. */
   version?: string | undefined;
+  /** Another agent, or `name@version`, that is told the same; and its thread. */
+  beside?: string | undefined;
+  beside_thread?: string | undefined;
 }
 
 export const agentSearch = (raw: Raw): AgentSearch => ({
   tab: oneOf(raw, "tab", AGENT_TABS),
   thread: textIn(raw, "thread"),
   version: textIn(raw, "version"),
+  beside: textIn(raw, "beside"),
+  beside_thread: textIn(raw, "beside_thread"),
 });
 
 /** A new agent may begin as a copy. */

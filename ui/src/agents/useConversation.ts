@@ -1,15 +1,18 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { useCallback, useEffect, useRef, useState } from "react";
 import { watchRun } from "../api/events";
+import { cancelRun } from "../api/runs";
+import type { Said } from "./Composer";
 import { emptyTurn, isAtWork, type Turn, turnsOf, withEvents } from "./conversation";
-import { beginRun, createThread, stopRun, threadQuery, threadsQuery } from "./queries";
+import { contentFor } from "./images";
+import { beginRun, createThread, threadQuery, threadsQuery } from "./queries";
 
 interface Conversation {
   turns: Turn[];
   /** The thread is being read. */
   isLoading: boolean;
   error: unknown;
-  send: (text: string, context: Record<string, unknown> | null) => Promise<boolean>;
+  send: (said: Said) => Promise<boolean>;
   stop: () => void;
 }
 
@@ -22,6 +25,7 @@ export function useConversation(
   thread: string | undefined,
   mayKeep: boolean,
   onThread: (id: string) => void,
+  version: number | null = null,
 ): Conversation {
   const queries = useQueryClient();
   const kept = useQuery({ ...threadQuery(thread ?? ""), enabled: Boolean(thread) && mayKeep });
@@ -66,20 +70,21 @@ export function useConversation(
     watch(active);
   }, [active, watch]);
 
-  const send: Conversation["send"] = async (text, context) => {
+  const send: Conversation["send"] = async ({ text, images, context }) => {
     setError(null);
     try {
       let id = thread ?? null;
       if (!id && mayKeep) {
-        const made = await createThread(agent, titleOf(text));
+        const made = await createThread(agent, titleOf(text || "An image"));
         id = made.id;
         queries.setQueryData(threadQuery(made.id).queryKey, { thread: made, messages: [] });
         // It is this conversation that got a name, not another one.
         shown.current = made.id;
         onThread(made.id);
       }
-      const run = await beginRun(agent, text, id, context);
-      setLive((turns) => [...turns, emptyTurn(run.id, text)]);
+      const input = contentFor(text, images);
+      const run = await beginRun(agent, { input, thread_id: id, context, version });
+      setLive((turns) => [...turns, emptyTurn(run.id, input)]);
       watch(run.id);
       queries.invalidateQueries({ queryKey: threadsQuery(agent).queryKey });
       return true;
@@ -90,7 +95,7 @@ export function useConversation(
   };
   const atWork = live.find(isAtWork);
   const stop = () => {
-    if (atWork?.runId) stopRun(atWork.runId).catch(setError);
+    if (atWork?.runId) cancelRun(atWork.runId).catch(setError);
   };
   const watched = new Set(live.map((it) => it.runId));
   const before = turnsOf(kept.data?.messages ?? []).filter(
