@@ -1,21 +1,26 @@
-import { Fragment, memo, type ReactNode, useMemo } from "react";
+import { Fragment, memo, type ReactNode, useEffect, useMemo, useRef } from "react";
 import { Code } from "./Code";
 import s from "./Markdown.module.css";
-import { type Block, blocksOf, type Inline } from "./markdown";
+import { type Block, type Grown, grown, type Inline } from "./markdown";
 
 /** What a model wrote. No HTML comes of it: it is a tree of elements of ours. */
 export const Markdown = memo(function Markdown({ text }: { text: string }) {
-  const blocks = useMemo(() => blocksOf(text), [text]);
+  const before = useRef<Grown>(undefined);
+  const now = useMemo(() => grown(before.current, text), [text]);
+  useEffect(() => {
+    before.current = now;
+  }, [now]);
   return (
     <div className={s.md} dir="auto">
-      <Blocks blocks={blocks} />
+      <Blocks blocks={now.blocks} />
     </div>
   );
 });
 
 const Blocks = ({ blocks }: { blocks: Block[] }) => blocks.map((it, at) => <One key={at} block={it} />);
 
-function One({ block: it }: { block: Block }): ReactNode {
+/** What stays the same while a text grows is not drawn again. */
+const One = memo(function One({ block: it }: { block: Block }): ReactNode {
   switch (it.kind) {
     case "paragraph":
       return (
@@ -78,7 +83,7 @@ function One({ block: it }: { block: Block }): ReactNode {
     default:
       return <hr />;
   }
-}
+});
 
 function Inlines({ of }: { of: Inline[] }) {
   return of.map((it, at) => {

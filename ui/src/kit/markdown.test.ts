@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Block, blocksOf, type Inline, inlineOf } from "./markdown";
+import { type Block, blocksOf, type Grown, grown, type Inline, inlineOf } from "./markdown";
 
 /** A tree as one line, to be compared. */
 const said = (blocks: Block[]): string => blocks.map(block).join(" ");
@@ -72,4 +72,76 @@ test("deep nesting ends somewhere, and long text is read at once", () => {
   expect(() => blocksOf(`${">".repeat(5000)} a`)).not.toThrow();
   expect(() => blocksOf("*".repeat(3000))).not.toThrow();
   expect(() => blocksOf("[".repeat(3000))).not.toThrow();
+});
+
+/** Code in a list makes all that follows uncertain. */
+const INSET = `Text
+
+1. one
+
+    deeper
+
+   \`\`\`js
+let x;
+
+Not a paragraph
+   \`\`\`
+
+Text
+
+\`\`\`
+Text
+
+Text`;
+
+const LONG = `# Head
+
+Some *words*, and
+more of them.
+
+- a
+
+  still a
+- b
+
+Text after a list
+1. one
+
+    deeper
+
+\`\`\`\`py
+
+Code with an empty line
+
+\`\`\`
+\`\`\`\`
+
+| a | b |
+|---|---|
+| 1 | 2 |
+
+> quoted
+
+עברית אחרי ציטוט
+
+End`;
+
+test("a text that grows is what it would be if it were read whole, wherever it is cut", () => {
+  for (const text of [INSET, LONG]) {
+    let now: Grown | undefined;
+    for (let end = 0; end <= text.length; end++) {
+      now = grown(now, text.slice(0, end));
+      expect(now.blocks, text.slice(0, end)).toEqual(blocksOf(text.slice(0, end)));
+    }
+  }
+  const now = grown(undefined, LONG);
+  expect(now.count).toBeGreaterThan(5);
+  expect(grown(now, "Another").blocks).toEqual(blocksOf("Another"));
+});
+
+test("what is settled is not read again", () => {
+  const before = grown(undefined, `${LONG}\n\nNew`);
+  const after = grown(before, `${LONG}\n\nNew words`);
+  expect(after.blocks[0]).toBe(before.blocks[0]);
+  expect(after.blocks.slice(0, before.count).every((it, at) => it === before.blocks[at])).toBe(true);
 });

@@ -29,6 +29,54 @@ export function blocksOf(text: string): Block[] {
   return parseBlocks(text.replaceAll("\r\n", "\n").split("\n"), 0);
 }
 
+/** A text in its blocks, as it grows. */
+export interface Grown {
+  text: string;
+  blocks: Block[];
+  /** So much of the text is in so many of the blocks, and nothing that follows changes them. */
+  settled: number;
+  count: number;
+}
+
+const NOTHING: Grown = { text: "", blocks: [], settled: 0, count: 0 };
+
+/** Reads `text` like `blocksOf`, but what is settled once only: a long answer streams in, piece by piece. */
+export function grown({ text: before, blocks, settled, count }: Grown = NOTHING, text: string): Grown {
+  if (!text.startsWith(before.slice(0, settled))) return grown(NOTHING, text);
+  const rest = text.slice(settled);
+  const cut = settledIn(rest);
+  const kept =
+    cut > 0 ? [...blocks.slice(0, count), ...blocksOf(rest.slice(0, cut))] : blocks.slice(0, count);
+  return {
+    text,
+    blocks: [...kept, ...blocksOf(rest.slice(cut))],
+    settled: settled + cut,
+    count: kept.length,
+  };
+}
+
+/**
+ * Where the last block begins that certainly is one by itself: after an empty line, with a letter. Code that is inset may
+ * belong to a list: nothing behind it is certain.
+ */
+function settledIn(text: string): number {
+  let [at, cut, isAfterEmpty] = [0, 0, false];
+  let close: RegExp | null = null;
+  for (const line of text.split("\n")) {
+    const fence = close ? null : FENCE.exec(line);
+    if (fence && line.startsWith(" ")) return cut;
+    if (close?.test(line)) close = null;
+    else if (fence) close = closing(fence);
+    else if (!close && isAfterEmpty && /^\p{L}/u.test(line)) cut = at;
+    isAfterEmpty = !close && line.trim() === "";
+    at += line.length + 1;
+  }
+  return cut;
+}
+
+/** What ends a block of code that begins so. */
+const closing = (fence: RegExpExecArray) => new RegExp(`^ {0,3}${fence[1]?.[0]}{${fence[1]?.length},}\\s*$`);
+
 const MAX_DEPTH = 8;
 
 function parseBlocks(lines: string[], depth: number): Block[] {
@@ -48,7 +96,7 @@ function parseBlocks(lines: string[], depth: number): Block[] {
       end();
     } else if (fence) {
       end();
-      const close = new RegExp(`^ {0,3}${fence[1]?.[0]}{${fence[1]?.length},}\\s*$`);
+      const close = closing(fence);
       const found = lines.findIndex((it, index) => index > at && close.test(it));
       const last = found < 0 ? lines.length : found;
       blocks.push({
