@@ -1,4 +1,5 @@
 import { expect, test } from "./server";
+import { fill } from "./shop";
 
 test.use({ of: "shell" });
 
@@ -13,6 +14,14 @@ test("anything is reached by its name", async ({ signedIn: page, server }) => {
   await expect(page.getByRole("listbox").getByRole("option", { selected: true })).toContainText("Demo");
   await page.keyboard.press("Escape");
   await expect(page.getByRole("combobox", { name: "Find or do" })).toHaveCount(0);
+});
+
+test("each page leads to its documentation, without a fault", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/tools`);
+  const docs = page.getByRole("link", { name: "Docs" });
+  await expect(docs).toHaveAttribute("href", "/docs#tag-tools");
+  const shown = await (await fetch(`${server.url}/docs`)).text();
+  expect(shown).toContain('id="tag-tools"');
 });
 
 test("keys lead everywhere, but not while somebody types", async ({ signedIn: page, server }) => {
@@ -78,4 +87,21 @@ test("on a narrow screen everything is within reach", async ({ signedIn: page, s
   await page.getByRole("navigation", { name: "Main, short" }).getByRole("link", { name: "More" }).click();
   await page.getByRole("main").getByRole("link", { name: "Agents" }).click();
   await expect(page.getByRole("heading", { level: 1, name: "Agents" })).toBeVisible();
+});
+
+// Last: the tests above count on an empty server.
+test("tools, documents and databases are reached by their names", async ({ signedIn: page, server }) => {
+  const { document } = await fill(server.admin);
+  await page.goto(`${server.url}/ui/runs`);
+  await page.getByRole("heading", { level: 1, name: "Runs" }).waitFor();
+  for (const [typed, found, address] of [
+    ["greet", "greet", "/ui/tools/greet"],
+    ["leave.md", "leave.md", `/ui/rag/handbook/${document}`],
+    ["handb", "Handbook", "/ui/rag/handbook"],
+  ] as const) {
+    await page.keyboard.press("Control+k");
+    await page.getByRole("combobox", { name: "Find or do" }).fill(typed);
+    await page.getByRole("option", { name: found }).first().click();
+    await expect(page).toHaveURL(server.url + address);
+  }
 });

@@ -1,5 +1,7 @@
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { Fragment, type ReactNode, useEffect } from "react";
+import { createContext, Fragment, type ReactNode, useContext, useEffect } from "react";
+import { buttonClass } from "./Button";
+import { Icon } from "./Icon";
 import s from "./Page.module.css";
 
 interface HeadProps {
@@ -11,8 +13,13 @@ interface HeadProps {
   lede?: ReactNode;
 }
 
+/** Where the page that is shown is documented. */
+const Docs = createContext<string | null>(null);
+export const DocsOf = Docs.Provider;
+
 /** The head of a page; it names the tab of the browser, too. */
 export function Head({ title, beside, crumbs, actions, lede }: HeadProps) {
+  const docs = useContext(Docs);
   useEffect(() => {
     document.title = `${title} · Agent Server`;
   }, [title]);
@@ -36,7 +43,14 @@ export function Head({ title, beside, crumbs, actions, lede }: HeadProps) {
           <span dir="auto">{title}</span>
           {beside}
         </h1>
-        <div className={s.actions}>{actions}</div>
+        <div className={s.actions}>
+          {actions}
+          {docs && (
+            <a href={docs} target="_blank" rel="noreferrer" className={`${buttonClass("quiet")} hide-n`}>
+              <Icon name="book-open" /> Docs
+            </a>
+          )}
+        </div>
       </div>
       {lede && <div className={s.lede}>{lede}</div>}
     </header>

@@ -1,25 +1,8 @@
-import { useQuery } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { useEffect, useId, useMemo, useRef, useState } from "react";
-import { answer, api } from "../api/client";
-import { useMay, useMe } from "../api/me";
-import type { RunSummary } from "../api/types";
 import { found, marked } from "../kit/find";
 import { Icon } from "../kit/Icon";
-import type { IconName } from "../kit/icons";
-import { statusWord } from "../kit/Marks";
-import { placesFor } from "./navigation";
 import s from "./Shell.module.css";
-import { nextTheme, setTheme, useTheme } from "./theme";
-
-interface Choice {
-  id: string;
-  label: string;
-  hint?: string;
-  icon: IconName;
-  group: "Do" | "Open";
-  choose: () => void;
-}
+import { type Choice, useChoices } from "./useChoices";
 
 /** ⌘K: what can be done first, then what can be opened. */
 export function Palette({ onClose }: { onClose: () => void }) {
@@ -27,7 +10,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);
   const list = useId();
-  const choices = useChoices();
+  const choices = useChoices(query);
   const shown = useMemo(() => {
     const best = found(query, choices);
     return [...best.filter((it) => it.group === "Do"), ...best.filter((it) => it.group === "Open")];
@@ -110,70 +93,3 @@ export function Palette({ onClose }: { onClose: () => void }) {
     </dialog>
   );
 }
-
-function useChoices(): Choice[] {
-  const navigate = useNavigate();
-  const me = useMe();
-  const theme = useTheme();
-  const mayWrite = useMay("agent.write");
-  const maySeeAgents = useMay("agent.read", "agent.execute");
-  const maySeeRuns = useMay("run.read", "agent.execute", "tool.execute");
-  const agents = useQuery({
-    queryKey: ["agents", "names"],
-    queryFn: () => answer(api.GET("/agents", { params: { query: { limit: 200 } } })),
-    enabled: maySeeAgents,
-  });
-  const runs = useQuery({
-    queryKey: ["runs", "latest"],
-    queryFn: () => answer(api.GET("/runs", { params: { query: { limit: 50 } } })),
-    enabled: maySeeRuns,
-  });
-  return useMemo(() => {
-    const choices: Choice[] = placesFor(me.scopes).map((it) => ({
-      id: `place-${it.to.slice(1)}`,
-      label: it.label,
-      icon: it.icon,
-      group: "Open",
-      choose: () => navigate({ to: it.to }),
-    }));
-    if (mayWrite) {
-      choices.unshift({
-        id: "new-agent",
-        label: "New agent",
-        icon: "plus",
-        group: "Do",
-        choose: () => navigate({ to: "/agents/new" }),
-      });
-    }
-    const next = nextTheme(theme);
-    choices.push({
-      id: "theme",
-      label: `Use the theme ${next}`,
-      icon: "moon",
-      group: "Do",
-      choose: () => setTheme(next),
-    });
-    for (const it of agents.data?.data ?? []) {
-      choices.push({
-        id: `agent-${it.id}`,
-        label: it.display_name,
-        hint: it.name,
-        icon: "bot",
-        group: "Open",
-        choose: () => navigate({ to: "/agents/$name", params: { name: it.name } }),
-      });
-    }
-    for (const it of runs.data?.data ?? [])
-      choices.push(runChoice(it, () => navigate({ to: "/runs/$id", params: { id: it.id } })));
-    return choices;
-  }, [me.scopes, mayWrite, theme, agents.data, runs.data, navigate]);
-}
-
-const runChoice = (run: RunSummary, choose: () => void): Choice => ({
-  id: `run-${run.id}`,
-  label: `Run of ${run.definition.name}`,
-  hint: `${statusWord(run.status)} · ${run.id.slice(-8)}`,
-  icon: "list-tree",
-  group: "Open",
-  choose,
-});

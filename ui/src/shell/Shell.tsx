@@ -1,14 +1,16 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { PATH } from "../api/client";
 import { useMe } from "../api/me";
 import { usePendingCount } from "../api/pending";
 import { Button } from "../kit/Button";
 import { Icon } from "../kit/Icon";
 import { Avatar } from "../kit/Marks";
+import { DocsOf } from "../kit/Page";
 import { AccountItems, useName } from "./Account";
 import { Keys } from "./Keys";
 import { Mark } from "./Mark";
-import { grouped, placesFor } from "./navigation";
+import { docsFor, grouped, placesFor } from "./navigation";
 import { Palette } from "./Palette";
 import s from "./Shell.module.css";
 
@@ -19,6 +21,7 @@ export function Shell() {
   const places = placesFor(me.scopes);
   const waiting = usePendingCount();
   const [isFinding, setFinding] = useState(false);
+  const path = useRouterState({ select: (it) => it.location.pathname });
   const main = useRef<HTMLElement>(null);
   useFocusOnNewPage(main);
   const count = (to: string) => (to === "/approvals" ? waiting : 0);
@@ -87,7 +90,9 @@ export function Shell() {
         </header>
         <Offline />
         <main ref={main} id="main" tabIndex={-1}>
-          <Outlet />
+          <DocsOf value={PATH + docsFor(path)}>
+            <Outlet />
+          </DocsOf>
         </main>
         <nav className={s.tabbar} aria-label="Main, short">
           {places

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { grouped, placesFor } from "./navigation";
+import { docsFor, grouped, placesFor } from "./navigation";
 
 test("nobody is led to what he may not see", () => {
   expect(placesFor([]).map((it) => it.label)).toEqual(["Overview"]);
@@ -9,4 +9,10 @@ test("nobody is led to what he may not see", () => {
     "Build",
     "Watch",
   ]);
+});
+
+test("each page leads to its part of the documentation", () => {
+  expect(docsFor("/")).toBe("/docs");
+  expect(docsFor("/agents/support")).toBe("/docs#tag-agents");
+  expect(docsFor("/clients")).toBe("/docs#tag-oauth");
 });

@@ -149,3 +149,17 @@ export function grouped(places: readonly Place[]): [group: string, places: Place
   for (const place of places) groups.set(place.group, [...(groups.get(place.group) ?? []), place]);
   return [...groups];
 }
+
+/** Pages whose part of the API has another name. */
+const TAGS: Record<string, string> = {
+  clients: "oauth",
+  keys: "oauth",
+  simulator: "oauth",
+  settings: "operations",
+};
+
+/** The part of the documentation of the API that the page at this path is about. */
+export function docsFor(path: string): string {
+  const page = path.split("/").find((it) => it !== "" && it !== "ui") ?? "";
+  return page ? `/docs#tag-${TAGS[page] ?? page}` : "/docs";
+}
