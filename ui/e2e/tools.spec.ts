@@ -71,7 +71,11 @@ test("a script is made, tried, changed, compared and deleted", async ({ signedIn
 });
 
 test("a request is put together, and a secret is picked", async ({ signedIn: page, server }) => {
-  await server.admin("POST", "/secrets", { name: "shop_key", value: "sk-a-value", hosts: ["api.example.com"] });
+  await server.admin("POST", "/secrets", {
+    name: "shop_key",
+    value: "sk-a-value",
+    hosts: ["api.example.com"],
+  });
   await page.goto(`${server.url}/ui/tools/new?kind=http`);
   await page.getByLabel("Name", { exact: true }).fill("order");
   await page.getByLabel("Description").fill("Reads an order.");

@@ -59,7 +59,9 @@ export function useChoices(query: string): Choice[] {
       ...(mayTool ? [does("import", "Import OpenAPI", "download", () => go("/tools/import"))] : []),
       does("theme", `Use the theme ${next}`, "moon", () => setTheme(next)),
       ...(ID.test(run) ? [open("run", run, "run", "list-tree", () => go("/runs/$id", { id: run }))] : []),
-      ...placesFor(me.scopes).map((it) => open(`place-${it.to.slice(1)}`, it.label, "", it.icon, () => go(it.to))),
+      ...placesFor(me.scopes).map((it) =>
+        open(`place-${it.to.slice(1)}`, it.label, "", it.icon, () => go(it.to)),
+      ),
       ...(names?.agents ?? []).map((it) =>
         open(`agent-${it.id}`, it.display_name, it.name, "bot", () => go("/agents/$name", { name: it.name })),
       ),
