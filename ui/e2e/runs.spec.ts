@@ -12,7 +12,7 @@ test("runs are narrowed by filters that stand in the URL", async ({ signedIn: pa
   await page.goto(`${server.url}/ui/runs`);
   await page.getByLabel("Status").selectOption("failed");
   await page.getByLabel("Started").selectOption("24h");
-  await page.getByRole("searchbox").fill("short");
+  await page.getByRole("searchbox", { name: "Name of the agent or tool" }).fill("short");
   await expect(page).toHaveURL(/status=failed/);
   await expect(page).toHaveURL(/definition=short/);
   const table = page.getByRole("table", { name: "Runs" });
@@ -23,6 +23,21 @@ test("runs are narrowed by filters that stand in the URL", async ({ signedIn: pa
   await expect(table.getByRole("row")).toHaveCount(2);
   await page.getByRole("link", { name: "Clear" }).click();
   await expect(table.getByText("Running")).toBeVisible();
+});
+
+test("runs are found by words in them, and their rows can be lower", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/runs`);
+  const table = page.getByRole("table", { name: "Runs" });
+  await page.getByRole("searchbox", { name: /^Words/ }).fill("where is my order");
+  await expect(page).toHaveURL(/text=where/);
+  await expect(table.getByRole("row")).toHaveCount(2);
+  const row = table.locator("tr[data-row]").first();
+  const height = async () => (await row.boundingBox())?.height ?? 0;
+  const before = await height();
+  await page.getByRole("button", { name: "Lower rows" }).click();
+  expect(await height()).toBeLessThan(before);
+  await page.reload();
+  await expect(page.getByRole("button", { name: "Higher rows" })).toBeVisible();
 });
 
 test("new runs wait until they are asked for, and old ones change in place", async ({

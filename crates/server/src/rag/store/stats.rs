@@ -47,11 +47,12 @@ pub async fn list(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Vec<(Id, Sta
     Ok(rows.into_iter().map(|row| (row.rag_database_id, row.stats)).collect())
 }
 
-/// How many documents of a tenant are read, or will be.
+/// How many documents of a tenant are read, or will be. The tenant is no part of an index here: else SQLite takes one
+/// that begins with it, and reads all documents that the tenant has.
 pub async fn ingesting(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<i64, sqlx::Error> {
     on!(conn, c => sqlx::query_scalar::<_, i64>(
             "SELECT count(*) FROM rag_documents
-             WHERE embedding_status IN ('pending', 'processing') AND tenant_id = $1",
+             WHERE embedding_status IN ('pending', 'processing') AND (tenant_id || '') = $1",
         )
         .bind(tenant)
         .fetch_one(c)
