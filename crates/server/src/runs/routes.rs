@@ -117,8 +117,7 @@ struct RunFilter {
     user: Option<String>,
     created_after: Option<At>,
     created_before: Option<At>,
-    /// Words as they stand in the input, the output or the error. The 10,000 newest runs are looked through; with a
-    /// `cursor` the 10,000 after it.
+    /// Words in the input, the output or the error of the 10,000 newest runs; with a `cursor`, of those after it.
     #[param(max_length = 200)]
     text: Option<String>,
 }

@@ -86,7 +86,8 @@ impl Ours {
             json!({"name": "key", "value": "a value of a secret", "hosts": ["api.example.com"]}),
         )
         .await;
-        let upstream = json!({"name": "far", "url": "https://mcp.example.com/mcp", "is_active": false});
+        let upstream =
+            json!({"name": "far", "url": "https://mcp.example.com/mcp", "is_active": false});
         let upstream = made("/mcp/upstreams", upstream).await;
         let signing = admin.get("/oauth/keys").await.json()["data"][0]["kid"].clone();
         let mut pair = Pair::of(server, "viewer", "agent.read").await;

@@ -3,5 +3,5 @@
 pub mod inbox;
 pub mod servers;
 pub mod sessions;
-pub mod upstreams;
 pub mod subscriptions;
+pub mod upstreams;
