@@ -45,7 +45,7 @@ on_both! {
 
         let made = server.stranger().post("/oauth/register", body).await;
 
-        assert_eq!((made.status, &made.json()["scope"]), (201, &json!("mcp.access shop.refund tool.execute")));
+        assert_eq!((made.status, &made.json()["scope"]), (201, &json!("mcp.access tool.execute shop.refund")));
     }
 
     async fn by_the_open_policy_an_address_registers_only_so_many(server: TestServer) {
