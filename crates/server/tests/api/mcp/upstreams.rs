@@ -246,9 +246,9 @@ on_both! {
         let asked = far.asked("tools/call").pop().unwrap();
         let token = asked.header("authorization").strip_prefix("Bearer ").unwrap().to_owned();
         assert_ne!(token, shop.token());
-        let claims = claims(&token);
-        assert_eq!(claims["aud"], far.url());
-        assert_eq!((&claims["sub"], &claims["scope"]), (&claims(shop.token())["sub"], &json!("tool.execute")));
+        let shown = claims(&token);
+        assert_eq!(shown["aud"], far.url());
+        assert_eq!((&shown["sub"], &shown["scope"]), (&claims(shop.token())["sub"], &json!("tool.execute")));
     }
 
     async fn an_upstream_is_shown_a_token_for_client_credentials(server: TestServer) {
