@@ -124,6 +124,19 @@ async fn administer(administrator: &mut Administrator<'_>) {
     administrator.act("DELETE /budgets/{kind}/{id}", &["user", "*"], json!({})).await;
     administrator.act("POST /mcp/server", &[], json!({"name": "shop"})).await;
     administrator.act("POST /mcp/server/reload", &[], json!({})).await;
+    administer_upstream(administrator).await;
+}
+
+async fn administer_upstream(administrator: &mut Administrator<'_>) {
+    let far = json!({"name": "far", "url": "https://mcp.example.com/mcp", "is_active": false});
+    administrator.act("POST /mcp/upstreams", &[], far).await;
+    let description = json!({"description": "Another."});
+    administrator.act("PUT /mcp/upstreams/{id}", &["far"], description).await;
+    let restore = "POST /mcp/upstreams/{id}/versions/{version}/restore";
+    administrator.act(restore, &["far", "1"], json!({})).await;
+    administrator.act("POST /mcp/upstreams/{id}/refresh", &["far"], json!({})).await;
+    administrator.act("POST /mcp/upstreams/{id}/accept", &["far"], json!({})).await;
+    administrator.act("DELETE /mcp/upstreams/{id}", &["far"], json!({})).await;
 }
 
 /// The operations of the document that administer.
@@ -202,7 +215,13 @@ on_both! {
             33 budget.set user/*
             34 budget.delete user/*
             35 mcp_server.update mcp
-            36 mcp_server.reload mcp"#]].assert_eq(&trail);
+            36 mcp_server.reload mcp
+            37 mcp_upstream.create far
+            38 mcp_upstream.update far
+            39 mcp_upstream.restore far
+            40 mcp_upstream.refresh far
+            41 mcp_upstream.accept far
+            42 mcp_upstream.delete far"#]].assert_eq(&trail);
         let all = client.get("/audit?limit=200").await.text;
         assert!(!all.contains("value-of") && !all.contains("ags_") && !all.contains("agk_"), "{all}");
         assert_eq!(client.get("/audit/verify").await.json()["broken"], Value::Null);
