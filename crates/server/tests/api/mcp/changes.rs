@@ -91,7 +91,7 @@ on_both! {
         // Of another's run one hears nothing.
         let other = Session::begin(&server.mcp_client(ALL).await).await;
         let told = other.ask("resources/subscribe", json!({"uri": run})).await;
-        assert_eq!((&told["error"]["code"], &told["error"]["data"]["uri"]), (&json!(-32602), &json!(run)));
+        assert_eq!((&told["error"]["code"], &told["error"]["data"]["uri"]), (&json!(-32002), &json!(run)));
         assert!(there.ask("resources/unsubscribe", json!({"uri": "note://one"})).await["error"].is_null());
         assert_eq!(number(&server, "SELECT COUNT(*) FROM mcp_subscriptions").await, 1);
         client.send(session.bare("DELETE")).await;
