@@ -158,7 +158,7 @@ def trigger(name: str, url: str) -> dict:
     """A tool that has the fixtures changed by somebody who may."""
     return {
         "name": name, "kind": "http", "effect": "effect", "input_schema": {"type": "object"},
-        "config": {"method": "POST", "url": url},
+        "config": {"method": "POST", "url": url, "allow_http": True},
     }
 
 
