@@ -288,6 +288,7 @@ async function askForConsent(page: Page) {
 }
 
 async function find(page: Page) {
+  await heading("Runs")(page);
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "Find or do" }).fill("sup");
   await page.getByRole("option", { name: /Support/ }).waitFor();

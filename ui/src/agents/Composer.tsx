@@ -108,7 +108,7 @@ export function Composer(props: ComposerProps) {
           onChange={(event) => setContext(event.target.value)}
         />
       )}
-      <div className="row">
+      <div className="row wrap">
         <Button
           small
           look="quiet"
