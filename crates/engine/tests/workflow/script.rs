@@ -136,7 +136,9 @@ impl Script {
 
     fn drive(&self, log: &[(Event, DateTime<Utc>)]) -> Drive {
         let mut run = self.workflow_run();
-        log.iter().for_each(|(event, at)| run.apply(event, *at));
+        for (event, at) in log {
+            run.apply(event, *at);
+        }
         let now = log.last().map_or_else(start, |(_, at)| *at);
         Drive { run, log: log.to_vec(), now, in_flight: Vec::new() }
     }
