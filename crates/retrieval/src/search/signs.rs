@@ -156,8 +156,8 @@ impl NullaryFnOnce for Sift<'_> {
             None => {
                 for (number, block) in bits.chunks_exact(words).enumerate() {
                     let (distances, first) = (self.distances(block), number * BLOCK);
-                    for place in 0..BLOCK.min(all - first) {
-                        if distances[place] <= cut {
+                    for (place, distance) in distances.into_iter().enumerate().take(all - first) {
+                        if distance <= cut {
                             found.push((self.fit(block, place), first + place));
                         }
                     }

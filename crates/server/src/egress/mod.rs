@@ -127,7 +127,7 @@ pub enum EgressError {
     /// It was answered, by more than is read.
     #[error("the answer has more than {most} bytes")]
     TooLarge { most: usize, status: StatusCode },
-    #[error("there was no answer within {} s", .0.as_secs_f32())]
+    #[error("there was no answer within {:.1} s", .0.as_secs_f32())]
     TimedOut(Duration),
     /// Nothing was sent.
     #[error("no connection could be made")]

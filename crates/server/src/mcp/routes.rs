@@ -155,8 +155,8 @@ async fn speak(State(app): State<App>, request: Request) -> Result<Response, Pro
         }
     }
     let place = format!("{} {PATH}", parts.method);
-    let called = ensure_rights(&app, &caller, &asked, &place).await?;
-    answer(app, caller, (parts, bytes), (asked, called), session).await
+    let offer = ensure_rights(&app, &caller, &asked, &place).await?;
+    answer(app, caller, (parts, bytes), (asked, offer), session).await
 }
 
 /// Who comes in by this request, if he may.
@@ -174,7 +174,7 @@ async fn answer(
     app: App,
     caller: Principal,
     (mut parts, bytes): (http::request::Parts, Bytes),
-    (asked, called): (Value, Option<Offer>),
+    (asked, offer): (Value, Option<Offer>),
     session: Option<String>,
 ) -> Result<Response, Problem> {
     let may_ask = ASKING.iter().any(|method| asked["method"] == *method);
@@ -187,7 +187,7 @@ async fn answer(
         outlet: outlet.then_some(messages),
     });
     let request = http::Request::from_parts(parts, Full::new(bytes));
-    let mut response = app.mcp.service.answer(request, called.as_ref()).await.map(Body::new);
+    let mut response = app.mcp.service.answer(request, offer.as_ref()).await.map(Body::new);
     if outlet {
         response = response.map(|body| stream::with(body, said));
     }

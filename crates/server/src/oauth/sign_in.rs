@@ -227,9 +227,9 @@ pub fn name_of(typed: &str) -> String {
     typed.trim().to_lowercase().chars().take(MAX_USERNAME).collect()
 }
 
-/// Waits until it is the turn of `guesser`.
-async fn wait(guesses: &Guesses, guesser: &Guesser) -> Result<(), SignInError> {
-    let turn = guesses.turn(guesser.clone(), Instant::now(), LONGEST_TURN);
+/// Waits until it is the turn of `who`.
+async fn wait(guesses: &Guesses, who: &Guesser) -> Result<(), SignInError> {
+    let turn = guesses.turn(who.clone(), Instant::now(), LONGEST_TURN);
     let turn = turn.map_err(|wait| {
         counter!("auth_failures_total", "reason" => "too_many_attempts").increment(1);
         SignInError::Wait(wait)

@@ -185,7 +185,10 @@ fn provider(config: &Config, state: ProviderState<'_>, is_ours: bool) -> Provide
     let url = settings.and_then(|it| it.base_url.parse::<Url>().ok());
     let host = url.as_ref().and_then(|url| {
         let host = url.host_str()?.to_owned();
-        Some(url.port().map_or(host.clone(), |port| format!("{host}:{port}")))
+        Some(match url.port() {
+            Some(port) => format!("{host}:{port}"),
+            None => host,
+        })
     });
     ProviderSettings {
         name: state.name.to_owned(),

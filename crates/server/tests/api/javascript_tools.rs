@@ -262,14 +262,16 @@ on_both! {
 
     async fn a_script_says_how_far_it_is(server: TestServer) {
         let admin = server.admin().await;
-        let code = "ctx.progress(0, 2, 'begins'); ctx.progress(1, 2, 'goes on'); return null";
-        let run = run(&admin, code, json!({}), json!({"config": {}})).await;
+        let code = "ctx.progress(1, 2, 'goes on'); await new Promise(() => setInterval(() => {}, 1000))";
+        make(&admin, script("endless", code, json!({"config": {}, "timeout_ms": 600_000}))).await;
+        let begun = admin.post("/tools/endless/execute", json!({"input": {}, "background": true})).await;
+        let path = begun.header("location").unwrap().to_owned();
 
-        let told = events(&admin, &run).await;
-        let told: Vec<_> = told.iter().filter(|it| it["type"] == "tool.progress").map(|it| &it["data"]).collect();
-        // Of what is said within half a second the last word counts.
-        let last = told.last().unwrap();
-        assert_eq!((&last["progress"], &last["total"], &last["message"]), (&json!(1.0), &json!(2.0), &json!("goes on")));
+        let told = admin.stored(&path, "tool.progress", 1).await;
+        admin.post(&format!("{path}/cancel"), json!({})).await;
+
+        let said = &told.iter().find(|it| it["type"] == "tool.progress").unwrap()["data"];
+        assert_eq!((&said["progress"], &said["total"], &said["message"]), (&json!(1.0), &json!(2.0), &json!("goes on")));
     }
 
     async fn what_is_stored_for_a_script_depends_on_what_it_may_do(server: TestServer) {

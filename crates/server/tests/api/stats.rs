@@ -78,6 +78,7 @@ on_both! {
         execute(&admin, "Four").await;
         assert_eq!(figures(&admin, "").await["total"]["runs"], 4);
         server.app.clock.advance(Duration::from_hours(24));
+        let admin = server.admin().await;
         assert_eq!(figures(&admin, "?from=2026-11-25T10:00:00Z").await["total"]["runs"], 3);
         roll::round(&server.app.runs).await.unwrap();
         let all = figures(&admin, "?from=2026-11-25T10:00:00Z").await;

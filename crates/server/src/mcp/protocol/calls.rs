@@ -113,15 +113,14 @@ async fn conclude(
 ) -> Result<Run, Stop> {
     let request = request(&context.extensions).map_err(Stop::Error)?;
     let Request { app, caller, .. } = request;
-    let begun = match dialogue.run() {
-        Some(id) => Begun { run: call::find(app, caller, id).await?, live: None, replayed: true },
-        None => {
-            let arguments = tokio::select! {
-                arguments = dialogue.arguments(offer, given) => arguments?,
-                () = context.ct.cancelled() => return Err(Stop::GivenUp),
-            };
-            call::begin(app, caller, offer, arguments).await?
-        }
+    let begun = if let Some(id) = dialogue.run() {
+        Begun { run: call::find(app, caller, id).await?, live: None, replayed: true }
+    } else {
+        let arguments = tokio::select! {
+            arguments = dialogue.arguments(offer, given) => arguments?,
+            () = context.ct.cancelled() => return Err(Stop::GivenUp),
+        };
+        call::begin(app, caller, offer, arguments).await?
     };
     let begun_run = begun.run.clone();
     let ended = async {

@@ -301,7 +301,7 @@ async fn find(
 }
 
 fn take_state(body: &mut Map<String, Value>) {
-    STATE.iter().for_each(|member| drop(body.remove(*member)));
+    body.retain(|member, _| !STATE.contains(&member.as_str()));
 }
 
 impl Located for Shown {

@@ -74,12 +74,15 @@ async fn count_since(
     (window, since): (Window, At),
     steps: &mut [(At, Figures)],
 ) -> Result<(), RunsError> {
+    if since >= window.to {
+        return Ok(());
+    }
     let mut after = None;
-    while since < window.to {
+    loop {
         let (whose, range) = (Whose::One(tenant), (since, window.to));
         let page =
             db.read(async |conn| store::ended(conn, whose, range, after, PAGE).await).await?;
-        let Some(last) = page.last() else { break };
+        let Some(last) = page.last() else { return Ok(()) };
         after = Some((last.finished_at, last.id));
         for run in page {
             let step = window.step_of(run.finished_at).and_then(|at| steps.get_mut(at));
@@ -88,5 +91,4 @@ async fn count_since(
             }
         }
     }
-    Ok(())
 }

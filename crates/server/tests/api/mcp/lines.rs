@@ -100,7 +100,7 @@ async fn asker(server: &TestServer) {
 async fn endless(server: &TestServer) {
     let tool = json!({
         "name": "endless", "description": "Goes on.", "kind": "javascript", "effect": "read", "config": {},
-        "execute_code": "console.info('begun'); ctx.progress(1); await new Promise(() => setInterval(() => {}, 1000))",
+        "execute_code": "ctx.progress(1); await new Promise(() => setInterval(() => {}, 1000))",
         "input_schema": {"type": "object"},
     });
     create(server, tool).await;
@@ -210,9 +210,11 @@ on_both! {
         assert_eq!(there.send(&ann(&question)).await.status, 202);
 
         line.hear("Hello Ann", "}").await;
-        let stream = session.message(&call(9, "endless")).send().await.unwrap();
+        let mut endless = call(9, "endless");
+        endless["params"]["_meta"] = json!({"progressToken": 9});
+        let stream = session.message(&endless).send().await.unwrap();
         let mut line = Line { stream, seen: String::new(), place: String::new() };
-        line.hear("begun", "}").await;
+        line.hear("notifications/progress", "}").await;
         let cancel = |id: u32| json!({"jsonrpc": "2.0", "method": "notifications/cancelled", "params": {"requestId": id}});
         assert_eq!(there.send(&cancel(9)).await.status, 202);
         let admin = server.admin().await;
