@@ -14,7 +14,7 @@ CREATE INDEX run_minutes_age ON run_minutes (minute);
 
 -- One row: all runs that ended before this time are counted. No row: none is yet.
 CREATE TABLE run_minutes_until (
-    only_one INTEGER PRIMARY KEY CHECK (only_one = 1),
+    only_one INTEGER NOT NULL PRIMARY KEY CHECK (only_one = 1),
     until    TEXT NOT NULL
 ) STRICT;
 

@@ -214,20 +214,20 @@ on_both! {
         let first = call(&ann, order.clone()).await;
         let state = first["requestState"].as_str().unwrap();
         let answers = json!({"address": accept(json!({"street": "Elm St"}))});
-        let come = |order: &Value, state: &str| with(order.clone(), &json!({"inputResponses": answers, "requestState": state}));
+        let back = |order: &Value, state: &str| with(order.clone(), &json!({"inputResponses": answers, "requestState": state}));
 
         let other = json!({"name": "order", "arguments": {"item": "coffee"}});
-        let (code, why) = refused(&ann, come(&other, state)).await;
+        let (code, why) = refused(&ann, back(&other, state)).await;
 
         assert_eq!((code, why.as_str()), (-32602, "the state belongs to another call or caller"));
-        assert_eq!(refused(&bob, come(&order, state)).await.1, "the state belongs to another call or caller");
+        assert_eq!(refused(&bob, back(&order, state)).await.1, "the state belongs to another call or caller");
         for forged in [format!("{state}-TAMPERED"), String::new(), "x".repeat(10_000), state.to_uppercase()] {
-            assert_eq!(refused(&ann, come(&order, &forged)).await, (-32602, "the state is not one of this server".to_owned()));
+            assert_eq!(refused(&ann, back(&order, &forged)).await, (-32602, "the state is not one of this server".to_owned()));
         }
-        assert!(call(&ann, come(&order, state)).await["inputRequests"]["check"].is_object());
+        assert!(call(&ann, back(&order, state)).await["inputRequests"]["check"].is_object());
         server.app.clock.advance(Duration::from_hours(1));
         let ann = come_in().await;
-        assert_eq!(refused(&ann, come(&order, state)).await, (-32602, "the state is too old; begin again without it".to_owned()));
+        assert_eq!(refused(&ann, back(&order, state)).await, (-32602, "the state is too old; begin again without it".to_owned()));
     }
 
     async fn a_client_with_a_session_is_asked_while_it_waits(server: TestServer) {

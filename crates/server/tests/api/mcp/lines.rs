@@ -76,8 +76,8 @@ impl Line {
             "clientInfo": {"name": "test", "version": "1"}}});
         assert_eq!(self.send(client, &begin).await.status, 202);
         assert_eq!(self.answer(0).await["result"]["protocolVersion"], "2024-11-05");
-        let begun = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
-        assert_eq!(self.send(client, &begun).await.status, 202);
+        let ready = json!({"jsonrpc": "2.0", "method": "notifications/initialized"});
+        assert_eq!(self.send(client, &ready).await.status, 202);
     }
 }
 

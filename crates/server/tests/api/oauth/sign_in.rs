@@ -92,7 +92,7 @@ on_both! {
     async fn an_address_that_guesses_many_names_waits_and_who_was_there_before_does_not(server: TestServer) {
         user(&server, "maria", "viewer").await;
         let inside = Browser::new(&server).sign_in("maria", PASSWORD).await;
-        let mark = inside.headers.get_all("set-cookie").iter().last().unwrap().to_str().unwrap();
+        let mark = inside.headers.get_all("set-cookie").iter().next_back().unwrap().to_str().unwrap();
         let (mark, rest) = mark.split_once(';').unwrap();
         expect![" Path=/; Max-Age=7776000; HttpOnly; SameSite=Lax"].assert_eq(rest);
         let guess = async |name: String| Browser::new(&server).sign_in(&name, "wrong").await.status;
