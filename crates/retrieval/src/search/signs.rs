@@ -1,5 +1,7 @@
 //! A first look at very many vectors by the signs of their numbers: a bit each, an eighth of their codes.
 
+use std::array;
+
 use pulp::Arch;
 use pulp::NullaryFnOnce;
 
@@ -9,8 +11,11 @@ const MANY: usize = 16_000;
 const PART: usize = 32;
 /// as one in so many tells;
 const EACH: usize = 16;
-/// and then one in so many of all by its signs and the values of the query.
-const PART_AGAIN: usize = 128;
+/// and then one in so many of all by its signs and the values of the query; at least as many times what is wanted.
+const PART_AGAIN: usize = 256;
+const TIMES: usize = 4;
+/// Binary digits of a value of the query that are looked at then, of eight.
+const DIGITS: usize = 5;
 /// Whose signs say too little is not told apart by them: vectors that are mostly zeros or that all point one way.
 /// So many signs have to differ within a sample of so many vectors, each in an eighth of it at least.
 const TELLING: usize = 256;
@@ -70,20 +75,20 @@ impl Signs {
     /// of them have to be looked at.
     pub fn sift(&self, query: &[i8], rows: Option<&[usize]>, least: usize) -> Option<Vec<usize>> {
         let all = rows.map_or(self.rows, <[usize]>::len);
-        let keep = (all / PART_AGAIN).max(least);
-        if all < MANY || !self.tell_apart(all, rows) {
+        let keep = (all / PART_AGAIN).max(least.saturating_mul(TIMES));
+        let part = (all / PART).max(keep.saturating_mul(2));
+        if all < MANY.max(part.saturating_mul(2)) || !self.tell_apart(all, rows) {
             return None;
         }
-        let (signs, sums) = (signs(query).collect::<Vec<u64>>(), sums(query));
-        let mut near = Arch::new().dispatch(Sift { signs: self, query: &signs, sums: &sums, rows });
-        if near.len() < keep {
-            return None;
-        }
+        let (signs, digits) = (signs(query).collect::<Vec<u64>>(), digits(query));
+        let sift = Sift { signs: self, query: &signs, digits: &digits, rows, part: part / EACH };
+        let mut near = dispatch(sift);
         if near.len() > keep {
             near.select_nth_unstable_by(keep, |one, other| other.cmp(one));
             near.truncate(keep);
         }
-        Some(near.into_iter().map(|(_, row)| row).collect())
+        let row = |(_, place)| rows.map_or(place as usize, |rows| rows[place as usize]);
+        Some(near.into_iter().map(row).collect())
     }
 
     /// There are as many blocks as the rows take.
@@ -119,18 +124,39 @@ fn signs(values: &[i8]) -> impl Iterator<Item = u64> {
     })
 }
 
-/// For each eight signs of a row, what each combination of them says of the query: the sum of its values where they are
-/// positive. Twice that, less the sum of all, is the product of the query and the signs.
-fn sums(query: &[i8]) -> Vec<[i16; 256]> {
-    let table = |values: &[i8]| {
-        let mut sums = [0; 256];
-        for signs in 1..256_usize {
-            let value = values.get(signs.trailing_zeros() as usize).copied().unwrap_or_default();
-            sums[signs] = sums[signs & (signs - 1)] + i16::from(value);
-        }
-        sums
+/// The upper digits of the values, the lowest of them first; the last is the sign of a two's complement. The product of a
+/// digit and the signs of a row is a count of bits.
+fn digits(query: &[i8]) -> Vec<[u64; DIGITS]> {
+    let digit = |values: &[i8], digit: usize| {
+        let bits = values.iter().map(|value| u64::from(value.to_le_bytes()[0] >> digit & 1));
+        bits.enumerate().fold(0, |word, (place, bit)| word | bit << place)
     };
-    query.chunks(8).map(table).collect()
+    let all = query.chunks(64);
+    all.map(|values| array::from_fn(|place| digit(values, 8 - DIGITS + place))).collect()
+}
+
+#[cfg(target_arch = "x86_64")]
+pulp::simd_type!({
+    /// What counts the bits of many words at once. It is in no level of x86-64, so that it is asked for by itself.
+    struct Counting {
+        avx512f: f!("avx512f"),
+        avx512bw: f!("avx512bw"),
+        avx512dq: f!("avx512dq"),
+        avx512vl: f!("avx512vl"),
+        bmi1: f!("bmi1"),
+        bmi2: f!("bmi2"),
+        popcnt: f!("popcnt"),
+        avx512vpopcntdq: f!("avx512vpopcntdq"),
+    }
+});
+
+/// Looks with the best instructions that this machine has.
+fn dispatch(sift: Sift<'_>) -> Vec<(i32, u32)> {
+    #[cfg(target_arch = "x86_64")]
+    if let Some(counting) = Counting::try_new() {
+        return counting.vectorize(sift);
+    }
+    Arch::new().dispatch(sift)
 }
 
 /// Compiled once for each set of instructions, as the scan of codes is. For that all of it has to be inlined into what
@@ -138,36 +164,39 @@ fn sums(query: &[i8]) -> Vec<[i16; 256]> {
 struct Sift<'a> {
     signs: &'a Signs,
     query: &'a [u64],
-    sums: &'a [[i16; 256]],
+    digits: &'a [[u64; DIGITS]],
     rows: Option<&'a [usize]>,
+    /// So many rows of the sample are near.
+    part: usize,
 }
 
 impl NullaryFnOnce for Sift<'_> {
-    /// Rows, and how well they fit.
-    type Output = Vec<(i32, usize)>;
+    /// How well rows fit, and where they stand among those that are looked at.
+    type Output = Vec<(i32, u32)>;
 
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn call(self) -> Self::Output {
         let cut = self.cut();
         let Signs { words, rows: all, ref bits } = *self.signs;
-        let mut found = Vec::with_capacity(all / PART * 2);
+        let mut found = Vec::with_capacity(self.part * EACH * 5 / 4);
         match self.rows {
             None => {
-                for (number, block) in bits.chunks_exact(words).enumerate() {
-                    let (distances, first) = (self.distances(block), number * BLOCK);
-                    for (place, distance) in distances.into_iter().enumerate().take(all - first) {
-                        if distance <= cut {
-                            found.push((self.fit(block, place), first + place));
-                        }
+                for (first, block) in (0_u32..).step_by(BLOCK).zip(bits.chunks_exact(words)) {
+                    let left = (all - first as usize).min(BLOCK);
+                    let mut near = self.near(block, cut) & u64::MAX >> (BLOCK - left);
+                    while near != 0 {
+                        let place = near.trailing_zeros();
+                        found.push((self.fit(block, place as usize), first + place));
+                        near &= near - 1;
                     }
                 }
             }
             Some(rows) => {
-                for &row in rows {
-                    let (block, place) = (self.signs.block(row), row % BLOCK);
-                    if self.distance(block, place) <= cut {
-                        found.push((self.fit(block, place), row));
+                for (place, &row) in (0..).zip(rows) {
+                    let block = self.signs.block(row);
+                    if self.distance(block, row % BLOCK) <= cut {
+                        found.push((self.fit(block, row % BLOCK), place));
                     }
                 }
             }
@@ -199,7 +228,7 @@ impl Sift<'_> {
         }
         let sample: usize = counts.iter().sum();
         let (mut cut, mut near) = (0, counts[0]);
-        while near < sample / PART {
+        while near < self.part.min(sample) {
             cut += 1;
             near += counts[cut];
         }
@@ -219,7 +248,18 @@ impl Sift<'_> {
         sums
     }
 
-    /// The same for one row.
+    /// A bit for each row of a block that differs in so many signs at most.
+    #[inline(always)]
+    #[expect(clippy::inline_always, reason = "see the struct")]
+    fn near(&self, block: &Block, cut: usize) -> u64 {
+        let mut near = 0;
+        for (place, distance) in self.distances(block).into_iter().enumerate() {
+            near |= u64::from(distance <= cut) << place;
+        }
+        near
+    }
+
+    /// In how many signs one row differs.
     #[inline(always)]
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn distance(&self, block: &Block, place: usize) -> usize {
@@ -235,10 +275,10 @@ impl Sift<'_> {
     #[expect(clippy::inline_always, reason = "see the struct")]
     fn fit(&self, block: &Block, place: usize) -> i32 {
         let mut fit = 0;
-        for (words, sums) in block.iter().zip(self.sums.chunks(8)) {
-            for (signs, sums) in words[place].to_le_bytes().into_iter().zip(sums) {
-                fit += i32::from(sums[usize::from(signs)]);
-            }
+        for (words, digits) in block.iter().zip(self.digits) {
+            let count = |digit: u64| (words[place] & digit).count_ones().cast_signed();
+            let [lower @ .., sign] = digits;
+            fit += lower.iter().rev().fold(-count(*sign), |sum, digit| sum * 2 + count(*digit));
         }
         fit
     }

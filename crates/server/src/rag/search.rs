@@ -37,6 +37,7 @@ use crate::rag::databases::Mode;
 use crate::rag::databases::Rerank;
 use crate::rag::store::chunks;
 use crate::rag::store::indexes::Generation;
+use crate::rag::store::indexes::State;
 use crate::rag::store::labels::Label;
 
 pub use answer::Found;
@@ -78,10 +79,13 @@ struct Part<'a> {
     model: String,
     generation: i64,
     near: Vec<Hit>,
-    vectors: HashMap<ChunkId, Vec<f32>>,
+    rows: Rows,
     words: Counted,
     warning: Option<String>,
 }
+
+/// What the rows say of passages.
+type Rows = HashMap<ChunkId, chunks::Found>;
 
 /// What each leg found, by its own measure.
 #[derive(Debug, Default)]
@@ -171,9 +175,33 @@ impl Rag {
         holds: impl Fn(&str) -> bool,
     ) -> Result<Part<'a>, RagError> {
         ensure_usable(database)?;
+        // What was searched last is searched at once. Whether it is still so is read with the passages.
+        let known = self.0.indexes.known(tenant, database.id);
+        if let Some(state) = known.filter(|_| query.mode != Mode::Keyword)
+            && let Ok(part) = self.part_of(tenant, database, query, &holds, &state).await
+            && part.is_of(&state)
+        {
+            return Ok(part);
+        }
         let Some(state) = self.state(tenant, database.id).await? else {
             return Ok(Part::empty(database));
         };
+        let part = self.part_of(tenant, database, query, &holds, &state).await?;
+        if self.store(tenant, &state)?.is_none() {
+            self.0.indexes.know(tenant, database.id, state);
+        }
+        Ok(part)
+    }
+
+    /// What it has as of `state`, or later.
+    async fn part_of<'a>(
+        &self,
+        tenant: &TenantId,
+        database: &'a Database,
+        query: &Query,
+        holds: impl Fn(&str) -> bool,
+        state: &State,
+    ) -> Result<Part<'a>, RagError> {
         let Generation { number: generation, recipe, dimension } = state.current()?;
         let model = recipe.embedding_model;
         let vector = match dimension.filter(|_| query.mode != Mode::Keyword) {
@@ -191,16 +219,17 @@ impl Rag {
         let ask = Ask {
             tenant,
             database: database.id,
-            state: &state,
+            state,
             vector: vector.clone(),
             words,
             filter: &query.filter,
             count: query.pool(),
         };
         let Looked { near, words, warning } = self.look(&ask, &holds, may).await?;
-        let vectors = self.vectors(tenant, near.iter().copied()).await?;
-        let near = vector.map(|it| exact(&it, &near, &vectors, ask.count)).unwrap_or_default();
-        Ok(Part { database, model, generation, near, vectors, words, warning })
+        let mut rows = Rows::new();
+        self.read_rows(tenant, Some(database.id), near.iter().copied(), &mut rows).await?;
+        let near = vector.map(|it| exact(&it, &near, &rows, ask.count)).unwrap_or_default();
+        Ok(Part { database, model, generation, near, rows, words, warning })
     }
 
     /// Puts together what databases have. Cosines of one model are compared with each other, and words are as rare as
@@ -212,12 +241,12 @@ impl Rag {
         query: &Query,
     ) -> Result<Answer, RagError> {
         let (mut legs, mut words) = (Legs::default(), Counted::default());
-        let (mut vectors, mut databases) = (HashMap::new(), Vec::new());
+        let (mut rows, mut databases) = (Rows::new(), Vec::new());
         let (mut warnings, mut generations) = (Vec::new(), Vec::new());
         for part in parts {
             legs.vector.entry(part.model).or_default().extend(part.near);
             words = words.and(part.words);
-            vectors.extend(part.vectors);
+            rows.extend(part.rows);
             warnings.extend(part.warning);
             generations.push(part.generation);
             databases.push(part.database);
@@ -226,40 +255,44 @@ impl Rag {
             *near = best(std::mem::take(near), query.pool());
         }
         legs.keyword = words.best(query.pool());
-        if query.diversity.is_some() {
-            let without =
-                legs.keyword.iter().map(|hit| hit.id).filter(|id| !vectors.contains_key(id));
-            let without: Vec<ChunkId> = without.collect();
-            vectors.extend(self.vectors(tenant, without.into_iter()).await?);
-        }
         let mut hits = ranked(&legs, query);
-        let rows = if let Some(how) = &query.rerank {
-            hits.truncate(query.pool().min(rerank::MOST));
-            let rows = self.rows(tenant, &hits).await?;
-            match self.rerank(how, &query.text, &rows).await {
+        hits.truncate(match (&query.rerank, query.diversity) {
+            (Some(_), _) => query.pool().min(rerank::MOST),
+            (None, Some(_)) => hits.len(),
+            (None, None) => query.top_k,
+        });
+        self.read_rows(tenant, None, hits.iter().map(|hit| hit.id), &mut rows).await?;
+        if let Some(how) = &query.rerank {
+            let found = hits.iter().filter_map(|hit| rows.get(&hit.id));
+            match self.rerank(how, &query.text, found).await {
                 Ok(reranked) => {
                     hits.clone_from(&reranked);
                     legs.rerank = reranked;
                 }
                 Err(why) => warnings.push(format!("the passages were not reranked: {why}")),
             }
-            hits = chosen(hits, query, &vectors);
-            rows
-        } else {
-            hits = chosen(hits, query, &vectors);
-            self.rows(tenant, &hits).await?
-        };
+        }
+        let hits = chosen(hits, query, &rows);
         let found = answer::found(&legs, &hits, &databases, rows, &WordQuery::of(&query.text));
         Ok(Answer { found, generations, warnings })
     }
 
-    /// What the rows say of `hits`, in no order.
-    async fn rows(&self, tenant: &TenantId, hits: &[Hit]) -> Result<Vec<chunks::Found>, RagError> {
-        let ids: Vec<Id> = hits.iter().map(|hit| id(hit.id)).collect();
+    /// Adds to `rows` what is not in them of these passages, all `of` one database or of several. One that was deleted
+    /// meanwhile is not there.
+    async fn read_rows(
+        &self,
+        tenant: &TenantId,
+        of: Option<Id>,
+        wanted: impl Iterator<Item = ChunkId>,
+        rows: &mut Rows,
+    ) -> Result<(), RagError> {
+        let ids: Vec<Id> = wanted.filter(|it| !rows.contains_key(it)).map(id).collect();
         if ids.is_empty() {
-            return Ok(Vec::new());
+            return Ok(());
         }
-        Ok(self.0.db.read(async |conn| chunks::list_found(conn, tenant, &ids).await).await?)
+        let read = self.0.db.read(async |conn| chunks::list_found(conn, tenant, of, &ids).await);
+        rows.extend(read.await?.into_iter().map(|row| (chunk(row.id), row)));
+        Ok(())
     }
 
     /// The vector of a question, which is asked for once for as long as it is known.
@@ -293,20 +326,6 @@ impl Rag {
         let vectors = embed_all(embedder.as_ref(), &[text], Kind::Query, dimension).await?;
         Ok(vectors.into_iter().next().unwrap_or_default())
     }
-
-    async fn vectors(
-        &self,
-        tenant: &TenantId,
-        ids: impl Iterator<Item = ChunkId>,
-    ) -> Result<HashMap<ChunkId, Vec<f32>>, RagError> {
-        let ids: Vec<Id> = ids.map(id).collect();
-        if ids.is_empty() {
-            return Ok(HashMap::new());
-        }
-        let rows =
-            self.0.db.read(async |conn| chunks::list_vectors(conn, tenant, &ids).await).await?;
-        Ok(rows.into_iter().map(|(id, vector)| (chunk(id), vector)).collect())
-    }
 }
 
 impl Query {
@@ -328,8 +347,13 @@ impl Query {
 impl<'a> Part<'a> {
     fn empty(database: &'a Database) -> Self {
         let model = database.content.embedding_model.clone();
-        let (near, vectors, words) = (Vec::new(), HashMap::new(), Counted::default());
-        Self { database, model, generation: 1, near, vectors, words, warning: None }
+        let (near, rows, words) = (Vec::new(), Rows::new(), Counted::default());
+        Self { database, model, generation: 1, near, rows, words, warning: None }
+    }
+
+    /// Whether there was no other state when the rows were read; if there are none, it is not known.
+    fn is_of(&self, state: &State) -> bool {
+        self.rows.values().next().is_some_and(|row| row.revision == Some(state.revision))
     }
 }
 
@@ -346,13 +370,8 @@ pub(super) fn ensure_usable(database: &Database) -> Result<(), RagError> {
 }
 
 /// The candidates in their true order.
-fn exact(
-    query: &[f32],
-    near: &[ChunkId],
-    vectors: &HashMap<ChunkId, Vec<f32>>,
-    wanted: usize,
-) -> Vec<Hit> {
-    let with_vector = near.iter().filter_map(|id| Some((*id, vectors.get(id)?.as_slice())));
+fn exact(query: &[f32], near: &[ChunkId], rows: &Rows, wanted: usize) -> Vec<Hit> {
+    let with_vector = near.iter().filter_map(|id| Some((*id, rows.get(id)?.vector.0.as_slice())));
     rescore(query, with_vector, wanted)
 }
 
@@ -373,10 +392,11 @@ fn ranked(legs: &Legs, query: &Query) -> Vec<Hit> {
 }
 
 /// Those of `hits` that are shown.
-fn chosen(mut hits: Vec<Hit>, query: &Query, vectors: &HashMap<ChunkId, Vec<f32>>) -> Vec<Hit> {
+fn chosen(mut hits: Vec<Hit>, query: &Query, rows: &Rows) -> Vec<Hit> {
     if let Some(diversity) = query.diversity {
+        let vector = |hit: &Hit| rows.get(&hit.id).map(|row| row.vector.0.as_slice());
         let with_vector: Vec<(Hit, &[f32])> =
-            hits.iter().filter_map(|hit| Some((*hit, vectors.get(&hit.id)?.as_slice()))).collect();
+            hits.iter().filter_map(|hit| Some((*hit, vector(hit)?))).collect();
         return diversify(&with_vector, diversity, query.top_k);
     }
     hits.truncate(query.top_k);

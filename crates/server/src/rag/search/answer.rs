@@ -1,7 +1,5 @@
 //! What a search shows of a passage.
 
-use std::collections::HashMap;
-
 use retrieval::ChunkId;
 use retrieval::Hit;
 use retrieval::WordQuery;
@@ -11,10 +9,9 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::Legs;
-use super::id;
+use super::Rows;
 use crate::db::Id;
 use crate::rag::Database;
-use crate::rag::store::chunks;
 
 /// The most code points of a quote.
 const QUOTE: usize = 300;
@@ -79,14 +76,13 @@ pub(super) fn found(
     legs: &Legs,
     hits: &[Hit],
     databases: &[&Database],
-    rows: Vec<chunks::Found>,
+    mut rows: Rows,
     words: &WordQuery,
 ) -> Vec<Found> {
-    let mut rows: HashMap<Id, _> = rows.into_iter().map(|row| (row.id, row)).collect();
     let score_in =
         |leg: &[Hit], id: ChunkId| leg.iter().find(|hit| hit.id == id).map(|hit| hit.score);
     let show = |hit: &Hit| {
-        let row = rows.remove(&id(hit.id))?;
+        let row = rows.remove(&hit.id)?;
         let database = databases.iter().find(|it| it.id == row.rag_database_id)?;
         let scores = Scores {
             vector: legs.vector.values().find_map(|leg| score_in(leg, hit.id)),

@@ -1,7 +1,8 @@
 //! The passages of databases in memory, as they are in the rows.
 //!
-//! Each search asks for the number of the last change first (one row by its key), and reads what changed since. So
-//! every process answers by what was committed before it was asked, and nobody has to be told of anything.
+//! Each search asks for the number of the last change (first, or with the passages that it found as of what it knew), and
+//! reads what changed since. So every process answers by what was committed before it was asked, and nobody has to be
+//! told of anything.
 
 use std::collections::HashMap;
 use std::collections::HashSet;
@@ -60,6 +61,8 @@ struct Slot {
     bytes: AtomicUsize,
     last_search: AtomicU64,
     scopes: Mutex<Option<(i64, ScopeSets)>>,
+    /// What was searched last.
+    known: Mutex<Option<Arc<State>>>,
 }
 
 /// What of the passages is in memory.
@@ -118,6 +121,17 @@ impl Indexes {
         let search = self.searches.fetch_add(1, Ordering::Relaxed);
         slot.last_search.store(search, Ordering::Relaxed);
         Arc::clone(slot)
+    }
+
+    /// The state that a database had when it was searched last, if its vectors are nowhere else.
+    pub(super) fn known(&self, tenant: &TenantId, database: Id) -> Option<Arc<State>> {
+        let slot = self.slot(tenant, database);
+        slot.known.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    pub(super) fn know(&self, tenant: &TenantId, database: Id, state: State) {
+        let slot = self.slot(tenant, database);
+        *slot.known.lock().unwrap_or_else(PoisonError::into_inner) = Some(Arc::new(state));
     }
 
     /// Forgets the databases that were not searched for longest, until the others fit.

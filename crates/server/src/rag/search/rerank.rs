@@ -28,21 +28,22 @@ pub(super) enum NotReranked {
 
 impl Rag {
     /// The passages of `rows` by how well they answer `query`, the best first.
-    pub(super) async fn rerank(
+    pub(super) async fn rerank<'a>(
         &self,
         how: &Rerank,
         query: &str,
-        rows: &[chunks::Found],
+        rows: impl Iterator<Item = &'a chunks::Found>,
     ) -> Result<Vec<Hit>, NotReranked> {
         let (reranker, model) = self.0.embedders.reranker(&how.model)?;
-        let texts: Vec<&str> = rows.iter().map(|row| row.text.as_str()).collect();
+        let (ids, texts): (Vec<_>, Vec<_>) =
+            rows.map(|row| (chunk(row.id), row.text.as_str())).unzip();
         if texts.is_empty() {
             return Ok(Vec::new());
         }
         let patience = Duration::from_millis(how.timeout_ms.into());
         let asked = tokio::time::timeout(patience, reranker.rerank(model, query, &texts)).await;
         let scores = asked.map_err(|_| NotReranked::Late(how.timeout_ms))??;
-        let hit = |(row, score): (&chunks::Found, f32)| Hit { id: chunk(row.id), score };
-        Ok(best(rows.iter().zip(scores).map(hit).collect(), MOST))
+        let hit = |(id, score)| Hit { id, score };
+        Ok(best(ids.into_iter().zip(scores).map(hit).collect(), MOST))
     }
 }

@@ -65,7 +65,7 @@ pub struct Shown {
 }
 
 /// A passage as a search finds it.
-#[derive(Debug, Clone, FromRow)]
+#[derive(Debug, FromRow)]
 pub struct Found {
     pub id: Id,
     pub rag_database_id: Id,
@@ -78,6 +78,20 @@ pub struct Found {
     pub page_end: Option<i64>,
     pub heading_path: Json,
     pub metadata: Json,
+    #[sqlx(try_from = "Vec<u8>")]
+    pub vector: Numbers,
+    /// The number of the last change of the database that was asked about.
+    pub revision: Option<i64>,
+}
+
+/// The numbers of a vector.
+#[derive(Debug)]
+pub struct Numbers(pub Vec<f32>);
+
+impl From<Vec<u8>> for Numbers {
+    fn from(bytes: Vec<u8>) -> Self {
+        Self(numbers(&bytes))
+    }
 }
 
 /// What of a passage is kept in memory.
@@ -282,25 +296,6 @@ pub async fn list_loaded(
         .await)
 }
 
-/// The vectors of these passages, in no order.
-pub async fn list_vectors(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    ids: &[Id],
-) -> Result<Vec<(Id, Vec<f32>)>, sqlx::Error> {
-    let rows: Vec<(Id, Vec<u8>)> = on!(conn, c => {
-        let mut query = QueryBuilder::new("SELECT id, vector FROM rag_chunks WHERE tenant_id = ");
-        query.push_bind(tenant).push(" AND id IN (");
-        let mut list = query.separated(", ");
-        for id in ids {
-            list.push_bind(*id);
-        }
-        query.push(")");
-        query.build_query_as().fetch_all(c).await
-    })?;
-    Ok(rows.into_iter().map(|(id, bytes)| (id, numbers(&bytes))).collect())
-}
-
 /// The vectors that passages of a tenant have under these keys; of which of several, it does not matter.
 pub async fn list_vectors_by_key(
     conn: &mut Conn<'_>,
@@ -326,17 +321,24 @@ pub fn numbers(bytes: &[u8]) -> Vec<f32> {
     bytes.as_chunks().0.iter().map(|it| f32::from_le_bytes(*it)).collect()
 }
 
-/// These passages with what their documents say of them, in no order. They are told apart by their ids alone: SQLite
+/// These passages with what their documents say of them, in no order, and the revision of a database if they are all `of`
+/// that one. They are told apart by their ids alone: SQLite
 /// would take an index of databases for a better one, and read all that a database has.
 pub async fn list_found(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
+    of: Option<Id>,
     ids: &[Id],
 ) -> Result<Vec<Found>, sqlx::Error> {
     on!(conn, c => {
         let mut query = QueryBuilder::new(
             "SELECT c.id, c.rag_database_id, c.document_id, d.filename, c.text, c.start_at, c.end_at, c.page,
-                 c.page_end, c.heading_path, d.metadata
+                 c.page_end, c.heading_path, d.metadata, c.vector,
+                 (SELECT revision FROM rag_indexes WHERE tenant_id = ",
+        );
+        query.push_bind(tenant).push(" AND rag_database_id = ").push_bind(of);
+        query.push(
+            ") AS revision
              FROM rag_chunks c JOIN rag_documents d ON d.tenant_id = c.tenant_id AND d.id = c.document_id
              WHERE c.tenant_id = ",
         );
