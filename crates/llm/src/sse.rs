@@ -1,7 +1,9 @@
 //! Server-sent events, decoded from however the network cut them.
 //!
-//! The decoder knows lines and fields, nothing of JSON. Comments, `retry` and blocks without data never
-//! leave it.
+//! The decoder knows lines and fields, nothing of JSON. Comments and blocks without data never leave it, but
+//! for their `id` and `retry`.
+
+use std::time::Duration;
 
 /// The longest line, and the most data of one event, that we take in.
 pub const MAX_EVENT: usize = 8 << 20;
@@ -19,6 +21,8 @@ pub struct Decoder {
     name: String,
     /// The last id that came; it holds for all events until the next one comes.
     id: String,
+    /// The last `retry` that came.
+    retry: Option<Duration>,
     data: String,
     data_lines: usize,
     /// The first line is read, which may begin with a byte-order mark.
@@ -50,6 +54,16 @@ impl Decoder {
         Events { decoder: self, bytes }
     }
 
+    /// The last id that came, also without data; empty when there was none.
+    pub fn last_id(&self) -> &str {
+        &self.id
+    }
+
+    /// How long who loses the connection should wait, if the body said so.
+    pub fn retry(&self) -> Option<Duration> {
+        self.retry
+    }
+
     /// The event that the end of the body cut off from its blank line, if there is one.
     ///
     /// Its data may be incomplete.
@@ -77,6 +91,10 @@ impl Decoder {
             b"data" => self.take_data(value)?,
             b"event" => self.name = String::from_utf8_lossy(value).into_owned(),
             b"id" if !value.contains(&0) => self.id = String::from_utf8_lossy(value).into_owned(),
+            b"retry" if !value.is_empty() && value.iter().all(u8::is_ascii_digit) => {
+                let millis = str::from_utf8(value).ok().and_then(|it| it.parse().ok());
+                self.retry = millis.map(Duration::from_millis).or(self.retry);
+            }
             _ => {}
         }
         Ok(false)
@@ -191,6 +209,8 @@ impl Events<'_, '_> {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use proptest::prelude::Strategy;
     use proptest::prelude::any;
     use proptest::prelude::prop;
@@ -236,6 +256,21 @@ mod tests {
     fn blocks_without_data_are_no_events() {
         let body = b": hello\n\nretry: 3000\n\nid: 7\n\nevent: ping\n\ndata\n\ndata:\n\ndata:  \n\ndata: x\n\n";
         assert_eq!(data(body), ["x"]);
+    }
+
+    #[test]
+    fn what_who_loses_the_connection_needs_is_kept() {
+        let mut decoder = Decoder::default();
+        let mut decode = |body: &[u8]| {
+            let mut events = decoder.events(body);
+            while events.next().unwrap().is_some() {}
+            (decoder.last_id().to_owned(), decoder.retry())
+        };
+
+        assert_eq!(decode(b"data: a\n\n"), (String::new(), None));
+        let kept = ("7".to_owned(), Some(Duration::from_millis(500)));
+        assert_eq!(decode(b"id: 7\nretry: 500\ndata:\n\n"), kept);
+        assert_eq!(decode(b"retry: soon\nretry: 99999999999999999999\ndata: b\n\n"), kept);
     }
 
     #[test]
