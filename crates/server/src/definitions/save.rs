@@ -218,23 +218,40 @@ impl<K: Kind> Definitions<K> {
         force: Force,
     ) -> Result<(), DefinitionError> {
         let id = self.id_of(author.tenant, id_or_name).await?;
+        let deleted = self
+            .db()
+            .write(async |tx| self.delete_within(tx, author, id, if_match, force).await)
+            .await;
+        deleted?;
+        self.note_deleted(author, id).await;
+        Ok(())
+    }
+
+    /// The same as a part of a transaction; [`note_deleted`](Self::note_deleted) comes after it.
+    pub async fn delete_within(
+        &self,
+        tx: &mut Conn<'_>,
+        author: Author<'_>,
+        id: Id,
+        if_match: &IfMatch,
+        force: Force,
+    ) -> Result<(), DefinitionError> {
         let (kind, change) = (self.kind(), self.change_by(author));
-        self.db()
-            .write(async |tx| {
-                let around = self.hold_all(tx, author.tenant).await?;
-                let row = find_to_change(kind, tx, author, id, if_match, change).await?;
-                if force == Force::No {
-                    let current = Definition::of_row(kind, &row, row.normalise(kind));
-                    refuse_used(kind, tx, author.tenant, &current, &around).await?;
-                }
-                store::delete::<K>(tx, author.tenant, id).await?;
-                self.tell(tx, author, "delete", Some(self.told(&row)), None).await?;
-                Ok::<_, DefinitionError>(())
-            })
-            .await?;
+        let around = self.hold_all(tx, author.tenant).await?;
+        let row = find_to_change(kind, tx, author, id, if_match, change).await?;
+        if force == Force::No {
+            let current = Definition::of_row(kind, &row, row.normalise(kind));
+            refuse_used(kind, tx, author.tenant, &current, &around).await?;
+        }
+        store::delete::<K>(tx, author.tenant, id).await?;
+        self.tell(tx, author, "delete", Some(self.told(&row)), None).await?;
+        Ok(())
+    }
+
+    /// Makes it count here that a definition is deleted.
+    pub async fn note_deleted(&self, author: Author<'_>, id: Id) {
         info!(definition.id = %id, kind = K::NAME, by = author.subject, "a definition was deleted");
         self.hide(author.tenant, id).await;
-        Ok(())
     }
 
     /// The id of a definition that is a row.
