@@ -50,6 +50,7 @@ pub async fn stop(app: &App) {
         app.runs.hand_over().cancel();
         app.tasks.shut_down(LETTING_GO).await;
     }
+    app.mcp.upstreams.end().await;
     if let Some(telemetry) = &app.runs.telemetry {
         telemetry.stop().await;
     }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
+use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::Mutex;
@@ -9,22 +10,29 @@ use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
 use axum::Router;
+use axum::body::Body;
 use axum::body::Bytes;
 use axum::body::to_bytes;
 use axum::extract::Request;
 use axum::extract::State;
 use axum::http::HeaderMap;
+use axum::http::Method;
 use axum::http::StatusCode;
 use axum::response::IntoResponse;
 use axum::response::Response;
+use futures::StreamExt;
+use futures::stream;
 use serde_json::Value;
 use serde_json::json;
 use tokio::net::TcpListener;
+use tokio::sync::broadcast;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 const MODERN: &str = "2026-07-28";
 const SESSION: &str = "mcp-session-id";
+const LAST_EVENT: &str = "last-event-id";
+const EVENTS: &str = "text/event-stream";
 
 /// A server on a port of its own; it ends when this is dropped.
 #[derive(Debug)]
@@ -52,6 +60,8 @@ pub enum Answer {
     Stream(Vec<Value>, Value),
     /// A status with this body of this media type.
     Raw(u16, &'static str, String),
+    /// A stream that ends before the result is there, which whoever resumes it after so many milliseconds gets.
+    Later(u64, Value),
     Never,
 }
 
@@ -67,6 +77,10 @@ struct Shared {
     era: Era,
     state: Mutex<Known>,
     asked: watch::Sender<usize>,
+    /// What is said on open streams; `None` ends them.
+    said: broadcast::Sender<Option<Value>>,
+    /// Counts the streams that were opened.
+    heard: watch::Sender<usize>,
 }
 
 #[derive(Debug, Default)]
@@ -76,6 +90,8 @@ struct Known {
     asked: Vec<Asked>,
     sessions: BTreeSet<String>,
     begun: usize,
+    /// What whoever resumes a stream gets.
+    rest: Option<Value>,
     /// All that is let in, if not all is.
     token: Option<String>,
 }
@@ -85,8 +101,13 @@ impl McpServer {
     pub async fn start(era: Era) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("an address");
-        let shared =
-            Arc::new(Shared { era, state: Mutex::default(), asked: watch::Sender::default() });
+        let shared = Arc::new(Shared {
+            era,
+            state: Mutex::default(),
+            asked: watch::Sender::default(),
+            said: broadcast::Sender::new(64),
+            heard: watch::Sender::default(),
+        });
         let router = Router::new().fallback(answer).with_state(Arc::clone(&shared));
         #[expect(clippy::disallowed_methods, reason = "a test has no `app.tasks`; aborted on drop")]
         let server = tokio::spawn(async move {
@@ -120,6 +141,25 @@ impl McpServer {
     pub fn only_with(&self, token: &str) -> &Self {
         self.shared.lock().token = Some(token.to_owned());
         self
+    }
+
+    /// Says this on all streams that are open.
+    pub fn say(&self, message: &Value) -> &Self {
+        // Nobody may be listening.
+        let _ = self.shared.said.send(Some(message.clone()));
+        self
+    }
+
+    /// Ends all streams that are open.
+    pub fn hang_up(&self) -> &Self {
+        let _ = self.shared.said.send(None);
+        self
+    }
+
+    /// Waits until there were `count` streams in all.
+    pub async fn wait_heard(&self, count: usize) {
+        let mut all = self.shared.heard.subscribe();
+        all.wait_for(|it| *it >= count).await.expect("it is there as long as this is");
     }
 
     /// Forgets all sessions.
@@ -161,6 +201,23 @@ impl Drop for McpServer {
 impl Shared {
     fn lock(&self) -> MutexGuard<'_, Known> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A stream that says `first`, and then what is said on all of them.
+    fn listen(&self, first: Vec<Value>) -> Response {
+        let first = first.into_iter().map(|it| Ok::<_, Infallible>(event(&it)));
+        let said = stream::unfold(self.said.subscribe(), async |mut said| {
+            let message = said.recv().await.ok().flatten()?;
+            Some((Ok(event(&message)), said))
+        });
+        self.heard.send_modify(|count| *count += 1);
+        let body = Body::from_stream(stream::iter(first).chain(said));
+        ([("content-type", EVENTS)], body).into_response()
+    }
+
+    fn rest(&self) -> Response {
+        let rest = self.lock().rest.take();
+        raw(200, EVENTS, rest.as_ref().map(event).unwrap_or_default())
     }
 
     /// What keeps a request out.
@@ -207,7 +264,19 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         let answer = json!({"jsonrpc": "2.0", "id": body["id"], "result": result});
         raw(200, "application/json", answer.to_string())
     };
+    if parts.method == Method::GET {
+        if parts.headers.contains_key(LAST_EVENT) {
+            return shared.rest();
+        }
+        return shared.listen(Vec::new());
+    }
     match body["method"].as_str().unwrap_or_default() {
+        "subscriptions/listen" if shared.era == Era::Modern => {
+            let meta = json!({"io.modelcontextprotocol/subscriptionId": body["id"]});
+            let params = json!({"_meta": meta, "notifications": body["params"]["notifications"]});
+            let method = "notifications/subscriptions/acknowledged";
+            shared.listen(vec![json!({"jsonrpc": "2.0", "method": method, "params": params})])
+        }
         "server/discover" if shared.era == Era::Modern => done(json!({"resultType": "complete",
             "supportedVersions": [MODERN], "capabilities": {"tools": {}}})),
         "initialize" => {
@@ -227,6 +296,11 @@ async fn answer(State(shared): State<Arc<Shared>>, request: Request) -> Response
         "tools/call" => {
             let name = body["params"]["name"].as_str().unwrap_or_default();
             let answer = shared.lock().answers.get(name).cloned();
+            if let Some(Answer::Later(retry, result)) = answer {
+                let answer = json!({"jsonrpc": "2.0", "id": body["id"], "result": result});
+                shared.lock().rest = Some(answer);
+                return raw(200, EVENTS, format!("id: one\nretry: {retry}\ndata: \n\n"));
+            }
             call(answer, &body).await
         }
         method if method.starts_with("notifications/") => StatusCode::ACCEPTED.into_response(),
@@ -257,12 +331,15 @@ async fn call(answer: Option<Answer>, body: &Value) -> Response {
                 notice
             });
             let messages = messages.chain([whole("result", result)]);
-            let stream = messages.map(|it| format!("event: message\ndata: {it}\n\n"));
-            raw(200, "text/event-stream", stream.collect())
+            raw(200, EVENTS, messages.map(|it| event(&it)).collect())
         }
         Some(Answer::Raw(status, media_type, text)) => raw(status, media_type, text),
-        Some(Answer::Never) => std::future::pending().await,
+        Some(Answer::Never | Answer::Later(..)) => std::future::pending().await,
     }
+}
+
+fn event(message: &Value) -> String {
+    format!("event: message\ndata: {message}\n\n")
 }
 
 fn raw(status: u16, media_type: &'static str, text: String) -> Response {

@@ -139,9 +139,9 @@ impl Builder {
         let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
         let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
-        let upstreams = Upstreams::new((&db, &clock, &ids), (&egress, &secrets), &onward, &tasks);
+        let upstreams = remote(&config, (&db, &clock, &ids), (&egress, &secrets), &onward, &tasks);
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, (&rag, &upstreams));
-        let kind = ToolRows { makers, code_agents: code_agents.known() };
+        let kind = ToolRows::new(makers, code_agents.known(), upstreams.programs());
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone(), embedders };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
@@ -225,6 +225,17 @@ fn clients(config: &Config, db: &Db, egress: &Egress) -> Clients {
         Documents::new(egress.clone(), &identity.registration),
     );
     Clients::new(&identity.management, db.clone(), checks)
+}
+
+/// The servers of others.
+fn remote(
+    config: &Config,
+    (db, clock, ids): (&Db, &Clock, &Ids),
+    means: (&Egress, &Vault),
+    onward: &Onward,
+    tasks: &Tasks,
+) -> Upstreams {
+    Upstreams::new((db, clock, ids), means, onward, tasks, &config.mcp.programs)
 }
 
 /// The kinds of tools that rows may be of.

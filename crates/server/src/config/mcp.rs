@@ -1,6 +1,8 @@
 //! How MCP is spoken.
 
 use crate::config::Env;
+use crate::config::programs::Program;
+use crate::config::programs::programs;
 use crate::config::reader::Reader;
 
 #[derive(Debug, Clone)]
@@ -13,6 +15,8 @@ pub struct Mcp {
     pub sessions_of_one: u32,
     /// Calls that one caller may make of one tool in a minute.
     pub calls_per_minute: u32,
+    /// Servers of others that we start.
+    pub programs: Vec<Program>,
 }
 
 pub fn mcp<E: Env>(from: &mut Reader<E>) -> Mcp {
@@ -21,6 +25,7 @@ pub fn mcp<E: Env>(from: &mut Reader<E>) -> Mcp {
         sessions: from.number("MCP_SESSIONS_MAX", 1..=1_000_000),
         sessions_of_one: from.number("MCP_SESSIONS_PER_CALLER", 1..=1_000_000),
         calls_per_minute: from.number("MCP_CALLS_PER_MINUTE", 1..=1_000_000),
+        programs: programs(from),
     }
 }
 

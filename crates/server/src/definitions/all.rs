@@ -455,7 +455,7 @@ mod tests {
         };
         let embedders = Embedders::new(&models, &rag, &Client::new());
         let models = Models::new(&models, &Client::new());
-        let kind = ToolRows { makers: Makers::with([]), code_agents: BTreeMap::new() };
+        let kind = ToolRows::new(Makers::with([]), BTreeMap::new(), Default::default());
         let (own, code) = (db.clone(), CodeTools::built_in().into());
         let tools = Tools::new(own, Clock::System, Ids::Random, kind, code);
         let kind = AgentKind { models, tools, embedders };

@@ -109,6 +109,8 @@ pub fn start(app: &App) {
     app.mcp.servers.start(&app.tasks);
     app.mcp.upstreams.rows().start(&app.tasks);
     app.tasks.spawn(upstreams::watch(app.clone()));
+    app.tasks.spawn(upstreams::heed(app.clone()));
+    app.tasks.spawn(upstreams::listen(app.clone()));
     app.tasks.spawn(sessions::tidy(app.clone()));
     app.tasks.spawn(inbox::watch(app.clone()));
     app.tasks.spawn(Service::watch(app.clone()));

@@ -45,7 +45,15 @@ use crate::tools::store;
 pub struct ToolRows {
     pub makers: Makers,
     /// The agents of the code.
-    pub code_agents: KnownAgents,
+    code_agents: KnownAgents,
+    /// Servers of others that are programs, which the tenant `default` has: their names in lower case.
+    programs: BTreeSet<String>,
+}
+
+impl ToolRows {
+    pub fn new(makers: Makers, code_agents: KnownAgents, programs: BTreeSet<String>) -> Self {
+        Self { makers, code_agents, programs }
+    }
 }
 
 /// The scopes of databases of documents, by their names in lower case.
@@ -161,7 +169,8 @@ impl Kind for ToolRows {
         }
         let secrets = secrets::list_hosts(conn, tenant).await?;
         let databases = store::list_database_scopes(conn, tenant).await?;
-        let servers = store::list_servers(conn, tenant).await?;
+        let programs = (*tenant == TenantId::default()).then_some(&self.programs);
+        let servers = store::list_servers(conn, tenant, programs.into_iter().flatten()).await?;
         Ok(Around { agents, secrets, databases, servers })
     }
 

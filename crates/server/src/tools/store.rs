@@ -1,10 +1,14 @@
 //! What tools need to know of agents, which come after them: read from their rows.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use crate::db::Conn;
+use crate::db::Id;
 use crate::db::Json;
 use crate::db::TenantId;
+use crate::definitions::code_id;
 use crate::on;
 use crate::tools::DatabaseScopes;
 use crate::tools::KnownAgent;
@@ -47,26 +51,34 @@ pub async fn list_database_scopes(
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// The servers of others of a tenant, and which of their tools have changed. Of one whose tools cannot be read none has.
+/// The servers of others of a tenant, with those that are `programs`, and which of their tools have changed. Of one whose tools
+/// cannot be read none has.
 pub async fn list_servers(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
+    programs: impl Iterator<Item = &String>,
 ) -> Result<KnownServers, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query_as::<_, (String, bool, Option<Json>)>(
-            "SELECT u.name, u.is_active, s.tools FROM mcp_upstreams u LEFT JOIN mcp_upstream_states s
-                 ON s.tenant_id = u.tenant_id AND s.upstream_id = u.id
-             WHERE u.tenant_id = $1",
-        )
+    let query = "SELECT id, name, is_active FROM mcp_upstreams WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (Id, String, bool)>(query)
         .bind(tenant)
         .fetch_all(c)
         .await)?;
-    let read = |(name, is_active, tools): (String, bool, Option<Json>)| {
-        let tools: Vec<Value> = tools.and_then(|it| it.read().ok()).unwrap_or_default();
+    let query = "SELECT upstream_id, tools FROM mcp_upstream_states WHERE tenant_id = $1";
+    let states = on!(conn, c => sqlx::query_as::<_, (Id, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let states: BTreeMap<Id, Json> = states.into_iter().collect();
+    // A row goes before a program of its name.
+    let programs = programs.map(|name| (code_id("mcp_upstream", name), name.clone(), true));
+    let read = |(id, name, is_active): (Id, String, bool)| {
+        let tools = states.get(&id).and_then(|it| it.read().ok());
+        let tools: Vec<Value> = tools.unwrap_or_default();
         let changed = tools.iter().filter(|it| it["changed"] == true);
         let changed = changed.filter_map(|it| it["name"].as_str().map(str::to_owned)).collect();
         (name.to_ascii_lowercase(), KnownServer { is_active, changed })
     };
-    Ok(rows.into_iter().map(read).collect())
+    Ok(programs.chain(rows).map(read).collect())
 }
 
 /// The names of the agents of a tenant that name a tool, in their order.

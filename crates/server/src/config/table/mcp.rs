@@ -18,6 +18,12 @@ pub const MCP: &[Setting] = &[
          can reach the server under a name of its own.",
     ),
     plain(
+        "MCP_SERVERS_FILE",
+        "",
+        "JSON file of programs whose tools agents call, in the format that other programs know: \
+         `{\"mcpServers\": {\"files\": {\"command\": \"npx\", \"args\": [\"-y\", \"…\"], \"env\": {}}}}`. See MCP.md.",
+    ),
+    plain(
         "MCP_SESSIONS_MAX",
         "1000",
         "Sessions of MCP clients that may be open, of all processes together; more are refused with 429. One that \

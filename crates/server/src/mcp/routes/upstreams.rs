@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::Response;
+use serde::Deserialize;
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -16,7 +17,6 @@ use utoipa_axum::routes;
 use crate::app::App;
 use crate::db::At;
 use crate::definitions::DefinitionError;
-use crate::definitions::Force;
 use crate::definitions::Kind;
 use crate::definitions::store;
 use crate::definitions::wire::DefinitionVersion;
@@ -42,6 +42,7 @@ use crate::http::once::once;
 use crate::mcp::store::upstreams as seen_store;
 use crate::mcp::upstreams;
 use crate::mcp::upstreams::NewUpstream;
+use crate::mcp::upstreams::Place;
 use crate::mcp::upstreams::Seen;
 use crate::mcp::upstreams::SeenTool;
 use crate::mcp::upstreams::State as Health;
@@ -55,7 +56,8 @@ use crate::oauth::scopes::AdminRead;
 use crate::oauth::scopes::AdminWrite;
 
 /// What the server says of an upstream, and nobody sets. A body that has these members may be sent as it was read.
-const STATE: [&str; 5] = ["state", "last_error", "protocol_version", "checked_at", "tools"];
+const STATE: [&str; 6] =
+    ["state", "last_error", "protocol_version", "checked_at", "tools", "offered_hash"];
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -85,14 +87,31 @@ struct Shown {
     checked_at: Option<At>,
     /// Its tools that `allow` means, as they were last seen.
     tools: Vec<SeenTool>,
+    /// Of all that is `offered` now; `null` if nothing has changed.
+    #[schema(
+        required,
+        example = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
+    )]
+    offered_hash: Option<String>,
+}
+
+/// What somebody accepts.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = McpUpstreamAcceptance)]
+struct Acceptance {
+    /// The `offered_hash` that was shown to him: anything else is not accepted. Without it whatever was last seen is.
+    #[serde(default)]
+    #[schema(required = false)]
+    offered_hash: Option<String>,
 }
 
 impl Shown {
     fn new(definition: Arc<Upstream>, seen: Seen) -> Self {
-        let state = seen.state();
+        let (state, offered_hash) = (seen.state(), seen.offered_hash());
         let Seen { protocol, last_error, tools, checked_at } = seen;
         let (definition, protocol_version) = (Arc::unwrap_or_clone(definition), protocol);
-        Self { definition, state, last_error, protocol_version, checked_at, tools }
+        Self { definition, state, last_error, protocol_version, checked_at, tools, offered_hash }
     }
 }
 
@@ -177,14 +196,14 @@ async fn change_mcp_upstream(
     Body(Members(mut body)): Body<Members>,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
     take_state(&mut body);
-    let name = find(&app, &caller, &id_or_name).await?.content.name.clone();
+    let name = find_to_change(&app, &caller, &id_or_name).await?.content.name.clone();
     if body.get("name").is_some_and(|it| *it != name) {
         let detail = "its tools have it in their names; it cannot be changed";
         return Err(Problem::invalid(vec![Invalid::new("/name", "read_only", detail)]));
     }
     let rows = app.mcp.upstreams.rows();
     let changed = rows.update(caller.author(), &id_or_name, &if_match, body).await?;
-    app.mcp.upstreams.forgive(changed.id);
+    app.mcp.upstreams.forgive(&changed);
     let seen = upstreams::take_up(&app, &caller, &changed).await?;
     Ok((etag(&changed), Json(Shown::new(changed, seen))))
 }
@@ -204,11 +223,8 @@ async fn delete_mcp_upstream(
     Query(deletion): Query<Deletion>,
     if_match: IfMatch,
 ) -> Result<NoContent, Problem> {
-    let upstream = find(&app, &caller, &id_or_name).await?;
-    let rows = app.mcp.upstreams.rows();
-    let force: Force = deletion.force();
-    rows.delete(caller.author(), &id_or_name, &if_match, force).await?;
-    upstreams::forget(&app, &caller, &upstream).await?;
+    let upstream = find_to_change(&app, &caller, &id_or_name).await?;
+    upstreams::delete(&app, &caller, &upstream, &if_match, deletion.force()).await?;
     Ok(NoContent)
 }
 
@@ -232,19 +248,29 @@ async fn refresh_mcp_upstream(
 /// Accept what has changed of an MCP upstream
 ///
 /// Tools that say something else than before are used by what they were last seen to say; those that are gone go here, too.
-/// The upstream is not asked.
+/// The upstream is not asked. With the `offered_hash` that was shown, nothing else is accepted than what was looked at: then the
+/// answer is 409, with the `upstream` as it is.
 #[utoipa::path(post, path = "/mcp/upstreams/{id}/accept", tag = "mcp",
     params(("id" = String, Path, description = "Its id or its name")),
+    request_body = Acceptance,
     responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["admin.write"])))]
 async fn accept_mcp_upstream(
     State(app): State<App>,
     caller: Caller<AdminWrite>,
     Path(id_or_name): Path<String>,
+    Body(Acceptance { offered_hash }): Body<Acceptance>,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
     let upstream = find(&app, &caller, &id_or_name).await?;
-    let seen = upstreams::accept(&app, &caller, &upstream).await?;
-    Ok((etag(&upstream), Json(Shown::new(upstream, seen))))
+    match upstreams::accept(&app, &caller, &upstream, offered_hash.as_deref()).await {
+        Ok(seen) => Ok((etag(&upstream), Json(Shown::new(upstream, seen)))),
+        Err(UpstreamError::OfferChanged(seen)) => {
+            let detail = "what is offered now is not what was looked at";
+            let shown = Shown::new(upstream, *seen);
+            Err(Problem::conflict("mcp-upstream-changed", detail).with("upstream", shown))
+        }
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// List the versions of an MCP upstream
@@ -284,6 +310,7 @@ async fn restore_mcp_upstream(
     Path((id_or_name, version)): Path<(String, i64)>,
     if_match: IfMatch,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
+    find_to_change(&app, &caller, &id_or_name).await?;
     let rows = app.mcp.upstreams.rows();
     let restored = rows.restore(caller.author(), &id_or_name, &if_match, version).await?;
     let seen = upstreams::take_up(&app, &caller, &restored).await?;
@@ -300,6 +327,22 @@ async fn find(
     all.find(id_or_name).cloned().ok_or_else(unknown)
 }
 
+/// The same where it is to be changed, which programs of the file are not.
+async fn find_to_change(
+    app: &App,
+    caller: &Principal,
+    id_or_name: &str,
+) -> Result<Arc<Upstream>, Problem> {
+    let upstream = find(app, caller, id_or_name).await?;
+    if Place::of(&upstream) == Place::Row {
+        return Ok(upstream);
+    }
+    let name = &upstream.content.name;
+    let detail =
+        format!("`{name}` is a program of the file `MCP_SERVERS_FILE`, and only changed there");
+    Err(Problem::conflict("read-only", detail))
+}
+
 fn take_state(body: &mut Map<String, Value>) {
     body.retain(|member, _| !STATE.contains(&member.as_str()));
 }
@@ -314,6 +357,7 @@ impl From<UpstreamError> for Problem {
     fn from(error: UpstreamError) -> Self {
         match error {
             UpstreamError::Definition(error) => error.into(),
+            UpstreamError::OfferChanged(_) => Self::conflict("mcp-upstream-changed", error),
             UpstreamError::Json(_) | UpstreamError::Database(_) => Self::internal(&error),
         }
     }

@@ -1,5 +1,7 @@
 //! SQL of the servers of others, beside what all definitions have.
 
+use std::collections::BTreeSet;
+
 use serde_json::Value;
 use sqlx::FromRow;
 
@@ -8,6 +10,7 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::Json;
 use crate::db::TenantId;
+use crate::mcp::upstreams::Place;
 use crate::mcp::upstreams::Seen;
 use crate::on;
 
@@ -65,14 +68,15 @@ pub async fn find_seen(
 pub async fn upsert_seen(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-    id: Id,
+    (id, place): (Id, Place),
     seen: &Seen,
     tools: &Json,
     now: At,
 ) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
             "INSERT INTO mcp_upstream_states (tenant_id, upstream_id, protocol, last_error, tools, checked_at)
-             SELECT tenant_id, id, $3, $4, $5, $6 FROM mcp_upstreams WHERE tenant_id = $1 AND id = $2
+             SELECT $1, $2, $3, $4, $5, $6
+             WHERE $7 OR EXISTS (SELECT 1 FROM mcp_upstreams WHERE tenant_id = $1 AND id = $2)
              ON CONFLICT (tenant_id, upstream_id) DO UPDATE
              SET protocol = $3, last_error = $4, tools = $5, checked_at = $6",
         )
@@ -82,6 +86,7 @@ pub async fn upsert_seen(
         .bind(&seen.last_error)
         .bind(tools)
         .bind(now)
+        .bind(place == Place::File)
         .execute(c)
         .await)?;
     Ok(())
@@ -100,17 +105,51 @@ pub async fn list_due(conn: &mut Conn<'_>, before: At) -> Result<Vec<(TenantId, 
         .await)
 }
 
-/// Takes it upon this process to look at an upstream. `false`: another one does.
+/// The first upstreams of all tenants that are active and could be looked at.
+pub async fn list_looked_at(
+    conn: &mut Conn<'_>,
+    rows: i64,
+) -> Result<Vec<(TenantId, Id)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (TenantId, Id)>(
+            "SELECT u.tenant_id, u.id FROM mcp_upstreams u JOIN mcp_upstream_states s
+                 ON s.tenant_id = u.tenant_id AND s.upstream_id = u.id
+             WHERE u.is_active AND s.last_error IS NULL
+             ORDER BY u.created_at, u.id LIMIT $1",
+        )
+        .bind(rows)
+        .fetch_all(c)
+        .await)
+}
+
+/// Those of the file that were looked at, and by nobody since `before`: of these `programs`.
+pub async fn list_due_programs(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    before: At,
+    programs: &BTreeSet<Id>,
+) -> Result<Vec<Id>, sqlx::Error> {
+    let all = on!(conn, c => sqlx::query_scalar::<_, Id>(
+            "SELECT upstream_id FROM mcp_upstream_states WHERE tenant_id = $1 AND checked_at < $2",
+        )
+        .bind(tenant)
+        .bind(before)
+        .fetch_all(c)
+        .await)?;
+    Ok(all.into_iter().filter(|id| programs.contains(id)).collect())
+}
+
+/// Takes it upon this process to look at an upstream. `false`: another one does, or has since `before`.
 pub async fn claim(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-    id: Id,
+    (id, place): (Id, Place),
     before: At,
     now: At,
 ) -> Result<bool, sqlx::Error> {
     let claimed = on!(conn, c => sqlx::query(
             "INSERT INTO mcp_upstream_states (tenant_id, upstream_id, checked_at)
-             SELECT tenant_id, id, $4 FROM mcp_upstreams WHERE tenant_id = $1 AND id = $2
+             SELECT $1, $2, $4
+             WHERE $5 OR EXISTS (SELECT 1 FROM mcp_upstreams WHERE tenant_id = $1 AND id = $2)
              ON CONFLICT (tenant_id, upstream_id) DO UPDATE SET checked_at = $4
              WHERE mcp_upstream_states.checked_at < $3",
         )
@@ -118,6 +157,7 @@ pub async fn claim(
         .bind(id)
         .bind(before)
         .bind(now)
+        .bind(place == Place::File)
         .execute(c)
         .await
         .map(|done| done.rows_affected()))?;

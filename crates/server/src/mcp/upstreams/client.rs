@@ -1,41 +1,42 @@
 //! Asking an upstream: with whose credentials, in which session, and not too often while it is away.
 
-use std::collections::BTreeMap;
+use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::Relaxed;
-use std::time::Duration;
 use std::time::Instant;
 
 use auth::scope::Scopes;
+use http::HeaderMap;
 use http::HeaderName;
 use http::header;
 use secrecy::SecretString;
 use serde_json::Value;
 use serde_json::json;
+use tokio::sync::Notify;
 use url::Url;
 
 use super::Upstream;
 use super::UpstreamAuth;
 use super::UpstreamDefinitions;
 use super::UpstreamRows;
+use super::away::Away;
+use super::changes::Changes;
 use super::message;
-use super::message::MODERN;
-use super::message::WITH_SESSIONS;
+use super::programs::Programs;
 use super::wire::Ask;
 use super::wire::Hear;
 use super::wire::Session;
 use super::wire::Wire;
 use super::wire::WireError;
-use super::wire::session_id;
 use crate::app::Clock;
 use crate::app::Ids;
 use crate::app::Tasks;
+use crate::config::Program;
 use crate::db::Db;
-use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Definitions;
 use crate::definitions::InCode;
@@ -45,7 +46,6 @@ use crate::egress::Secret;
 use crate::egress::SecretHeader;
 use crate::egress::Secrets;
 use crate::egress::Text;
-use crate::mcp::REVISIONS;
 use crate::oauth::Behalf;
 use crate::oauth::Onward;
 use crate::secrets::Vault;
@@ -54,13 +54,6 @@ use crate::tools::http::Tokens;
 
 /// Sessions that are kept at once; with more of them all are begun anew.
 const SESSIONS: usize = 1_000;
-/// How long a server may take to say whether it knows the revision without sessions.
-const DISCOVERY: Duration = Duration::from_secs(10);
-/// What a server may say of itself, in bytes.
-const ABOUT: usize = 256 << 10;
-/// How long an upstream that cannot be reached is left alone: at first, and at most.
-const SHORTEST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 
 /// The upstreams of all tenants, and the way to them. Clones share it.
 #[derive(Debug, Clone)]
@@ -75,16 +68,12 @@ struct Inner {
     tasks: Tasks,
     tokens: Tokens,
     sessions: Mutex<HashMap<String, Session>>,
-    away: Mutex<HashMap<Id, Away>>,
+    away: Away,
     /// Requests are told apart by it, here.
     count: AtomicU64,
-}
-
-/// An upstream that could not be reached.
-#[derive(Debug, Clone, Copy)]
-struct Away {
-    pause: Duration,
-    until: Instant,
+    programs: Programs,
+    changes: Arc<Changes>,
+    looked: Notify,
 }
 
 /// On whose behalf an upstream is asked.
@@ -102,14 +91,16 @@ pub struct Question<'a> {
     pub method: &'a str,
     pub params: &'a Value,
     pub wants_progress: bool,
+    /// Arguments that are headers as well.
+    pub headers: &'a HeaderMap,
     pub until: Instant,
     /// The longest answer, in bytes.
     pub most: usize,
 }
 
 /// The way to an upstream for one caller.
-struct Access {
-    wire: Wire,
+pub struct Access {
+    pub wire: Wire,
     /// What is only for requests by this way: sessions of one caller are not for another.
     key: String,
     /// The token of client credentials that it goes with.
@@ -122,24 +113,48 @@ impl Upstreams {
         (egress, vault): (&Egress, &Vault),
         onward: &Onward,
         tasks: &Tasks,
+        programs: &[Program],
     ) -> Self {
-        let kind = UpstreamRows { egress: egress.clone(), onward: onward.clone() };
-        let none = InCode::Versioned(BTreeMap::new());
+        let kind = UpstreamRows::new(egress, onward, programs);
+        let (code, changes) = (InCode::Versioned(kind.documents(programs)), Arc::default());
         Self(Arc::new(Inner {
-            rows: Definitions::new(db.clone(), clock.clone(), ids.clone(), kind, none),
+            rows: Definitions::new(db.clone(), clock.clone(), ids.clone(), kind, code),
+            programs: Programs::new(programs, vault, tasks, &changes),
+            changes,
+            looked: Notify::new(),
             egress: egress.clone(),
             vault: vault.clone(),
             onward: onward.clone(),
             tasks: tasks.clone(),
             tokens: Tokens::default(),
             sessions: Mutex::default(),
-            away: Mutex::default(),
+            away: Away::default(),
             count: AtomicU64::new(1),
         }))
     }
 
     pub fn rows(&self) -> &UpstreamDefinitions {
         &self.0.rows
+    }
+
+    /// The names of those that are programs, in lower case.
+    pub fn programs(&self) -> BTreeSet<String> {
+        self.0.programs.names()
+    }
+
+    /// Those that say that their tools have changed.
+    pub fn changes(&self) -> &Changes {
+        &self.0.changes
+    }
+
+    /// Rings when one of them has been looked at here.
+    pub fn looked(&self) -> &Notify {
+        &self.0.looked
+    }
+
+    /// Lets the programs among them end.
+    pub async fn end(&self) {
+        self.0.programs.end().await;
     }
 
     /// Asks `upstream`, and reads until the answer is there. The revision that it was asked in comes with it.
@@ -150,16 +165,16 @@ impl Upstreams {
         question: Question<'_>,
         hear: Hear<'_>,
     ) -> Result<(Value, String), WireError> {
-        self.refuse_while_away(upstream)?;
-        let named = upstream.content.auth.secret();
-        let secrets = self.0.vault.secrets_named(whose.tenant, named).await;
-        let secrets =
-            secrets.map_err(|_| WireError::NotSent("secrets cannot be read now".to_owned()))?;
+        if upstream.content.is_program() {
+            return self.0.programs.ask(&upstream.content.name, question, hear).await;
+        }
+        self.0.away.refuse(upstream)?;
+        let secrets = self.secrets(upstream, whose.tenant).await?;
         let mut refused: Option<SecretString> = None;
         loop {
             let access = self.access(upstream, whose, &secrets, refused.as_ref(), question).await?;
             let answer = self.ask_by(&access, question, hear).await;
-            self.note(upstream, &answer);
+            self.0.away.note(upstream.id, &answer);
             match (answer, access.token) {
                 (Err(WireError::Unauthorized), Some(token)) if refused.is_none() => {
                     refused = Some(token);
@@ -169,17 +184,47 @@ impl Upstreams {
         }
     }
 
+    /// The way to an upstream by which it can be listened to, and the session there.
+    pub async fn way(
+        &self,
+        upstream: &Upstream,
+        whose: Whose<'_>,
+        question: Question<'_>,
+    ) -> Result<(Access, Session), WireError> {
+        let secrets = self.secrets(upstream, whose.tenant).await?;
+        let access = self.access(upstream, whose, &secrets, None, question).await?;
+        let session = self.session(&access).await?;
+        Ok((access, session))
+    }
+
+    async fn secrets(&self, upstream: &Upstream, tenant: &TenantId) -> Result<Secrets, WireError> {
+        let secrets = self.0.vault.secrets_named(tenant, upstream.content.auth.secret()).await;
+        secrets.map_err(|_| WireError::NotSent("secrets cannot be read now".to_owned()))
+    }
+
+    /// A number that no other request of this process has.
+    pub fn next_id(&self) -> u64 {
+        self.0.count.fetch_add(1, Relaxed)
+    }
+
+    /// Forgets a session, unless another one has been begun in its place.
+    pub fn forget_session(&self, access: &Access, session: &Session) {
+        let mut sessions = self.lock_sessions();
+        if sessions.get(&access.key) == Some(session) {
+            sessions.remove(&access.key);
+        }
+    }
+
     async fn ask_by(
         &self,
         access: &Access,
         question: Question<'_>,
         hear: Hear<'_>,
     ) -> Result<(Value, String), WireError> {
-        let Question { method, params, wants_progress, .. } = question;
+        let Question { method, params, wants_progress, headers, .. } = question;
         for _ in 0..2 {
             let session = self.session(access).await?;
-            let ask =
-                Ask { id: self.0.count.fetch_add(1, Relaxed), method, params, wants_progress };
+            let ask = Ask { id: self.next_id(), method, params, wants_progress, headers };
             let mut abandoned =
                 Abandoned { upstreams: self, access, session: &session, id: Some(ask.id) };
             let answer = access.wire.ask(Some(&session), ask, hear).await;
@@ -188,7 +233,7 @@ impl Upstreams {
             }
             drop(abandoned);
             match answer {
-                Err(WireError::SessionGone) => drop(self.lock_sessions().remove(&access.key)),
+                Err(WireError::SessionGone) => self.forget_session(access, &session),
                 answer => return answer.map(|(result, _)| (result, session.version)),
             }
         }
@@ -211,45 +256,6 @@ impl Upstreams {
             sessions.clear();
         }
         sessions.insert(access.key.clone(), session.clone());
-        Ok(session)
-    }
-
-    /// Finds out what the server speaks: the revision without sessions, or one of those before it.
-    async fn begin(&self, wire: &Wire) -> Result<Session, WireError> {
-        let ask = |method, params| Ask {
-            id: self.0.count.fetch_add(1, Relaxed),
-            method,
-            params,
-            wants_progress: false,
-        };
-        let (modern, nothing) = (Session::modern(), json!({}));
-        // What a server says of itself is no result.
-        let mut wire = wire.clone();
-        wire.most = wire.most.max(ABOUT);
-        let mut brief = wire.clone();
-        brief.until = brief.until.min(Instant::now() + DISCOVERY);
-        match brief.ask(Some(&modern), ask("server/discover", &nothing), &|_, _| {}).await {
-            Ok((result, _)) => {
-                let versions = result["supportedVersions"].as_array();
-                if versions.is_some_and(|it| it.iter().any(|it| it == MODERN)) {
-                    return Ok(modern);
-                }
-            }
-            Err(error @ (WireError::Unauthorized | WireError::NotSent(_))) => return Err(error),
-            // One that knows nothing of it says so in some way.
-            Err(_) => {}
-        }
-        let params = json!({"protocolVersion": WITH_SESSIONS, "capabilities": {},
-            "clientInfo": message::about_us()});
-        let (result, headers) = wire.ask(None, ask("initialize", &params), &|_, _| {}).await?;
-        let version = result["protocolVersion"].as_str().unwrap_or_default();
-        if !REVISIONS.contains(&version) || version == MODERN {
-            let version = message::excerpt(version);
-            let why = format!("it speaks the revision `{version}`, which is not known here");
-            return Err(WireError::NotSent(why));
-        }
-        let session = Session { version: version.to_owned(), id: session_id(&headers) };
-        wire.tell(&session, &message::notice("notifications/initialized", &json!({}))).await?;
         Ok(session)
     }
 
@@ -318,35 +324,10 @@ impl Upstreams {
         token.map_err(|why| WireError::NotSent(why.to_string()))
     }
 
-    fn refuse_while_away(&self, upstream: &Upstream) -> Result<(), WireError> {
-        let away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(away) = away.get(&upstream.id) else { return Ok(()) };
-        let left = away.until.saturating_duration_since(Instant::now());
-        if left.is_zero() {
-            return Ok(());
-        }
-        let name = &upstream.content.name;
-        let seconds = left.as_secs() + 1;
-        Err(WireError::NotSent(format!(
-            "the server `{name}` could not be reached; it is asked again in {seconds} s"
-        )))
-    }
-
-    /// Makes calls of an upstream that is away wait, longer each time.
-    fn note<T>(&self, upstream: &Upstream, answer: &Result<T, WireError>) {
-        let mut away = self.0.away.lock().unwrap_or_else(PoisonError::into_inner);
-        match answer {
-            Err(WireError::NotSent(_)) => {
-                let pause = longer(away.get(&upstream.id).map(|it| it.pause));
-                away.insert(upstream.id, Away { pause, until: Instant::now() + pause });
-            }
-            _ => drop(away.remove(&upstream.id)),
-        }
-    }
-
     /// Makes the next call of an upstream try, whatever came of the last one.
-    pub fn forgive(&self, id: Id) {
-        self.0.away.lock().unwrap_or_else(PoisonError::into_inner).remove(&id);
+    pub fn forgive(&self, upstream: &Upstream) {
+        self.0.away.forgive(upstream.id);
+        self.0.programs.forgive(&upstream.content.name);
     }
 
     fn lock_sessions(&self) -> std::sync::MutexGuard<'_, HashMap<String, Session>> {
@@ -374,11 +355,6 @@ impl Drop for Abandoned<'_> {
     }
 }
 
-/// How long an upstream is left alone that was left alone for `pause` before.
-fn longer(pause: Option<Duration>) -> Duration {
-    pause.map_or(SHORTEST_PAUSE, |it| it.saturating_mul(2).min(LONGEST_PAUSE))
-}
-
 /// Puts a token into requests, as a secret that is for the host of the upstream only.
 fn sign(wire: &mut Wire, name: &str, token: SecretString) {
     let own = Url::parse(&wire.url).ok().as_ref().and_then(HostPattern::of);
@@ -391,19 +367,4 @@ fn bearer(secret: &str) -> (HeaderName, SecretHeader) {
     let mut text = Text::from("Bearer ");
     text.push_secret(secret);
     (header::AUTHORIZATION, SecretHeader::Value(text))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_server_that_stays_away_is_asked_less_and_less() {
-        let pauses = (0..8).scan(None, |pause, _| {
-            *pause = Some(longer(*pause));
-            pause.map(|it| it.as_secs())
-        });
-
-        assert_eq!(pauses.collect::<Vec<_>>(), [1, 2, 4, 8, 16, 32, 60, 60]);
-    }
 }

@@ -7,6 +7,7 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::programs::SCHEME;
 use crate::definitions::Content;
 
 /// The content of the definition of a server of others. Each content that it ever had is a version.
@@ -20,7 +21,8 @@ pub struct UpstreamContent {
     pub display_name: String,
     #[schema(max_length = 4000)]
     pub description: String,
-    /// Where it speaks MCP by Streamable HTTP: public `https`, or what `AGENT_SERVER_EGRESS_ALLOW` permits.
+    /// Where it speaks MCP by Streamable HTTP: public `https`, or what `AGENT_SERVER_EGRESS_ALLOW` permits. `stdio:<name>` is
+    /// a program of the file that the server was started with; no request names one.
     #[schema(max_length = 2048, example = "https://mcp.example.com/mcp")]
     pub url: String,
     /// How requests prove whose they are.
@@ -79,6 +81,13 @@ impl UpstreamAuth {
                 Some(secret)
             }
         }
+    }
+}
+
+impl UpstreamContent {
+    /// Whether it is a program that we start, and not somewhere else.
+    pub fn is_program(&self) -> bool {
+        self.url.starts_with(SCHEME)
     }
 }
 

@@ -4,10 +4,16 @@ use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
+use crate::mcp::REVISIONS;
+
 /// The first revision without sessions.
 pub const MODERN: &str = "2026-07-28";
 /// The newest one with sessions.
 pub const WITH_SESSIONS: &str = "2025-11-25";
+/// What a server says whose tools are others than before.
+pub const TOOLS_CHANGED: &str = "notifications/tools/list_changed";
+/// The code of a server that does not know a revision.
+const UNSUPPORTED_VERSION: i64 = -32022;
 /// What is not done for a server that asks.
 const METHOD_NOT_FOUND: i64 = -32601;
 /// Characters of a message of others that are kept.
@@ -16,8 +22,8 @@ const EXCERPT: usize = 500;
 /// What a server says.
 #[derive(Debug, PartialEq)]
 pub enum Said {
-    /// The answer to the request with our id: a result, or the code and the text of an error.
-    Answer(Result<Value, (i64, String)>),
+    /// The answer to the request with our id.
+    Answer(Result<Value, Fault>),
     /// It asks us something; this is what it is answered.
     Asks(Value),
     Notice {
@@ -26,6 +32,23 @@ pub enum Said {
     },
     /// An answer to something else.
     Other,
+}
+
+/// An error that a server answers with.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Fault {
+    pub code: i64,
+    pub message: String,
+    data: Value,
+}
+
+impl Fault {
+    /// Whether the server would be spoken with in the revision without sessions, although it has refused it once.
+    pub fn offers_modern(&self) -> bool {
+        let supported = self.data["supported"].as_array();
+        self.code == UNSUPPORTED_VERSION
+            && supported.is_some_and(|it| it.iter().any(|it| it == MODERN))
+    }
 }
 
 /// A request. In the revision without sessions it says of itself what a session would have said.
@@ -56,6 +79,22 @@ pub fn about_us() -> Value {
     json!({"name": "agent-server", "version": env!("CARGO_PKG_VERSION")})
 }
 
+/// Whether a server that says this of itself speaks the revision without sessions.
+pub fn knows_modern(about: &Value) -> bool {
+    let versions = about["supportedVersions"].as_array();
+    versions.is_some_and(|it| it.iter().any(|it| it == MODERN))
+}
+
+/// The revision of the session that a server has begun so, or why there is none.
+pub fn agreed(about: &Value) -> Result<String, String> {
+    let version = about["protocolVersion"].as_str().unwrap_or_default();
+    if REVISIONS.contains(&version) && version != MODERN {
+        return Ok(version.to_owned());
+    }
+    let version = excerpt(version);
+    Err(format!("it speaks the revision `{version}`, which is not known here"))
+}
+
 /// Reads a message, which must be one object of JSON-RPC. `None`: it is not.
 pub fn read(message: Value, id: u64) -> Option<Said> {
     let Value::Object(mut message) = message else { return None };
@@ -71,13 +110,14 @@ pub fn read(message: Value, id: u64) -> Option<Said> {
         });
     }
     let is_ours = of.as_ref().and_then(Value::as_u64) == Some(id);
-    if let Some(error) = message.remove("error") {
+    if let Some(mut error) = message.remove("error") {
         // An error about what was not understood at all has no id.
         if !is_ours && of.is_some_and(|it| !it.is_null()) {
             return Some(Said::Other);
         }
-        let text = excerpt(error["message"].as_str().unwrap_or_default());
-        return Some(Said::Answer(Err((error["code"].as_i64().unwrap_or_default(), text))));
+        let message = excerpt(error["message"].as_str().unwrap_or_default());
+        let (code, data) = (error["code"].as_i64().unwrap_or_default(), error["data"].take());
+        return Some(Said::Answer(Err(Fault { code, message, data })));
     }
     if !is_ours {
         return Some(Said::Other);
@@ -118,6 +158,19 @@ mod tests {
     }
 
     #[test]
+    fn a_server_may_offer_what_it_has_refused() {
+        let offers = |data: Value| {
+            let error = json!({"code": -32022, "message": "no", "data": data});
+            let said = read(json!({"jsonrpc": "2.0", "id": 7, "error": error}), 7);
+            matches!(said, Some(Said::Answer(Err(fault))) if fault.offers_modern())
+        };
+
+        assert!(offers(json!({"supported": [MODERN]})));
+        assert!(!offers(json!({"supported": ["2099-01-01"]})));
+        assert!(!offers(json!("nonsense")));
+    }
+
+    #[test]
     fn what_a_server_says_is_told_apart() {
         let said = |message: Value| read(message, 7);
 
@@ -128,7 +181,11 @@ mod tests {
         let error = json!({"code": -32602, "message": "no\n such\u{0} tool"});
         assert_eq!(
             said(json!({"jsonrpc": "2.0", "id": null, "error": error})),
-            Some(Said::Answer(Err((-32602, "no such tool".to_owned()))))
+            Some(Said::Answer(Err(Fault {
+                code: -32602,
+                message: "no such tool".to_owned(),
+                data: Value::Null
+            })))
         );
         assert_eq!(said(json!({"jsonrpc": "2.0", "id": 8, "result": {}})), Some(Said::Other));
         let Some(Said::Asks(reply)) = said(json!({"jsonrpc": "2.0", "id": "x", "method": "ping"}))

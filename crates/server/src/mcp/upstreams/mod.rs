@@ -4,10 +4,18 @@
 //! somebody who administers looks at it; what it says of one later is shown to nobody before that is accepted. [`client`]
 //! asks it, [`wire`] says it in both eras of the protocol.
 
+mod away;
+mod begin;
+mod changes;
 mod client;
 mod content;
+mod headers;
+mod lines;
+mod listen;
 mod message;
 mod normalise;
+mod process;
+mod programs;
 mod rows;
 mod sync;
 mod tool;
@@ -18,26 +26,32 @@ use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde_json::Map;
 use serde_json::Value;
+use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::db::At;
 use crate::definitions::Definition;
 use crate::definitions::DefinitionError;
 use crate::definitions::Definitions;
+use crate::definitions::Document;
+use crate::definitions::Source;
 
 pub use client::Upstreams;
 pub use client::Whose;
 pub use content::UpstreamAuth;
 pub use content::UpstreamContent;
+pub use listen::listen;
 pub use normalise::NewUpstream;
 pub use normalise::UpstreamChange;
 pub use rows::UpstreamRows;
 pub use sync::accept;
-pub use sync::forget;
+pub use sync::delete;
 pub use sync::refresh;
 pub use sync::take_up;
 pub use tool::RemoteTools;
+pub use watch::heed;
 pub use watch::watch;
 
 /// The definition of an upstream, at one of its versions.
@@ -45,6 +59,23 @@ pub type Upstream = Definition<UpstreamRows>;
 
 /// The upstreams of all tenants.
 pub type UpstreamDefinitions = Definitions<UpstreamRows>;
+
+/// Where the definition of an upstream is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Place {
+    Row,
+    /// Of a program.
+    File,
+}
+
+impl Place {
+    pub fn of(upstream: &Upstream) -> Self {
+        match upstream.source {
+            Source::Database => Self::Row,
+            Source::Code => Self::File,
+        }
+    }
+}
 
 /// What was last seen of an upstream.
 #[derive(Debug, Clone, Default, PartialEq)]
@@ -109,6 +140,9 @@ pub enum State {
 pub enum UpstreamError {
     #[error(transparent)]
     Definition(#[from] DefinitionError),
+    /// It is another than what was looked at.
+    #[error("what is offered now is not what was looked at")]
+    OfferChanged(Box<Seen>),
     #[error("what was seen of an upstream cannot be written")]
     Json(#[from] serde_json::Error),
     #[error("the database refused a query of upstreams")]
@@ -125,6 +159,13 @@ impl Seen {
         }
         if self.tools.iter().any(|it| it.changed) { State::Changed } else { State::Connected }
     }
+
+    /// Of all that has changed and could be accepted, if anything has.
+    pub fn offered_hash(&self) -> Option<String> {
+        let changed = self.tools.iter().filter(|it| it.changed);
+        let offers: Map<_, _> = changed.map(|it| (it.name.clone(), json!([it.offered]))).collect();
+        (!offers.is_empty()).then(|| Document::new(offers).hash())
+    }
 }
 
 /// An upstream that may be asked, or why not.
@@ -134,6 +175,9 @@ fn usable(upstream: Option<Arc<Upstream>>, name: &str) -> Result<Arc<Upstream>, 
     };
     if !upstream.is_active {
         return Err(format!("the server `{name}` is switched off"));
+    }
+    if upstream.content.is_program() && Place::of(&upstream) == Place::Row {
+        return Err(format!("the server `{name}` is a program that only a file may name"));
     }
     match upstream.problems.first() {
         Some(problem) => Err(format!("the server `{name}` cannot be used: {}", problem.detail)),

@@ -9,6 +9,7 @@ use utoipa::openapi::schema::Schema as OpenApiSchema;
 use super::UpstreamAuth;
 use super::UpstreamContent;
 use super::UpstreamRows;
+use super::programs::SCHEME;
 use crate::definitions::Document;
 use crate::definitions::Normalised;
 use crate::definitions::Reader;
@@ -92,9 +93,20 @@ pub fn normalise(
 
 /// What the rules that no schema knows find wrong with each member.
 fn broken_rules(kind: &UpstreamRows, content: &UpstreamContent) -> [Vec<Invalid>; 6] {
-    let refused = |place: &str, url: &str| {
-        let refusal = kind.egress.check(url).err();
-        refusal.map(|why| Invalid::new(place, "url_not_allowed", why))
+    let refused = |place: &str, url: &str| match url.strip_prefix(SCHEME) {
+        Some(program)
+            if place == "/url" && program == content.name && kind.has_program(program) =>
+        {
+            None
+        }
+        Some(_) => {
+            let detail = "programs are named by the file `MCP_SERVERS_FILE` alone, which only who runs the server writes";
+            Some(Invalid::new(place, "url_not_allowed", detail))
+        }
+        None => {
+            let refusal = kind.egress.check(url).err();
+            refusal.map(|why| Invalid::new(place, "url_not_allowed", why))
+        }
     };
     [
         check_name(&content.name).err().into_iter().collect(),

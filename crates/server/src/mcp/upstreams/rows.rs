@@ -1,10 +1,17 @@
 //! What makes a definition one of an upstream.
 
+use std::collections::BTreeMap;
+use std::collections::BTreeSet;
+
+use serde_json::Map;
+use serde_json::Value;
 use url::Url;
 
 use super::UpstreamAuth;
 use super::UpstreamContent;
 use super::normalise::normalise;
+use super::programs::SCHEME;
+use crate::config::Program;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -35,6 +42,31 @@ use crate::table;
 pub struct UpstreamRows {
     pub egress: Egress,
     pub onward: Onward,
+    /// The names of programs, in lower case.
+    programs: BTreeSet<String>,
+}
+
+impl UpstreamRows {
+    pub fn new(egress: &Egress, onward: &Onward, programs: &[Program]) -> Self {
+        let programs = programs.iter().map(|it| it.name.to_ascii_lowercase()).collect();
+        Self { egress: egress.clone(), onward: onward.clone(), programs }
+    }
+
+    /// What the definitions of programs say, by their names in lower case.
+    pub fn documents(&self, programs: &[Program]) -> BTreeMap<String, Document> {
+        let document = |it: &Program| {
+            let mut given = Document::new(it.members.clone());
+            given.set("name", it.name.as_str().into());
+            given.set("url", format!("{SCHEME}{}", it.name).into());
+            (it.name.to_ascii_lowercase(), normalise(self, given, Vec::new()).document)
+        };
+        programs.iter().map(document).collect()
+    }
+
+    /// Whether there is a program of this name.
+    pub fn has_program(&self, name: &str) -> bool {
+        self.programs.contains(&name.to_ascii_lowercase())
+    }
 }
 
 static TABLE: Table = table!("mcp_upstreams", "mcp_upstream", {
@@ -75,6 +107,13 @@ impl Kind for UpstreamRows {
 
     fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
         normalise(self, given, unreadable)
+    }
+
+    async fn examine(&self, _: &TenantId, given: &Map<String, Value>) -> Vec<Invalid> {
+        let name = given.get("name").and_then(Value::as_str).unwrap_or_default();
+        let detail = "a program of the file `MCP_SERVERS_FILE` has this name";
+        let fault = Invalid::new("/name", "not_unique", detail);
+        self.has_program(name).then_some(fault).into_iter().collect()
     }
 
     fn ready(&self, _: Id, _: i64, _: &UpstreamContent) {}

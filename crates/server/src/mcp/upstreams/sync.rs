@@ -5,11 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 use std::time::Instant;
 
+use http::HeaderMap;
 use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 use super::Offered;
+use super::Place;
 use super::Seen;
 use super::SeenTool;
 use super::Upstream;
@@ -58,7 +60,7 @@ pub async fn refresh(
     caller: &Principal,
     upstream: &Arc<Upstream>,
 ) -> Result<Seen, UpstreamError> {
-    app.mcp.upstreams.forgive(upstream.id);
+    app.mcp.upstreams.forgive(upstream);
     let seen = take_up(app, caller, upstream).await?;
     tell(app, caller, "mcp_upstream.refresh", upstream).await?;
     Ok(seen)
@@ -89,19 +91,23 @@ pub async fn take_up(
             Err(error) => tool.problem = Some(in_words(error)?),
         }
     }
-    keep(app, &caller.tenant, upstream.id, &seen).await?;
+    keep(app, &caller.tenant, upstream, &seen).await?;
     Ok(seen)
 }
 
-/// Takes what was last seen of tools that have changed for what they are.
+/// Takes what was last seen of tools that have changed for what they are, if that is what somebody has `looked_at`.
 pub async fn accept(
     app: &App,
     caller: &Principal,
     upstream: &Arc<Upstream>,
+    looked_at: Option<&str>,
 ) -> Result<Seen, UpstreamError> {
     let (tenant, id) = (&caller.tenant, upstream.id);
     let seen = app.db.read(async |conn| store::find_seen(conn, tenant, id).await).await?;
     let mut seen = seen.unwrap_or_default();
+    if looked_at.is_some() && looked_at != seen.offered_hash().as_deref() {
+        return Err(UpstreamError::OfferChanged(Box::new(seen)));
+    }
     let tools = std::mem::take(&mut seen.tools);
     for mut tool in tools {
         let name = tool.tool.clone().filter(|_| tool.changed && tool.pinned);
@@ -125,30 +131,49 @@ pub async fn accept(
         }
         seen.tools.push(tool);
     }
-    keep(app, tenant, id, &seen).await?;
+    keep(app, tenant, upstream, &seen).await?;
     tell(app, caller, "mcp_upstream.accept", upstream).await?;
     Ok(seen)
 }
 
-/// Takes away the tools of an upstream, which is about to be deleted.
-pub async fn forget(
+/// Deletes an upstream with its tools: all of it or nothing.
+pub async fn delete(
     app: &App,
     caller: &Principal,
     upstream: &Upstream,
+    if_match: &IfMatch,
+    force: Force,
 ) -> Result<(), DefinitionError> {
-    let tools = app.tools.snapshot(&caller.tenant).await?;
-    for (_, tool) in taken(&tools, upstream) {
-        let id = tool.id.to_string();
-        app.tools.delete(caller.author(), &id, &IfMatch::Any, Force::Yes).await?;
+    let (rows, author) = (app.mcp.upstreams.rows(), caller.author());
+    let deleted = app.db.write(async |tx| {
+        rows.delete_within(tx, author, upstream.id, if_match, force).await?;
+        let tools = app.tools.seen_by(tx, &caller.tenant).await?;
+        let tools: Vec<Id> = taken(&tools, upstream).values().map(|it| it.id).collect();
+        for tool in &tools {
+            app.tools.delete_within(tx, author, *tool, &IfMatch::Any, Force::Yes).await?;
+        }
+        Ok::<_, DefinitionError>(tools)
+    });
+    let tools = deleted.await?;
+    rows.note_deleted(author, upstream.id).await;
+    for tool in tools {
+        app.tools.note_deleted(author, tool).await;
     }
     Ok(())
 }
 
 /// Keeps what was seen of an upstream.
-pub async fn keep(app: &App, tenant: &TenantId, id: Id, seen: &Seen) -> Result<(), UpstreamError> {
+pub async fn keep(
+    app: &App,
+    tenant: &TenantId,
+    upstream: &Upstream,
+    seen: &Seen,
+) -> Result<(), UpstreamError> {
     let (tools, now) = (Json::of(&seen.tools)?, app.clock.now());
-    let kept = app.db.write(async |tx| store::upsert_seen(tx, tenant, id, seen, &tools, now).await);
+    let at = (upstream.id, Place::of(upstream));
+    let kept = app.db.write(async |tx| store::upsert_seen(tx, tenant, at, seen, &tools, now).await);
     kept.await?;
+    app.mcp.upstreams.looked().notify_one();
     // What has changed is not used from now on, here at once.
     app.tools.snapshot(tenant).await?;
     Ok(())
@@ -187,13 +212,14 @@ async fn list(
     upstream: &Upstream,
     whose: Whose<'_>,
 ) -> Result<(Vec<Value>, String), WireError> {
-    let until = Instant::now() + LOOK;
+    let (until, headers) = (Instant::now() + LOOK, HeaderMap::new());
     let (mut tools, mut params) = (Vec::new(), json!({}));
     for _ in 0..PAGES {
         let question = Question {
             method: "tools/list",
             params: &params,
             wants_progress: false,
+            headers: &headers,
             until,
             most: PAGE,
         };

@@ -6,12 +6,16 @@ use std::time::Instant;
 
 use futures::FutureExt;
 use futures::future::BoxFuture;
+use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
 use super::Upstreams;
 use super::Whose;
 use super::client::Question;
+use super::headers::Mirrored;
+use super::headers::headers_of;
+use super::headers::mirrored;
 use super::message;
 use super::usable;
 use super::wire::WireError;
@@ -26,6 +30,9 @@ use crate::tools::ToolContext;
 use crate::tools::ToolFailure;
 use crate::tools::ToolKind;
 
+/// How often a call is made again whose server asks for something first.
+const ROUNDS: usize = 4;
+
 /// The kind `mcp`.
 #[derive(Debug)]
 pub struct RemoteTools(pub Upstreams);
@@ -36,6 +43,7 @@ struct RemoteTool {
     upstreams: Upstreams,
     of: OfServer,
     timeout: Duration,
+    mirrored: Vec<Mirrored>,
 }
 
 impl Maker for RemoteTools {
@@ -44,10 +52,14 @@ impl Maker for RemoteTools {
     }
 
     fn make(&self, content: &ToolContent) -> Result<Does, Vec<Invalid>> {
+        let of = OfServer::of(content)?;
+        let mirrored = mirrored(&content.input_schema)
+            .map_err(|why| vec![Invalid::new("/input_schema", "bad_header", why)])?;
         Ok(Does::Call(Arc::new(RemoteTool {
             upstreams: self.0.clone(),
-            of: OfServer::of(content)?,
+            of,
             timeout: Duration::from_millis(content.timeout_ms),
+            mirrored,
         })))
     }
 }
@@ -79,14 +91,9 @@ impl RemoteTool {
             client_id: &context.client_id,
             scopes: &context.scopes,
         };
-        let params = json!({"name": tool, "arguments": arguments});
-        let question = Question {
-            method: "tools/call",
-            params: &params,
-            wants_progress: true,
-            until,
-            most: usize::try_from(upstream.content.max_result_bytes).unwrap_or(usize::MAX),
-        };
+        let mut params = json!({"name": tool, "arguments": arguments});
+        let headers = headers_of(&self.mirrored, arguments);
+        let most = usize::try_from(upstream.content.max_result_bytes).unwrap_or(usize::MAX);
         let hear = |method: &str, params: &Value| {
             if method == "notifications/progress"
                 && let Some(progress) = progress(params)
@@ -94,15 +101,58 @@ impl RemoteTool {
                 context.report(progress);
             }
         };
-        match self.upstreams.ask(&upstream, whose, question, &hear).await {
-            Ok((result, _)) => result_of(result),
-            Err(error @ WireError::Lost(_)) => Err(ToolFailure::unknown(error)),
-            Err(error @ WireError::TooLarge(_)) => {
-                Err(ToolFailure::Failed(format!("the tool was called, but {error}")))
-            }
-            Err(error) => Err(ToolFailure::failed(error)),
+        for _ in 0..ROUNDS {
+            let question = Question {
+                method: "tools/call",
+                params: &params,
+                wants_progress: true,
+                headers: &headers,
+                until,
+                most,
+            };
+            let asked = self.upstreams.ask(&upstream, whose, question, &hear).await;
+            let (result, _) = asked.map_err(failure)?;
+            let Some(answers) = unattended(&result) else { return result_of(result) };
+            params = json!({"name": tool, "arguments": arguments});
+            params.as_object_mut().into_iter().for_each(|it| it.extend(answers.clone()));
         }
+        Err(ToolFailure::failed("the server asks for something again and again"))
     }
+}
+
+/// What a call came to that was not answered.
+fn failure(error: WireError) -> ToolFailure {
+    match error {
+        WireError::Lost(_) => ToolFailure::unknown(error),
+        WireError::TooLarge(_) => ToolFailure::Failed(format!("the tool was called, but {error}")),
+        error => ToolFailure::failed(error),
+    }
+}
+
+/// With what a call is made again whose server asks for something first, if it can do without a person: nobody is there
+/// who fills in forms, and we have no folders of ours to show. `None`: it does not ask, or not for such.
+fn unattended(result: &Value) -> Option<Map<String, Value>> {
+    if result["resultType"] != "input_required" {
+        return None;
+    }
+    let answer = |asked: &Value| match asked["method"].as_str()? {
+        "elicitation/create" => Some(json!({"action": "cancel"})),
+        "roots/list" => Some(json!({"roots": []})),
+        _ => None,
+    };
+    let asked = result["inputRequests"].as_object();
+    let answers = asked.into_iter().flatten().map(|(name, it)| Some((name.clone(), answer(it)?)));
+    let answers: Map<String, Value> = answers.collect::<Option<_>>()?;
+    let state = result["requestState"].as_str();
+    if answers.is_empty() && state.is_none() {
+        return None;
+    }
+    let mut members = Map::new();
+    if !answers.is_empty() {
+        members.insert("inputResponses".to_owned(), answers.into());
+    }
+    members.extend(state.map(|it| ("requestState".to_owned(), it.into())));
+    Some(members)
 }
 
 fn progress(params: &Value) -> Option<Progress> {
@@ -159,6 +209,21 @@ mod tests {
         assert_eq!(of(json!({"content": [text, text]})), json!({"content": [text, text]}));
         assert_eq!(of(json!({"content": [], "resultType": "complete"})), Value::Null);
         assert_eq!(of(json!({"content": "nonsense"})), Value::Null);
+    }
+
+    #[test]
+    fn a_server_that_asks_first_is_told_that_nobody_is_there() {
+        let form = json!({"method": "elicitation/create", "params": {"message": "Sure?"}});
+        let of = |result: Value| unattended(&result).map(Value::Object);
+        let asks = |asked: Value| json!({"resultType": "input_required", "inputRequests": asked, "requestState": "s"});
+
+        let answers = json!({"a": {"action": "cancel"}, "b": {"roots": []}});
+        let asked = asks(json!({"a": form, "b": {"method": "roots/list"}}));
+        assert_eq!(of(asked), Some(json!({"inputResponses": answers, "requestState": "s"})));
+        assert_eq!(of(asks(json!({}))), Some(json!({"requestState": "s"})));
+        assert_eq!(of(asks(json!({"a": {"method": "sampling/createMessage"}}))), None);
+        assert_eq!(of(json!({"resultType": "input_required"})), None);
+        assert_eq!(of(json!({"content": []})), None);
     }
 
     #[test]

@@ -6,8 +6,6 @@
 use std::time::Duration;
 use std::time::Instant;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -18,7 +16,9 @@ use llm::sse::Decoder;
 use serde_json::Value;
 use url::Url;
 
+use super::headers::header_value;
 use super::message;
+use super::message::Fault;
 use super::message::MODERN;
 use super::message::Said;
 use crate::egress::Body;
@@ -85,8 +85,8 @@ pub enum WireError {
     #[error("{0}")]
     Lost(String),
     /// The server has answered with an error of its own.
-    #[error("the server answered: {message} ({code})")]
-    Refused { code: i64, message: String },
+    #[error("the server answered: {} ({})", .0.message, .0.code)]
+    Refused(Fault),
     #[error("the server answered {0}")]
     Status(StatusCode),
     /// It knows nothing of the session: nothing was done.
@@ -118,6 +118,8 @@ pub struct Ask<'a> {
     pub params: &'a Value,
     /// Whether how far it is shall be told.
     pub wants_progress: bool,
+    /// Arguments that are headers as well, in the revision without sessions.
+    pub headers: &'a HeaderMap,
 }
 
 /// Who hears what a server says beside its answer.
@@ -145,6 +147,14 @@ impl Wire {
         ask: Ask<'_>,
         hear: Hear<'_>,
     ) -> Result<(Value, HeaderMap), WireError> {
+        let opened = self.send(session, ask).await?;
+        let answered = opened.headers().clone();
+        let result = self.read(session, ask.id, opened, hear).await?;
+        Ok((result, answered))
+    }
+
+    /// Sends a request, and gives its answer as it begins.
+    pub async fn send(&self, session: Option<&Session>, ask: Ask<'_>) -> Result<Opened, WireError> {
         let is_modern = session.is_some_and(Session::is_modern);
         let body = message::request(ask.id, ask.method, ask.params, is_modern, ask.wants_progress);
         let mut headers = headers(session);
@@ -152,11 +162,9 @@ impl Wire {
             headers.extend(header_value(ask.method).map(|it| (METHOD, it)));
             let name = ask.params.get("name").and_then(Value::as_str);
             headers.extend(name.and_then(header_value).map(|it| (NAME, it)));
+            headers.extend(ask.headers.clone());
         }
-        let opened = self.open(Method::POST, headers, &body).await?;
-        let answered = opened.headers().clone();
-        let result = self.read(session, ask.id, opened, hear).await?;
-        Ok((result, answered))
+        self.open(Method::POST, headers, &body).await
     }
 
     /// Says something that is not answered.
@@ -172,11 +180,11 @@ impl Wire {
         if opened.status().is_success() { Ok(()) } else { Err(WireError::Status(opened.status())) }
     }
 
-    fn left(&self) -> Duration {
+    pub fn left(&self) -> Duration {
         self.until.saturating_duration_since(Instant::now())
     }
 
-    async fn open(
+    pub async fn open(
         &self,
         method: Method,
         headers: HeaderMap,
@@ -217,12 +225,10 @@ impl Wire {
             if !is_events(opened.headers()) || !status.is_success() {
                 return self.read_whole(id, opened).await;
             }
-            let mut last = String::new();
             while let Some(piece) = opened.piece().await.map_err(|error| self.failure(&error))? {
                 budget = budget.checked_sub(piece.len()).ok_or(WireError::TooLarge(self.most))?;
                 let mut events = decoder.events(&piece);
                 while let Some(event) = events.next().map_err(|_| WireError::TooLarge(self.most))? {
-                    event.id.clone_into(&mut last);
                     match self.understand(event.data.as_bytes(), id)? {
                         Said::Answer(answer) => return self.judge(answer),
                         Said::Notice { method, params } => hear(&method, &params),
@@ -237,12 +243,13 @@ impl Wire {
                 }
             }
             // A stream of an older revision may break off and go on elsewhere.
-            let Some(session) = session.filter(|it| !last.is_empty() && !it.is_modern()) else {
+            let last = HeaderValue::from_str(decoder.last_id()).ok().filter(|it| !it.is_empty());
+            let (Some(session), Some(last)) = (session.filter(|it| !it.is_modern()), last) else {
                 break;
             };
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(decoder.retry().unwrap_or(PAUSE)).await;
             let mut headers = headers(Some(session));
-            headers.extend(HeaderValue::from_str(&last).ok().map(|it| (LAST_EVENT, it)));
+            headers.insert(LAST_EVENT, last);
             opened = self.open(Method::GET, headers, &Value::Null).await.map_err(|error| {
                 WireError::Lost(format!("the stream broke off before the answer: {error}"))
             })?;
@@ -272,7 +279,7 @@ impl Wire {
     }
 
     /// One message, without any value of a secret.
-    fn understand(&self, text: &[u8], id: u64) -> Result<Said, WireError> {
+    pub fn understand(&self, text: &[u8], id: u64) -> Result<Said, WireError> {
         let garbled =
             || WireError::Lost("it answered what is no message of the protocol".to_owned());
         let mut message: Value = serde_json::from_slice(text).map_err(|_| garbled())?;
@@ -280,15 +287,15 @@ impl Wire {
         message::read(message, id).ok_or_else(garbled)
     }
 
-    fn judge(&self, answer: Result<Value, (i64, String)>) -> Result<Value, WireError> {
-        let result = answer.map_err(|(code, message)| WireError::Refused { code, message })?;
+    fn judge(&self, answer: Result<Value, Fault>) -> Result<Value, WireError> {
+        let result = answer.map_err(WireError::Refused)?;
         if result.to_string().len() > self.most {
             return Err(WireError::TooLarge(self.most));
         }
         Ok(result)
     }
 
-    fn failure(&self, error: &EgressError) -> WireError {
+    pub fn failure(&self, error: &EgressError) -> WireError {
         let why = error.to_string();
         match error {
             EgressError::TimedOut(_) | EgressError::Broken(_) => WireError::Lost(why),
@@ -298,7 +305,7 @@ impl Wire {
     }
 }
 
-fn headers(session: Option<&Session>) -> HeaderMap {
+pub fn headers(session: Option<&Session>) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Some(Session { version, id }) = session {
         headers.extend(HeaderValue::from_str(version).ok().map(|it| (VERSION, it)));
@@ -312,18 +319,7 @@ pub fn session_id(headers: &HeaderMap) -> Option<HeaderValue> {
     headers.get(SESSION).cloned()
 }
 
-fn is_events(headers: &HeaderMap) -> bool {
+pub fn is_events(headers: &HeaderMap) -> bool {
     let media_type = headers.get(header::CONTENT_TYPE).and_then(|it| it.to_str().ok());
     media_type.is_some_and(|it| it.trim_start().to_ascii_lowercase().starts_with(EVENTS))
-}
-
-/// A text in a header; what cannot stand there as it is, in base64 between signs.
-fn header_value(text: &str) -> Option<HeaderValue> {
-    let is_plain = text.bytes().all(|it| (0x20..0x7f).contains(&it))
-        && text.trim() == text
-        && !text.starts_with("=?base64?");
-    if is_plain {
-        return HeaderValue::from_str(text).ok();
-    }
-    HeaderValue::from_str(&format!("=?base64?{}?=", STANDARD.encode(text))).ok()
 }

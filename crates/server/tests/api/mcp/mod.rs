@@ -5,6 +5,7 @@ mod dialogue;
 mod door;
 mod faces;
 mod lines;
+mod programs;
 mod server;
 mod sessions;
 mod speak;
