@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+import tempfile
 import threading
 import unittest
 from http.server import BaseHTTPRequestHandler
@@ -9,6 +10,7 @@ from http.server import HTTPServer
 from pathlib import Path
 
 from authlib.integrations.httpx_client import OAuth2Client
+from harness import BINARY
 from harness import Server
 from harness import free_port
 from harness import session
@@ -228,17 +230,28 @@ class Conformance(unittest.TestCase):
         )
         try:
             self.assertEqual(proxy.stdout.readline(), "ready\n")
-            suite = NPM / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
-            done = subprocess.run(
-                [NODE, suite, "server", "--url", f"http://localhost:{port}/mcp", "--requirements", requirements,
-                 "--expected-failures", HERE / "conformance-missing.yml"],
-                cwd=server.folder.name, capture_output=True, text=True, timeout=300,
-            )
-            self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
+            self.hold("server", "--url", f"http://localhost:{port}/mcp", requirements=requirements)
         finally:
             proxy.terminate()
             proxy.wait()
             proxy.stdout.close()
+
+    def test_what_asks_other_servers_does_as_the_protocol_says(self) -> None:
+        command = f"{sys.executable} {HERE / 'conformance_client.py'} {BINARY}"
+        for requirements in ["2025-11-25", "2026-07-28"]:
+            with self.subTest(requirements):
+                self.hold("client", "--command", command, "--timeout", "180000", requirements=requirements)
+
+    def hold(self, *asked: str, requirements: str) -> None:
+        """Holds something to the suite. It writes its results where it stands."""
+        suite = NPM / "@modelcontextprotocol" / "conformance" / "dist" / "index.js"
+        with tempfile.TemporaryDirectory() as folder:
+            done = subprocess.run(
+                [NODE, suite, *asked, "--requirements", requirements, "--verbose",
+                 "--expected-failures", HERE / "conformance-missing.yml"],
+                cwd=folder, capture_output=True, text=True, timeout=300,
+            )
+        self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
 
 
 if __name__ == "__main__":
