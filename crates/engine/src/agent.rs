@@ -256,7 +256,7 @@ impl Agent {
 
     /// The ends of the calls that have no result, when the run is over because of `why`.
     pub fn unfinished(&self, why: &str) -> Vec<ToolFinished> {
-        let error = ToolError { kind: ToolErrorKind::Canceled, message: why.to_owned() };
+        let error = ToolError::new(ToolErrorKind::Canceled, why);
         self.state.open_calls().map(|call| call.finished_without_result(error.clone())).collect()
     }
 
@@ -313,8 +313,7 @@ impl Agent {
             let failed = self.state.outcome().and_then(Result::err);
             return Step::Record(self.step_finished(now, failed).into());
         }
-        let needs_somebody = |it: &WaitingFor| matches!(it, WaitingFor::Approval { .. });
-        let status = if waits.iter().any(needs_somebody) {
+        let status = if waits.iter().any(WaitingFor::needs_somebody) {
             WaitingStatus::Suspended
         } else {
             WaitingStatus::Waiting

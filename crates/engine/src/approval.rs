@@ -1,5 +1,7 @@
 //! Approvals: a person agrees to a call before it is made, or says what came of one that was cut off.
 
+use std::fmt;
+
 use chrono::DateTime;
 use chrono::Utc;
 use serde::Deserialize;
@@ -95,6 +97,21 @@ pub struct Approval {
     pub decided_at: Option<DateTime<Utc>>,
     pub reason: Option<String>,
     pub created_at: DateTime<Utc>,
+    /// Of the kind `consent`: what the subject of the run has to consent to, and where he does.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(required = false)]
+    pub consent: Option<Consent>,
+}
+
+/// What a person has to consent to before a call can be made in his name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct Consent {
+    /// The server of others that wants to know that he does, by its name.
+    #[schema(example = "github")]
+    pub upstream: String,
+    /// Where he does, in a browser in which he is signed in. It is the same for everybody, and opens nothing by itself.
+    #[schema(example = "https://agents.example.com/mcp/consent/github")]
+    pub url: String,
 }
 
 /// The tool of an approval, in the version that it is for.
@@ -103,6 +120,13 @@ pub struct ApprovalTool {
     pub name: String,
     /// `null` for a tool of the server's code.
     pub version: Option<i64>,
+}
+
+impl fmt::Display for Consent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { upstream, url } = self;
+        write!(f, "the person must let `{upstream}` be used in his name first, at {url}")
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -114,6 +138,9 @@ pub enum ApprovalKind {
     Step,
     /// The call was sent and its answer lost: did it have its effect?
     UnknownEffect,
+    /// The call is made in the name of a person, who has not consented to that yet. Only he can, where `consent` says;
+    /// whoever may decide may reject it.
+    Consent,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]

@@ -1,6 +1,7 @@
 //! One call of a tool, that a model made or a workflow: what its events say of it, and what comes next for it.
 
 mod end;
+mod pending;
 
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use llm::Part;
 use llm::ToolStatus;
+use pending::Pending;
 use serde_json::Value;
 
 use crate::agent::AgentSpec;
@@ -19,7 +21,9 @@ use crate::agent::OfferedTool;
 use crate::agent::ToolCall;
 use crate::approval::Approval;
 use crate::approval::ApprovalKind;
+use crate::approval::ApprovalPolicy;
 use crate::approval::ApprovalTool;
+use crate::approval::Consent;
 use crate::approval::Decision;
 use crate::approval::OnTimeout;
 use crate::child::ChildStarted;
@@ -60,6 +64,8 @@ pub(crate) struct Call {
     effect_id: Option<String>,
     /// It was sent, and its answer is lost: this is what is known of it.
     lost: Option<Value>,
+    /// It was not sent: this must be consented to first.
+    consent: Option<Consent>,
     pending: Option<Pending>,
     approved: Option<Approved>,
     /// The end that a decision brought, not recorded yet.
@@ -74,16 +80,6 @@ pub(crate) struct Call {
     /// Why it gave no result.
     failure: Option<ToolErrorKind>,
     result: Option<(ToolStatus, Value)>,
-}
-
-/// An approval that nobody has decided yet.
-#[derive(Debug, Clone)]
-struct Pending {
-    id: String,
-    kind: ApprovalKind,
-    version: Option<i64>,
-    on_timeout: OnTimeout,
-    expires_at: DateTime<Utc>,
 }
 
 /// What somebody agreed to: nothing else may be called.
@@ -121,6 +117,7 @@ impl Call {
             effect: Effect::Read,
             effect_id: None,
             lost: None,
+            consent: None,
             pending: None,
             approved: None,
             verdict: None,
@@ -164,7 +161,8 @@ impl Call {
 
     /// Whether it may have had its effect, and no result says so.
     pub fn is_unresolved(&self) -> bool {
-        self.attempts > 0 && self.effect != Effect::Read && !self.is_done()
+        let is_sent = self.attempts > 0 && self.consent.is_none();
+        is_sent && self.effect != Effect::Read && !self.is_done()
     }
 
     /// Whether another agent is to answer it.
@@ -213,12 +211,17 @@ impl Call {
         self.effect = started.effect;
         self.effect_id = Some(started.effect_id.clone());
         self.lost = None;
+        self.consent = None;
     }
 
     pub fn finish(&mut self, finished: &ToolFinished) {
         self.is_open = false;
         self.verdict = None;
         self.failure = finished.error.as_ref().map(|error| error.kind);
+        self.consent = finished.error.as_ref().and_then(|error| error.consent.clone());
+        if self.consent.is_some() {
+            return;
+        }
         if finished.is_lost() && self.may_go_on_after_loss() {
             self.lost = Some(finished.told());
         } else {
@@ -237,13 +240,7 @@ impl Call {
     }
 
     pub fn ask(&mut self, asked: &Approval) {
-        self.pending = Some(Pending {
-            id: asked.id.clone(),
-            kind: asked.kind,
-            version: asked.tool.version,
-            on_timeout: asked.on_timeout,
-            expires_at: asked.expires_at,
-        });
+        self.pending = Some(Pending::of(asked));
     }
 
     pub fn child(&mut self, child: &ChildStarted) {
@@ -266,6 +263,7 @@ impl Call {
             Decision::Approve | Decision::Retry if pending.kind == ApprovalKind::UnknownEffect => {
                 self.lost = None;
             }
+            Decision::Approve if pending.kind == ApprovalKind::Consent => self.consent = None,
             Decision::Approve | Decision::Retry => {
                 if let Some(arguments) = &decided.arguments {
                     self.arguments = arguments.clone();
@@ -290,22 +288,25 @@ impl Call {
         if self.is_beyond && self.attempts == 0 && self.pending.is_none() {
             let message =
                 format!("an answer makes at most {CALLS} calls, and this one is not made");
-            let error = ToolError { kind: ToolErrorKind::Failed, message };
+            let error = ToolError::new(ToolErrorKind::Failed, message);
             return Next::Record(self.ended(ToolStatus::Failed, Value::Null, Some(error)));
         }
         if let Some(child) = &self.child {
             return Next::Wait(WaitingFor::Child { run_id: child.clone() });
         }
         if let Some(pending) = &self.pending {
-            return Next::Wait(WaitingFor::Approval { approval_id: pending.id.clone() });
+            return Next::Wait(pending.waiting());
         }
         if self.is_open && self.effect != Effect::Read {
-            let message = "the call was sent, but its answer was lost".to_owned();
-            let error = ToolError { kind: ToolErrorKind::Lost, message };
+            let message = "the call was sent, but its answer was lost";
+            let error = ToolError::new(ToolErrorKind::Lost, message);
             return Next::Record(self.ended(ToolStatus::Unknown, Value::Null, Some(error)));
         }
         if self.lost.is_some() && self.effect == Effect::Effect {
             return Next::Ask(self.approval(ApprovalKind::UnknownEffect, found, step));
+        }
+        if self.consent.is_some() {
+            return Next::Ask(self.approval(ApprovalKind::Consent, found, step));
         }
         let refused = self.refusal(found);
         let Some(tool) = found.filter(|_| refused.is_none()) else {
@@ -333,14 +334,13 @@ impl Call {
     fn refusal(&self, found: Option<&OfferedTool>) -> Option<ToolError> {
         let Some(tool) = found else {
             let message = format!("there is no tool `{}`", self.tool);
-            return Some(ToolError { kind: ToolErrorKind::UnknownTool, message });
+            return Some(ToolError::new(ToolErrorKind::UnknownTool, message));
         };
         if let Some(message) = &tool.unavailable {
-            let kind = ToolErrorKind::UnknownTool;
-            return Some(ToolError { kind, message: message.clone() });
+            return Some(ToolError::new(ToolErrorKind::UnknownTool, message.clone()));
         }
         let wrong = self.malformed.clone().or_else(|| tool.spec.check(&self.arguments).err());
-        wrong.map(|message| ToolError { kind: ToolErrorKind::InvalidArguments, message })
+        wrong.map(|message| ToolError::new(ToolErrorKind::InvalidArguments, message))
     }
 
     fn due(
@@ -384,7 +384,11 @@ impl Call {
             tool: ApprovalTool { name: self.tool.clone(), version },
             arguments: self.arguments.clone(),
             arguments_hash: arguments_hash(&self.arguments),
-            policy: found.map(|it| it.approval.clone()).unwrap_or_default(),
+            policy: match kind {
+                ApprovalKind::Consent => ApprovalPolicy::default(),
+                _ => found.map(|it| it.approval.clone()).unwrap_or_default(),
+            },
+            consent: self.consent.clone(),
         }
     }
 }

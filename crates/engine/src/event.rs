@@ -11,6 +11,7 @@ use serde_json::Value;
 use utoipa::ToSchema;
 
 use crate::approval::Approval;
+use crate::approval::Consent;
 use crate::approval::Decision;
 use crate::child::ChildFinished;
 use crate::child::ChildStarted;
@@ -300,6 +301,15 @@ pub struct ToolFinished {
 pub struct ToolError {
     pub kind: ToolErrorKind,
     pub message: String,
+    /// Of the kind `consent`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub consent: Option<Consent>,
+}
+
+impl ToolError {
+    pub fn new(kind: ToolErrorKind, message: impl Into<String>) -> Self {
+        Self { kind, message: message.into(), consent: None }
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -315,6 +325,8 @@ pub enum ToolErrorKind {
     /// A person did not want it.
     Rejected,
     Canceled,
+    /// Nothing was sent: the person for whom it is made must consent first. It is made again when he has.
+    Consent,
 }
 
 /// A person is asked, as callers see it in `/approvals`.

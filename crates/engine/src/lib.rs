@@ -45,6 +45,7 @@ pub use approval::ApprovalPolicy;
 pub use approval::ApprovalRule;
 pub use approval::ApprovalStatus;
 pub use approval::ApprovalTool;
+pub use approval::Consent;
 pub use approval::Decision;
 pub use approval::OnTimeout;
 pub use child::ChildFinished;
@@ -112,4 +113,4 @@ pub use workflow::normalise;
 /// up a run only if its own version is at least the run's. 3 bounded the calls of an answer; 4 has runs of tools, and
 /// ends one whose model calls nothing that can be called; 5 has requests and lines of the console;
 /// 6 has searches of documents, and their citations in answers.
-pub const ENGINE: i32 = 6;
+pub const ENGINE: i32 = 7;

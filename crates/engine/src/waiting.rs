@@ -27,10 +27,32 @@ pub enum WaitingStatus {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "kind", rename_all = "snake_case")]
 pub enum WaitingFor {
-    Timer { until: DateTime<Utc> },
-    Event { name: String, key: String },
-    Child { run_id: String },
-    Approval { approval_id: String },
+    Timer {
+        until: DateTime<Utc>,
+    },
+    Event {
+        name: String,
+        key: String,
+    },
+    Child {
+        run_id: String,
+    },
+    Approval {
+        approval_id: String,
+    },
+    /// The consent of the person for whom the run works.
+    Consent {
+        approval_id: String,
+        upstream: String,
+        url: String,
+    },
+}
+
+impl WaitingFor {
+    /// Whether somebody has to do something before the run goes on.
+    pub fn needs_somebody(&self) -> bool {
+        matches!(self, Self::Approval { .. } | Self::Consent { .. })
+    }
 }
 
 /// An entry of a workflow waits until a time.

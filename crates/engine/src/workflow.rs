@@ -289,8 +289,7 @@ impl WorkflowRun {
             let (status, output, usage) = (Outcome::Failed, None, Usage::default());
             return WorkflowStep::Finish(RunFinished { status, output, error: Some(error), usage });
         }
-        let needs_somebody = |it: &WaitingFor| matches!(it, WaitingFor::Approval { .. });
-        let status = if due.waits.iter().any(needs_somebody) {
+        let status = if due.waits.iter().any(WaitingFor::needs_somebody) {
             WaitingStatus::Suspended
         } else {
             WaitingStatus::Waiting

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::approval::ApprovalKind;
 use crate::approval::ApprovalPolicy;
 use crate::approval::ApprovalTool;
+use crate::approval::Consent;
 use crate::event::Event;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
@@ -123,6 +124,8 @@ pub struct ApprovalDue {
     pub arguments: Value,
     pub arguments_hash: String,
     pub policy: ApprovalPolicy,
+    /// Of the kind `consent`.
+    pub consent: Option<Consent>,
 }
 
 /// A run of another agent that is due.

@@ -22,10 +22,12 @@ impl Call {
         let (status, message) = if self.lost.is_some() {
             let message = "nobody knows whether the call had its effect, and it is not repeated";
             (ToolStatus::Unknown, format!("{message}{because}"))
+        } else if self.consent.is_some() {
+            (ToolStatus::Rejected, format!("the person has not consented{because}"))
         } else {
             (ToolStatus::Rejected, format!("the call was not approved{because}"))
         };
-        let error = ToolError { kind: ToolErrorKind::Rejected, message };
+        let error = ToolError::new(ToolErrorKind::Rejected, message);
         self.ended(status, Value::Null, Some(error))
     }
 
@@ -49,8 +51,7 @@ impl Call {
     /// lost, or none at all.
     pub fn into_result(self) -> Part {
         let message = "the run was over before the call was".to_owned();
-        let ended =
-            self.finished_without_result(ToolError { kind: ToolErrorKind::Canceled, message });
+        let ended = self.finished_without_result(ToolError::new(ToolErrorKind::Canceled, message));
         let lost = self.lost.map(|told| (ToolStatus::Unknown, told));
         let (status, result) = self.result.or(lost).unwrap_or_else(|| (ended.status, ended.told()));
         Part::ToolResult { call_id: self.id, tool: self.tool, status, result }

@@ -380,3 +380,100 @@ fn a_run_with_approvals_that_is_cut_after_any_event_ends_as_if_it_had_not_been()
         }
     }
 }
+
+fn without_consent(decisions: Vec<ApprovalDecided>) -> Script {
+    let mut script = one_call();
+    script.effect = Effect::Effect;
+    script.without_consent = 1;
+    script.decisions = decisions;
+    script
+}
+
+#[test]
+fn a_call_without_consent_waits_and_is_made_when_it_is_there() {
+    without_consent(vec![decided(Decision::Approve)]).check(expect![[r#"
+        run.started
+        step.started 1
+        model.started m1 test/one attempt 1: user
+        model.finished m1
+        tool.started a add
+        tool.finished a ask him
+        approval.requested p6 Consent a {"a":1,"b":2}
+        run.waiting Suspended p6
+        run.resumed
+        approval.decided p6 Approve
+        tool.started a add attempt 2
+        tool.finished a 3
+        step.finished 1 Done
+        step.started 2
+        model.started m2 test/one attempt 1: user, assistant, tool [a 3]
+        model.finished m2
+        step.finished 2 Done
+        run.finished Succeeded "done"
+    "#]]);
+}
+
+#[test]
+fn what_a_person_does_not_consent_to_is_not_done() {
+    without_consent(vec![decided(Decision::Reject)]).check(expect![[r#"
+        run.started
+        step.started 1
+        model.started m1 test/one attempt 1: user
+        model.finished m1
+        tool.started a add
+        tool.finished a ask him
+        approval.requested p6 Consent a {"a":1,"b":2}
+        run.waiting Suspended p6
+        run.resumed
+        approval.decided p6 Reject
+        tool.finished a the person has not consented
+        step.finished 1 Done
+        step.started 2
+        model.started m2 test/one attempt 1: user, assistant, tool [a {"error":"the person has not consented"}]
+        model.finished m2
+        step.finished 2 Done
+        run.finished Succeeded "done"
+    "#]]);
+}
+
+#[test]
+fn who_has_agreed_to_a_call_is_not_asked_again_after_the_consent() {
+    let mut script = without_consent(vec![decided(Decision::Approve), decided(Decision::Approve)]);
+    script.approval.rule = ApprovalRule::Always;
+
+    script.check(expect![[r#"
+        run.started
+        step.started 1
+        model.started m1 test/one attempt 1: user
+        model.finished m1
+        approval.requested p4 ToolCall a {"a":1,"b":2}
+        run.waiting Suspended p4
+        run.resumed
+        approval.decided p4 Approve
+        tool.started a add
+        tool.finished a ask him
+        approval.requested p10 Consent a {"a":1,"b":2}
+        run.waiting Suspended p10
+        run.resumed
+        approval.decided p10 Approve
+        tool.started a add attempt 2
+        tool.finished a 3
+        step.finished 1 Done
+        step.started 2
+        model.started m2 test/one attempt 1: user, assistant, tool [a 3]
+        model.finished m2
+        step.finished 2 Done
+        run.finished Succeeded "done"
+    "#]]);
+}
+
+#[test]
+fn a_run_that_waits_for_consent_may_be_forked_for_nothing_was_sent() {
+    let mut log = without_consent(vec![decided(Decision::Approve)]).run();
+    let asked = log.iter().position(|it| it.name() == "approval.requested").unwrap();
+    log.truncate(asked + 1);
+
+    let taken_over = engine::fork(&log, asked as u64 + 2).unwrap();
+
+    assert!(taken_over.iter().all(|it| it.name() != "tool.started"), "{taken_over:?}");
+}

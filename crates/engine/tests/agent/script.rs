@@ -17,6 +17,7 @@ use engine::Callee;
 use engine::CancelRequested;
 use engine::ChildFinished;
 use engine::ChildStarted;
+use engine::Consent;
 use engine::DefinitionRef;
 use engine::Effect;
 use engine::Event;
@@ -68,6 +69,8 @@ pub struct Script {
     pub decisions: Vec<ApprovalDecided>,
     /// So many answers of the tool get lost.
     pub lose: usize,
+    /// So many calls need the consent of the person first.
+    pub without_consent: usize,
     pub output: Option<OutputSpec>,
     pub tool_choice: ToolChoice,
     /// The version of the tool when the run goes on after a wait.
@@ -87,6 +90,7 @@ impl Script {
             callee: Callee::Tool,
             decisions: Vec::new(),
             lose: 0,
+            without_consent: 0,
             output: None,
             tool_choice: ToolChoice::Auto,
             later_version: None,
@@ -220,6 +224,11 @@ impl Script {
             return log.push(CancelRequested { by: "client:c".to_owned(), reason: None }.into());
         }
         let lost = log.log.iter().filter(|it| is_lost(it)).count();
+        let is_refused = |it: &&Event| match it {
+            Event::ToolFinished(it) => it.error.as_ref().is_some_and(|it| it.consent.is_some()),
+            _ => false,
+        };
+        let refused = log.log.iter().filter(is_refused).count();
         for call in calls.into_iter().rev() {
             let number = |name: &str| call.started.arguments[name].as_u64();
             let sum = number("a").zip(number("b")).map(|(a, b)| json!(a + b));
@@ -230,8 +239,16 @@ impl Script {
                 error: call.refused,
                 duration_ms: 0,
             };
+            if refused < self.without_consent {
+                let (upstream, url) = ("far".to_owned(), "https://a.example/far".to_owned());
+                let error = ToolError::new(ToolErrorKind::Consent, "ask him");
+                finished.status = ToolStatus::Failed;
+                finished.result = Value::Null;
+                finished.error =
+                    Some(ToolError { consent: Some(Consent { upstream, url }), ..error });
+            }
             if lost < self.lose {
-                let error = ToolError { kind: ToolErrorKind::Lost, message: "lost".to_owned() };
+                let error = ToolError::new(ToolErrorKind::Lost, "lost");
                 finished.status = ToolStatus::Unknown;
                 finished.result = Value::Null;
                 finished.error = Some(error);
@@ -262,7 +279,7 @@ impl Script {
 /// What a run waits for comes.
 fn come(log: &mut Log, waiting: WaitingFor, decisions: &mut VecDeque<ApprovalDecided>) {
     match waiting {
-        WaitingFor::Approval { approval_id } => {
+        WaitingFor::Approval { approval_id } | WaitingFor::Consent { approval_id, .. } => {
             if let Some(decided) = decisions.pop_front() {
                 log.push(ApprovalDecided { approval_id, ..decided }.into());
             }
@@ -306,6 +323,7 @@ fn asked(number: usize, due: ApprovalDue) -> Approval {
         decided_at: None,
         reason: None,
         created_at: at(0),
+        consent: due.consent,
     }
 }
 
@@ -360,7 +378,9 @@ fn line(event: &Event, asked: &str) -> String {
         }
         Event::RunWaiting(it) => {
             let ids = it.waiting_for.iter().map(|it| match it {
-                WaitingFor::Approval { approval_id } => approval_id.as_str(),
+                WaitingFor::Approval { approval_id } | WaitingFor::Consent { approval_id, .. } => {
+                    approval_id.as_str()
+                }
                 WaitingFor::Child { run_id } => run_id.as_str(),
                 WaitingFor::Timer { .. } | WaitingFor::Event { .. } => "",
             });

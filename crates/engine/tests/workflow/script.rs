@@ -198,7 +198,7 @@ impl Script {
         let call = drive.in_flight.remove(position);
         drive.now += TimeDelta::milliseconds(5);
         let why = self.fails.get(id(&call)).map(|why| (*why).to_owned());
-        let error = why.map(|message| ToolError { kind: ToolErrorKind::Failed, message });
+        let error = why.map(|message| ToolError::new(ToolErrorKind::Failed, message));
         let error = call.call.refused.clone().or(error);
         let finished = ToolFinished {
             call_id: id(&call).to_owned(),
@@ -381,6 +381,7 @@ fn asked(ask: StepAsk, now: DateTime<Utc>) -> Approval {
         decided_at: None,
         reason: None,
         created_at: now,
+        consent: None,
     };
     match ask {
         StepAsk::Call(due) => {

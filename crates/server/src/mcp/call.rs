@@ -4,6 +4,8 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
+use engine::Approval;
+use engine::Consent;
 use engine::RunKind;
 use serde_json::Map;
 use serde_json::Value;
@@ -20,6 +22,7 @@ use crate::oauth::caller::Principal;
 use crate::runs::Run;
 use crate::runs::RunsError;
 use crate::runs::Status;
+use crate::runs::approvals;
 use crate::runs::asked::Execute;
 use crate::runs::call;
 use crate::runs::call::ExecuteTool;
@@ -39,6 +42,9 @@ use crate::runs::watch::Watcher;
 
 /// How long a call is waited for before it is answered with the run as it is.
 const PATIENCE: Duration = Duration::from_mins(10);
+
+/// How often it is looked whether somebody is wanted for a run that waits.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Why a call began no run, or its run was lost sight of.
 #[derive(Debug, thiserror::Error)]
@@ -127,6 +133,35 @@ pub async fn wait_again(
     run.summary.status = Status::Running;
     let patience = until.saturating_duration_since(Instant::now());
     Ok(look::wait(&app.runs, caller, run, None, patience).await?)
+}
+
+/// Waits until `caller` can do something about what a run, or one below it, waits for, and is to be asked: it is
+/// `is_wanted`. The run as it is then; never, if there is no such thing.
+pub async fn wanted(
+    app: &App,
+    caller: &Principal,
+    id: Id,
+    is_wanted: impl Fn(&Approval) -> bool,
+) -> Result<Run, CallError> {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        // One that is at work here waits for nobody.
+        if app.runs.live(id).is_some() {
+            continue;
+        }
+        if approvals::open(&app.runs, caller, id).await?.iter().any(&is_wanted) {
+            return find(app, caller, id).await;
+        }
+    }
+}
+
+/// What `caller` has to consent to before a run that is not over goes on.
+pub async fn pages(app: &App, caller: &Principal, run: &Run) -> Result<Vec<Consent>, CallError> {
+    if run.summary.status.is_final() {
+        return Ok(Vec::new());
+    }
+    let open = approvals::open(&app.runs, caller, run.summary.id).await?;
+    Ok(open.into_iter().filter_map(|it| it.consent).collect())
 }
 
 /// How long a call that begins now is waited for.

@@ -111,6 +111,7 @@ pub fn start(app: &App) {
     app.tasks.spawn(upstreams::watch(app.clone()));
     app.tasks.spawn(upstreams::heed(app.clone()));
     app.tasks.spawn(upstreams::listen(app.clone()));
+    app.tasks.spawn(upstreams::watch_consents(app.clone()));
     app.tasks.spawn(sessions::tidy(app.clone()));
     app.tasks.spawn(inbox::watch(app.clone()));
     app.tasks.spawn(Service::watch(app.clone()));

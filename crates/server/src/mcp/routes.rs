@@ -2,6 +2,7 @@
 //!
 //! Every refusal is an error of JSON-RPC, with the status and the headers of the problem that it is elsewhere.
 
+mod consents;
 mod server;
 mod sse;
 mod stream;
@@ -83,7 +84,7 @@ pub fn router() -> OpenApiRouter<App> {
 
 /// How it is set.
 pub fn settings() -> OpenApiRouter<App> {
-    server::router().merge(upstreams::router())
+    server::router().merge(upstreams::router()).merge(consents::router())
 }
 
 /// Says as an error of JSON-RPC what the house, which knows no feature, says in problems.

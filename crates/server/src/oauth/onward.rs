@@ -39,6 +39,11 @@ impl Onward {
         Self { keys, clock, ids }
     }
 
+    /// The address of this server.
+    pub fn issuer(&self) -> &str {
+        self.keys.issuer()
+    }
+
     /// Whether `audience` is this server, for which there are no such tokens: whoever wrote a tool would
     /// administer with the rights of whoever calls it.
     pub fn is_own(&self, audience: &str) -> bool {

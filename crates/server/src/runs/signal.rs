@@ -32,6 +32,8 @@ pub enum Order {
     Cancel(Cancel),
     /// Somebody decided on one of its approvals.
     Decision(Box<ApprovalDecided>),
+    /// The person for whom it works has consented to what one of its calls takes.
+    Consent(Box<ApprovalDecided>),
     /// A run that it began is over, and has used this, with all below it.
     ChildEnded {
         run_id: Id,
@@ -70,6 +72,7 @@ impl Order {
         match self {
             Self::Cancel(_) => ResumeReason::Cancel,
             Self::Decision(_) => ResumeReason::Decision,
+            Self::Consent(_) => ResumeReason::Consent,
             Self::ChildEnded { .. } => ResumeReason::Child,
         }
     }
@@ -79,6 +82,7 @@ impl Order {
         match self {
             Self::Cancel(_) => "cancel",
             Self::Decision(_) => "decision",
+            Self::Consent(_) => "consent",
             Self::ChildEnded { .. } => "child",
         }
     }

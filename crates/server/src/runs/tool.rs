@@ -48,7 +48,7 @@ pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Res
         let own = tool.iter().flat_map(|tool| &tool.content.scopes).map(String::as_str);
         if let Some(scope) = own.chain([of_all]).find(|scope| !held.covers(scope)) {
             let message = format!("the caller does not hold `{scope}` any more");
-            call.refused = Some(ToolError { kind: ToolErrorKind::UnknownTool, message });
+            call.refused = Some(ToolError::new(ToolErrorKind::UnknownTool, message));
             // A call that is refused is not made, and so has no effect.
             call.started.effect = Effect::Read;
         }
@@ -119,7 +119,7 @@ pub fn call(
 }
 
 fn unknown_tool(message: String) -> (ToolStatus, ToolError) {
-    (ToolStatus::Failed, ToolError { kind: ToolErrorKind::UnknownTool, message })
+    (ToolStatus::Failed, ToolError::new(ToolErrorKind::UnknownTool, message))
 }
 
 /// Makes the call, and again as often as the tool wants it and its effect lets it.
@@ -136,8 +136,11 @@ async fn make(
     let is_once = tool.content.effect == Effect::Effect || does.repeats_itself();
     let retries = if is_once { 0 } else { max };
     for attempt in 0..retries {
-        if let Ok(result) = once(tool, &**does, context, arguments.clone()).await {
-            return checked(tool, result);
+        match once(tool, &**does, context, arguments.clone()).await {
+            Ok(result) => return checked(tool, result),
+            // Nothing changes about that by itself.
+            Err(ToolFailure::Consent(needed)) => return Err(ToolFailure::Consent(needed)),
+            Err(_) => {}
         }
         let pause = Duration::from_millis(backoff_ms.saturating_mul(1 << attempt));
         tokio::time::sleep(pause).await;
@@ -210,13 +213,16 @@ impl Write for Counter {
 
 /// How a call ended that gave no result. One that only reads has simply failed.
 fn without_result(failure: ToolFailure, effect: Effect) -> (ToolStatus, ToolError) {
-    let (status, kind, message) = match failure {
+    match failure {
         ToolFailure::Unknown(message) if effect != Effect::Read => {
-            (ToolStatus::Unknown, ToolErrorKind::Lost, message)
+            (ToolStatus::Unknown, ToolError::new(ToolErrorKind::Lost, message))
         }
         ToolFailure::Failed(message) | ToolFailure::Unknown(message) => {
-            (ToolStatus::Failed, ToolErrorKind::Failed, message)
+            (ToolStatus::Failed, ToolError::new(ToolErrorKind::Failed, message))
         }
-    };
-    (status, ToolError { kind, message })
+        ToolFailure::Consent(needed) => {
+            let error = ToolError::new(ToolErrorKind::Consent, needed.to_string());
+            (ToolStatus::Failed, ToolError { consent: Some(*needed), ..error })
+        }
+    }
 }

@@ -145,7 +145,8 @@ impl Vault {
         &self.0.ids
     }
 
-    pub(in crate::secrets) fn sealer(&self) -> &Sealer {
+    /// What seals values at rest.
+    pub fn sealer(&self) -> &Sealer {
         &self.0.sealer
     }
 

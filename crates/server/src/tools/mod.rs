@@ -25,6 +25,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::scope::Scopes;
+use engine::Consent;
 use futures::future::BoxFuture;
 use serde_json::Map;
 use serde_json::Value;
@@ -137,6 +138,10 @@ pub enum ToolFailure {
     /// The call was sent and its answer was lost, so that nobody knows whether it was done.
     #[error("{0}")]
     Unknown(String),
+    /// Nothing was sent: the person for whom the run works must consent to something first. The run waits for
+    /// that, and makes the call again.
+    #[error("{0}")]
+    Consent(Box<Consent>),
 }
 
 impl ToolFailure {

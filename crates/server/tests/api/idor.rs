@@ -119,6 +119,7 @@ impl Ours {
             ("/grants/{id}", one(&[&first("/grants").await])),
             ("/secrets/{name}", one(&["key"])),
             ("/mcp/upstreams/{id}", named(&upstream)),
+            ("/mcp/consents/{upstream}", named(&upstream)),
             ("/tools/", named(&tool)),
             ("/agents/", named(&agent)),
             ("/threads/{id}", one(&[&id(&thread)])),

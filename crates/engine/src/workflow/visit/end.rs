@@ -81,8 +81,7 @@ impl WorkflowRun {
     fn close_within(&self, seen: Seen<'_>, why: &RunError) -> Option<Event> {
         match &seen.node.stage {
             Stage::Open(Work::Call(call, _)) if !call.is_done() && call.is_begun() => {
-                let error =
-                    ToolError { kind: ToolErrorKind::Canceled, message: why.message.clone() };
+                let error = ToolError::new(ToolErrorKind::Canceled, why.message.clone());
                 Some(call.finished_without_result(error).into())
             }
             Stage::Open(Work::Turns(turns)) => turns.open.iter().find_map(|(part, turn)| {

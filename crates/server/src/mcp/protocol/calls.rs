@@ -64,7 +64,11 @@ pub async fn call(
     let concluded = Box::pin(conclude(dialogue, &offer, arguments, &hearing, context)).await;
     let said = |why: String| Ok(CallToolResult::error(vec![ContentBlock::text(why)]).into());
     match concluded {
-        Ok(run) => Ok(convert::result(&offer, run).into()),
+        Ok(run) => {
+            let pages = call::pages(&request.app, &request.caller, &run).await;
+            let pages = pages.map_err(|cause| fault(&cause))?;
+            Ok(convert::result(&offer, run, &pages).into())
+        }
         Err(Stop::Later(required)) => Ok((*required).into()),
         Err(Stop::Refused(why)) => said(why),
         Err(Stop::GivenUp) => said(GIVEN_UP.to_owned()),
@@ -129,17 +133,25 @@ async fn conclude(
         let mut run = if look::rests(&begun.run) {
             begun.run
         } else {
-            hearing.hear(said.as_mut(), context).await?;
-            call::wait(app, caller, begun, dialogue.until()).await?
+            let (id, until) = (begun.run.summary.id, dialogue.until());
+            let rest = async {
+                hearing.hear(said.as_mut(), context).await?;
+                call::wait(app, caller, begun, until).await
+            };
+            dialogue.until_rest(id, rest).await?
         };
         while dialogue.approve(&run).await? {
             let mut more = match said.take() {
                 Some(said) => said.again(app, caller, &run),
                 None => Said::new(app, caller, &run, dialogue.until()),
             };
-            hearing.hear(Some(&mut more), context).await?;
+            let (id, until) = (run.summary.id, dialogue.until());
+            let rest = async {
+                hearing.hear(Some(&mut more), context).await?;
+                call::wait_again(app, caller, run, until).await
+            };
+            run = dialogue.until_rest(id, rest).await?;
             said = Some(more);
-            run = call::wait_again(app, caller, run, dialogue.until()).await?;
         }
         Ok(run)
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use engine::Answer;
+use engine::Consent;
 use engine::Effect;
 use engine::Output;
 use rmcp::RoleServer;
@@ -87,8 +88,8 @@ pub fn tool(shown: Shown, is_modern: bool) -> Tool {
     tool
 }
 
-/// What came of a call.
-pub fn result(offer: &Offer, run: Run) -> CallToolResult {
+/// What came of a call. `pages`: what the person has to consent to before it goes on.
+pub fn result(offer: &Offer, run: Run, pages: &[Consent]) -> CallToolResult {
     let id = run.summary.id.to_string();
     let mut result = match (run.summary.status, run.output) {
         (Status::Succeeded, Some(output)) => success(offer, output),
@@ -99,9 +100,11 @@ pub fn result(offer: &Offer, run: Run) -> CallToolResult {
             CallToolResult::error(vec![ContentBlock::text(why)])
         }
         (status, _) => {
+            let asked = pages.iter().map(|page| format!("{page}; then it goes on"));
             let going_on =
                 format!("the run is {}; {RUN_URI}{id} says what becomes of it", status.as_str());
-            CallToolResult::success(vec![ContentBlock::text(going_on)])
+            let texts = std::iter::once(going_on).chain(asked);
+            CallToolResult::success(texts.map(ContentBlock::text).collect())
         }
     };
     let mut meta = MetaObject::default();

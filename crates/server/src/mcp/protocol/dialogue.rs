@@ -6,6 +6,8 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use engine::Approval;
+use engine::ApprovalKind;
 use engine::arguments_hash;
 use rmcp::ErrorData;
 use rmcp::RoleServer;
@@ -178,23 +180,53 @@ impl<'a> Dialogue<'a> {
         if questions.is_empty() { Ok(()) } else { Err(self.unanswered(questions)) }
     }
 
-    /// Lets the person decide what `run` waits for; `false`: there is nothing that he may and does.
-    pub async fn approve(&mut self, run: &Run) -> Result<bool, Stop> {
+    /// The run `id` when it rests, or when somebody is wanted for what it, or one below it, waits for: the client shows
+    /// that, or is to be told of a page.
+    pub async fn until_rest(
+        &self,
+        id: Id,
+        rest: impl Future<Output = Result<Run, CallError>>,
+    ) -> Result<Run, CallError> {
         let Request { app, caller, .. } = self.request;
-        if run.summary.status != Status::Suspended || !self.can("elicitation") {
+        let is_wanted = |it: &Approval| it.consent.is_some() || self.shows(it);
+        tokio::select! {
+            run = rest => run,
+            run = call::wanted(app, caller, id, is_wanted) => run,
+        }
+    }
+
+    /// Whether the client can show what is to be decided.
+    fn shows(&self, approval: &Approval) -> bool {
+        match approval.kind {
+            ApprovalKind::Consent => self.capabilities["elicitation"]["url"].is_object(),
+            _ => self.can("elicitation"),
+        }
+    }
+
+    /// Lets the person decide what `run`, and those below it, wait for; `false`: there is nothing that he may and does.
+    pub async fn approve(&mut self, run: &Run) -> Result<bool, Stop> {
+        let Request { app, caller, outlet, .. } = self.request;
+        if !matches!(run.summary.status, Status::Suspended | Status::Waiting) {
             return Ok(false);
         }
         let open = approvals::open(&app.runs, caller, run.summary.id).await;
-        let open = open.map_err(CallError::from)?;
+        let mut open = open.map_err(CallError::from)?;
+        open.retain(|it| self.shows(it));
         let key = |id: &str| format!("approval_{id}");
         let questions: Vec<_> =
             open.iter().map(|it| (key(&it.id), approve::question(it))).collect();
         let answers = self.put(&questions).await?;
         let mut is_decided = false;
         for approval in &open {
-            if let Some(answer) = answers.get(&key(&approval.id)) {
-                is_decided |= approve::answer(app, caller, approval, answer).await?;
+            let Some(answer) = answers.get(&key(&approval.id)) else { continue };
+            let until = self.until;
+            let is_done = approve::answer(app, caller, approval, answer, until).await?;
+            if let (true, Some(outlet), Some(_)) = (is_done, outlet, &approval.consent) {
+                let params = json!({"elicitationId": approval.id});
+                let done = json!({"jsonrpc": "2.0", "method": "notifications/elicitation/complete", "params": params});
+                let _ = outlet.send(done);
             }
+            is_decided |= is_done;
         }
         if questions.is_empty() || !answers.is_empty() || !self.is_modern {
             return Ok(is_decided);

@@ -56,8 +56,15 @@ use crate::oauth::scopes::AdminRead;
 use crate::oauth::scopes::AdminWrite;
 
 /// What the server says of an upstream, and nobody sets. A body that has these members may be sent as it was read.
-const STATE: [&str; 6] =
-    ["state", "last_error", "protocol_version", "checked_at", "tools", "offered_hash"];
+const STATE: [&str; 6] = [
+    "state",
+    "last_error",
+    "protocol_version",
+    "checked_at",
+    "tools",
+    "offered_hash",
+    "consent_url",
+];
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
@@ -93,6 +100,9 @@ struct Shown {
         example = "sha256:44136fa355b3678a1146ad16f7e8649e94fb4fc21fe77e8310c060f61caaff8a"
     )]
     offered_hash: Option<String>,
+    /// Where people let it be used in their names, if it is used so.
+    #[schema(required, example = "https://agents.example.com/mcp/consent/github")]
+    consent_url: Option<String>,
 }
 
 /// What somebody accepts.
@@ -107,11 +117,28 @@ struct Acceptance {
 }
 
 impl Shown {
-    fn new(definition: Arc<Upstream>, seen: Seen) -> Self {
-        let (state, offered_hash) = (seen.state(), seen.offered_hash());
+    fn new(app: &App, definition: Arc<Upstream>, seen: Seen) -> Self {
+        let content = &definition.content;
+        let url = app.mcp.upstreams.consents().url(&content.name);
+        let consent_url = Some(url).filter(|_| content.auth.is_personal());
+        let wants = |url: &String| seen.last_error.as_ref().is_some_and(|it| it.ends_with(url));
+        let state = match seen.state() {
+            Health::Failing if consent_url.as_ref().is_some_and(wants) => Health::NeedsConsent,
+            state => state,
+        };
+        let offered_hash = seen.offered_hash();
         let Seen { protocol, last_error, tools, checked_at } = seen;
         let (definition, protocol_version) = (Arc::unwrap_or_clone(definition), protocol);
-        Self { definition, state, last_error, protocol_version, checked_at, tools, offered_hash }
+        Self {
+            definition,
+            state,
+            last_error,
+            protocol_version,
+            checked_at,
+            tools,
+            offered_hash,
+            consent_url,
+        }
     }
 }
 
@@ -134,7 +161,7 @@ async fn list_mcp_upstreams(
     let mut seen: HashMap<_, _> = seen.await.map_err(DefinitionError::from)?.into_iter().collect();
     let show = |it: Arc<Upstream>| {
         let seen = seen.remove(&it.id).unwrap_or_default();
-        Shown::new(it, seen)
+        Shown::new(&app, it, seen)
     };
     Ok(Page { data: page.data.into_iter().map(show).collect(), next_cursor: page.next_cursor })
 }
@@ -156,7 +183,7 @@ async fn create_mcp_upstream(
         take_state(&mut body);
         let made = app.mcp.upstreams.rows().create(caller.author(), body).await?;
         let seen = upstreams::take_up(&app, &caller, &made).await?;
-        Ok::<_, Problem>((etag(&made), Created(Shown::new(made, seen))))
+        Ok::<_, Problem>((etag(&made), Created(Shown::new(&app, made, seen))))
     });
     once(&app, caller.owner(), key, Answers::Kept, create).await
 }
@@ -175,7 +202,7 @@ async fn read_mcp_upstream(
     let (tenant, id) = (&caller.tenant, upstream.id);
     let seen = app.db.read(async |conn| seen_store::find_seen(conn, tenant, id).await).await;
     let seen = seen.map_err(DefinitionError::from)?.unwrap_or_default();
-    Ok((etag(&upstream), Json(Shown::new(upstream, seen))))
+    Ok((etag(&upstream), Json(Shown::new(&app, upstream, seen))))
 }
 
 /// Change an MCP upstream
@@ -205,7 +232,7 @@ async fn change_mcp_upstream(
     let changed = rows.update(caller.author(), &id_or_name, &if_match, body).await?;
     app.mcp.upstreams.forgive(&changed);
     let seen = upstreams::take_up(&app, &caller, &changed).await?;
-    Ok((etag(&changed), Json(Shown::new(changed, seen))))
+    Ok((etag(&changed), Json(Shown::new(&app, changed, seen))))
 }
 
 /// Delete an MCP upstream
@@ -242,7 +269,7 @@ async fn refresh_mcp_upstream(
 ) -> Result<Tagged<Json<Shown>>, Problem> {
     let upstream = find(&app, &caller, &id_or_name).await?;
     let seen = upstreams::refresh(&app, &caller, &upstream).await?;
-    Ok((etag(&upstream), Json(Shown::new(upstream, seen))))
+    Ok((etag(&upstream), Json(Shown::new(&app, upstream, seen))))
 }
 
 /// Accept what has changed of an MCP upstream
@@ -263,10 +290,10 @@ async fn accept_mcp_upstream(
 ) -> Result<Tagged<Json<Shown>>, Problem> {
     let upstream = find(&app, &caller, &id_or_name).await?;
     match upstreams::accept(&app, &caller, &upstream, offered_hash.as_deref()).await {
-        Ok(seen) => Ok((etag(&upstream), Json(Shown::new(upstream, seen)))),
+        Ok(seen) => Ok((etag(&upstream), Json(Shown::new(&app, upstream, seen)))),
         Err(UpstreamError::OfferChanged(seen)) => {
             let detail = "what is offered now is not what was looked at";
-            let shown = Shown::new(upstream, *seen);
+            let shown = Shown::new(&app, upstream, *seen);
             Err(Problem::conflict("mcp-upstream-changed", detail).with("upstream", shown))
         }
         Err(error) => Err(error.into()),
@@ -314,7 +341,7 @@ async fn restore_mcp_upstream(
     let rows = app.mcp.upstreams.rows();
     let restored = rows.restore(caller.author(), &id_or_name, &if_match, version).await?;
     let seen = upstreams::take_up(&app, &caller, &restored).await?;
-    Ok((etag(&restored), Json(Shown::new(restored, seen))))
+    Ok((etag(&restored), Json(Shown::new(&app, restored, seen))))
 }
 
 async fn find(

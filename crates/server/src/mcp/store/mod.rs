@@ -1,5 +1,6 @@
 //! SQL of what speaks MCP.
 
+pub mod consents;
 pub mod inbox;
 pub mod servers;
 pub mod sessions;

@@ -12,12 +12,10 @@ use std::time::Instant;
 use auth::scope::Scopes;
 use http::HeaderMap;
 use http::HeaderName;
-use http::header;
 use secrecy::SecretString;
 use serde_json::Value;
 use serde_json::json;
 use tokio::sync::Notify;
-use url::Url;
 
 use super::Upstream;
 use super::UpstreamAuth;
@@ -25,6 +23,9 @@ use super::UpstreamDefinitions;
 use super::UpstreamRows;
 use super::away::Away;
 use super::changes::Changes;
+use super::consent::Consents;
+use super::credential::bearer;
+use super::credential::sign;
 use super::message;
 use super::programs::Programs;
 use super::wire::Ask;
@@ -41,8 +42,6 @@ use crate::db::TenantId;
 use crate::definitions::Definitions;
 use crate::definitions::InCode;
 use crate::egress::Egress;
-use crate::egress::HostPattern;
-use crate::egress::Secret;
 use crate::egress::SecretHeader;
 use crate::egress::Secrets;
 use crate::egress::Text;
@@ -67,6 +66,7 @@ struct Inner {
     onward: Onward,
     tasks: Tasks,
     tokens: Tokens,
+    consents: Consents,
     sessions: Mutex<HashMap<String, Session>>,
     away: Away,
     /// Requests are told apart by it, here.
@@ -127,6 +127,7 @@ impl Upstreams {
             onward: onward.clone(),
             tasks: tasks.clone(),
             tokens: Tokens::default(),
+            consents: Consents::new((db, clock, tasks), (egress, vault), onward.issuer()),
             sessions: Mutex::default(),
             away: Away::default(),
             count: AtomicU64::new(1),
@@ -157,6 +158,11 @@ impl Upstreams {
         self.0.programs.end().await;
     }
 
+    /// What people have consented to.
+    pub fn consents(&self) -> &Consents {
+        &self.0.consents
+    }
+
     /// Asks `upstream`, and reads until the answer is there. The revision that it was asked in comes with it.
     pub async fn ask(
         &self,
@@ -178,6 +184,9 @@ impl Upstreams {
             match (answer, access.token) {
                 (Err(WireError::Unauthorized), Some(token)) if refused.is_none() => {
                     refused = Some(token);
+                }
+                (Err(WireError::Unauthorized), _) if upstream.content.auth.is_personal() => {
+                    return Err(self.0.consents.none_taken(upstream, whose).await.into());
                 }
                 (answer, _) => return answer,
             }
@@ -299,6 +308,13 @@ impl Upstreams {
                 sign(&mut wire, &format!("{secret}.token"), got.clone());
                 token = Some(got);
             }
+            UpstreamAuth::Consent { .. } => {
+                let consents = &self.0.consents;
+                let got = consents.token(upstream, whose, refused, question.until).await?;
+                sign(&mut wire, "consent.token", got.clone());
+                key = format!("{key}/{}", whose.subject);
+                token = Some(got);
+            }
             UpstreamAuth::Exchange { scope } => {
                 let got = self.exchanged(whose, &content.url, scope)?;
                 sign(&mut wire, "caller.token", got);
@@ -353,18 +369,4 @@ impl Drop for Abandoned<'_> {
             let _ = wire.tell(&session, &message::notice("notifications/cancelled", &params)).await;
         });
     }
-}
-
-/// Puts a token into requests, as a secret that is for the host of the upstream only.
-fn sign(wire: &mut Wire, name: &str, token: SecretString) {
-    let own = Url::parse(&wire.url).ok().as_ref().and_then(HostPattern::of);
-    let hosts = own.into_iter().collect();
-    wire.secrets = wire.secrets.with(Secret::new(name.to_owned(), token, hosts));
-    wire.credential = Some(bearer(name));
-}
-
-fn bearer(secret: &str) -> (HeaderName, SecretHeader) {
-    let mut text = Text::from("Bearer ");
-    text.push_secret(secret);
-    (header::AUTHORIZATION, SecretHeader::Value(text))
 }

@@ -63,6 +63,27 @@ pub enum UpstreamAuth {
         #[schema(required = false)]
         scope: Option<String>,
     },
+    /// A token of the person for whom a run works, who has consented to that in a browser (OAuth 2.1, authorization code
+    /// with PKCE). A run that needs it waits until he has.
+    Consent {
+        /// The authorization server, if not the first that the server names.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        issuer: Option<String>,
+        /// As which client we were registered there. If it is absent, a document of ours describes us, or we register
+        /// ourselves, as the authorization server takes it.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        client_id: Option<String>,
+        /// The secret of that client, if it has one.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        secret: Option<String>,
+        /// What people are asked for; what the server says it takes, if absent.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        #[schema(required = false)]
+        scope: Option<String>,
+    },
     /// An access token of ours for whoever calls, good for two minutes, whose audience is `url`. Our key set proves it.
     Exchange {
         /// What it allows, all of which the caller must hold.
@@ -73,10 +94,16 @@ pub enum UpstreamAuth {
 }
 
 impl UpstreamAuth {
+    /// Whether it is of whoever calls, so that nobody else can be asked for him.
+    pub fn is_personal(&self) -> bool {
+        matches!(self, Self::Consent { .. })
+    }
+
     /// The name of its secret.
     pub fn secret(&self) -> Option<&str> {
         match self {
             Self::None | Self::Exchange { .. } => None,
+            Self::Consent { secret, .. } => secret.as_deref(),
             Self::Bearer { secret } | Self::Header { secret, .. } | Self::Oauth { secret, .. } => {
                 Some(secret)
             }

@@ -8,7 +8,9 @@ mod away;
 mod begin;
 mod changes;
 mod client;
+mod consent;
 mod content;
+mod credential;
 mod headers;
 mod lines;
 mod listen;
@@ -40,6 +42,10 @@ use crate::definitions::Source;
 
 pub use client::Upstreams;
 pub use client::Whose;
+pub use consent::Away;
+pub use consent::ConsentError;
+pub use consent::Consents;
+pub use consent::watch as watch_consents;
 pub use content::UpstreamAuth;
 pub use content::UpstreamContent;
 pub use listen::listen;
@@ -131,6 +137,8 @@ pub enum State {
     Connected,
     /// It cannot be asked, as `last_error` says.
     Failing,
+    /// Whoever looked at it has to consent at `consent_url` first.
+    NeedsConsent,
     /// It was asked, and says something else than what was accepted of some of its tools.
     Changed,
 }

@@ -125,6 +125,11 @@ fn auth(
 ) -> Vec<Invalid> {
     let fault = match &content.auth {
         UpstreamAuth::Oauth { token_url, .. } => refused("/auth/token_url", token_url),
+        UpstreamAuth::Consent { client_id: None, secret: Some(_), .. } => {
+            let detail = "belongs to a `client_id`";
+            Some(Invalid::new("/auth/secret", "conflict", detail))
+        }
+        UpstreamAuth::Consent { issuer: Some(issuer), .. } => refused("/auth/issuer", issuer),
         UpstreamAuth::Exchange { .. } if kind.onward.is_own(&content.url) => {
             let detail = "there are no such tokens for this server itself";
             Some(Invalid::new("/auth", "not_allowed", detail))

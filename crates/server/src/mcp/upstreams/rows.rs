@@ -136,6 +136,7 @@ impl Kind for UpstreamRows {
         // What is got with a secret is worth as much: it goes where the secret itself may go, too.
         let token_url = match &content.auth {
             UpstreamAuth::Oauth { token_url, .. } => Some(token_url),
+            UpstreamAuth::Consent { issuer, .. } => issuer.as_ref(),
             _ => None,
         };
         let urls = token_url.into_iter().chain([&content.url]).filter_map(|it| Url::parse(it).ok());

@@ -125,6 +125,7 @@ fn failure(error: WireError) -> ToolFailure {
     match error {
         WireError::Lost(_) => ToolFailure::unknown(error),
         WireError::TooLarge(_) => ToolFailure::Failed(format!("the tool was called, but {error}")),
+        WireError::Consent(needed) => ToolFailure::Consent(needed),
         error => ToolFailure::failed(error),
     }
 }

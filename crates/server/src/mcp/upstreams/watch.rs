@@ -92,7 +92,8 @@ async fn look_at(app: &App, tenant: &TenantId, id: Id, before: At) -> Result<(),
         return Ok(());
     }
     // One that wants to know who calls is asked when somebody does.
-    if matches!(upstream.content.auth, UpstreamAuth::Exchange { .. }) {
+    if matches!(upstream.content.auth, UpstreamAuth::Exchange { .. } | UpstreamAuth::Consent { .. })
+    {
         return Ok(());
     }
     let scopes = Scopes::default();

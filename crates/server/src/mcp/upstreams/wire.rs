@@ -6,6 +6,7 @@
 use std::time::Duration;
 use std::time::Instant;
 
+use engine::Consent;
 use http::HeaderMap;
 use http::HeaderName;
 use http::HeaderValue;
@@ -94,6 +95,9 @@ pub enum WireError {
     SessionGone,
     #[error("the server does not let us in (401)")]
     Unauthorized,
+    /// Nothing was sent: the person must consent first.
+    #[error("{0}")]
+    Consent(Box<Consent>),
     /// It was done, but what came of it is more than is taken.
     #[error("its answer has more than {0} bytes")]
     TooLarge(usize),

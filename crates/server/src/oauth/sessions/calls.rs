@@ -51,7 +51,8 @@ pub async fn principal(parts: &Parts, app: &App) -> Result<Principal, Problem> {
 }
 
 impl Who {
-    fn into_principal(self) -> Principal {
+    /// Him as one who calls.
+    pub fn into_principal(self) -> Principal {
         let client_id = if self.user.is_some() { OWN_PAGES.to_owned() } else { self.username };
         Principal {
             tenant: self.tenant,

@@ -22,6 +22,8 @@ pub enum Page {
     SignedIn,
     Access,
     Consent,
+    /// Letting a server of others be used.
+    Connect,
     Refusal,
 }
 
@@ -34,6 +36,7 @@ static TEMPLATES: LazyLock<Environment<'static>> = LazyLock::new(|| {
         ("signed_in", include_str!("pages/signed_in.html")),
         ("access", include_str!("pages/access.html")),
         ("consent", include_str!("pages/consent.html")),
+        ("connect", include_str!("pages/connect.html")),
         ("refusal", include_str!("pages/refusal.html")),
     ] {
         // A template that cannot be read is missed when it is asked for.
@@ -50,6 +53,7 @@ impl Page {
             Self::SignedIn => "signed_in",
             Self::Access => "access",
             Self::Consent => "consent",
+            Self::Connect => "connect",
             Self::Refusal => "refusal",
         };
         TEMPLATES.get_template(name)?.render(values)
@@ -82,10 +86,19 @@ mod tests {
             publisher => hostile, external => hostile, query => hostile, is_local_only => true,
             allowed => [context! { client => hostile, words => [hostile], id => hostile }],
             sessions => [context! { address => hostile, user_agent => hostile, id => hostile }],
+            title => hostile, host => hostile, upstream => hostile, has => true,
             fields => [(hostile, hostile)], lifetimes => [(hostile, hostile)],
         };
 
-        for page in [Page::SignIn, Page::SignedIn, Page::Access, Page::Consent, Page::Refusal] {
+        let all = [
+            Page::SignIn,
+            Page::SignedIn,
+            Page::Access,
+            Page::Consent,
+            Page::Connect,
+            Page::Refusal,
+        ];
+        for page in all {
             let html = page.render(values.clone()).unwrap();
             assert!(html.contains("alert(1)") && !html.contains("<script"), "{page:?}: {html}");
             assert!(!html.contains(" style=") && !html.contains("://"), "{page:?}: {html}");

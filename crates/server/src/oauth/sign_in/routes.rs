@@ -49,7 +49,7 @@ use crate::oauth::sign_in::pages::Page;
 
 /// Where a sign-in leads on to: the request of a client, and our own pages.
 const ON: &str = "/oauth/authorize?";
-const OWN_PAGES: &str = "/ui/";
+const OWN_PAGES: [&str; 2] = ["/ui/", "/mcp/consent/"];
 /// For so long a browser is known after a sign-in: 90 days.
 const MARK_SECONDS: i64 = 90 * 24 * 60 * 60;
 
@@ -280,7 +280,8 @@ pub async fn form(
 
 /// Whether a sign-in leads on to one of our own pages. Whatever follows, it stays a path of this server.
 fn is_own_page(then: &str) -> bool {
-    then.starts_with(OWN_PAGES) && then.bytes().all(|byte| byte.is_ascii_graphic())
+    OWN_PAGES.iter().any(|page| then.starts_with(page))
+        && then.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
 /// The request of a client to which a sign-in leads on.

@@ -136,11 +136,13 @@ async fn check(
     let allowed: &[_] = match approval.kind {
         ApprovalKind::UnknownEffect => &[Decision::Retry, Decision::Done, Decision::Reject],
         ApprovalKind::ToolCall | ApprovalKind::Step => &[Decision::Approve, Decision::Reject],
+        ApprovalKind::Consent => &[Decision::Reject],
     };
     if !allowed.contains(&wish.decision) {
         let detail = match approval.kind {
             ApprovalKind::UnknownEffect => "must be `retry`, `done` or `reject`",
             ApprovalKind::ToolCall | ApprovalKind::Step => "must be `approve` or `reject`",
+            ApprovalKind::Consent => "must be `reject`: who is asked agrees at `consent.url`",
         };
         wrong.push(Invalid::new("/decision", "not_one_of", detail));
     }

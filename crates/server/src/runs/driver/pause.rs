@@ -66,7 +66,7 @@ impl Driver {
                     self.log.take(signal.id);
                     self.record(CancelRequested { by: cancel.by, reason: cancel.reason })?;
                 }
-                Order::Decision(decided) => {
+                Order::Decision(decided) | Order::Consent(decided) => {
                     self.log.take(signal.id);
                     if self.agent.awaits(&decided.approval_id) {
                         self.record(*decided)?;
@@ -121,7 +121,9 @@ impl Driver {
                 tool: due.tool,
                 arguments: due.arguments,
                 arguments_hash: due.arguments_hash,
-                message: None,
+                message: due.consent.as_ref().map(|it| {
+                    format!("`{}` wants to know that you agree: {}", it.upstream, it.url)
+                }),
                 status: ApprovalStatus::Pending,
                 required_scope: due.policy.scope.unwrap_or_else(|| engine::APPROVER.to_owned()),
                 requested_by: self.record.run.summary.subject.clone(),
@@ -131,6 +133,7 @@ impl Driver {
                 decided_at: None,
                 reason: None,
                 created_at: now.time(),
+                consent: due.consent,
             })?;
         }
         Ok(())
@@ -156,7 +159,7 @@ impl Driver {
                     self.record(ChildStarted { run_id: run_id.to_string(), kind, name, call_id })?;
                 }
                 Err(message) => {
-                    let error = ToolError { kind: ToolErrorKind::Failed, message };
+                    let error = ToolError::new(ToolErrorKind::Failed, message);
                     self.record(without_result(call_id, ToolStatus::Failed, error))?;
                 }
             }
@@ -200,7 +203,7 @@ impl Driver {
                 ToolFinished { call_id, status, result, error: None, duration_ms: 0 }
             }
             (_, Some(Err(why))) => {
-                let error = ToolError { kind: ToolErrorKind::Failed, message: why.to_string() };
+                let error = ToolError::new(ToolErrorKind::Failed, why.to_string());
                 without_result(call_id, ToolStatus::Failed, error)
             }
             (outcome, _) => {
@@ -211,7 +214,7 @@ impl Driver {
                     _ => ToolErrorKind::Failed,
                 };
                 let message = format!("the agent did not answer: {why}");
-                without_result(call_id, ToolStatus::Failed, ToolError { kind, message })
+                without_result(call_id, ToolStatus::Failed, ToolError::new(kind, message))
             }
         };
         self.record(finished)

@@ -3,6 +3,7 @@
 use engine::Approval;
 use engine::ApprovalStatus;
 use engine::ApprovalTool;
+use engine::Consent;
 use serde::Serialize;
 use serde::de::Error as _;
 use sqlx::FromRow;
@@ -20,7 +21,7 @@ macro_rules! approval_columns {
     () => {
         "id, run_id, kind, step, call_id, tool_name, tool_version, arguments, arguments_hash, \
          message, status, required_scope, requested_by, expires_at, on_timeout, decided_by, \
-         decided_at, reason, created_at"
+         decided_at, reason, created_at, consent_upstream, consent_url"
     };
 }
 
@@ -45,6 +46,8 @@ struct ApprovalRow {
     decided_at: Option<At>,
     reason: Option<String>,
     created_at: At,
+    consent_upstream: Option<String>,
+    consent_url: Option<String>,
 }
 
 impl ApprovalRow {
@@ -68,6 +71,10 @@ impl ApprovalRow {
             decided_at: self.decided_at.map(At::time),
             reason: self.reason,
             created_at: self.created_at.time(),
+            consent: self
+                .consent_upstream
+                .zip(self.consent_url)
+                .map(|(upstream, url)| Consent { upstream, url }),
         })
     }
 }
@@ -109,11 +116,12 @@ pub async fn insert(
     let (own, run_id) = (id(&approval.id)?, id(&approval.run_id)?);
     let (kind, status) = (name(approval.kind)?, name(approval.status)?);
     let (arguments, on_timeout) = (approval.arguments.to_string(), name(approval.on_timeout)?);
+    let consent = approval.consent.as_ref();
     on!(conn, c => sqlx::query(
             "INSERT INTO approvals (tenant_id, id, run_id, kind, step, call_id, tool_name,
              tool_version, arguments, arguments_hash, message, status, required_scope, requested_by,
-             expires_at, on_timeout, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)",
+             expires_at, on_timeout, created_at, consent_upstream, consent_url)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19)",
         )
         .bind(tenant.as_str())
         .bind(own)
@@ -132,6 +140,8 @@ pub async fn insert(
         .bind(At::new(approval.expires_at))
         .bind(on_timeout)
         .bind(At::new(approval.created_at))
+        .bind(consent.map(|it| &it.upstream))
+        .bind(consent.map(|it| &it.url))
         .execute(c)
         .await)?;
     Ok(())
@@ -177,6 +187,52 @@ pub async fn list(
         query.push(" ORDER BY id DESC LIMIT ").push_bind(limit);
         query.build_query_as().fetch_all(c).await
     })?;
+    rows.into_iter().map(ApprovalRow::read).collect()
+}
+
+/// What the run and those below it that are not over wait for, the oldest first.
+pub async fn list_below(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+    limit: i64,
+) -> Result<Vec<Approval>, RunsError> {
+    let rows: Vec<ApprovalRow> = on!(conn, c => sqlx::query_as(concat!(
+            "WITH RECURSIVE below (id) AS (
+                 SELECT id FROM runs WHERE tenant_id = $1 AND id = $2
+                 UNION SELECT runs.id FROM runs JOIN below ON runs.parent_run_id = below.id
+                 WHERE runs.tenant_id = $1 AND runs.finished_at IS NULL)
+             SELECT ", approval_columns!(), " FROM approvals
+             WHERE tenant_id = $1 AND status = 'pending' AND run_id IN (SELECT id FROM below)
+             ORDER BY id LIMIT $3",
+        ))
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
+    rows.into_iter().map(ApprovalRow::read).collect()
+}
+
+/// What runs of `subject` wait for his consent to, the oldest first.
+pub async fn list_consents(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    subject: &str,
+    upstream: &str,
+    limit: i64,
+) -> Result<Vec<Approval>, RunsError> {
+    let rows: Vec<ApprovalRow> = on!(conn, c => sqlx::query_as(concat!(
+            "SELECT ", approval_columns!(), " FROM approvals
+             WHERE tenant_id = $1 AND requested_by = $2 AND consent_upstream = $3
+             AND kind = 'consent' AND status = 'pending' ORDER BY id LIMIT $4",
+        ))
+        .bind(tenant.as_str())
+        .bind(subject)
+        .bind(upstream)
+        .bind(limit)
+        .fetch_all(c)
+        .await)?;
     rows.into_iter().map(ApprovalRow::read).collect()
 }
 

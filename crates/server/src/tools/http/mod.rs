@@ -237,6 +237,7 @@ impl HttpTool {
         secrets.redactors().for_each(|it| match &mut attempt.outcome {
             Ok(result) => it.value(result),
             Err(ToolFailure::Failed(why) | ToolFailure::Unknown(why)) => it.replace(why),
+            Err(ToolFailure::Consent(_)) => {}
         });
         attempt
     }

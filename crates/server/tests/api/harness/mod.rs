@@ -150,6 +150,11 @@ impl TestServer {
         Client { token: admin.token, ..Self::client_at(address) }
     }
 
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
     /// Nobody in particular.
     pub fn stranger(&self) -> Client {
         Self::client_at(self.address)

@@ -308,6 +308,44 @@ on_both! {
         assert_eq!(booked(&paid), [2]);
     }
 
+    async fn approvals_of_agents_below_are_asked_as_well(server: TestServer) {
+        let (server, paid) = shop(&server).await;
+        for (name, below) in [("boss", "support"), ("owner", "boss")] {
+            let agent = json!({"name": name, "display_name": name, "instructions": "Ask.", "model": "openai/fake", "agents": [below]});
+            assert_eq!(server.admin().await.post("/agents/definitions", agent).await.status, 201);
+        }
+        let wants = |amount: u32| {
+            server.model.reply(Answer::text("").call("ask_boss", json!({"input": "Pay!"})));
+            server.model.reply(Answer::text("").call("ask_support", json!({"input": "Pay!"})));
+            server.model.reply(Answer::text("").call("pay", json!({"amount": amount})));
+            for said in ["Paid.", "It is paid.", "All is paid."] {
+                server.model.reply(Answer::text(said));
+            }
+        };
+        let client = server.mcp_client(ALL).await;
+        let ask = json!({"name": "ask_owner", "arguments": {"input": "Pay!"}});
+        wants(40);
+
+        let first = call(&client, ask.clone()).await;
+
+        let (key, asked) = first["inputRequests"].as_object().unwrap().iter().next().unwrap();
+        assert_eq!(asked["params"]["message"], r#"May `pay` be called with {"amount":40}?"#);
+        let answers = json!({"requestState": first["requestState"], "inputResponses": {key.as_str(): accept(json!({"approve": true}))}});
+        let done = call(&client, with(ask.clone(), &answers)).await;
+        assert_eq!((&done["content"][0]["text"], booked(&paid)), (&json!("All is paid."), vec![40]));
+        let session = Session::with(&client, &json!({"elicitation": {"form": {}}})).await;
+        wants(2);
+        let yes = |_: &Value| json!({"result": accept(json!({"approve": true}))});
+        let done = converse(&session, &client, &ask, yes).await;
+        assert_eq!((&done["content"][0]["text"], booked(&paid)), (&json!("All is paid."), vec![40, 2]));
+        // Who leaves it open is told of the run, which waits for somebody else.
+        wants(7);
+        let done = converse(&session, &client, &ask, |_| json!({"result": {"action": "cancel"}})).await;
+        assert!(done["content"][0]["text"].as_str().unwrap().starts_with("the run is waiting"), "{done}");
+        let open = server.admin().await.get("/approvals?status=pending").await.json();
+        assert_eq!((open["data"].as_array().unwrap().len(), booked(&paid)), (1, vec![40, 2]));
+    }
+
     async fn only_who_may_decide_is_asked(server: TestServer) {
         let (server, paid) = shop(&server).await;
         let ask = json!({"name": "ask_support", "arguments": {"input": "Pay!"}});

@@ -1,6 +1,7 @@
 //! What speaks MCP.
 
 mod changes;
+mod consents;
 mod dialogue;
 mod door;
 mod faces;
