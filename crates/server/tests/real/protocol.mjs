@@ -1,10 +1,10 @@
 // Speaks MCP with the server by an SDK of TypeScript. Standard input is JSON: the generation of the SDK (`sdk`), how it comes to a
 // revision (`mode`) and to which (`version`), the `way` there (`http` with `token`, or `stdio` by `bridge`), a token for the API
-// (`admin`), and the `name` of a tool that is to be made.
+// (`admin`), the `name` of a tool that is to be made, and the `gate` that holds the agent `clerk` up.
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 
-const { base, sdk, mode, version, way, token, bridge, admin, name, refund } = JSON.parse(readFileSync(0, "utf8"));
+const { base, sdk, mode, version, way, token, bridge, admin, name, refund, gate } = JSON.parse(readFileSync(0, "utf8"));
 
 async function load() {
   if (sdk === 2) {
@@ -64,7 +64,9 @@ assert.deepEqual((await call("seven")).structuredContent, { number: 7 });
 assert.equal((await call("echo", { text: 7 })).isError, true);
 
 const steps = [];
-const answer = await call("ask_demo", { input: "use tool current_time with {}" }, { onprogress: (it) => steps.push(it.progress) });
+// The agent goes on when it was heard.
+const onprogress = (it) => steps.push(it.progress) === 1 && fetch(`${gate}/go`);
+const answer = await call("ask_clerk", { input: "use tool hold with {}" }, { onprogress });
 assert.ok(answer.content[0].text);
 assert.ok(steps.length > 0 && steps.every((step, at) => at === 0 || step > steps[at - 1]), String(steps));
 const run = await client.readResource({ uri: `run://${answer._meta["agent-server/run_id"]}` });

@@ -33,21 +33,31 @@ WORD = {"type": "string", "description": "A word."}
 
 
 class Gate(ThreadingHTTPServer):
-    """Never answers those who come, and says when somebody has come."""
+    """Never answers those who come, and says when somebody has come. Who comes to `/held` is answered when somebody has
+    been at `/go`."""
 
     daemon_threads = True
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self.server.came.release()
-            self.server.closed.wait()
+            match self.path:
+                case "/held":
+                    self.server.go.acquire()
+                case "/go":
+                    self.server.go.release()
+                case _:
+                    self.server.came.release()
+                    self.server.closed.wait()
+                    return
+            self.send_response(204)
+            self.end_headers()
 
         def log_message(self, *_: object) -> None:
             pass
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), self.Handler)
-        self.came, self.closed = threading.Semaphore(0), threading.Event()
+        self.came, self.go, self.closed = threading.Semaphore(0), threading.Semaphore(0), threading.Event()
         self.url = f"http://127.0.0.1:{self.server_port}"
         threading.Thread(target=self.serve_forever, daemon=True).start()
 
@@ -67,6 +77,7 @@ def rows(gate: str) -> list[dict]:
         {"name": "echo", "kind": "template", "input_schema": object_of(text=WORD), "config": {"template": "echo: {{ input.text }}"}},
         {"name": "seven", "kind": "static", "config": {"result": {"number": 7}}, "output_schema": number},
         {"name": "wait", "kind": "http", "config": {"url": gate, "allow_http": True}},
+        {"name": "hold", "kind": "http", "config": {"url": f"{gate}/held", "allow_http": True}},
         {"name": "refund", "kind": "static", "config": {"result": "refunded"}, "scopes": ["shop.refund"]},
         {
             "name": "letter", "kind": "template", "input_schema": object_of(to=WORD), "effect": "read",
@@ -87,6 +98,8 @@ class Protocol(unittest.TestCase):
         self.admin = session(self, self.server)
         for row in rows(self.gate.url):
             self.make_tool(row)
+        agent = {"name": "clerk", "display_name": "Clerk", "instructions": "", "model": "demo/scripted", "tools": ["hold"]}
+        self.post("/agents/definitions", agent)
         self.ingest()
         exposed = {"instructions": "Be kind.", "expose": {"agents": ["*"], "tools": ["*"], "rag_databases": ["*"]}}
         self.post("/mcp/server", exposed)
@@ -174,8 +187,11 @@ class Protocol(unittest.TestCase):
 
         async def progress(done: float, total: float | None, message: str | None) -> None:
             steps.append(done)
+            if len(steps) == 1:
+                # Not before that does the agent go on.
+                self.gate.go.release()
 
-        answer = await client.call_tool("ask_demo", {"input": "use tool current_time with {}"}, progress_callback=progress)
+        answer = await client.call_tool("ask_clerk", {"input": "use tool hold with {}"}, progress_callback=progress)
         self.assertTrue(answer.content[0].text)
         self.assertTrue(steps and steps == sorted(set(steps)), steps)
         run = await client.read_resource(f"run://{answer.meta['agent-server/run_id']}")
@@ -225,7 +241,7 @@ class Protocol(unittest.TestCase):
                     asked = {
                         "base": self.server.url, "sdk": sdk, "mode": mode, "version": version, "way": way, "token": self.token(),
                         "bridge": self.bridge(), "admin": self.admin.token["access_token"], "name": f"new_{self.made}",
-                        "refund": REFUND,
+                        "refund": REFUND, "gate": self.gate.url,
                     }
                     done = subprocess.run(
                         [NODE, script], input=json.dumps(asked), capture_output=True, text=True, timeout=120,
