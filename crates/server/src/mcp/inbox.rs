@@ -2,7 +2,7 @@
 //!
 //! An answer to a question, the end of a call, and all that a client of HTTP with SSE says belong to one process: the
 //! one that has the question, the call or the stream. Whoever gets such a message and does not have it leaves it in a
-//! row; whoever has something open looks for rows of its sessions a few times a second.
+//! row, and says so; whoever has something open looks for rows of its sessions then, and a few times a second where nobody is heard.
 
 use std::collections::BTreeSet;
 use std::collections::HashMap;
@@ -24,6 +24,8 @@ use crate::oauth::caller::Principal;
 
 /// How often it is looked for messages while something is open.
 const PACE: Duration = Duration::from_millis(150);
+/// The same where other processes are heard, and say that they have left one.
+const CALM: Duration = Duration::from_secs(1);
 /// For so long a message waits to be taken.
 const PATIENCE: Duration = Duration::from_mins(1);
 /// So many messages of one session wait at once.
@@ -118,6 +120,7 @@ pub async fn leave(
     };
     let now = app.clock.now();
     let left = app.db.write(async |tx| store::insert(tx, &letter, WAITING, now).await).await?;
+    app.runs.relay().leave_letter();
     Ok(if left { Delivery::Done } else { Delivery::Full })
 }
 
@@ -131,7 +134,12 @@ fn call_of_end(message: &Value) -> Option<&Value> {
 pub async fn watch(app: App) {
     let stopping = app.tasks.stopping().clone();
     let mut looked = 0_u32;
-    while stopping.run_until_cancelled(tokio::time::sleep(PACE)).await.is_some() {
+    let relay = app.runs.relay();
+    let next = async || {
+        let pace = if relay.hears() { CALM } else { PACE };
+        let _ = tokio::time::timeout(pace, relay.letters()).await;
+    };
+    while stopping.run_until_cancelled(next()).await.is_some() {
         looked = looked.wrapping_add(1);
         let done = async {
             look(&app).await?;

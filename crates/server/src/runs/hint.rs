@@ -23,6 +23,8 @@ pub enum Hint {
     Said(Said),
     /// Something was left for the owner of a run.
     Signaled { run: Id },
+    /// A message was left for whoever has a session of MCP.
+    Letters,
 }
 
 /// A piece of the text that grows after event `seq`.
@@ -117,6 +119,7 @@ mod tests {
             Hint::Reached { run: id(2), seq: 4 },
             said("那个 \"🌍\"\n"),
             Hint::Signaled { run: id(2) },
+            Hint::Letters,
         ];
         let mut draft = Draft::new(id(1));
         assert!(hints.iter().all(|hint| draft.add(hint)));

@@ -62,6 +62,8 @@ pub struct Relay {
     stirred: Notify,
     /// Something was left for a run that is executed here.
     signaled: Notify,
+    /// Another process has left a message for a session of MCP.
+    letters: Notify,
     /// Whether there is anybody to tell.
     on: AtomicBool,
     hears: AtomicBool,
@@ -71,6 +73,8 @@ pub struct Relay {
 struct State {
     /// Runs of others for whose owner something was left.
     signaled: BTreeSet<Id>,
+    /// Whether a message was left for a session of another process.
+    has_letters: bool,
     /// Runs of others that are watched here, and of which that is to be said.
     watched: BTreeSet<Id>,
     audiences: BTreeMap<Id, Audience>,
@@ -129,6 +133,16 @@ impl Relay {
         self.stir(|state| {
             state.signaled.insert(run_id);
         });
+    }
+
+    /// A message was left for whoever has a session of MCP.
+    pub fn leave_letter(&self) {
+        self.stir(|state| state.has_letters = true);
+    }
+
+    /// Waits until another process has left such a message.
+    pub async fn letters(&self) {
+        self.letters.notified().await;
     }
 
     /// A run is executed here, whoever watches it already.
@@ -190,6 +204,10 @@ impl State {
     /// What there is to tell now, as far as it fits into one message.
     fn compose(&mut self, from: Id, mirrors: &Mirrors) -> Option<String> {
         let mut draft = Draft::new(from);
+        if std::mem::take(&mut self.has_letters) {
+            // It is the first, so there is room.
+            draft.add(&Hint::Letters);
+        }
         while let Some(run) = self.signaled.pop_first() {
             if !draft.add(&Hint::Signaled { run }) {
                 self.signaled.insert(run);
@@ -349,6 +367,7 @@ fn hear(runs: &Runs, word: &str) {
                 runs.relay().signaled.notify_one();
             }
             Hint::Signaled { .. } => {}
+            Hint::Letters => runs.relay().letters.notify_one(),
         }
     }
 }
@@ -432,6 +451,15 @@ mod tests {
         run.end(End::LetGo);
         assert_eq!(told(&mut state), []);
         assert!(state.audiences[&id(1)].live.is_none());
+    }
+
+    #[test]
+    fn of_messages_for_sessions_others_are_told_once() {
+        let mut state = State::default();
+        state.has_letters = true;
+
+        assert_eq!(told(&mut state), [Hint::Letters]);
+        assert_eq!(told(&mut state), []);
     }
 
     #[test]
