@@ -224,6 +224,25 @@ on_both! {
         assert_eq!(runs(&server).await.len(), 3);
     }
 
+    async fn a_call_of_a_tool_that_reads_costs_one_transaction(server: TestServer) {
+        fixed(&server, "seven", json!(7), &[]).await;
+        let client = server.mcp_client(ALL).await;
+        let session = Session::begin(&client).await;
+        let params = json!({"name": "seven", "arguments": {}});
+        result(&client, "tools/call", params.clone()).await;
+        session.ask("tools/call", params.clone()).await;
+        // Its beats are commits too, once a second on PostgreSQL.
+        server.app.runs.heart().cancel();
+        let commits = || server.app.db.stats().commits.load(std::sync::atomic::Ordering::Relaxed);
+        let before = commits();
+
+        result(&client, "tools/call", params.clone()).await;
+        let between = commits();
+        session.ask("tools/call", params).await;
+
+        assert_eq!((between - before, commits() - between), (1, 1));
+    }
+
     async fn an_agent_is_asked_by_mcp(server: TestServer) {
         server.agent("support").await;
         let client = server.mcp_client(ALL).await;
