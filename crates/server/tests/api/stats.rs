@@ -18,6 +18,10 @@ async fn execute(client: &Client, input: &str) -> Value {
     client.post("/agents/support/execute", json!({"input": input})).await.json()
 }
 
+async fn execute_of(client: &Client, agent: &str) {
+    client.post(&format!("/agents/{agent}/execute"), json!({"input": "Hello"})).await;
+}
+
 /// The figures without the steps in which nothing ended.
 async fn figures(client: &Client, query: &str) -> Value {
     let reply = client.get(&format!("/stats{query}")).await;
@@ -88,6 +92,46 @@ on_both! {
         assert_eq!(number(&server, "SELECT count(*) FROM run_minutes").await, 0);
     }
 
+    async fn figures_say_which_agent_and_which_client_used_what(server: TestServer) {
+        server.agent("support").await;
+        let admin = server.admin().await;
+        let lead = json!({"name": "lead", "display_name": "Lead", "instructions": "Ask.",
+            "model": "openai/fake", "agents": ["support"]});
+        assert_eq!(admin.post("/agents/definitions", lead).await.status, 201);
+        server.model.reply(Reply::text("").call("ask_support", json!({"input": "Where is it?"})));
+        execute_of(&admin, "lead").await;
+        server.app.clock.advance(Duration::from_mins(5));
+        let shop = server.client("agent.execute").await;
+        server.model.reply(Reply::error(400, "no"));
+        execute_of(&shop, "support").await;
+
+        let before = figures(&admin, "").await;
+
+        let shares = |figures: &Value, member: &str, name: &str| {
+            let all = figures[member].as_array().unwrap().iter();
+            all.map(|it| format!("{} {}/{}", it[name].as_str().unwrap(), it["failed"], it["runs"]))
+                .collect::<Vec<_>>()
+        };
+        let mut agents = shares(&before, "definitions", "name");
+        agents.sort();
+        assert_eq!(agents, ["lead 0/1", "support 1/2"]);
+        assert_eq!(before["definitions"][0]["kind"], "agent");
+        assert_eq!(shares(&before, "clients", "client_id").len(), 2);
+        let tokens = |member: &str| -> u64 {
+            let all = before[member].as_array().unwrap().iter();
+            all.map(|it| it["input_tokens"].as_u64().unwrap()).sum()
+        };
+        let total = before["total"]["input_tokens"].as_u64().unwrap();
+        assert_eq!((tokens("definitions"), tokens("clients")), (total, total));
+
+        // They are the same when their minutes were counted.
+        server.app.clock.advance(Duration::from_mins(5));
+        roll::round(&server.app.runs).await.unwrap();
+        let after = figures(&admin, "").await;
+        assert_eq!(after["definitions"], before["definitions"]);
+        assert_eq!(after["clients"], before["clients"]);
+    }
+
     async fn figures_of_an_hour_are_answered_whole(server: TestServer) {
         server.agent("support").await;
         let admin = server.admin().await;
@@ -97,6 +141,29 @@ on_both! {
         admin.get(&format!("/stats{query}")).await.is(expect![[r#"
             200 application/json
             {
+              "clients": [
+                {
+                  "client_id": "admin",
+                  "cost_usd": 0.0,
+                  "failed": 0,
+                  "input_tokens": 1,
+                  "output_tokens": 3,
+                  "runs": 1,
+                  "unpriced_runs": 1
+                }
+              ],
+              "definitions": [
+                {
+                  "cost_usd": 0.0,
+                  "failed": 0,
+                  "input_tokens": 1,
+                  "kind": "agent",
+                  "name": "support",
+                  "output_tokens": 3,
+                  "runs": 1,
+                  "unpriced_runs": 1
+                }
+              ],
               "failures": [],
               "from": "2026-11-25T09:59:00Z",
               "is_complete": true,

@@ -23,6 +23,7 @@ use crate::definitions::wire::DefinitionVersion;
 use crate::definitions::wire::Deletion;
 use crate::definitions::wire::Members;
 use crate::definitions::wire::Tagged;
+use crate::definitions::wire::WhichVersion;
 use crate::definitions::wire::etag;
 use crate::http::Body;
 use crate::http::Created;
@@ -189,17 +190,25 @@ async fn create_mcp_upstream(
 }
 
 /// Read an MCP upstream
+///
+/// How it is and its tools are as they are now, whichever version is asked for.
 #[utoipa::path(get, path = "/mcp/upstreams/{id}", tag = "mcp",
-    params(("id" = String, Path, description = "Its id or its name")),
+    params(("id" = String, Path, description = "Its id or its name"), WhichVersion),
     responses((status = 200, body = Shown, headers(("ETag" = String))), Problem),
     security(("oauth2" = ["admin.read"])))]
 async fn read_mcp_upstream(
     State(app): State<App>,
     caller: Caller<AdminRead>,
     Path(id_or_name): Path<String>,
+    Query(WhichVersion { version }): Query<WhichVersion>,
 ) -> Result<Tagged<Json<Shown>>, Problem> {
-    let upstream = find(&app, &caller, &id_or_name).await?;
+    let mut upstream = find(&app, &caller, &id_or_name).await?;
     let (tenant, id) = (&caller.tenant, upstream.id);
+    if let Some(version) = version {
+        let past = app.mcp.upstreams.rows().version(tenant, id, version).await?;
+        let unknown = DefinitionError::VersionNotFound { kind: UpstreamRows::WORDS, version };
+        upstream = past.ok_or(unknown)?;
+    }
     let seen = app.db.read(async |conn| seen_store::find_seen(conn, tenant, id).await).await;
     let seen = seen.map_err(DefinitionError::from)?.unwrap_or_default();
     Ok((etag(&upstream), Json(Shown::new(&app, upstream, seen))))

@@ -28,6 +28,8 @@ pub const MINUTE: TimeDelta = TimeDelta::minutes(1);
 pub const KEPT: TimeDelta = TimeDelta::days(35);
 /// How many runs are read at once.
 const PAGE: i64 = 2_000;
+/// So many definitions, and so many clients, are told apart in what is counted at once; more are one, without a name.
+const MOST_SHARES: usize = 100;
 
 /// What ended in some time. The counts are of runs that no other run began; tokens and money of all.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -47,6 +49,28 @@ pub struct Figures {
     pub cost: u64,
     /// Runs that used tokens of which nobody knows the price; they are not in `cost`.
     pub unpriced: u64,
+    /// What of it was of which definition, by `kind/name`.
+    pub definitions: Shares,
+    /// What of it was of which client.
+    pub clients: Shares,
+}
+
+/// The shares of some that are told apart.
+pub type Shares = BTreeMap<String, Share>;
+
+/// What the runs of one definition or of one client came to, also those that other runs began. It is stored as numbers in
+/// this order: there are many.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "[u64; 6]", into = "[u64; 6]")]
+pub struct Share {
+    pub runs: u64,
+    /// Those that failed or took too long.
+    pub failed: u64,
+    pub input_tokens: u64,
+    pub output_tokens: u64,
+    /// In 10⁻¹² USD.
+    pub cost: u64,
+    pub unpriced: u64,
 }
 
 impl Figures {
@@ -58,16 +82,18 @@ impl Figures {
     /// Counts a run.
     pub fn count(&mut self, run: &EndedRow) -> Result<(), serde_json::Error> {
         let usage: Usage = serde_json::from_str(&run.usage)?;
-        self.input_tokens = self.input_tokens.saturating_add(usage.tokens.input_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(usage.tokens.output_tokens);
-        match usage.cost_usd {
-            Some(cost) => self.cost = self.cost.saturating_add(cost.trillionths()),
-            None => self.unpriced += 1,
-        }
+        let status = run.status()?;
+        let share = Share::of(&usage, status);
+        self.input_tokens = self.input_tokens.saturating_add(share.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(share.output_tokens);
+        self.cost = self.cost.saturating_add(share.cost);
+        self.unpriced += share.unpriced;
+        add_to(&mut self.definitions, run.definition(), share);
+        add_to(&mut self.clients, run.client_id.clone(), share);
         if run.parent_run_id.is_some() {
             return Ok(());
         }
-        match run.status()? {
+        match status {
             Status::Succeeded => {
                 self.succeeded += 1;
                 *self.took.entry(class_of(run.took_ms())).or_default() += 1;
@@ -112,7 +138,57 @@ impl AddAssign<&Self> for Figures {
         self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
         self.cost = self.cost.saturating_add(other.cost);
         self.unpriced += other.unpriced;
+        for (own, others) in
+            [(&mut self.definitions, &other.definitions), (&mut self.clients, &other.clients)]
+        {
+            for (name, share) in others {
+                *own.entry(name.clone()).or_default() += *share;
+            }
+        }
     }
+}
+
+impl Share {
+    /// What one run comes to.
+    fn of(usage: &Usage, status: Status) -> Self {
+        Self {
+            runs: 1,
+            failed: u64::from(matches!(status, Status::Failed | Status::TimedOut)),
+            input_tokens: usage.tokens.input_tokens,
+            output_tokens: usage.tokens.output_tokens,
+            cost: usage.cost_usd.map_or(0, |cost| cost.trillionths()),
+            unpriced: u64::from(usage.cost_usd.is_none()),
+        }
+    }
+}
+
+impl AddAssign for Share {
+    fn add_assign(&mut self, other: Self) {
+        self.runs += other.runs;
+        self.failed += other.failed;
+        self.input_tokens = self.input_tokens.saturating_add(other.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(other.output_tokens);
+        self.cost = self.cost.saturating_add(other.cost);
+        self.unpriced += other.unpriced;
+    }
+}
+
+impl From<[u64; 6]> for Share {
+    fn from([runs, failed, input_tokens, output_tokens, cost, unpriced]: [u64; 6]) -> Self {
+        Self { runs, failed, input_tokens, output_tokens, cost, unpriced }
+    }
+}
+
+impl From<Share> for [u64; 6] {
+    fn from(it: Share) -> Self {
+        [it.runs, it.failed, it.input_tokens, it.output_tokens, it.cost, it.unpriced]
+    }
+}
+
+/// Adds to the share of `name`, or to that of all who are not told apart any more.
+fn add_to(shares: &mut Shares, name: String, share: Share) {
+    let is_told_apart = shares.len() < MOST_SHARES || shares.contains_key(&name);
+    *shares.entry(if is_told_apart { name } else { String::new() }).or_default() += share;
 }
 
 /// The minute that `at` is in.
@@ -170,6 +246,7 @@ mod tests {
             failures: [("provider".to_owned(), 1)].into(),
             took: [(9, 2)].into(),
             cost: 7,
+            clients: [("shop".to_owned(), Share { runs: 3, cost: 7, ..Share::default() })].into(),
             ..Figures::default()
         };
 
@@ -177,5 +254,18 @@ mod tests {
 
         assert_eq!(serde_json::from_str::<Figures>(&text).unwrap(), figures);
         assert_eq!(serde_json::from_str::<Figures>("{}").unwrap(), Figures::default());
+    }
+
+    #[test]
+    fn so_many_are_told_apart_and_all_are_counted() {
+        let mut shares = Shares::new();
+        let one = Share { runs: 1, ..Share::default() };
+        for n in 0..MOST_SHARES + 5 {
+            add_to(&mut shares, format!("client-{n}"), one);
+        }
+        add_to(&mut shares, "client-0".to_owned(), one);
+
+        assert_eq!(shares.len(), MOST_SHARES + 1);
+        assert_eq!((shares["client-0"].runs, shares[""].runs), (2, 5));
     }
 }

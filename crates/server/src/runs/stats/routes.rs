@@ -16,6 +16,8 @@ use utoipa_axum::routes;
 use super::Figures;
 use super::KEPT;
 use super::MINUTE;
+use super::Share;
+use super::Shares;
 use super::minute_of;
 use super::read;
 use super::read::Window;
@@ -34,6 +36,8 @@ const USUAL: TimeDelta = TimeDelta::hours(1);
 /// Into how many steps a time is divided, unless their length is given; and at most.
 const USUAL_STEPS: i64 = 60;
 const MOST_STEPS: i64 = 500;
+/// How many definitions and clients are shown.
+const MOST_SHOWN: usize = 20;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(read_stats))
@@ -67,6 +71,11 @@ struct Stats {
     total: Shown,
     /// What went wrong, the most frequent first.
     failures: Vec<FailureCount>,
+    /// What of it was of which agents and tools that ran by themselves or in other runs: at most 20, those that cost
+    /// most first. What ended before the upgrade that tells them apart is not among it.
+    definitions: Vec<DefinitionShare>,
+    /// What of it was of which clients, likewise.
+    clients: Vec<ClientShare>,
     now: Now,
 }
 
@@ -107,6 +116,43 @@ struct FailureCount {
     #[schema(example = "provider")]
     kind: String,
     runs: u64,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatsDefinition)]
+struct DefinitionShare {
+    #[schema(example = "agent")]
+    kind: String,
+    /// Empty: of many more that were not told apart.
+    #[schema(example = "support")]
+    name: String,
+    #[serde(flatten)]
+    share: ShownShare,
+}
+
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatsClient)]
+struct ClientShare {
+    /// Empty: of many more that were not told apart.
+    client_id: String,
+    #[serde(flatten)]
+    share: ShownShare,
+}
+
+/// All of it is of all runs, also of those that other runs began.
+#[derive(Debug, Serialize, ToSchema)]
+#[schema(as = StatsShare)]
+struct ShownShare {
+    /// Runs that ended, however they did.
+    runs: u64,
+    /// Those that failed or took too long.
+    failed: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+    #[schema(value_type = f64)]
+    cost_usd: Usd,
+    /// Runs that used tokens of which nobody knows the price; they are not in `cost_usd`.
+    unpriced_runs: u64,
 }
 
 /// What is there at this moment.
@@ -150,6 +196,15 @@ async fn read_stats(
         is_complete: read.is_complete,
         total: Shown::of(&total),
         failures,
+        definitions: most_costly(&total.definitions)
+            .map(|(id, share)| {
+                let (kind, name) = id.split_once('/').unwrap_or_default();
+                DefinitionShare { kind: kind.to_owned(), name: name.to_owned(), share }
+            })
+            .collect(),
+        clients: most_costly(&total.clients)
+            .map(|(id, share)| ClientShare { client_id: id.to_owned(), share })
+            .collect(),
         points: read
             .steps
             .iter()
@@ -207,6 +262,21 @@ impl Shown {
             cost_usd: Usd::of_trillionths(figures.cost),
             unpriced_runs: figures.unpriced,
         }
+    }
+}
+
+/// Those that are shown, in their order.
+fn most_costly(shares: &Shares) -> impl Iterator<Item = (&str, ShownShare)> {
+    let mut all: Vec<_> = shares.iter().collect();
+    all.sort_by_key(|(_, it)| Reverse((it.cost, it.input_tokens + it.output_tokens, it.runs)));
+    all.into_iter().take(MOST_SHOWN).map(|(id, share)| (id.as_str(), ShownShare::of(*share)))
+}
+
+impl ShownShare {
+    fn of(share: Share) -> Self {
+        let Share { runs, failed, input_tokens, output_tokens, cost, unpriced } = share;
+        let cost_usd = Usd::of_trillionths(cost);
+        Self { runs, failed, input_tokens, output_tokens, cost_usd, unpriced_runs: unpriced }
     }
 }
 

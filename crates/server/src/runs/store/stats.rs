@@ -22,6 +22,9 @@ pub struct EndedRow {
     pub tenant_id: TenantId,
     pub id: Id,
     pub parent_run_id: Option<Id>,
+    kind: String,
+    definition_name: String,
+    pub client_id: String,
     status: String,
     error: Option<String>,
     pub usage: String,
@@ -45,6 +48,11 @@ impl EndedRow {
     pub fn error_kind(&self) -> Result<Option<RunErrorKind>, serde_json::Error> {
         let error: Option<Kind> = self.error.as_deref().map(serde_json::from_str).transpose()?;
         Ok(error.map(|it| it.kind))
+    }
+
+    /// What ran, as `kind/name`.
+    pub fn definition(&self) -> String {
+        format!("{}/{}", self.kind, self.definition_name)
     }
 
     /// From being asked to the end.
@@ -72,7 +80,8 @@ pub async fn ended(
 ) -> Result<Vec<EndedRow>, sqlx::Error> {
     on!(conn, c => {
         let mut query = sqlx::QueryBuilder::new(
-            "SELECT tenant_id, id, parent_run_id, status, error, usage, created_at, finished_at
+            "SELECT tenant_id, id, parent_run_id, kind, definition_name, client_id, status, error, usage,
+                    created_at, finished_at
              FROM runs WHERE finished_at >= ",
         );
         query.push_bind(from).push(" AND finished_at < ").push_bind(to);

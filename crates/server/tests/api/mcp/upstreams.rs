@@ -409,6 +409,22 @@ on_both! {
         assert_eq!(admin.get("/tools/definitions/far__part").await.status, 404);
     }
 
+    async fn an_upstream_is_read_as_it_was_at_a_version(server: TestServer) {
+        let far = McpServer::start(Era::Modern).await;
+        far.tools([plain("greet")]);
+        let (_server, admin) = with(server.app.db.dialect(), &far).await;
+        connect(&admin, &far, json!({"description": "First."})).await;
+        admin.put("/mcp/upstreams/far", json!({"description": "Second."})).await;
+
+        let past = admin.get("/mcp/upstreams/far?version=1").await.json();
+
+        assert_eq!((&past["version"], &past["description"]), (&json!(1), &json!("First.")));
+        assert_eq!((&past["state"], &past["tools"][0]["tool"]), (&json!("connected"), &json!("far__greet")));
+        assert_eq!(admin.get("/mcp/upstreams/far").await.json()["description"], "Second.");
+        let unknown = admin.get("/mcp/upstreams/far?version=7").await;
+        assert_eq!((unknown.status, &unknown.json()["type"]), (404, &json!("/problems/mcp-upstream-version-not-found")));
+    }
+
     async fn an_upstream_that_is_away_is_left_alone_for_a_while(server: TestServer) {
         let far = McpServer::start(Era::Modern).await;
         far.tools([plain("greet")]);
