@@ -13,7 +13,7 @@ const SERVER = process.env.AGENT_SERVER_URL ?? "http://localhost:3000";
 export default defineConfig({
   base: PLACE,
   cacheDir: "../target/ui/vite",
-  plugins: [react(), icons(), compressed()],
+  plugins: [react(), icons(), budget(), compressed()],
   build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   experimental: {
     // Scripts find each other beside themselves, so that only the page knows where the server is.
@@ -33,6 +33,38 @@ function icons(): Plugin {
   });
   const sprite = `<svg hidden aria-hidden="true">${symbols.join("")}</svg>`;
   return { name: "icons", transformIndexHtml: (html) => html.replace("<!-- icons -->", sprite) };
+}
+
+/** What a page may have of script when it is the first one that is opened, in bytes as gzip makes them. */
+const BUDGET = 150_000;
+
+/** Fails the build if a page has more: the entry and what it needs, with the page and what that needs. */
+function budget(): Plugin {
+  return {
+    name: "budget",
+    apply: "build",
+    generateBundle(_, bundle) {
+      const chunks = Object.values(bundle).filter((it) => it.type === "chunk");
+      const sizes = new Map(chunks.map((it) => [it.fileName, gzipSync(it.code, { level: 9 }).length]));
+      const needed = (name: string, all = new Set<string>()): Set<string> => {
+        if (!all.has(name) && sizes.has(name)) {
+          all.add(name);
+          for (const it of chunks.find((it) => it.fileName === name)?.imports ?? []) needed(it, all);
+        }
+        return all;
+      };
+      const entry = chunks.filter((it) => it.isEntry).map((it) => it.fileName);
+      const pages = chunks.filter((it) => /Page\.tsx$/.test(it.facadeModuleId ?? ""));
+      const weights = pages.map((page) => {
+        const all = new Set([...entry, page.fileName].flatMap((it) => [...needed(it)]));
+        return { name: page.name, bytes: [...all].reduce((sum, it) => sum + (sizes.get(it) ?? 0), 0) };
+      });
+      const heaviest = weights.sort((a, b) => b.bytes - a.bytes)[0];
+      if (!heaviest) this.error("no page was found that could be weighed");
+      this.info(`the heaviest page is ${heaviest.name}: ${heaviest.bytes} bytes of script`);
+      if (heaviest.bytes > BUDGET) this.error(`${heaviest.name} has ${heaviest.bytes} bytes of script`);
+    },
+  };
 }
 
 /** Writes the compressed forms of each file beside it: the server compresses nothing itself. */

@@ -2,7 +2,7 @@ import { mkdirSync } from "node:fs";
 import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, signIn, test } from "./server";
-import { fill } from "./shop";
+import { fill, tracker } from "./shop";
 
 test.use({ of: "pages" });
 
@@ -26,6 +26,11 @@ const PAGES: Shown[] = [
     name: "overview",
     path: () => "/ui/",
     ready: (page) => page.getByRole("img", { name: /^Runs per minute/ }).waitFor(),
+  },
+  {
+    name: "overview-clients",
+    path: () => "/ui/?span=24h&by=clients",
+    ready: (page) => page.getByRole("table", { name: "By client" }).waitFor(),
   },
   {
     name: "overview-numbers",
@@ -180,9 +185,42 @@ const PAGES: Shown[] = [
     ready: (page) => page.getByRole("link", { name: "ask_support" }).waitFor(),
   },
   {
+    name: "mcp-upstreams",
+    path: () => "/ui/mcp?tab=upstreams",
+    ready: (page) => page.getByRole("link", { name: "Tracker" }).waitFor(),
+  },
+  {
+    name: "upstream",
+    path: () => "/ui/mcp/upstreams/tracker",
+    ready: (page) => page.getByText("+ Send what you find").waitFor(),
+  },
+  {
+    name: "upstream-definition",
+    path: () => "/ui/mcp/upstreams/tracker?tab=definition",
+    ready: (page) => page.getByLabel("URL").waitFor(),
+  },
+  {
+    name: "upstream-new",
+    path: () => "/ui/mcp/upstreams/new",
+    ready: (page) => page.getByLabel("URL").waitFor(),
+  },
+  {
     name: "mcp-try",
     path: () => `/ui/mcp?tab=try&name=greet&run=${runs.call}`,
     ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),
+  },
+  {
+    name: "api",
+    path: () => "/ui/api",
+    ready: (page) => page.getByRole("link", { name: "Execute an agent" }).waitFor(),
+  },
+  {
+    name: "api-call",
+    path: () => "/ui/api?op=execute_agent",
+    ready: async (page) => {
+      await page.getByLabel(/^id\b/).fill("demo");
+      await page.getByLabel(/^input\b/).first().waitFor();
+    },
   },
   {
     name: "clients",
@@ -296,6 +334,7 @@ async function find(page: Page) {
 
 test.beforeAll(async ({ server }) => {
   runs = await fill(server.admin);
+  await tracker(server);
 });
 
 for (const theme of ["light", "dark"] as const) {
@@ -326,6 +365,8 @@ for (const theme of ["light", "dark"] as const) {
             () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
           );
           expect(overflow, "the page never scrolls sideways").toBeLessThanOrEqual(0);
+          const shifts = await page.evaluate(() => (globalThis as { shifts?: number }).shifts ?? 0);
+          expect(shifts, "what is there already does not move").toBeLessThan(0.05);
         });
       }
     });

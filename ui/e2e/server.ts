@@ -4,11 +4,14 @@ import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import { test as base, expect, type Page } from "@playwright/test";
+import { type Upstream, upstream } from "./upstream";
 
 /** The real binary on a database of its own, with the pages that were built. */
 export interface Server {
   url: string;
   admin: Api;
+  /** An MCP server of others that it may ask. */
+  upstream: Upstream;
   management: { username: string; password: string };
 }
 
@@ -25,11 +28,14 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
       const folder = mkdtempSync(join(tmpdir(), `agent-server-ui-${of}-`));
       const port = await freePort();
       const url = `http://localhost:${port}`;
+      const other = await upstream();
       const env = {
         PATH: process.env.PATH,
         PORT: String(port),
-        AGENT_SERVER_UI_DIR: resolve("dist"),
+        // A program that has the pages in it is to show those.
+        ...(process.env.EMBEDDED ? {} : { AGENT_SERVER_UI_DIR: resolve("dist") }),
         LOG_LEVEL: "warn",
+        AGENT_SERVER_EGRESS_ALLOW: other.origin,
       };
       const server = spawn(BINARY, ["dev"], { cwd: folder, env, stdio: ["ignore", "ignore", "inherit"] });
       try {
@@ -41,10 +47,11 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
           username: setting("MANAGEMENT_CLIENT_ID") || "admin",
           password: setting("MANAGEMENT_CLIENT_SECRET"),
         };
-        await use({ url, management, admin: await apiOf(url, management) });
+        await use({ url, management, admin: await apiOf(url, management), upstream: other });
       } finally {
         server.kill("SIGTERM");
         await new Promise((ended) => (server.exitCode === null ? server.once("exit", ended) : ended(null)));
+        other.end();
         rmSync(folder, { recursive: true, force: true });
       }
     },
@@ -57,6 +64,7 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
     page.on("console", (message) => {
       if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) faults.push(message.text());
     });
+    await page.addInitScript(countShifts);
     await signIn(page, server, server.management, "/ui/agents");
     await page.locator("main h1").waitFor();
     await use(page);
@@ -65,6 +73,16 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
 });
 
 export { expect };
+
+/** Adds up how much of a page moved that nobody had moved (CLS). */
+function countShifts() {
+  const all = globalThis as { shifts?: number };
+  all.shifts = 0;
+  new PerformanceObserver((list) => {
+    for (const it of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[])
+      if (!it.hadRecentInput) all.shifts = (all.shifts ?? 0) + it.value;
+  }).observe({ type: "layout-shift", buffered: true });
+}
 
 export async function signIn(
   page: Page,
@@ -116,7 +134,8 @@ async function ready(url: string, server: ChildProcess) {
   throw new Error("the server is not ready");
 }
 
-const freePort = () =>
+/** A port that nobody listens on. */
+export const freePort = () =>
   new Promise<number>((found) => {
     const door = createServer();
     door.listen(0, "127.0.0.1", () => {

@@ -61,7 +61,7 @@ test("what is stored is text, whatever is in it", async ({ signedIn: page, serve
   const runs = await fill(server.admin);
   await server.admin("PUT", "/agents/definitions/demo", { display_name: HOSTILE, description: HOSTILE });
   for (const path of [
-    ...(await hostile(server.admin)),
+    ...(await hostile(server)),
     "/ui/agents/demo",
     "/ui/runs?user=%3Cscript%3E",
     `/ui/runs/${runs.told}`,

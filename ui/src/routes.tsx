@@ -9,8 +9,9 @@ import { agentSearch, newAgentSearch } from "./agents/search";
 import { PATH } from "./api/client";
 import { meQuery } from "./api/me";
 import { approvalsSearch } from "./approvals/search";
+import { explorerSearch } from "./explorer/search";
 import { parseSearch, stringifySearch } from "./kit/search";
-import { mcpSearch } from "./mcp/search";
+import { mcpSearch, upstreamSearch } from "./mcp/search";
 import { auditSearch, simulatorSearch, usersSearch } from "./oauth/search";
 import { overviewSearch } from "./overview/search";
 import { databaseSearch, documentSearch } from "./rag/search";
@@ -115,6 +116,17 @@ const mcp = createRoute({
   validateSearch: mcpSearch,
   component: lazyRouteComponent(() => import("./mcp/McpPage"), "McpPage"),
 });
+const newUpstream = createRoute({
+  ...under,
+  path: "/mcp/upstreams/new",
+  component: lazyRouteComponent(() => import("./mcp/NewUpstreamPage"), "NewUpstreamPage"),
+});
+const upstream = createRoute({
+  ...under,
+  path: "/mcp/upstreams/$name",
+  validateSearch: upstreamSearch,
+  component: lazyRouteComponent(() => import("./mcp/UpstreamPage"), "UpstreamPage"),
+});
 const clients = createRoute({
   ...under,
   path: "/clients",
@@ -130,6 +142,12 @@ const client = createRoute({
   ...under,
   path: "/clients/$id",
   component: lazyRouteComponent(() => import("./oauth/ClientPage"), "ClientPage"),
+});
+const explorer = createRoute({
+  ...under,
+  path: "/api",
+  validateSearch: explorerSearch,
+  component: lazyRouteComponent(() => import("./explorer/ExplorerPage"), "ExplorerPage"),
 });
 const secrets = createRoute({
   ...under,
@@ -182,9 +200,12 @@ export const routerOf = (queryClient: QueryClient) =>
       run,
       approvals,
       mcp,
+      newUpstream,
+      upstream,
       clients,
       simulator,
       client,
+      explorer,
       secrets,
       users,
       keys,

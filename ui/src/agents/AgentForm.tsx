@@ -1,30 +1,22 @@
 import { useQuery } from "@tanstack/react-query";
-import { useState } from "react";
 import { useMay } from "../api/me";
-import { Button } from "../kit/Button";
+import type { Agent, NewAgent } from "../api/types";
 import { CodeField } from "../kit/CodeField";
-import {
-  Check,
-  PickField,
-  Section,
-  SelectField,
-  TextArea,
-  TextField,
-  threeClass,
-  twoClass,
-  useFaults,
-} from "../kit/Field";
+import { Check, Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
 import { Skeleton } from "../kit/Messages";
+import { PickField } from "../kit/PickField";
+import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import type { Draft, DraftTool } from "./draft";
+import { bodyOf, contentOf, type Draft, draftOf } from "./draft";
 import { namesQuery } from "./queries";
+import { ToolsField } from "./ToolsField";
 
 interface Props extends FormProps<Draft> {
   isNew: boolean;
 }
 
 /** The pointers at which fields show faults themselves. */
-export const SHOWN_POINTERS = [
+const SHOWN_POINTERS = [
   "/name",
   "/display_name",
   "/description",
@@ -43,7 +35,7 @@ export const SHOWN_POINTERS = [
   "/metadata",
 ];
 
-export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
+function AgentForm({ draft, setDraft, errors, isNew }: Props) {
   const names = useQuery(namesQuery(useMay("tool.read", "tool.execute"), useMay("rag.read", "rag.write")));
   /** What ties a field of the draft to its place in the body. */
   const field = <K extends keyof Draft>(key: K, pointer: string) => ({
@@ -132,7 +124,7 @@ export function AgentForm({ draft, setDraft, errors, isNew }: Props) {
         />
       </Section>
       <Section title="What it may use" hint="It may never do more than whoever calls it.">
-        <Tools draft={draft} setDraft={setDraft} known={names.data?.tools ?? []} errors={errors} />
+        <ToolsField draft={draft} setDraft={setDraft} known={names.data?.tools ?? []} errors={errors} />
         <PickField
           label="Agents it may ask"
           optional
@@ -203,86 +195,14 @@ const CHOICES = [
   ["none", "none"],
 ] as const;
 
-interface ToolsProps extends Pick<Props, "draft" | "setDraft" | "errors"> {
-  known: readonly string[];
-}
-
-function Tools({ draft, setDraft, known, errors }: ToolsProps) {
-  const change = (tools: DraftTool[]) => setDraft((before) => ({ ...before, tools }));
-  const names = draft.tools.map((it) => it.name);
-  return (
-    <div>
-      <PickField
-        label="Tools"
-        optional
-        pointer="/tools"
-        options={known}
-        value={names}
-        onChange={(chosen) =>
-          change(
-            chosen.map(
-              (name) => draft.tools.find((it) => it.name === name) ?? { name, approval: "never", when: "" },
-            ),
-          )
-        }
-      />
-      {draft.tools.map((tool, at) => (
-        <ToolRow
-          key={tool.name}
-          tool={tool}
-          error={errors[`/tools/${at}`]}
-          onChange={(it) => change(draft.tools.with(at, it))}
-        />
-      ))}
-    </div>
-  );
-}
-
-function ToolRow({
-  tool,
-  error,
-  onChange,
-}: {
-  tool: DraftTool;
-  error: string | undefined;
-  onChange: (tool: DraftTool) => void;
-}) {
-  const [isOpen, setOpen] = useState(tool.approval !== "never");
-  const faults = useFaults(undefined);
-  if (!isOpen && faults.length === 0) {
-    return (
-      <p className="row small" style={{ paddingTop: 6 }}>
-        <span className="sub grow cut">{tool.name} is called without asking</span>
-        <Button small look="quiet" onClick={() => setOpen(true)}>
-          Ask a person…
-        </Button>
-      </p>
-    );
-  }
-  return (
-    <div className="stack" style={{ paddingTop: 8 }}>
-      <SelectField
-        label={`Consent for ${tool.name}`}
-        options={CONSENT}
-        value={tool.approval}
-        onChange={(approval) => onChange({ ...tool, approval: approval as DraftTool["approval"] })}
-      />
-      {tool.approval === "when" && (
-        <CodeField
-          label={`Rule for ${tool.name}`}
-          rows={4}
-          hint='Over /arguments, such as {"op": "gt", "left": {"$": "/arguments/amount"}, "right": 100}'
-          error={error}
-          value={tool.when}
-          onChange={(when) => onChange({ ...tool, when })}
-        />
-      )}
-    </div>
-  );
-}
-
-const CONSENT = [
-  ["never", "not needed"],
-  ["always", "for each call"],
-  ["when", "when a rule holds"],
-] as const;
+/** How agents are edited. */
+export const AGENT: Kind<Agent, Draft, NewAgent> = {
+  noun: "agent",
+  key: "agents",
+  contentOf,
+  draftOf,
+  bodyOf,
+  Form: AgentForm,
+  shown: SHOWN_POINTERS,
+  does: "answers",
+};

@@ -1,34 +1,22 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { lazy, Suspense } from "react";
 import { useMay } from "../api/me";
-import { failureOf } from "../api/problem";
-import type { Agent, NewAgent } from "../api/types";
 import { buttonClass } from "../kit/Button";
-import { nearest } from "../kit/find";
 import { Tag } from "../kit/Marks";
-import { ProblemNote, Skeleton } from "../kit/Messages";
+import { Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
-import { useToast } from "../kit/Toasts";
-import { DefinitionState, NotYours, Problems } from "../parts/DefinitionState";
-import { Editor } from "../parts/Editor";
+import { DefinitionState, Problems } from "../parts/DefinitionState";
+import { Meant, Unread } from "../parts/Unread";
 import { Verbs } from "../parts/Verbs";
 import { Versions } from "../parts/Versions";
-import { AgentForm, SHOWN_POINTERS } from "./AgentForm";
-import { bodyOf, contentOf, draftOf } from "./draft";
 import { Playground } from "./Playground";
-import {
-  activateAgent,
-  agentHistory,
-  agentQuery,
-  agentsQuery,
-  changeAgent,
-  deactivateAgent,
-  definitionQuery,
-  deleteAgent,
-} from "./queries";
+import { agentHistory, agentQuery, agentsQuery, definitionQuery, deleteAgent, turnAgent } from "./queries";
+
+const ChangeAgent = lazy(() => import("./ChangeAgent"));
 
 const route = getRouteApi("/agents/$name");
+const SKELETON = <Skeleton />;
 const CRUMBS = [{ label: "Agents", to: "/agents" }] as const;
 
 /** One agent: to talk to, to change, and as it was. */
@@ -42,17 +30,23 @@ export function AgentPage() {
   const summary = useQuery({ ...agentQuery(name), enabled: !maySee });
   const { data: agent, error, refetch } = maySee ? definition : summary;
   if (!agent) {
+    const link = (near: string) => (
+      <Link to="/agents/$name" params={{ name: near }}>
+        {near}
+      </Link>
+    );
     return (
-      <>
-        <Head title={name} crumbs={CRUMBS} />
-        <Body>
-          {error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}
-          {error && failureOf(error).status === 404 && <Meant name={name} />}
-        </Body>
-      </>
+      <Unread
+        title={name}
+        crumbs={CRUMBS}
+        error={error}
+        retry={refetch}
+        meant={<Meant name={name} query={agentsQuery} link={link} />}
+      />
     );
   }
   const whole = definition.data;
+  const mayChange = mayWrite && whole?.source !== "code";
   return (
     <>
       <Head
@@ -78,8 +72,7 @@ export function AgentPage() {
                   noun="agent"
                   queryKey="agents"
                   it={whole}
-                  activate={activateAgent}
-                  deactivate={deactivateAgent}
+                  turn={turnAgent}
                   remove={deleteAgent}
                   onRemoved={() => navigate({ to: "/agents" })}
                 >
@@ -106,70 +99,14 @@ export function AgentPage() {
         ]}
       />
       {tab === "playground" && <Playground key={agent.id} name={agent.name} definition={whole ?? null} />}
-      {tab === "definition" && whole && <Definition agent={whole} />}
+      {tab === "definition" && whole && (
+        <Suspense fallback={<Body>{SKELETON}</Body>}>
+          <ChangeAgent agent={whole} mayChange={mayChange} />
+        </Suspense>
+      )}
       {tab === "versions" && whole && (
-        <Versions
-          current={whole}
-          history={agentHistory}
-          chosen={version}
-          mayWrite={mayWrite && whole.source !== "code"}
-        />
+        <Versions current={whole} history={agentHistory} chosen={version} mayWrite={mayChange} />
       )}
     </>
-  );
-}
-
-/** Where somebody may have wanted to go who wrote a name that there is not. */
-function Meant({ name }: { name: string }) {
-  const { data } = useQuery(agentsQuery);
-  const near = nearest(
-    name,
-    (data ?? []).map((it) => it.name),
-  );
-  if (near === undefined) return null;
-  return (
-    <p>
-      Did you mean{" "}
-      <Link to="/agents/$name" params={{ name: near }}>
-        {near}
-      </Link>
-      ?
-    </p>
-  );
-}
-
-function Definition({ agent }: { agent: Agent }) {
-  const mayWrite = useMay("agent.write") && agent.source !== "code";
-  const queries = useQueryClient();
-  const say = useToast();
-  // What was read when somebody began to type: what others save meanwhile must not take it from under his hands.
-  const [base, setBase] = useState(agent);
-  const initial = useMemo(() => draftOf(contentOf(base)), [base]);
-  const save = async (body: NewAgent, onTop: boolean) => {
-    const changed = await changeAgent(agent.id, onTop ? null : base.version, body);
-    setBase(changed);
-    queries.setQueryData(definitionQuery(agent.name).queryKey, changed);
-    queries.invalidateQueries({ queryKey: ["agents"] });
-    say(
-      changed.version === base.version
-        ? "Nothing of its content changed: there is no new version"
-        : `Version ${changed.version} answers from now on`,
-    );
-  };
-  return (
-    <Body>
-      {!mayWrite && <NotYours noun="agent" source={agent.source} />}
-      <Editor
-        key={base.version}
-        noun="agent"
-        initial={initial}
-        bodyOf={bodyOf}
-        draftOf={draftOf}
-        form={(it) => <AgentForm {...it} isNew={false} />}
-        shown={SHOWN_POINTERS}
-        promise="Makes a new version, which answers at once"
-        save={save}
-      />
-    </Body>
   );
 }

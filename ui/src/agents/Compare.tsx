@@ -8,10 +8,11 @@ import { StatusMark } from "../kit/Marks";
 import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Filter, Segmented } from "../kit/Page";
 import { Composer } from "./Composer";
-import { isAtWork, type Turn } from "./conversation";
+import { isAtWork } from "./conversation";
 import s from "./Playground.module.css";
 import { isBetter, sideOf } from "./sides";
 import { TurnView } from "./TurnView";
+import type { Turn } from "./turn";
 import { useConversation } from "./useConversation";
 
 const route = getRouteApi("/agents/$name");

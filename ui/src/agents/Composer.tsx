@@ -1,6 +1,7 @@
 import { type ReactNode, useRef, useState } from "react";
 import { Button } from "../kit/Button";
 import { parseObject } from "../kit/json";
+import { isComposing } from "../kit/keys";
 import { readImage } from "./images";
 import s from "./Playground.module.css";
 
@@ -90,8 +91,7 @@ export function Composer(props: ComposerProps) {
           add(event.clipboardData.files);
         }}
         onKeyDown={(event) => {
-          // While an input method is at work, Enter is its own.
-          if (event.key === "Enter" && !event.shiftKey && !event.nativeEvent.isComposing) {
+          if (event.key === "Enter" && !event.shiftKey && !isComposing(event)) {
             event.preventDefault();
             send();
           }

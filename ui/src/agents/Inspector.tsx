@@ -8,9 +8,9 @@ import { cx } from "../kit/cx";
 import { duration, money, tokens } from "../kit/format";
 import { KindMark, StatusMark } from "../kit/Marks";
 import { Facts, Segmented } from "../kit/Page";
-import type { Turn } from "./conversation";
 import s from "./Playground.module.css";
 import { LANGUAGES, type Language, snippet } from "./snippets";
+import type { Turn } from "./turn";
 
 interface Props {
   turn: Turn | undefined;

@@ -1,12 +1,10 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import type { NewAgent } from "../api/types";
 import { Skeleton } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
-import { useToast } from "../kit/Toasts";
-import { Editor } from "../parts/Editor";
-import { AgentForm, SHOWN_POINTERS } from "./AgentForm";
-import { bodyOf, contentOf, draftOf, NEW_DRAFT } from "./draft";
+import { MakeDefinition } from "../parts/Definition";
+import { AGENT } from "./AgentForm";
+import { contentOf, draftOf, NEW_DRAFT } from "./draft";
 import { createAgent, definitionQuery } from "./queries";
 
 const route = getRouteApi("/agents/new");
@@ -14,15 +12,7 @@ const route = getRouteApi("/agents/new");
 export function NewAgentPage() {
   const { from } = route.useSearch();
   const navigate = route.useNavigate();
-  const queries = useQueryClient();
-  const say = useToast();
   const original = useQuery({ ...definitionQuery(from ?? ""), enabled: Boolean(from) });
-  const save = async (body: NewAgent) => {
-    const made = await createAgent(body);
-    queries.invalidateQueries({ queryKey: ["agents"] });
-    say(`${made.display_name} is there, and answers`);
-    await navigate({ to: "/agents/$name", params: { name: made.name } });
-  };
   const initial = original.data
     ? { ...draftOf(contentOf(original.data)), name: "", display_name: "" }
     : NEW_DRAFT;
@@ -33,16 +23,13 @@ export function NewAgentPage() {
         {from && original.isPending ? (
           <Skeleton />
         ) : (
-          <Editor
+          <MakeDefinition
             key={from ?? ""}
-            noun="agent"
+            kind={AGENT}
             initial={initial}
-            bodyOf={bodyOf}
-            draftOf={draftOf}
-            form={(it) => <AgentForm {...it} isNew />}
-            shown={SHOWN_POINTERS}
-            promise="Makes version 1, which answers at once"
-            save={save}
+            create={createAgent}
+            said={(it) => `${it.display_name} is there, and answers`}
+            open={(it) => navigate({ to: "/agents/$name", params: { name: it.name } })}
           />
         )}
       </Body>

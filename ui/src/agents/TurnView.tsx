@@ -10,8 +10,8 @@ import { Avatar, KindMark, StatusMark, Tag } from "../kit/Marks";
 import { Note } from "../kit/Messages";
 import { DecisionCard } from "../parts/Decisions";
 import { Images } from "./Composer";
-import type { Call, Item, Turn } from "./conversation";
 import s from "./Playground.module.css";
+import type { Call, Item, Turn } from "./turn";
 
 /** One run in a conversation: the same row for each thing that was said or done. */
 export const TurnView = memo(function TurnView({ turn }: { turn: Turn }) {

@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { RunEvent, ThreadMessage } from "../api/types";
-import { emptyTurn, type Item, isAtWork, type Turn, turnsOf, withEvents, wordsOf } from "./conversation";
+import { isAtWork, withEvents } from "./conversation";
+import { emptyTurn, type Item, type Turn, turnsOf, wordsOf } from "./turn";
 
 let clock = 0;
 const event = (seq: number, type: string, data: Record<string, unknown> = {}): RunEvent => ({

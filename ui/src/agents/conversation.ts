@@ -1,82 +1,25 @@
-import type { Approval, Citation, Part, RunEvent, ThreadMessage, Usage } from "../api/types";
-import { imagesOf } from "./images";
-
-/** A call of a tool, and what came of it. */
-export interface Call {
-  tool: string;
-  arguments: unknown;
-  status: "asked" | "waiting" | "running" | "done" | "failed" | "rejected" | "unknown";
-  result: unknown;
-  tookMs: number | null;
-  progress: string | null;
-  effect: string | null;
-  /** Of a search: what it found. */
-  passages: Citation[] | null;
-  /** The run of another agent that it is. */
-  childId: string | null;
-}
-
-/** Something that was said or done. `key` names it within its turn; `seq` is the event that it began with. */
-export type Item = { key: string; seq: number | null } & (
-  | { kind: "user"; text: string; images?: string[] }
-  | { kind: "text"; text: string; points: number; isOpen: boolean }
-  | { kind: "thought"; text: string; points: number; isOpen: boolean }
-  | { kind: "call"; call: Call }
-  | { kind: "approval"; approval: Approval }
-  | { kind: "trouble"; text: string }
-);
-
-/** How long something of the run took, for the small waterfall. */
-export interface Stretch {
-  key: string;
-  kind: "model" | "tool" | "retrieval" | "agent" | "wait";
-  name: string;
-  from: number;
-  to: number | null;
-}
-
-/** One run, as a part of a conversation. */
-export interface Turn {
-  runId: string | null;
-  status: string;
-  items: Item[];
-  citations: Citation[];
-  error: string | null;
-  usage: Usage | null;
-  steps: number;
-  stretches: Stretch[];
-  firstTextMs: number | null;
-  startedAt: number | null;
-  endedAt: number | null;
-}
-
-export const emptyTurn = (runId: string | null, said?: unknown): Turn => ({
-  runId,
-  status: "queued",
-  items: said === undefined ? [] : [userItem(null, said)],
-  citations: [],
-  error: null,
-  usage: null,
-  steps: 0,
-  stretches: [],
-  firstTextMs: null,
-  startedAt: null,
-  endedAt: null,
-});
-
-/** What was said, with the images that stand in it. */
-function userItem(seq: number | null, input: unknown): Item {
-  const images = imagesOf(input);
-  return { key: "user", seq, kind: "user", text: wordsOf(input), ...(images.length > 0 && { images }) };
-}
+import type { Approval, Citation, Part, RunEvent, Usage } from "../api/types";
+import {
+  began,
+  type Call,
+  callOf,
+  ended,
+  grow,
+  patch,
+  put,
+  said,
+  type Turn,
+  text,
+  userItem,
+  withoutAttempt,
+  withoutOpen,
+} from "./turn";
 
 export const isAtWork = (turn: Turn | undefined) =>
   turn !== undefined && ["queued", "running", "waiting", "suspended"].includes(turn.status);
 
 /** The turn with more events in it. Those that it has already change nothing; those that are not known are passed on. */
 export const withEvents = (turn: Turn, events: readonly RunEvent[]): Turn => events.reduce(withEvent, turn);
-
-const text = (value: unknown) => (typeof value === "string" ? value : "");
 
 function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
   const time = Date.parse(at);
@@ -218,147 +161,4 @@ function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
     default:
       return turn;
   }
-}
-
-/** What a caller said, in one text. */
-export function wordsOf(input: unknown): string {
-  if (typeof input === "string") return input;
-  if (Array.isArray(input))
-    return input
-      .map((it) => text((it as { text?: string }).text))
-      .filter(Boolean)
-      .join("\n");
-  const messages = (input as { messages?: { content: unknown }[] } | null)?.messages;
-  return messages ? wordsOf(messages.at(-1)?.content) : JSON.stringify(input ?? "");
-}
-
-/** Puts an item in, or in place of that of its key. */
-function put(turn: Turn, item: Item): Turn {
-  const at = turn.items.findIndex((it) => it.key === item.key);
-  return { ...turn, items: at < 0 ? [...turn.items, item] : turn.items.with(at, item) };
-}
-
-/** Lets a text grow. What comes again after the connection was lost stands where it stood. */
-function grow(
-  turn: Turn,
-  kind: "text" | "thought",
-  key: string,
-  seq: number,
-  data: Record<string, unknown>,
-): Turn {
-  const found = turn.items.find((it) => it.key === key);
-  const before =
-    found && (found.kind === "text" || found.kind === "thought") ? found : { text: "", points: 0 };
-  const offset = typeof data.offset === "number" ? data.offset : before.points;
-  const more = text(data.text);
-  const kept = offset >= before.points ? before.text : [...before.text].slice(0, offset).join("");
-  const points = Math.min(offset, before.points) + [...more].length;
-  return put(turn, { key, seq: found?.seq ?? seq, kind, text: kept + more, points, isOpen: true });
-}
-
-/** What a model call came to: its whole message in place of what grew. */
-function said(turn: Turn, callId: string, seq: number, content: readonly Part[]): Turn {
-  const opened = turn.items.filter((it) => it.key.startsWith(`${callId}-`));
-  const seqOf = (key: string) => opened.find((it) => it.key === key)?.seq ?? seq;
-  let next = { ...turn, items: turn.items.filter((it) => !opened.includes(it)) };
-  content.forEach((part, at) => {
-    const key = `${callId}-${at}`;
-    const whole = (it: string) => ({ key, seq: seqOf(key), text: it, points: [...it].length, isOpen: false });
-    if (part.type === "text" && part.text) next = put(next, { ...whole(part.text), kind: "text" });
-    if (part.type === "reasoning" && part.text) next = put(next, { ...whole(part.text), kind: "thought" });
-    if (part.type === "tool_call") {
-      const call: Call = { ...callOf(next, part.call_id), tool: part.tool, arguments: part.arguments };
-      next = put(next, { key: part.call_id, seq, kind: "call", call });
-    }
-  });
-  return next;
-}
-
-const NEW_CALL: Call = {
-  tool: "",
-  arguments: {},
-  status: "asked",
-  result: null,
-  tookMs: null,
-  progress: null,
-  effect: null,
-  passages: null,
-  childId: null,
-};
-
-function callOf(turn: Turn, key: string): Call {
-  const found = turn.items.find((it) => it.key === key);
-  return found?.kind === "call" ? found.call : NEW_CALL;
-}
-
-function patch(turn: Turn, key: string, change: Partial<Call>): Turn {
-  return {
-    ...turn,
-    items: turn.items.map((it) =>
-      it.key === key && it.kind === "call" ? { ...it, call: { ...it.call, ...change } } : it,
-    ),
-  };
-}
-
-/** A model call that is begun again: what the one before said is void. */
-const withoutAttempt = (turn: Turn, step: string, callId: string) =>
-  step && callId ? withoutOpen(turn) : turn;
-
-const withoutOpen = (turn: Turn): Turn => ({
-  ...turn,
-  items: turn.items.filter((it) => !((it.kind === "text" || it.kind === "thought") && it.isOpen)),
-});
-
-const began = (turn: Turn, stretch: Stretch): Turn =>
-  turn.stretches.some((it) => it.key === stretch.key && it.from === stretch.from)
-    ? turn
-    : { ...turn, stretches: [...turn.stretches, stretch] };
-
-const ended = (turn: Turn, key: string, to: number): Turn => ({
-  ...turn,
-  stretches: turn.stretches.map((it) => (it.key === key && it.to === null ? { ...it, to } : it)),
-});
-
-/** The turns of a thread, by what is kept of it. */
-export function turnsOf(messages: readonly ThreadMessage[]): Turn[] {
-  const turns: Turn[] = [];
-  for (const message of messages) {
-    const runId = message.run_id ?? null;
-    let turn = turns.at(-1);
-    if (!turn || turn.runId !== runId || (runId === null && message.role === "user")) {
-      turn = { ...emptyTurn(runId), status: "succeeded" };
-      turns.push(turn);
-    }
-    addMessage(turn, message);
-  }
-  return turns;
-}
-
-function addMessage(turn: Turn, { id, role, content }: ThreadMessage) {
-  content.forEach((part, at) => {
-    const key = `${id}-${at}`;
-    if (part.type === "text" && part.text) {
-      const item = { key, seq: null, text: part.text, points: 0, isOpen: false };
-      turn.items.push(
-        role === "user" ? { key, seq: null, kind: "user", text: part.text } : { ...item, kind: "text" },
-      );
-      const citations = (part.citations ?? []) as Citation[];
-      if (citations.length > 0) turn.citations = citations;
-    }
-    if (part.type === "image" && role === "user") {
-      turn.items.push({ key, seq: null, kind: "user", text: "", images: imagesOf([part]) });
-    }
-    if (part.type === "tool_call") {
-      turn.items.push({
-        key: part.call_id,
-        seq: null,
-        kind: "call",
-        call: { ...NEW_CALL, tool: part.tool, arguments: part.arguments },
-      });
-    }
-    if (part.type === "tool_result") {
-      const found = turn.items.find((it) => it.key === part.call_id);
-      if (found?.kind === "call") Object.assign(found.call, { status: part.status, result: part.result });
-    }
-  });
 }

@@ -169,5 +169,5 @@ export const CONTENT = [
 ] as const;
 
 /** The content of a definition, in the order in which it is read. */
-export const contentOf = (it: AgentContent): Partial<AgentContent> =>
-  Object.fromEntries(CONTENT.map((name) => [name, it[name]]));
+export const contentOf = (it: AgentContent): NewAgent =>
+  Object.fromEntries(CONTENT.map((name) => [name, it[name]])) as unknown as NewAgent;

@@ -88,10 +88,11 @@ export const changeAgent = (id: string, version: number | null, body: Partial<Ne
 export const deleteAgent = (id: string, force: boolean) =>
   api.DELETE("/agents/definitions/{id}", { params: { ...path(id), query: force ? { force } : {} } });
 
-export const activateAgent = (id: string) =>
-  answer(api.POST("/agents/definitions/{id}/activate", { params: path(id) }));
-export const deactivateAgent = (id: string) =>
-  answer(api.POST("/agents/definitions/{id}/deactivate", { params: path(id) }));
+/** Has one answer again, or nobody any more. */
+export const turnAgent = (id: string, isActive: boolean) =>
+  isActive
+    ? answer(api.POST("/agents/definitions/{id}/activate", { params: path(id) }))
+    : answer(api.POST("/agents/definitions/{id}/deactivate", { params: path(id) }));
 
 /** The threads that were begun here with this agent. */
 export const threadsQuery = (agent: string) =>

@@ -3,9 +3,10 @@ import { useCallback, useEffect, useRef, useState } from "react";
 import { watchRun } from "../api/events";
 import { cancelRun } from "../api/runs";
 import type { Said } from "./Composer";
-import { emptyTurn, isAtWork, type Turn, turnsOf, withEvents } from "./conversation";
+import { isAtWork, withEvents } from "./conversation";
 import { contentFor } from "./images";
 import { beginRun, createThread, threadQuery, threadsQuery } from "./queries";
+import { emptyTurn, type Turn, turnsOf } from "./turn";
 
 interface Conversation {
   turns: Turn[];

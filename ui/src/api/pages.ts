@@ -1,7 +1,15 @@
+import { infiniteQueryOptions, type QueryKey } from "@tanstack/react-query";
+
+/** A page of a list, as the server answers it. */
+export interface Paged<T> {
+  data: T[];
+  next_cursor?: string | null;
+}
+
+type Read<T> = (cursor: string | undefined) => Promise<Paged<T>>;
+
 /** Reads a list to its end, as far as anybody would look through it. */
-export async function all<T>(
-  page: (cursor: string | undefined) => Promise<{ data: T[]; next_cursor?: string | null }>,
-): Promise<T[]> {
+export async function all<T>(page: Read<T>): Promise<T[]> {
   const found: T[] = [];
   let cursor: string | undefined;
   for (let pages = 0; pages < 50; pages++) {
@@ -12,3 +20,50 @@ export async function all<T>(
   }
   return found;
 }
+
+/** A list that is read page by page, as far as somebody asks for more. */
+export const pagesOf = <T>(queryKey: QueryKey, page: Read<T>) =>
+  infiniteQueryOptions({
+    queryKey,
+    queryFn: ({ pageParam }) => page(pageParam),
+    initialPageParam: undefined as string | undefined,
+    getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
+  });
+
+/** A list as it is shown, however it is read. */
+export interface Listed<T> {
+  rows: readonly T[];
+  isPending: boolean;
+  error: unknown;
+  refetch: () => unknown;
+  /** Reads on; absent if there is no more. */
+  more?: { load: () => unknown; isLoading: boolean } | undefined;
+}
+
+interface Asked<D> {
+  data: D | undefined;
+  isPending: boolean;
+  error: unknown;
+  refetch: () => unknown;
+}
+
+interface AskedOn<T> extends Asked<{ pages: readonly Paged<T>[] }> {
+  hasNextPage: boolean;
+  isFetchingNextPage: boolean;
+  fetchNextPage: () => unknown;
+}
+
+export const listed = <T>({ data, isPending, error, refetch }: Asked<readonly T[]>): Listed<T> => ({
+  rows: data ?? [],
+  isPending,
+  error,
+  refetch,
+});
+
+export const listedPages = <T>({ data, isPending, error, refetch, ...on }: AskedOn<T>): Listed<T> => ({
+  rows: data?.pages.flatMap((it) => it.data) ?? [],
+  isPending,
+  error,
+  refetch,
+  more: on.hasNextPage ? { load: on.fetchNextPage, isLoading: on.isFetchingNextPage } : undefined,
+});

@@ -1,8 +1,7 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { answer, api } from "../api/client";
+import { decidedQuery, pendingQuery } from "../api/approvals";
 import { useMay } from "../api/me";
-import { pendingQuery } from "../api/pending";
 import { Button } from "../kit/Button";
 import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
@@ -66,13 +65,7 @@ function Waiting() {
 }
 
 function Decided({ status }: { status: Exclude<NonNullable<ApprovalsSearch["tab"]>, "pending"> }) {
-  const list = useInfiniteQuery({
-    queryKey: ["approvals", status],
-    queryFn: ({ pageParam: cursor }) =>
-      answer(api.GET("/approvals", { params: { query: { status, limit: 50, cursor } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
+  const list = useInfiniteQuery(decidedQuery(status));
   if (list.isPending) return <Skeleton rows={3} />;
   if (list.isError) return <ProblemNote error={list.error} retry={() => list.refetch()} />;
   const all = list.data.pages.flatMap((it) => it.data);

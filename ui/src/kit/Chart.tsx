@@ -1,7 +1,7 @@
 import type { PointerEvent, ReactNode } from "react";
 import s from "./Chart.module.css";
-import { barsOf, HEIGHT, lineOf, roundUp, ticksOf, WIDTH } from "./chart";
 import { cx } from "./cx";
+import { barsOf, HEIGHT, lineOf, roundUp, ticksOf, WIDTH } from "./plot";
 
 /** What a chart draws: bars with what was bad at their feet, or a line with a second one. */
 export type Series =

@@ -1,7 +1,7 @@
 import { Fragment, memo, type ReactNode, useEffect, useMemo, useRef } from "react";
+import { type Block, type Grown, grown, type Inline } from "./blocks";
 import { Code } from "./Code";
 import s from "./Markdown.module.css";
-import { type Block, type Grown, grown, type Inline } from "./markdown";
 
 /** What a model wrote. No HTML comes of it: it is a tree of elements of ours. */
 export const Markdown = memo(function Markdown({ text }: { text: string }) {

@@ -4,11 +4,19 @@ import { buttonClass } from "./Button";
 import { Icon } from "./Icon";
 import s from "./Page.module.css";
 
+/** A page above the one that is shown. */
+export interface Crumb {
+  label: string;
+  to: LinkProps["to"];
+  params?: Record<string, string>;
+  search?: Record<string, string>;
+}
+
 interface HeadProps {
   title: string;
   /** Beside the title: its state, tags. */
   beside?: ReactNode;
-  crumbs?: readonly { label: string; to: LinkProps["to"]; params?: Record<string, string> }[];
+  crumbs?: readonly Crumb[];
   actions?: ReactNode;
   lede?: ReactNode;
 }
@@ -27,10 +35,10 @@ export function Head({ title, beside, crumbs, actions, lede }: HeadProps) {
     <header className={s.head}>
       {crumbs && (
         <nav className={s.crumbs} aria-label="Breadcrumb">
-          {crumbs.map((it) => (
-            <Fragment key={it.label}>
-              <Link to={it.to} {...({ params: it.params } as object)}>
-                {it.label}
+          {crumbs.map(({ label, to, ...where }) => (
+            <Fragment key={label}>
+              <Link to={to} {...(where as object)}>
+                {label}
               </Link>
               <span aria-hidden>/</span>
             </Fragment>

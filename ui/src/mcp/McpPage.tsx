@@ -6,8 +6,9 @@ import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { Connect } from "./Connect";
 import { Offers } from "./Offers";
-import { serverQuery } from "./queries";
+import { serverQuery, upstreamsQuery } from "./queries";
 import { Try } from "./Try";
+import { AddUpstream, Upstreams } from "./UpstreamList";
 
 const route = getRouteApi("/mcp");
 
@@ -17,11 +18,14 @@ export function McpPage() {
   const maySee = useMay("admin.read", "admin.write");
   const server = useQuery({ ...serverQuery, enabled: maySee });
   const it = server.data;
+  const upstreams = useQuery({ ...upstreamsQuery, enabled: maySee });
+  const mayAdd = useMay("admin.write") && upstreams.data !== undefined && upstreams.data.length > 0;
   const total = it && it.resources.tools + it.resources.agents + it.resources.rag_databases;
   return (
     <>
       <Head
         title="MCP"
+        actions={tab === "upstreams" && mayAdd && <AddUpstream />}
         lede={
           it
             ? `${it.name} offers ${count(total ?? 0)} tools at ${it.endpoints.http}, in ${it.protocol_versions.length} revisions of the protocol; ${count(it.sessions.open)} sessions are open.`
@@ -36,6 +40,7 @@ export function McpPage() {
           ...(maySee
             ? ([
                 { id: "offers", label: "What is offered", count: total },
+                { id: "upstreams", label: "Upstreams", count: upstreams.data?.length },
                 { id: "try", label: "Try" },
               ] as const)
             : []),
@@ -43,9 +48,10 @@ export function McpPage() {
       />
       <Body>
         {tab === "connect" && <Connect name={it?.name ?? "agent-server"} />}
-        {tab !== "connect" && server.isPending && maySee && <Skeleton />}
+        {(tab === "offers" || tab === "try") && server.isPending && maySee && <Skeleton />}
         {server.isError && <ProblemNote error={server.error} retry={() => server.refetch()} />}
         {tab === "offers" && it && <Offers server={it} />}
+        {tab === "upstreams" && maySee && <Upstreams />}
         {tab === "try" && it && <Try server={it} />}
       </Body>
     </>

@@ -2,10 +2,15 @@ import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 import { all } from "../api/pages";
 import type { components } from "../api/schema";
+import type { History } from "../parts/Versions";
 import type { Offer } from "./offered";
+import { CONTENT } from "./upstream";
 
+type Schemas = components["schemas"];
 export type McpServer = components["schemas"]["McpServer"];
 export type McpServerChange = components["schemas"]["McpServerChange"];
+
+const path = (id: string) => ({ path: { id } });
 
 /** How the server shows itself by MCP, and how many use it. */
 export const serverQuery = queryOptions({
@@ -64,3 +69,65 @@ export async function tryOffer(offer: Offer, input: Record<string, unknown>): Pr
       : await answer(api.POST("/tools/{id}/execute", { params, body: body as never }));
   return { run: run.id };
 }
+
+export type Upstream = Schemas["McpUpstreamShown"];
+export type UpstreamTool = Schemas["McpUpstreamTool"];
+export type NewUpstream = Schemas["NewUpstream"];
+
+/** The servers of others whose tools our agents call, with how each of them is. */
+export const upstreamsQuery = queryOptions({
+  queryKey: ["mcp", "upstreams"],
+  queryFn: () =>
+    all((cursor) => answer(api.GET("/mcp/upstreams", { params: { query: { limit: 200, cursor } } }))),
+  refetchInterval: 15_000,
+});
+
+const readUpstream = (id: string, version?: number) =>
+  answer(
+    api.GET("/mcp/upstreams/{id}", {
+      params: { ...path(id), query: version === undefined ? {} : { version } },
+    }),
+  );
+
+export const upstreamQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["mcp", "upstream", id],
+    queryFn: () => readUpstream(id),
+    refetchInterval: 15_000,
+  });
+
+export const upstreamHistory: History<Upstream> = {
+  key: "mcp",
+  list: (id) =>
+    answer(api.GET("/mcp/upstreams/{id}/versions", { params: { ...path(id), query: { limit: 100 } } })),
+  read: readUpstream,
+  restore: (id, version) =>
+    answer(api.POST("/mcp/upstreams/{id}/versions/{version}/restore", { params: { path: { id, version } } })),
+  members: CONTENT,
+};
+
+export const createUpstream = (body: NewUpstream) => answer(api.POST("/mcp/upstreams", { body }));
+
+/** Changes an upstream, unless somebody else did since `version`; without one, whatever others did. */
+export const changeUpstream = (id: string, version: number | null, body: Partial<NewUpstream>) =>
+  answer(
+    api.PUT("/mcp/upstreams/{id}", {
+      params: { ...path(id), ...(version !== null && { header: { "If-Match": `"${version}"` } }) },
+      body,
+    }),
+  );
+
+export const turnUpstream = (id: string, is_active: boolean) => changeUpstream(id, null, { is_active });
+export const refreshUpstream = (id: string) =>
+  answer(api.POST("/mcp/upstreams/{id}/refresh", { params: path(id) }));
+export const acceptUpstream = (id: string) =>
+  answer(api.POST("/mcp/upstreams/{id}/accept", { params: path(id) }));
+export const deleteUpstream = (id: string, force: boolean) =>
+  api.DELETE("/mcp/upstreams/{id}", { params: { ...path(id), query: force ? { force } : {} } });
+
+/** What a tool of an upstream said of itself when it was taken in. */
+export const pinnedQuery = (tool: string) =>
+  queryOptions({
+    queryKey: ["tools", "interface", tool],
+    queryFn: () => answer(api.GET("/tools/{id}", { params: path(tool) })),
+  });

@@ -1,6 +1,6 @@
 import { oneOf, type Raw, textIn } from "../kit/search";
 
-export const MCP_TABS = ["connect", "offers", "try"] as const;
+export const MCP_TABS = ["connect", "offers", "upstreams", "try"] as const;
 
 export interface McpSearch {
   tab?: (typeof MCP_TABS)[number] | undefined;
@@ -9,6 +9,19 @@ export interface McpSearch {
   /** The call that is shown. */
   run?: string | undefined;
 }
+
+export const UPSTREAM_TABS = ["tools", "definition", "versions"] as const;
+
+export interface UpstreamSearch {
+  tab?: (typeof UPSTREAM_TABS)[number] | undefined;
+  /** The version that is compared with the current one. */
+  version?: string | undefined;
+}
+
+export const upstreamSearch = (raw: Raw): UpstreamSearch => ({
+  tab: oneOf(raw, "tab", UPSTREAM_TABS),
+  version: textIn(raw, "version"),
+});
 
 export const mcpSearch = (raw: Raw): McpSearch => ({
   tab: oneOf(raw, "tab", MCP_TABS),

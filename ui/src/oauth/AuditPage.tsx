@@ -1,7 +1,6 @@
 import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
-import { answer, api } from "../api/client";
 import { Button } from "../kit/Button";
 import { Code, Json } from "../kit/Code";
 import { Search } from "../kit/Field";
@@ -12,6 +11,7 @@ import { More } from "../kit/Table";
 import { Clock } from "../kit/Time";
 import s from "./Audit.module.css";
 import { byDay, changesOf, type Entry, isRefusal } from "./audit";
+import { auditQuery, verifyQuery } from "./queries";
 import type { AuditSearch } from "./search";
 
 const route = getRouteApi("/audit");
@@ -20,13 +20,7 @@ const route = getRouteApi("/audit");
 export function AuditPage() {
   const search = route.useSearch();
   const navigate = route.useNavigate();
-  const list = useInfiniteQuery({
-    queryKey: ["audit", search],
-    queryFn: ({ pageParam: cursor }) =>
-      answer(api.GET("/audit", { params: { query: { ...search, limit: 100, cursor } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
+  const list = useInfiniteQuery(auditQuery(search));
   const [form, setForm] = useState(search);
   const set = (name: keyof AuditSearch) => (value: string) =>
     setForm((before) => ({ ...before, [name]: value || undefined }));
@@ -99,11 +93,7 @@ export function AuditPage() {
 
 /** Whether each entry is as it was written. */
 function Whole() {
-  const check = useQuery({
-    queryKey: ["audit", "verify"],
-    queryFn: () => answer(api.GET("/audit/verify")),
-    staleTime: 60_000,
-  });
+  const check = useQuery(verifyQuery);
   const again = (
     <Button small busy={check.isFetching && "Checking…"} onClick={() => check.refetch()}>
       Check again

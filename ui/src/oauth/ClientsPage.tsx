@@ -1,39 +1,31 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
+import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
-import { answer, api } from "../api/client";
 import { useMay, useMe } from "../api/me";
-import type { components } from "../api/schema";
+import { listedPages } from "../api/pages";
 import { Button, buttonClass } from "../kit/Button";
-import { PickField, SelectField, TextArea, TextField } from "../kit/Field";
+import { SelectField, TextArea, TextField } from "../kit/Field";
+import { FormDialog } from "../kit/FormDialog";
 import { plural, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
+import { Listing } from "../kit/Listing";
 import { Tag } from "../kit/Marks";
-import { Dialog, Empty, ProblemNote, Skeleton } from "../kit/Messages";
+import { NameCell } from "../kit/NameCell";
 import { Body, Head } from "../kit/Page";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import { PickField } from "../kit/PickField";
+import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { Once } from "../parts/Once";
+import { useAct } from "../parts/useAct";
+import { type Client, clientsQuery, type MadeClient, registerClient } from "./queries";
 import { USUAL } from "./scopes";
-
-export type Client = components["schemas"]["Client"];
-type Made = components["schemas"]["ClientInformation"];
-
-export const CLIENTS = ["oauth", "clients"];
 
 /** Programs that may ask for tokens. */
 export function ClientsPage() {
   const mayWrite = useMay("client.write");
   const [isMaking, setMaking] = useState(false);
-  const [made, setMade] = useState<Made | null>(null);
-  const list = useInfiniteQuery({
-    queryKey: CLIENTS,
-    queryFn: ({ pageParam: cursor }) =>
-      answer(api.GET("/oauth/clients", { params: { query: { limit: 100, cursor } } })),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: (page) => page.next_cursor ?? undefined,
-  });
-  const rows = list.data?.pages.flatMap((it) => it.data) ?? [];
+  const [made, setMade] = useState<MadeClient | null>(null);
+  const list = listedPages(useInfiniteQuery(clientsQuery));
   const make = mayWrite && (
     <Button look="primary" icon="plus" onClick={() => setMaking(true)}>
       Register a client…
@@ -44,7 +36,7 @@ export function ClientsPage() {
       <Head
         title="Clients"
         actions={
-          rows.length > 0 && (
+          list.rows.length > 0 && (
             <>
               <Link to="/clients/try" className={buttonClass()}>
                 Be a client
@@ -56,27 +48,19 @@ export function ClientsPage() {
         lede="Programs that call this server. Each asks for its tokens with a secret, a key of its own, or on behalf of a person."
       />
       <Body>
-        {list.isPending && <Skeleton />}
-        {list.isError && <ProblemNote error={list.error} retry={() => list.refetch()} />}
-        {list.isSuccess && rows.length === 0 && (
-          <Empty title="No clients yet" action={make}>
-            Register one for each program that calls. What it may do is its scopes; the management client of
-            the settings is not listed.
-          </Empty>
-        )}
-        {rows.length > 0 && (
-          <div>
-            <Table label="Clients" columns={COLUMNS} rows={rows} rowKey={(it) => it.client_id} />
-            <More>
-              {plural(rows.length, "client")}
-              {list.hasNextPage && (
-                <Button small onClick={() => list.fetchNextPage()}>
-                  More
-                </Button>
-              )}
-            </More>
-          </div>
-        )}
+        <Listing
+          noun="client"
+          label="Clients"
+          list={list}
+          columns={COLUMNS}
+          rowKey={(it) => it.client_id}
+          find={{ hint: "Name or id", of: (it) => ({ label: it.client_name, hint: it.client_id }) }}
+          empty={{
+            title: "No clients yet",
+            text: "Register one for each program that calls. What it may do is its scopes; the management client of the settings is not listed.",
+            action: make,
+          }}
+        />
       </Body>
       {isMaking && (
         <Register
@@ -106,15 +90,13 @@ const COLUMNS: Column<Client>[] = [
     narrow: "title",
     wide: "30%",
     cell: (it) => (
-      <span className="row">
-        <Icon name="key-round" />
-        <span className="cut">
-          <Link className={nameClass ?? ""} to="/clients/$id" params={{ id: it.client_id }}>
-            <bdi>{it.client_name || it.client_id}</bdi>
-          </Link>{" "}
-          <span className="id">{shortId(it.client_id)}</span>
-        </span>
-      </span>
+      <NameCell
+        mark={<Icon name="key-round" />}
+        to="/clients/$id"
+        params={{ id: it.client_id }}
+        name={it.client_name || it.client_id}
+        about={<span className="id">{shortId(it.client_id)}</span>}
+      />
     ),
   },
   { head: "State", narrow: "end", cell: (it) => <ClientState client={it} /> },
@@ -149,49 +131,35 @@ const FOR = [
   ["authorization_code", "people who sign in: an app or an editor"],
 ] as const;
 
-function Register({ onClose, onMade }: { onClose: () => void; onMade: (made: Made) => void }) {
-  const queries = useQueryClient();
+function Register({ onClose, onMade }: { onClose: () => void; onMade: (made: MadeClient) => void }) {
   const { scopes } = useMe();
   const [name, setName] = useState("");
   const [scope, setScope] = useState<string[]>(USUAL.filter((it) => scopes.includes(it)));
   const [grant, setGrant] = useState<string>("client_credentials");
   const [redirects, setRedirects] = useState("");
   const forPeople = grant === "authorization_code";
-  const register = useMutation({
-    mutationFn: () =>
-      answer(
-        api.POST("/oauth/register", {
-          body: {
-            client_name: name.trim(),
-            scope: scope.join(" "),
-            grant_types: forPeople ? ["authorization_code", "refresh_token"] : [grant],
-            ...(forPeople && {
-              redirect_uris: redirects.split(/\s+/).filter(Boolean),
-              token_endpoint_auth_method: "none",
-            }),
-          },
+  const register = useAct(
+    () =>
+      registerClient({
+        client_name: name.trim(),
+        scope: scope.join(" "),
+        grant_types: forPeople ? ["authorization_code", "refresh_token"] : [grant],
+        ...(forPeople && {
+          redirect_uris: redirects.split(/\s+/).filter(Boolean),
+          token_endpoint_auth_method: "none",
         }),
-      ),
-    onSuccess: (it) => {
-      queries.invalidateQueries({ queryKey: CLIENTS });
-      onMade(it);
-    },
-  });
+      }),
+    { keys: ["oauth"], after: onMade },
+  );
   return (
-    <Dialog
+    <FormDialog
       title="Register a client"
-      onClose={onClose}
+      verb="Register client"
+      doing="Registering…"
+      of={register}
       onSubmit={() => register.mutate()}
-      footer={
-        <>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" look="primary" busy={register.isPending && "Registering…"}>
-            Register client
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
-      {register.isError && <ProblemNote error={register.error} />}
       <TextField label="Name" required hint="For people: what it is." value={name} onChange={setName} />
       <SelectField label="It acts for" options={FOR} value={grant} onChange={setGrant} />
       {forPeople && (
@@ -213,6 +181,6 @@ function Register({ onClose, onMade }: { onClose: () => void; onMade: (made: Mad
         value={scope}
         onChange={setScope}
       />
-    </Dialog>
+    </FormDialog>
   );
 }

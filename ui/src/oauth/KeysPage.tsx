@@ -1,32 +1,31 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { useState } from "react";
-import { answer, api } from "../api/client";
 import { useMay } from "../api/me";
-import type { components } from "../api/schema";
 import { Button } from "../kit/Button";
 import { Check } from "../kit/Field";
+import { FormDialog } from "../kit/FormDialog";
 import { Tag } from "../kit/Marks";
-import { Dialog, Note, ProblemNote, Skeleton } from "../kit/Messages";
+import { Note, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
 import { type Column, More, Table } from "../kit/Table";
 import { Time } from "../kit/Time";
-import { useToast } from "../kit/Toasts";
+import { useAct } from "../parts/useAct";
 import { canRetire, KEY_STATES, type KeyState } from "./keys";
+import {
+  importSigningKey,
+  makeSigningKey,
+  retireSigningKey,
+  type SigningKey,
+  signingKeysQuery,
+} from "./queries";
 
-type KeyInfo = components["schemas"]["SigningKey"];
-type Asked = { kind: "rotate" } | { kind: "retire"; key: KeyInfo } | null;
-
-const KEYS = ["oauth", "keys"];
+type Asked = { kind: "rotate" } | { kind: "retire"; key: SigningKey } | null;
 
 /** The keys that sign tokens: which one does, which will, and which are still believed. */
 export function KeysPage() {
   const mayWrite = useMay("key.write");
   const [asked, setAsked] = useState<Asked>(null);
-  const list = useQuery({
-    queryKey: KEYS,
-    queryFn: () => answer(api.GET("/oauth/keys")),
-    refetchInterval: 30_000,
-  });
+  const list = useQuery(signingKeysQuery);
   const rows = list.data?.data ?? [];
   const lost = rows.filter((it) => it.state === "unreadable").length;
   return (
@@ -74,7 +73,7 @@ export function KeysPage() {
   );
 }
 
-const columns = (mayWrite: boolean, retire: (key: KeyInfo) => void): Column<KeyInfo>[] => [
+const columns = (mayWrite: boolean, retire: (key: SigningKey) => void): Column<SigningKey>[] => [
   {
     head: "Key",
     narrow: "title",
@@ -107,36 +106,21 @@ const columns = (mayWrite: boolean, retire: (key: KeyInfo) => void): Column<KeyI
   },
 ];
 
-function useAgain() {
-  const queries = useQueryClient();
-  return () => queries.invalidateQueries({ queryKey: KEYS });
-}
-
 function Rotate({ onClose }: { onClose: () => void }) {
-  const again = useAgain();
-  const say = useToast();
   const [now, setNow] = useState(false);
-  const make = useMutation({
-    mutationFn: () => answer(api.POST("/oauth/keys", { body: { now } })),
-    onSuccess: () => {
-      again();
-      say(now ? "The new key signs" : "The new key signs in ten minutes");
-      onClose();
-    },
+  const make = useAct(() => makeSigningKey(now), {
+    keys: ["oauth"],
+    said: () => (now ? "The new key signs" : "The new key signs in ten minutes"),
+    after: onClose,
   });
   return (
-    <Dialog
+    <FormDialog
       title="Make another signing key?"
-      onClose={onClose}
+      verb="Make key"
+      doing="Making…"
+      of={make}
       onSubmit={() => make.mutate()}
-      footer={
-        <>
-          <Button onClick={onClose}>Close</Button>
-          <Button type="submit" look="primary" busy={make.isPending && "Making…"}>
-            Make key
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
       <p className="sub">
         It is published at once and signs in ten minutes, when everybody who keeps our key set has it. Tokens
@@ -148,35 +132,25 @@ function Rotate({ onClose }: { onClose: () => void }) {
         checked={now}
         onChange={setNow}
       />
-      {make.isError && <ProblemNote error={make.error} />}
-    </Dialog>
+    </FormDialog>
   );
 }
 
 function Retire({ kid, onClose }: { kid: string; onClose: () => void }) {
-  const again = useAgain();
-  const say = useToast();
-  const retire = useMutation({
-    mutationFn: () => api.DELETE("/oauth/keys/{kid}", { params: { path: { kid } } }),
-    onSuccess: () => {
-      again();
-      say("The key was taken back, and its tokens are void");
-      onClose();
-    },
+  const retire = useAct(() => retireSigningKey(kid), {
+    keys: ["oauth"],
+    said: () => "The key was taken back, and its tokens are void",
+    after: onClose,
   });
   return (
-    <Dialog
+    <FormDialog
       title="Take this key back?"
-      onClose={onClose}
+      verb="Take key back"
+      doing="Taking back…"
+      destroys
+      of={retire}
       onSubmit={() => retire.mutate()}
-      footer={
-        <>
-          <Button onClick={onClose}>Keep it</Button>
-          <Button type="submit" look="destroy" busy={retire.isPending && "Taking back…"}>
-            Take key back
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
       <p className="sub">
         All tokens that it signed are void at once, on every process within half a second. It cannot be
@@ -185,21 +159,15 @@ function Retire({ kid, onClose }: { kid: string; onClose: () => void }) {
       <p>
         <code className="small">{kid}</code>
       </p>
-      {retire.isError && <ProblemNote error={retire.error} />}
-    </Dialog>
+    </FormDialog>
   );
 }
 
 /** Moves the key of the settings into the database. */
 function Import() {
-  const again = useAgain();
-  const say = useToast();
-  const move = useMutation({
-    mutationFn: () => answer(api.POST("/oauth/keys/import")),
-    onSuccess: () => {
-      again();
-      say("The key is in the database; TOKEN_SERVICE_PRIVATE_KEY can be left out");
-    },
+  const move = useAct(importSigningKey, {
+    keys: ["oauth"],
+    said: () => "The key is in the database; TOKEN_SERVICE_PRIVATE_KEY can be left out",
   });
   return (
     <Note

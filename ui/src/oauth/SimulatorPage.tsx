@@ -1,41 +1,20 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { type ReactNode, useState } from "react";
+import { useState } from "react";
 import { callAs, type Told } from "../api/asClient";
-import { answer, api } from "../api/client";
 import { useMay } from "../api/me";
 import { Button, buttonClass } from "../kit/Button";
-import { Json } from "../kit/Code";
-import { formClass, PickField, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
-import { Note, ProblemNote } from "../kit/Messages";
-import { Body, Facts, Head, Segmented } from "../kit/Page";
-import s from "./Simulator.module.css";
+import { formClass, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
+import { ProblemNote } from "../kit/Messages";
+import { Body, Head, Segmented } from "../kit/Page";
+import { PickField } from "../kit/PickField";
+import { agentsQuery, clientQuery } from "./queries";
 import { words } from "./scopes";
-import {
-  CALL_NAMES,
-  CALLS,
-  type CallName,
-  claimsOf,
-  pathOf,
-  refusalOf,
-  scopesOf,
-  type Verdict,
-  verdictOf,
-} from "./simulate";
+import { CALL_NAMES, CALLS, type CallName, claimsOf, pathOf, scopesOf } from "./simulate";
+import { Happened, type Tried } from "./Tried";
 
 const route = getRouteApi("/clients/try");
 const CRUMBS = [{ label: "Clients", to: "/clients" }] as const;
-
-/** What was tried: the token that was asked for, if any, and the call with it. */
-interface Tried {
-  token: Told | null;
-  claims: Record<string, unknown> | null;
-  held: readonly string[] | null;
-  call: CallName;
-  path: string;
-  /** `null`: there was no token to call with. */
-  told: Told | null;
-}
 
 /**
  * Be a client: a token is asked for with its own secret, or one is brought, and the API is called with it, without the
@@ -52,8 +31,7 @@ export function SimulatorPage() {
   const set = (change: Partial<typeof search>) =>
     navigate({ search: (before) => ({ ...before, ...change }), replace: true });
   const known = useQuery({
-    queryKey: ["oauth", "clients", client],
-    queryFn: () => answer(api.GET("/oauth/clients/{client_id}", { params: { path: { client_id: client } } })),
+    ...clientQuery(client),
     enabled: useMay("client.read") && client !== "",
     retry: false,
   });
@@ -183,7 +161,7 @@ export function SimulatorPage() {
         </form>
         {attempt.isError && <ProblemNote error={attempt.error} />}
         {attempt.data && (
-          <Shown tried={attempt.data} agent={agents.find((it) => it.name === agent)} clientId={client} />
+          <Happened tried={attempt.data} agent={agents.find((it) => it.name === agent)} clientId={client} />
         )}
       </Body>
     </>
@@ -194,104 +172,6 @@ export function SimulatorPage() {
 function useAgents() {
   const mayAll = useMay("agent.write", "admin.read");
   const maySome = useMay("agent.read", "agent.execute");
-  const page = { params: { query: { limit: 200 } } };
-  const list = useQuery({
-    queryKey: ["agents", "simulator", mayAll],
-    queryFn: async () => {
-      if (!mayAll) return (await answer(api.GET("/agents", page))).data;
-      return (await answer(api.GET("/agents/definitions", page))).data;
-    },
-    enabled: maySome || mayAll,
-  });
+  const list = useQuery({ ...agentsQuery(mayAll), enabled: maySome || mayAll });
   return list.data ?? [];
 }
-
-function Shown({
-  tried,
-  agent,
-  clientId,
-}: {
-  tried: Tried;
-  agent: Parameters<typeof verdictOf>[3];
-  clientId: string;
-}) {
-  const { token, told, claims, held, call, path } = tried;
-  return (
-    <ol className={s.rail} aria-label="What happened" aria-live="polite">
-      {token && (
-        <Step n={1} title="POST /oauth/token" told={token}>
-          {told ? (
-            <Facts
-              facts={[
-                ["It holds", <Scopes key="s" scopes={held} />],
-                ["For", typeof claims?.aud === "string" ? <code key="a">{claims.aud}</code> : null],
-              ]}
-            />
-          ) : (
-            <Said verdict={refusalOf(token)} />
-          )}
-          {claims && (
-            <details>
-              <summary className="dim small">What the token says</summary>
-              <Json title="Claims" value={claims} />
-            </details>
-          )}
-        </Step>
-      )}
-      {told && (
-        <Step n={token ? 2 : 1} title={`${CALLS[call].method} ${path}`} told={told}>
-          <Said
-            verdict={verdictOf(call, told, held, agent)}
-            action={
-              told.status === 403 && clientId ? (
-                <Link to="/clients/$id" params={{ id: clientId }} className={buttonClass("plain", true)}>
-                  Change its scopes
-                </Link>
-              ) : undefined
-            }
-          />
-          {told.challenge && (
-            <Facts
-              facts={[
-                [
-                  "Challenge",
-                  <code key="c" className="small">
-                    {told.challenge}
-                  </code>,
-                ],
-              ]}
-            />
-          )}
-          {!token && <Facts facts={[["It holds", held ? <Scopes key="s" scopes={held} /> : null]]} />}
-          <Json title="Answer" value={told.body} />
-        </Step>
-      )}
-    </ol>
-  );
-}
-
-function Step({ n, title, told, children }: { n: number; title: string; told: Told; children: ReactNode }) {
-  return (
-    <li className={s.step}>
-      <span className={s.seq}>{n}</span>
-      <div className="stack">
-        <div className="row wrap">
-          <code className="strong">{title}</code>
-          <span className={told.status < 400 ? "sub tnum" : "badtxt tnum"}>{told.status}</span>
-          <span className="dim small tnum">{told.ms} ms</span>
-          {told.requestId && <span className="id hide-n">{told.requestId}</span>}
-        </div>
-        {children}
-      </div>
-    </li>
-  );
-}
-
-const Said = ({ verdict, action }: { verdict: Verdict; action?: ReactNode }) => (
-  <Note look={verdict.look} title={verdict.title} action={action}>
-    {verdict.why}
-  </Note>
-);
-
-const Scopes = ({ scopes }: { scopes: readonly string[] | null }) =>
-  scopes && scopes.length > 0 ? <code className="small">{scopes.join(" ")}</code> : "nothing";

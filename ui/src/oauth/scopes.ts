@@ -2,4 +2,12 @@
 export const words = (scope: string) => scope.split(" ").filter(Boolean);
 
 /** What programs mostly need. */
-export const USUAL = ["agent.read", "agent.execute", "run.read", "thread.read", "thread.write"];
+export const USUAL = [
+  "agent.read",
+  "agent.execute",
+  "tool.execute",
+  "rag.search",
+  "run.read",
+  "thread.read",
+  "thread.write",
+];

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { pendingQuery } from "../api/approvals";
 import { useMay, useMe } from "../api/me";
-import { pendingQuery } from "../api/pending";
 import type { Approval, Stats } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { count, duration, plural } from "../kit/format";
@@ -15,6 +15,7 @@ import { health, kindWords, percent, share } from "./figures";
 import { LastRuns } from "./LastRuns";
 import s from "./Overview.module.css";
 import { statsQuery, stepsQuery } from "./queries";
+import { Shares } from "./Shares";
 import { SPAN_NAMES, SPANS, type SpanName } from "./search";
 
 const route = getRouteApi("/");
@@ -46,7 +47,9 @@ export function OverviewPage() {
       label="Time"
       value={span}
       options={SPAN_NAMES.map((it) => [it, it.replace(/(\d+)/, "$1 ")] as const)}
-      onChange={(it) => navigate({ search: { span: it === "1h" ? undefined : it }, replace: true })}
+      onChange={(it) =>
+        navigate({ search: (before) => ({ ...before, span: it === "1h" ? undefined : it }), replace: true })
+      }
     />
   );
   return (
@@ -73,9 +76,16 @@ export function OverviewPage() {
             {stats.data && <Now now={stats.data.now} />}
             {steps.data && !isAllDone(steps.data) && <StepsLeft steps={steps.data} />}
           </div>
-          <div>
+          <div className={s.side}>
             {maySeeAll && stats.isPending && <Skeleton rows={8} />}
-            {stats.data ? <Charts stats={stats.data} span={span} /> : !maySeeAll && <LastRuns />}
+            {stats.data ? (
+              <>
+                <Charts stats={stats.data} span={span} />
+                <Shares stats={stats.data} span={span} />
+              </>
+            ) : (
+              !maySeeAll && <LastRuns />
+            )}
           </div>
         </div>
       </Body>

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { health, kindWords, percent, share } from "./figures";
+import { clientNames, definitionKind, health, kindWords, percent, share } from "./figures";
 
 const counts = (succeeded: number, failed = 0, timed_out = 0) => ({ succeeded, failed, timed_out });
 
@@ -26,4 +26,28 @@ test("how it goes is told by what succeeded", () => {
 test("a kind that is not known keeps its name", () => {
   expect(kindWords("provider")).toMatch(/provider/);
   expect(kindWords("moon")).toBe("moon");
+});
+
+test("a client has its name, and one that nobody registered its id", () => {
+  const nameOf = clientNames([
+    { client_id: "c1", client_name: "Shop" },
+    { client_id: "c2", client_name: "" },
+  ]);
+  expect(["c1", "c2", "gone", "agent-server-ui", ""].map((it) => nameOf(it).name)).toEqual([
+    "Shop",
+    "c2",
+    "gone",
+    "People in this Admin UI",
+    "others",
+  ]);
+  expect(nameOf("gone").isListed).toBe(false);
+});
+
+test("what ran has a mark, also of kinds to come", () => {
+  expect(["agent", "tool", "workflow", "moon"].map(definitionKind)).toEqual([
+    "agent",
+    "tool",
+    "workflow",
+    "agent",
+  ]);
 });

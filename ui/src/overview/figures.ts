@@ -1,4 +1,5 @@
 import type { StatsFigures } from "../api/types";
+import type { Kind } from "../kit/Marks";
 
 /** Of those that were to succeed, the part that did; `null` if there was none. Who cancels a run has his reasons. */
 export function share({ succeeded, failed, timed_out }: Counts): number | null {
@@ -35,3 +36,16 @@ const KINDS: Record<string, string> = {
   internal: "A fault of the server",
 };
 export const kindWords = (kind: string) => KINDS[kind] ?? kind;
+
+/** The mark of what ran. */
+export const definitionKind = (kind: string): Kind =>
+  kind === "tool" || kind === "workflow" ? kind : "agent";
+
+/** Clients that are not listed, since nobody registered them. */
+const OWN: Record<string, string> = { "": "others", "agent-server-ui": "People in this Admin UI" };
+
+/** How the clients of these names are called; one that is not listed by its id. */
+export function clientNames(listed: readonly { client_id: string; client_name: string }[]) {
+  const names = new Map(listed.map((it) => [it.client_id, it.client_name || it.client_id]));
+  return (id: string) => ({ name: OWN[id] ?? names.get(id) ?? id, isListed: names.has(id) });
+}

@@ -1,5 +1,6 @@
 import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
+import { all } from "../api/pages";
 import type { components } from "../api/schema";
 import { SPANS, type SpanName } from "./search";
 
@@ -26,6 +27,14 @@ export const lastRunsQuery = queryOptions({
   queryKey: ["runs", "last"],
   queryFn: () => answer(api.GET("/runs", { params: { query: { limit: 10 } } })),
   refetchInterval: 10_000,
+});
+
+/** How clients are called. */
+export const clientNamesQuery = queryOptions({
+  queryKey: ["oauth", "clients", "names"],
+  queryFn: () =>
+    all((cursor) => answer(api.GET("/oauth/clients", { params: { query: { limit: 200, cursor } } }))),
+  staleTime: 60_000,
 });
 
 /** What leads from nothing to an agent that a program calls; `null`: not for whoever is signed in. */

@@ -12,6 +12,11 @@ export const SPAN_NAMES = Object.keys(SPANS) as SpanName[];
 
 export interface OverviewSearch {
   span?: SpanName | undefined;
+  /** Who used what is shown of agents and tools, or of clients. */
+  by?: "clients" | undefined;
 }
 
-export const overviewSearch = (raw: Raw): OverviewSearch => ({ span: oneOf(raw, "span", SPAN_NAMES) });
+export const overviewSearch = (raw: Raw): OverviewSearch => ({
+  span: oneOf(raw, "span", SPAN_NAMES),
+  by: oneOf(raw, "by", ["clients"]),
+});

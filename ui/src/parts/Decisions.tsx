@@ -1,30 +1,23 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
-import { answer, api } from "../api/client";
-import { failureOf } from "../api/problem";
-import type { Approval, Decision } from "../api/types";
+import { pendingOfQuery } from "../api/approvals";
+import type { Approval } from "../api/types";
 import { Button } from "../kit/Button";
 import { cx } from "../kit/cx";
-import { isTyping, TextArea } from "../kit/Field";
+import { isTyping } from "../kit/Field";
 import { duration, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
-import { parseObject, pretty } from "../kit/json";
 import { Tag } from "../kit/Marks";
-import { Dialog, ProblemNote } from "../kit/Messages";
+import { ProblemNote } from "../kit/Messages";
 import { Time } from "../kit/Time";
-import { useToast } from "../kit/Toasts";
+import { Ask, type Asking, useDecide } from "./Ask";
 import s from "./Decision.module.css";
 import { argumentsOf, msLeft, questionOf, reasonOf } from "./decision";
 
 /** The decisions for which a run waits. */
 export function Decisions({ runId, mayDecide }: { runId: string; mayDecide: boolean }) {
-  const pending = useQuery({
-    queryKey: ["approvals", "of", runId],
-    queryFn: () => answer(api.GET("/approvals", { params: { query: { run_id: runId, status: "pending" } } })),
-    enabled: mayDecide,
-    refetchInterval: 5_000,
-  });
+  const pending = useQuery({ ...pendingOfQuery(runId), enabled: mayDecide });
   if (pending.isError) return <ProblemNote error={pending.error} retry={() => pending.refetch()} />;
   return pending.data?.data.map((it) => <DecisionCard key={it.id} approval={it} mayDecide={mayDecide} />);
 }
@@ -38,11 +31,9 @@ interface Props {
   onDecided?: () => void;
 }
 
-type Asking = "reject" | "change" | "done" | null;
-
 /** What a person is asked: the question, what was done already, the arguments, and the time that is left. */
 export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun = false, onDecided }: Props) {
-  const [asking, setAsking] = useState<Asking>(null);
+  const [asking, setAsking] = useState<Asking | null>(null);
   const decide = useDecide(approval, onDecided);
   const isPending = approval.status === "pending";
   const isUnknown = approval.kind === "unknown_effect";
@@ -140,127 +131,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
           <Icon name="lock" small /> Deciding needs <code>approval.decide</code>.
         </p>
       )}
-      {asking && <Ask asking={asking} approval={approval} decide={decide} onClose={() => setAsking(null)} />}
+      {asking && <Ask asking={asking} approval={approval} by={decide} onClose={() => setAsking(null)} />}
     </article>
-  );
-}
-
-interface Said {
-  decision: Decision;
-  reason?: string;
-  arguments?: Record<string, never>;
-  result?: unknown;
-}
-
-function useDecide(approval: Approval, onDecided: (() => void) | undefined) {
-  const queries = useQueryClient();
-  const say = useToast();
-  return useMutation({
-    mutationFn: (said: Said) =>
-      answer(
-        api.POST("/approvals/{id}", {
-          params: { path: { id: approval.id } },
-          body: { arguments_hash: approval.arguments_hash, ...said },
-        }),
-      ),
-    onSuccess: (_, said) => {
-      say(
-        said.decision === "reject"
-          ? `Denied ${approval.tool.name}`
-          : `Decided: ${approval.tool.name} goes on`,
-      );
-      onDecided?.();
-    },
-    onSettled: () => {
-      queries.invalidateQueries({ queryKey: ["approvals"] });
-      queries.invalidateQueries({ queryKey: ["runs", "tree", approval.run_id] });
-    },
-  });
-}
-
-/** What a decision needs beside the word: a reason, other arguments, or what came of the call. */
-function Ask({
-  asking,
-  approval,
-  decide,
-  onClose,
-}: {
-  asking: Exclude<Asking, null>;
-  approval: Approval;
-  decide: ReturnType<typeof useDecide>;
-  onClose: () => void;
-}) {
-  const [text, setText] = useState(asking === "change" ? pretty(approval.arguments) : "");
-  const parsed = asking === "reject" ? null : parseObject(text);
-  const error = parsed && "error" in parsed ? parsed.error : undefined;
-  const submit = () => {
-    if (error) return;
-    const value = parsed && "value" in parsed ? parsed.value : null;
-    const said: Said =
-      asking === "reject"
-        ? { decision: "reject", ...(text.trim() && { reason: text.trim() }) }
-        : asking === "change"
-          ? { decision: "approve", arguments: (value ?? {}) as Record<string, never> }
-          : { decision: "done", result: value };
-    decide.mutate(said, { onSuccess: onClose });
-  };
-  const words = {
-    reject: {
-      title: `Deny ${approval.tool.name}?`,
-      label: "Reason",
-      hint: "The model reads it, and it stands in the record.",
-      verb: "Deny",
-    },
-    change: {
-      title: `Call ${approval.tool.name} with other arguments?`,
-      label: "Arguments",
-      hint: "JSON, as the tool's schema wants it. Both are recorded.",
-      verb: "Approve with these",
-    },
-    done: {
-      title: "What came of it?",
-      label: "Result",
-      hint: "JSON, as the model is to see it; empty is null.",
-      verb: "It was done",
-    },
-  }[asking];
-  const known = asking === "change" ? ["/arguments"] : [];
-  return (
-    <Dialog
-      title={words.title}
-      onClose={onClose}
-      onSubmit={submit}
-      footer={
-        <>
-          <Button onClick={onClose}>Close</Button>
-          <Button
-            type="submit"
-            look={asking === "reject" ? "destroy" : "primary"}
-            busy={decide.isPending && "Deciding…"}
-          >
-            {words.verb}
-          </Button>
-        </>
-      }
-    >
-      <TextArea
-        label={words.label}
-        hint={words.hint}
-        optional={asking !== "change"}
-        mono={asking !== "reject"}
-        rows={asking === "change" ? 8 : 3}
-        error={
-          error ??
-          (decide.isError
-            ? failureOf(decide.error)
-                .faults.map((it) => it.detail)
-                .join("; ")
-            : undefined)
-        }
-        value={text}
-        onChange={setText}
-      />
-      {decide.isError && <ProblemNote error={decide.error} known={known} />}
-    </Dialog>
   );
 }

@@ -1,14 +1,13 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import type { DefinitionVersion } from "../api/types";
 import { Button } from "../kit/Button";
-import { diffLines, nearChanges } from "../kit/diff";
-import { pretty } from "../kit/json";
 import { Tag } from "../kit/Marks";
 import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Body } from "../kit/Page";
 import { Time } from "../kit/Time";
-import { useToast } from "../kit/Toasts";
+import { Differences } from "./Differences";
+import { useAct } from "./useAct";
 import s from "./Versions.module.css";
 
 /** Where the history of definitions of a kind is: how it is read and gone back in. */
@@ -35,14 +34,9 @@ export function Versions<T>({ current, history, chosen: asked, mayWrite }: Props
   const { id } = current;
   const newest = current.version ?? 0;
   const versions = useQuery({ queryKey: [history.key, "versions", id], queryFn: () => history.list(id) });
-  const queries = useQueryClient();
-  const say = useToast();
-  const restore = useMutation({
-    mutationFn: (n: number) => history.restore(id, n),
-    onSuccess: (it, n) => {
-      queries.invalidateQueries({ queryKey: [history.key] });
-      say(`Version ${it.version} is a copy of version ${n}`);
-    },
+  const restore = useAct((n: number) => history.restore(id, n), {
+    keys: [history.key],
+    said: (it, n) => `Version ${it.version} is a copy of version ${n}`,
   });
   if (versions.isPending)
     return (
@@ -80,7 +74,7 @@ export function Versions<T>({ current, history, chosen: asked, mayWrite }: Props
                 </span>
               </span>
               {it.version === newest ? (
-                <Tag look="ok">answers</Tag>
+                <Tag look="ok">current</Tag>
               ) : (
                 mayWrite && (
                   <Button
@@ -117,39 +111,12 @@ function Changes<T>({
   });
   if (before.isPending) return <Skeleton rows={3} />;
   if (before.isError) return <ProblemNote error={before.error} />;
-  const old = before.data;
-  const changed = history.members.filter((name) => pretty(old[name]) !== pretty(current[name]));
   return (
     <section className="stack" aria-label="Changes">
       <h2>
         From version {version} to {current.version}
       </h2>
-      {changed.length === 0 && <p className="sub">Nothing differs.</p>}
-      {changed.map((name) => (
-        <div key={name}>
-          <h3 className="small">
-            <code>{name}</code>
-          </h3>
-          <Diff before={textOf(old[name])} after={textOf(current[name])} />
-        </div>
-      ))}
+      <Differences before={before.data} after={current} members={history.members} />
     </section>
-  );
-}
-
-const textOf = (value: unknown) => (typeof value === "string" ? value : pretty(value));
-
-const LOOK = { "+": s.add, "-": s.del, " ": s.same };
-
-function Diff({ before, after }: { before: string; after: string }) {
-  return (
-    // biome-ignore lint/a11y/noNoninteractiveTabindex: what scrolls must be reached by the keyboard
-    <pre className={s.diff} tabIndex={0}>
-      {nearChanges(diffLines(before, after)).map((it, at) => (
-        <span key={at} className={it ? LOOK[it.sign] : s.same} dir="auto">
-          {it ? `${it.sign} ${it.text}` : "  …"}
-        </span>
-      ))}
-    </pre>
   );
 }

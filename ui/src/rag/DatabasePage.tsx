@@ -1,13 +1,15 @@
-import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import { Failure } from "../api/problem";
 import { Button } from "../kit/Button";
+import { Refused } from "../kit/FormDialog";
 import { count, plural, size } from "../kit/format";
-import { Dialog, Note, ProblemNote, Skeleton } from "../kit/Messages";
+import { Note } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
-import { useToast } from "../kit/Toasts";
+import { Deletion } from "../parts/Deletion";
+import { Unread } from "../parts/Unread";
+import { useAct } from "../parts/useAct";
 import { DatabaseState } from "./DatabasesPage";
 import { Documents } from "./Documents";
 import { type Database, databaseQuery, deleteDatabase, reindexDatabase } from "./queries";
@@ -23,14 +25,7 @@ export function DatabasePage() {
   const { tab = "documents" } = route.useSearch();
   const { data, error, refetch } = useQuery(databaseQuery(name));
   const maySearch = useMay("rag.search");
-  if (!data) {
-    return (
-      <>
-        <Head title={name} crumbs={CRUMBS} />
-        <Body>{error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}</Body>
-      </>
-    );
-  }
+  if (!data) return <Unread title={name} crumbs={CRUMBS} error={error} retry={refetch} />;
   return (
     <>
       <Head
@@ -71,28 +66,13 @@ export function DatabasePage() {
 
 function Verbs({ database }: { database: Database }) {
   const mayWrite = useMay("rag.write");
-  const queries = useQueryClient();
   const navigate = route.useNavigate();
-  const say = useToast();
   const [isDeleting, setDeleting] = useState(false);
-  const again = () => queries.invalidateQueries({ queryKey: ["rag"] });
-  const reindex = useMutation({
-    mutationFn: () => reindexDatabase(database.id),
-    onSuccess: () => {
-      again();
-      say("All passages are made anew; searches use the old ones until then");
-    },
-  });
-  const remove = useMutation({
-    mutationFn: (force: boolean) => deleteDatabase(database.id, force),
-    onSuccess: () => {
-      again();
-      say(`Deleted ${database.display_name}`);
-      navigate({ to: "/rag" });
-    },
+  const reindex = useAct(() => reindexDatabase(database.id), {
+    keys: ["rag"],
+    said: () => "All passages are made anew; searches use the old ones until then",
   });
   if (!mayWrite) return null;
-  const isInUse = remove.error instanceof Failure && remove.error.slug === "rag-database-in-use";
   return (
     <>
       <Button
@@ -104,35 +84,19 @@ function Verbs({ database }: { database: Database }) {
         Reindex
       </Button>
       <Button look="danger" icon="trash-2" aria-label="Delete database…" onClick={() => setDeleting(true)} />
-      {reindex.isError && (
-        <Dialog
-          title="It was not begun"
-          onClose={() => reindex.reset()}
-          footer={<Button onClick={() => reindex.reset()}>Close</Button>}
-        >
-          <ProblemNote error={reindex.error} />
-        </Dialog>
-      )}
+      <Refused title="It was not begun" of={reindex} />
       {isDeleting && (
-        <Dialog
-          title={`Delete ${database.display_name}?`}
+        <Deletion
+          noun="database"
+          name={database.display_name}
+          queryKey="rag"
+          remove={(force) => deleteDatabase(database.id, force)}
           onClose={() => setDeleting(false)}
-          onSubmit={() => remove.mutate(isInUse)}
-          footer={
-            <>
-              <Button onClick={() => setDeleting(false)}>Keep it</Button>
-              <Button type="submit" look="destroy" busy={remove.isPending && "Deleting…"}>
-                {isInUse ? "Delete it all the same" : "Delete database"}
-              </Button>
-            </>
-          }
+          onRemoved={() => navigate({ to: "/rag" })}
         >
-          <p className="sub">
-            Its {count(database.stats.documents)} documents and {count(database.stats.chunks)} passages go
-            too. What answers have quoted stays in their runs.
-          </p>
-          {remove.isError && <ProblemNote error={remove.error} />}
-        </Dialog>
+          Its {count(database.stats.documents)} documents and {count(database.stats.chunks)} passages go too.
+          What answers have quoted stays in their runs.
+        </Deletion>
       )}
     </>
   );

@@ -1,26 +1,28 @@
-import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { useInfiniteQuery } from "@tanstack/react-query";
+import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import { failureOf } from "../api/problem";
+import { listedPages } from "../api/pages";
 import { Button } from "../kit/Button";
-import { FaultsOf, SelectField, TextField, twoClass } from "../kit/Field";
-import { count, plural, size } from "../kit/format";
+import { SelectField, TextField, twoClass } from "../kit/Field";
+import { FormDialog } from "../kit/FormDialog";
+import { count, size } from "../kit/format";
+import { Listing } from "../kit/Listing";
 import { KindMark, Tag } from "../kit/Marks";
-import { Dialog, Empty, ProblemNote, Skeleton } from "../kit/Messages";
+import { NameCell } from "../kit/NameCell";
 import { Body, Head } from "../kit/Page";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
+import { useAct } from "../parts/useAct";
 import { createDatabase, type Database, databasesQuery } from "./queries";
 
 const route = getRouteApi("/rag");
 
 /** What agents can look up: databases of documents. */
 export function DatabasesPage() {
-  const list = useInfiniteQuery(databasesQuery);
+  const list = listedPages(useInfiniteQuery(databasesQuery));
   const mayWrite = useMay("rag.write");
   const [isMaking, setMaking] = useState(false);
-  const rows = list.data?.pages.flatMap((it) => it.data) ?? [];
   const make = mayWrite && (
     <Button look="primary" icon="plus" onClick={() => setMaking(true)}>
       New database…
@@ -28,29 +30,21 @@ export function DatabasesPage() {
   );
   return (
     <>
-      <Head title="RAG databases" actions={rows.length > 0 && make} />
+      <Head title="RAG databases" actions={list.rows.length > 0 && make} />
       <Body>
-        {list.isPending && <Skeleton />}
-        {list.isError && <ProblemNote error={list.error} retry={() => list.refetch()} />}
-        {list.isSuccess && rows.length === 0 && (
-          <Empty title="No databases yet" action={make}>
-            Put documents in, and agents can search them: what they say then carries the passage that it comes
-            from.
-          </Empty>
-        )}
-        {rows.length > 0 && (
-          <div>
-            <Table label="RAG databases" columns={COLUMNS} rows={rows} rowKey={(it) => it.id} />
-            <More>
-              {plural(rows.length, "database")}
-              {list.hasNextPage && (
-                <Button small onClick={() => list.fetchNextPage()}>
-                  More
-                </Button>
-              )}
-            </More>
-          </div>
-        )}
+        <Listing
+          noun="database"
+          label="RAG databases"
+          list={list}
+          columns={COLUMNS}
+          rowKey={(it) => it.id}
+          find={{ hint: "Name", of: (it) => ({ label: it.display_name, hint: it.name }) }}
+          empty={{
+            title: "No databases yet",
+            text: "Put documents in, and agents can search them: what they say then carries the passage that it comes from.",
+            action: make,
+          }}
+        />
       </Body>
       {isMaking && <Make onClose={() => setMaking(false)} />}
     </>
@@ -63,17 +57,13 @@ const COLUMNS: Column<Database>[] = [
     narrow: "title",
     wide: "36%",
     cell: (it) => (
-      <span className="row">
-        <KindMark kind="retrieval" />
-        <span className="cut">
-          <Link className={nameClass ?? ""} to="/rag/$name" params={{ name: it.name }}>
-            <bdi>{it.display_name}</bdi>
-          </Link>{" "}
-          <span className="dim" dir="auto">
-            {it.description || it.name}
-          </span>
-        </span>
-      </span>
+      <NameCell
+        mark={<KindMark kind="retrieval" />}
+        to="/rag/$name"
+        params={{ name: it.name }}
+        name={it.display_name}
+        about={it.description || it.name}
+      />
     ),
   },
   { head: "State", narrow: "end", cell: (it) => <DatabaseState database={it} /> },
@@ -105,7 +95,6 @@ export function DatabaseState({ database: it }: { database: Database }) {
 
 function Make({ onClose }: { onClose: () => void }) {
   const navigate = route.useNavigate();
-  const queries = useQueryClient();
   const [form, setForm] = useState({
     name: "",
     display_name: "",
@@ -116,8 +105,8 @@ function Make({ onClose }: { onClose: () => void }) {
   });
   const set = (name: keyof typeof form) => (value: string) =>
     setForm((before) => ({ ...before, [name]: value }));
-  const make = useMutation({
-    mutationFn: () =>
+  const make = useAct(
+    () =>
       createDatabase({
         name: form.name.trim(),
         display_name: form.display_name.trim() || null,
@@ -126,89 +115,80 @@ function Make({ onClose }: { onClose: () => void }) {
         chunk_overlap: form.chunk_overlap === "" ? null : Number(form.chunk_overlap),
         vector_store_type: form.vector_store_type as "embedded",
       }),
-    onSuccess: (it) => {
-      queries.invalidateQueries({ queryKey: ["rag"] });
-      navigate({ to: "/rag/$name", params: { name: it.name } });
-    },
-  });
-  const shown = [
-    "/name",
-    "/display_name",
-    "/embedding_model",
-    "/chunk_size",
-    "/chunk_overlap",
-    "/vector_store_type",
-  ];
+    { keys: ["rag"], after: (it) => navigate({ to: "/rag/$name", params: { name: it.name } }) },
+  );
   return (
-    <FaultsOf value={make.isError ? failureOf(make.error).faults : []}>
-      <Dialog
-        title="New RAG database"
-        onClose={onClose}
-        onSubmit={() => make.mutate()}
-        footer={
-          <>
-            <Button onClick={onClose}>Close</Button>
-            <Button type="submit" look="primary" busy={make.isPending && "Making…"}>
-              Make database
-            </Button>
-          </>
-        }
-      >
-        {make.isError && <ProblemNote error={make.error} known={shown} />}
-        <div className={twoClass}>
-          <TextField
-            label="Name"
-            mono
-            required
-            pointer="/name"
-            hint="Agents search it as search_<name>."
-            value={form.name}
-            onChange={set("name")}
-          />
-          <TextField
-            label="Display name"
-            optional
-            pointer="/display_name"
-            value={form.display_name}
-            onChange={set("display_name")}
-          />
-        </div>
+    <FormDialog
+      title="New RAG database"
+      verb="Make database"
+      doing="Making…"
+      of={make}
+      onSubmit={() => make.mutate()}
+      onClose={onClose}
+      known={SHOWN}
+    >
+      <div className={twoClass}>
         <TextField
-          label="Embedding model"
-          optional
+          label="Name"
           mono
-          pointer="/embedding_model"
-          hint="provider/name; without, the server's default. local/hashing needs no provider."
-          value={form.embedding_model}
-          onChange={set("embedding_model")}
+          required
+          pointer="/name"
+          hint="Agents search it as search_<name>."
+          value={form.name}
+          onChange={set("name")}
         />
-        <div className={twoClass}>
-          <TextField
-            label="Passage, characters"
-            type="number"
-            pointer="/chunk_size"
-            value={form.chunk_size}
-            onChange={set("chunk_size")}
-          />
-          <TextField
-            label="Overlap"
-            type="number"
-            pointer="/chunk_overlap"
-            value={form.chunk_overlap}
-            onChange={set("chunk_overlap")}
-          />
-        </div>
-        <SelectField
-          label="Vector store"
-          pointer="/vector_store_type"
-          options={STORES}
-          value={form.vector_store_type}
-          onChange={set("vector_store_type")}
+        <TextField
+          label="Display name"
+          optional
+          pointer="/display_name"
+          value={form.display_name}
+          onChange={set("display_name")}
         />
-      </Dialog>
-    </FaultsOf>
+      </div>
+      <TextField
+        label="Embedding model"
+        optional
+        mono
+        pointer="/embedding_model"
+        hint="provider/name; without, the server's default. local/hashing needs no provider."
+        value={form.embedding_model}
+        onChange={set("embedding_model")}
+      />
+      <div className={twoClass}>
+        <TextField
+          label="Passage, characters"
+          type="number"
+          pointer="/chunk_size"
+          value={form.chunk_size}
+          onChange={set("chunk_size")}
+        />
+        <TextField
+          label="Overlap"
+          type="number"
+          pointer="/chunk_overlap"
+          value={form.chunk_overlap}
+          onChange={set("chunk_overlap")}
+        />
+      </div>
+      <SelectField
+        label="Vector store"
+        pointer="/vector_store_type"
+        options={STORES}
+        value={form.vector_store_type}
+        onChange={set("vector_store_type")}
+      />
+    </FormDialog>
   );
 }
+
+const SHOWN = [
+  "/name",
+  "/display_name",
+  "/embedding_model",
+  "/chunk_size",
+  "/chunk_overlap",
+  "/vector_store_type",
+];
 
 export const STORES = [
   ["embedded", "embedded: in this database"],

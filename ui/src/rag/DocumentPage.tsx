@@ -6,9 +6,10 @@ import { Button, buttonClass } from "../kit/Button";
 import { Json } from "../kit/Code";
 import { count, plural, size } from "../kit/format";
 import { Icon } from "../kit/Icon";
-import { Note, ProblemNote, Skeleton } from "../kit/Messages";
-import { Body, Facts, Head, Panes } from "../kit/Page";
+import { Note, ProblemNote } from "../kit/Messages";
+import { Facts, Head, Panes } from "../kit/Page";
 import { Time } from "../kit/Time";
+import { Unread } from "../parts/Unread";
 import { State } from "./Documents";
 import { type Chunk, chunksQuery, type Document, documentQuery } from "./queries";
 import s from "./Rag.module.css";
@@ -30,14 +31,7 @@ export function DocumentPage() {
     { label: "RAG databases", to: "/rag" },
     { label: name, to: "/rag/$name", params: { name } },
   ] as const;
-  if (!data) {
-    return (
-      <>
-        <Head title="Document" crumbs={crumbs} />
-        <Body>{error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}</Body>
-      </>
-    );
-  }
+  if (!data) return <Unread title="Document" crumbs={crumbs} error={error} retry={refetch} />;
   const all = chunks.data?.pages.flatMap((it) => it.data) ?? [];
   const chosen = all.find((it) => String(it.index) === chunk);
   const choose = (it: Chunk | undefined) =>

@@ -1,22 +1,23 @@
 import { useInfiniteQuery, useMutation, useQueryClient } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { useEffect, useMemo, useRef, useState } from "react";
+import { getRouteApi } from "@tanstack/react-router";
 import { useMay } from "../api/me";
-import { upload } from "../api/upload";
+import { listedPages } from "../api/pages";
 import { Button } from "../kit/Button";
-import { Search } from "../kit/Field";
 import { count, plural, size } from "../kit/format";
 import { Icon } from "../kit/Icon";
+import { Listing } from "../kit/Listing";
 import { StatusMark } from "../kit/Marks";
-import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
+import { ProblemNote } from "../kit/Messages";
+import { NameCell } from "../kit/NameCell";
 import { Filter, Toolbar } from "../kit/Page";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { useToast } from "../kit/Toasts";
+import { TypedSearch } from "../kit/TypedSearch";
+import { Drop } from "./Drop";
 import { type Document, deleteDocument, documentsQuery, retryDocument } from "./queries";
 import s from "./Rag.module.css";
 import { type DatabaseSearch, DOCUMENT_STATES } from "./search";
-import { filesOf, totalOf, type Upload, Uploads } from "./uploads";
 
 const route = getRouteApi("/rag/$name");
 
@@ -24,7 +25,7 @@ export function Documents({ name }: { name: string }) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const mayWrite = useMay("rag.write");
-  const list = useInfiniteQuery(documentsQuery(name, search));
+  const list = listedPages(useInfiniteQuery(documentsQuery(name, search)));
   const queries = useQueryClient();
   const say = useToast();
   const narrow = (more: DatabaseSearch) => navigate({ search: { ...search, ...more }, replace: true });
@@ -35,14 +36,18 @@ export function Documents({ name }: { name: string }) {
     onSuccess: (_, it) => say(`Deleted “${it.filename}” and its ${plural(it.chunk_count, "passage")}`),
     onSettled: again,
   });
-  const rows = list.data?.pages.flatMap((it) => it.data) ?? [];
   const isNarrowed = Boolean(search.status || search.filename);
   return (
     <>
       {mayWrite && <Drop name={name} onUploaded={again} />}
-      {(rows.length > 0 || isNarrowed) && (
+      {(list.rows.length > 0 || isNarrowed) && (
         <Toolbar>
-          <FilenameSearch value={search.filename} onChange={(filename) => narrow({ filename })} />
+          <TypedSearch
+            label="Name of the file"
+            placeholder="Name of the file"
+            value={search.filename}
+            onChange={(filename) => narrow({ filename })}
+          />
           <Filter
             label="State"
             value={search.status}
@@ -52,53 +57,23 @@ export function Documents({ name }: { name: string }) {
         </Toolbar>
       )}
       {(retry.isError || remove.isError) && <ProblemNote error={retry.error ?? remove.error} />}
-      {list.isPending && <Skeleton />}
-      {list.isError && <ProblemNote error={list.error} retry={() => list.refetch()} />}
-      {list.isSuccess && rows.length === 0 && (
-        <Empty title={isNarrowed ? "No document matches" : "No documents yet"}>
-          {isNarrowed
-            ? "Take a filter away."
-            : "PDF, Word, Excel, HTML, Markdown, text and more. The same file twice is kept once."}
-        </Empty>
-      )}
-      {rows.length > 0 && (
-        <div>
-          <Table
-            label="Documents"
-            columns={columns(name, mayWrite, retry.mutate, remove.mutate)}
-            rows={rows}
-            rowKey={(it) => it.id}
-          />
-          <More>
-            {plural(rows.length, "document")} shown
-            {list.hasNextPage && (
-              <Button small busy={list.isFetchingNextPage && "Reading…"} onClick={() => list.fetchNextPage()}>
-                More
-              </Button>
-            )}
-          </More>
-        </div>
-      )}
+      <Listing
+        noun="document"
+        label="Documents"
+        list={list}
+        columns={columns(name, mayWrite, retry.mutate, remove.mutate)}
+        rowKey={(it) => it.id}
+        empty={
+          isNarrowed
+            ? { title: "No document matches", text: "Take a filter away." }
+            : {
+                title: "No documents yet",
+                text: "PDF, Word, Excel, HTML, Markdown, text and more. The same file twice is kept once.",
+              }
+        }
+      />
     </>
   );
-}
-
-function FilenameSearch({
-  value,
-  onChange,
-}: {
-  value: string | undefined;
-  onChange: (value: string | undefined) => void;
-}) {
-  const [text, setText] = useState(value ?? "");
-  const change = useRef(onChange);
-  change.current = onChange;
-  useEffect(() => {
-    if (text.trim() === (value ?? "")) return;
-    const timer = setTimeout(() => change.current(text.trim() || undefined), 300);
-    return () => clearTimeout(timer);
-  }, [text, value]);
-  return <Search label="Name of the file" value={text} onChange={setText} />;
 }
 
 type Verb = (it: Document) => void;
@@ -109,19 +84,13 @@ const columns = (database: string, mayWrite: boolean, retry: Verb, remove: Verb)
     narrow: "title",
     wide: "40%",
     cell: (it) => (
-      <span className="row">
-        <Icon name="file-text" />
-        <span className="cut">
-          <Link
-            className={nameClass ?? ""}
-            to="/rag/$name/$document"
-            params={{ name: database, document: it.id }}
-          >
-            <bdi>{it.filename}</bdi>
-          </Link>{" "}
-          <span className="dim">{it.page_count && plural(it.page_count, "page")}</span>
-        </span>
-      </span>
+      <NameCell
+        mark={<Icon name="file-text" />}
+        to="/rag/$name/$document"
+        params={{ name: database, document: it.id }}
+        name={it.filename}
+        about={it.page_count && plural(it.page_count, "page")}
+      />
     ),
   },
   { head: "State", narrow: "line", cell: (it) => <State document={it} /> },
@@ -183,108 +152,5 @@ export function State({ document: it }: { document: Document }) {
         {it.progress && ` ${count(it.progress.done)} of ${count(it.progress.total)}`}
       </span>
     </span>
-  );
-}
-
-/** Files and folders are dropped here, or chosen. */
-function Drop({ name, onUploaded }: { name: string; onUploaded: () => void }) {
-  const [all, setAll] = useState<readonly Upload[]>([]);
-  const [isOver, setOver] = useState(false);
-  const told = useRef(onUploaded);
-  told.current = onUploaded;
-  const uploads = useMemo(
-    () =>
-      new Uploads(
-        async (file, onProgress, signal) => {
-          const sent = await upload(
-            `/rag/databases/${encodeURIComponent(name)}/documents`,
-            file,
-            onProgress,
-            signal,
-          );
-          told.current();
-          return sent;
-        },
-        (now) => setAll(now),
-      ),
-    [name],
-  );
-  useEffect(() => () => uploads.cancel(), [uploads]);
-  const total = totalOf(all);
-  const isBusy = total.over < total.files;
-  return (
-    <section
-      className={s.drop}
-      aria-label="Upload"
-      data-over={isOver || undefined}
-      onDragOver={(event) => {
-        event.preventDefault();
-        setOver(true);
-      }}
-      onDragLeave={() => setOver(false)}
-      onDrop={(event) => {
-        event.preventDefault();
-        setOver(false);
-        filesOf(event.dataTransfer.items).then((files) => uploads.add(files));
-      }}
-    >
-      <div className={s.ask}>
-        <Icon name="upload" />
-        <p>
-          Drop files or folders here, or{" "}
-          <label>
-            choose files
-            <input
-              type="file"
-              multiple
-              className="vh"
-              onChange={(event) => {
-                uploads.add([...(event.target.files ?? [])]);
-                event.target.value = "";
-              }}
-            />
-          </label>
-          . The same file twice is kept once.
-        </p>
-      </div>
-      {total.files > 0 && (
-        <>
-          <div className={s.total} role="status">
-            <span className="small">
-              {total.over} of {plural(total.files, "file")}
-              {total.failed > 0 && <span className="badtxt">, {total.failed} failed</span>}
-            </span>
-            <progress aria-label="Uploaded" value={total.sent} max={Math.max(total.bytes, 1)} />
-            {isBusy ? (
-              <span className="small dim">{size(total.bytes)}</span>
-            ) : (
-              <Button small look="quiet" onClick={() => uploads.clear()}>
-                Clear
-              </Button>
-            )}
-          </div>
-          <ul className={s.files}>
-            {all
-              .filter((it) => it.state !== "done")
-              .map((it) => (
-                <li key={it.key}>
-                  <span className="cut grow">{it.name}</span>
-                  {it.state === "failed" ? (
-                    <span className="badtxt">{it.error}</span>
-                  ) : (
-                    <span className="dim">
-                      {it.state === "known"
-                        ? "is there already"
-                        : it.state === "sending"
-                          ? `${size(it.sent)} of ${size(it.bytes)}`
-                          : "waits"}
-                    </span>
-                  )}
-                </li>
-              ))}
-          </ul>
-        </>
-      )}
-    </section>
   );
 }

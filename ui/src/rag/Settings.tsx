@@ -1,14 +1,16 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { useMemo, useState } from "react";
 import { useMay } from "../api/me";
 import { failureOf } from "../api/problem";
 import { Button } from "../kit/Button";
-import { FaultsOf, PickField, Section, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
+import { FaultsOf, Section, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
 import { parseObject, pretty } from "../kit/json";
 import { Tag } from "../kit/Marks";
 import { Note, ProblemNote } from "../kit/Messages";
-import { useToast } from "../kit/Toasts";
-import { changeDatabase, type Database, type NewDatabase, testDatabase } from "./queries";
+import { PickField } from "../kit/PickField";
+import { useAct } from "../parts/useAct";
+import { bodyOf, formOf } from "./form";
+import { changeDatabase, type Database, testDatabase } from "./queries";
 import { MODES } from "./search";
 
 const KINDS = ["embedded", "pgvector", "qdrant", "chroma"] as const;
@@ -31,8 +33,6 @@ export function Settings({ database }: { database: Database }) {
   const initial = useMemo(() => formOf(database), [database]);
   const [form, setForm] = useState(initial);
   const mayWrite = useMay("rag.write");
-  const queries = useQueryClient();
-  const say = useToast();
   const set =
     <K extends keyof typeof form>(name: K) =>
     (value: (typeof form)[K]) =>
@@ -44,14 +44,10 @@ export function Settings({ database }: { database: Database }) {
   const remakes = (["embedding_model", "chunk_size", "chunk_overlap", "chunker", "chunk_unit"] as const).some(
     (it) => form[it] !== initial[it],
   );
-  const save = useMutation({
-    mutationFn: () => changeDatabase(database.id, bodyOf(form)),
-    onSuccess: (it) => {
-      queries.invalidateQueries({ queryKey: ["rag"] });
-      say(
-        it.status === "reindexing" ? "Saved; all passages are made anew" : `Version ${it.version} is saved`,
-      );
-    },
+  const save = useAct(() => changeDatabase(database.id, bodyOf(form)), {
+    keys: ["rag"],
+    said: (it) =>
+      it.status === "reindexing" ? "Saved; all passages are made anew" : `Version ${it.version} is saved`,
   });
   const test = useMutation({ mutationFn: () => testDatabase(database.id) });
   return (
@@ -211,41 +207,4 @@ export function Settings({ database }: { database: Database }) {
       </form>
     </FaultsOf>
   );
-}
-
-const formOf = (it: Database) => ({
-  display_name: it.display_name,
-  description: it.description,
-  embedding_model: it.embedding_model,
-  chunk_size: String(it.chunk_size),
-  chunk_overlap: String(it.chunk_overlap),
-  chunker: String(it.chunker),
-  chunk_unit: String(it.chunk_unit),
-  mode: String(it.search.mode ?? "hybrid"),
-  top_k: String(it.search.top_k ?? 5),
-  store: String(it.vector_store_type),
-  config: Object.keys(it.vector_store_config).length > 0 ? pretty(it.vector_store_config) : "",
-  scopes: it.scopes,
-  metadata: Object.keys(it.metadata).length > 0 ? pretty(it.metadata) : "",
-});
-
-function bodyOf(form: ReturnType<typeof formOf>): Partial<NewDatabase> {
-  const object = (text: string) => {
-    const parsed = parseObject(text);
-    return ("value" in parsed && parsed.value) || {};
-  };
-  return {
-    display_name: form.display_name,
-    description: form.description,
-    embedding_model: form.embedding_model,
-    chunk_size: Number(form.chunk_size),
-    chunk_overlap: Number(form.chunk_overlap),
-    chunker: form.chunker as NewDatabase["chunker"] & string,
-    chunk_unit: form.chunk_unit as NewDatabase["chunk_unit"] & string,
-    search: { mode: form.mode, top_k: Number(form.top_k) } as NonNullable<NewDatabase["search"]>,
-    vector_store_type: form.store as "embedded",
-    vector_store_config: object(form.config),
-    scopes: [...form.scopes],
-    metadata: object(form.metadata),
-  };
 }

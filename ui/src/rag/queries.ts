@@ -1,5 +1,6 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
+import { pagesOf } from "../api/pages";
 import type { components } from "../api/schema";
 import type { DatabaseSearch, Mode } from "./search";
 
@@ -11,15 +12,10 @@ export type Hit = Schemas["RagHit"];
 export type NewDatabase = Schemas["NewDatabase"];
 
 const path = (id: string) => ({ path: { id } });
-const nextOf = (page: { next_cursor?: string | null }) => page.next_cursor ?? undefined;
 
-export const databasesQuery = infiniteQueryOptions({
-  queryKey: ["rag", "databases"],
-  queryFn: ({ pageParam: cursor }) =>
-    answer(api.GET("/rag/databases", { params: { query: { limit: 200, cursor } } })),
-  initialPageParam: undefined as string | undefined,
-  getNextPageParam: nextOf,
-});
+export const databasesQuery = pagesOf(["rag", "databases"], (cursor) =>
+  answer(api.GET("/rag/databases", { params: { query: { limit: 200, cursor } } })),
+);
 
 export const databaseQuery = (id: string) =>
   queryOptions({
@@ -33,15 +29,13 @@ const isAtWork = (it: Document) => ["pending", "processing"].includes(it.embeddi
 /** The documents that fit; read again as long as one is at work. */
 export const documentsQuery = (id: string, { status, filename }: DatabaseSearch) =>
   infiniteQueryOptions({
-    queryKey: ["rag", "documents", id, status, filename],
-    queryFn: ({ pageParam: cursor }) =>
+    ...pagesOf(["rag", "documents", id, status, filename], (cursor) =>
       answer(
         api.GET("/rag/databases/{id}/documents", {
           params: { ...path(id), query: { status, filename, limit: 100, cursor } },
         }),
       ),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: nextOf,
+    ),
     refetchInterval: ({ state }) =>
       state.data?.pages.some((page) => page.data.some(isAtWork)) ? 1_000 : false,
   });
@@ -55,17 +49,13 @@ export const documentQuery = (id: string, document: string) =>
   });
 
 export const chunksQuery = (id: string, document: string) =>
-  infiniteQueryOptions({
-    queryKey: ["rag", "chunks", id, document],
-    queryFn: ({ pageParam: cursor }) =>
-      answer(
-        api.GET("/rag/databases/{id}/documents/{document}/chunks", {
-          params: { path: { id, document }, query: { limit: 200, cursor } },
-        }),
-      ),
-    initialPageParam: undefined as string | undefined,
-    getNextPageParam: nextOf,
-  });
+  pagesOf(["rag", "chunks", id, document], (cursor) =>
+    answer(
+      api.GET("/rag/databases/{id}/documents/{document}/chunks", {
+        params: { path: { id, document }, query: { limit: 200, cursor } },
+      }),
+    ),
+  );
 
 export const searchQuery = (
   id: string,

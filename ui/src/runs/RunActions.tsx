@@ -1,14 +1,14 @@
-import { useMutation, useQueryClient } from "@tanstack/react-query";
+import { useMutation } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import { failureOf } from "../api/problem";
 import type { Run } from "../api/types";
 import { Button } from "../kit/Button";
-import { FaultsOf, TextArea, TextField } from "../kit/Field";
-import { Dialog, ProblemNote } from "../kit/Messages";
+import { TextArea, TextField } from "../kit/Field";
+import { FormDialog, Refused } from "../kit/FormDialog";
 import { useToast } from "../kit/Toasts";
-import { cancelRun, forkRun, isOver, retryRun, treeQuery } from "./queries";
+import { useAct } from "../parts/useAct";
+import { cancelRun, forkRun, isOver, retryRun } from "./queries";
 
 type Open = "cancel" | "fork" | null;
 
@@ -40,15 +40,7 @@ export function RunActions({ run, lastSeq }: { run: Run; lastSeq: number }) {
           Cancel run…
         </Button>
       )}
-      {retry.isError && (
-        <Dialog
-          title="It was not begun again"
-          onClose={() => retry.reset()}
-          footer={<Button onClick={() => retry.reset()}>Close</Button>}
-        >
-          <ProblemNote error={retry.error} />
-        </Dialog>
-      )}
+      <Refused title="It was not begun again" of={retry} />
       {open === "cancel" && <Cancel run={run} onClose={() => setOpen(null)} />}
       {open === "fork" && <Fork run={run} lastSeq={lastSeq} onClose={() => setOpen(null)} />}
     </>
@@ -66,37 +58,28 @@ function useGoTo() {
 
 function Cancel({ run, onClose }: { run: Run; onClose: () => void }) {
   const [reason, setReason] = useState("");
-  const queries = useQueryClient();
-  const say = useToast();
-  const cancel = useMutation({
-    mutationFn: () => cancelRun(run.id, reason),
-    onSuccess: () => {
-      queries.invalidateQueries({ queryKey: treeQuery(run.id).queryKey });
-      say(`Asked ${run.definition.name} to stop`);
-      onClose();
-    },
+  const cancel = useAct(() => cancelRun(run.id, reason), {
+    keys: ["runs"],
+    said: () => `Asked ${run.definition.name} to stop`,
+    after: onClose,
   });
   return (
-    <Dialog
+    <FormDialog
       title={`Cancel this run of ${run.definition.name}?`}
-      onClose={onClose}
+      verb="Cancel run"
+      doing="Canceling…"
+      destroys
+      keep="Let it go on"
+      of={cancel}
       onSubmit={() => cancel.mutate()}
-      footer={
-        <>
-          <Button onClick={onClose}>Let it go on</Button>
-          <Button type="submit" look="destroy" busy={cancel.isPending && "Canceling…"}>
-            Cancel run
-          </Button>
-        </>
-      }
+      onClose={onClose}
     >
       <p className="sub">
         Its model call and its tools are stopped, and so are the runs below it. What tools have done stays
         done.
       </p>
       <TextField label="Reason" optional hint="For the record." value={reason} onChange={setReason} />
-      {cancel.isError && <ProblemNote error={cancel.error} />}
-    </Dialog>
+    </FormDialog>
   );
 }
 
@@ -114,36 +97,29 @@ function Fork({ run, lastSeq, onClose }: { run: Run; lastSeq: number; onClose: (
   const error =
     Number.isInteger(seq) && seq >= 1 && seq <= lastSeq + 1 ? undefined : `From 1 to ${lastSeq + 1}.`;
   return (
-    <FaultsOf value={fork.isError ? failureOf(fork.error).faults : []}>
-      <Dialog
-        title="Fork this run?"
-        onClose={onClose}
-        onSubmit={() => !error && fork.mutate()}
-        footer={
-          <>
-            <Button onClick={onClose}>Close</Button>
-            <Button type="submit" look="primary" busy={fork.isPending && "Forking…"}>
-              Fork run
-            </Button>
-          </>
-        }
-      >
-        <p className="sub">
-          Another run takes over what was recorded before this event, and goes on from there. Nothing that a
-          tool did is done again.
-        </p>
-        <TextField
-          label="From event"
-          type="number"
-          pointer="/from_seq"
-          hint={`1 takes over nothing; ${lastSeq + 1} takes over all. The numbers stand in the waterfall and beside the events.`}
-          error={error}
-          value={from}
-          onChange={setFrom}
-        />
-        {seq === 1 && isText && <TextArea label="Input" pointer="/input" value={input} onChange={setInput} />}
-        {fork.isError && <ProblemNote error={fork.error} known={["/from_seq", "/input"]} />}
-      </Dialog>
-    </FaultsOf>
+    <FormDialog
+      title="Fork this run?"
+      verb="Fork run"
+      doing="Forking…"
+      of={fork}
+      onSubmit={() => !error && fork.mutate()}
+      onClose={onClose}
+      known={["/from_seq", "/input"]}
+    >
+      <p className="sub">
+        Another run takes over what was recorded before this event, and goes on from there. Nothing that a
+        tool did is done again.
+      </p>
+      <TextField
+        label="From event"
+        type="number"
+        pointer="/from_seq"
+        hint={`1 takes over nothing; ${lastSeq + 1} takes over all. The numbers stand in the waterfall and beside the events.`}
+        error={error}
+        value={from}
+        onChange={setFrom}
+      />
+      {seq === 1 && isText && <TextArea label="Input" pointer="/input" value={input} onChange={setInput} />}
+    </FormDialog>
   );
 }

@@ -1,10 +1,9 @@
 import { useMutation, useQuery } from "@tanstack/react-query";
 import { useId, useState } from "react";
-import { failureOf } from "../api/problem";
-import { Button } from "../kit/Button";
-import { FaultsOf, Field, inputClass } from "../kit/Field";
+import { Field, inputClass } from "../kit/Field";
+import { FormDialog } from "../kit/FormDialog";
 import { duration } from "../kit/format";
-import { Dialog, Note, ProblemNote } from "../kit/Messages";
+import { Note } from "../kit/Messages";
 import { modelsQuery, testModel } from "./queries";
 
 /** Makes one short call to a model of `provider`, and says what came of it. */
@@ -26,54 +25,47 @@ export function TryModel({
   const attempt = useMutation({ mutationFn: () => testModel(model) });
   const came = attempt.data;
   return (
-    <FaultsOf value={attempt.isError ? failureOf(attempt.error).faults : []}>
-      <Dialog
-        title={`Does ${provider} answer?`}
-        onClose={onClose}
-        onSubmit={() => attempt.mutate()}
-        footer={
+    <FormDialog
+      title={`Does ${provider} answer?`}
+      verb="Ask the model"
+      doing="Asking…"
+      of={attempt}
+      onSubmit={() => attempt.mutate()}
+      onClose={onClose}
+      known={["/model"]}
+    >
+      <Field label="Model" pointer="/model" hint="One short call, which costs a few tokens.">
+        {(wiring) => (
           <>
-            <Button onClick={onClose}>Close</Button>
-            <Button type="submit" look="primary" busy={attempt.isPending && "Asking…"}>
-              Ask the model
-            </Button>
+            <input
+              {...wiring}
+              className={`${inputClass} mono`}
+              list={list}
+              autoComplete="off"
+              spellCheck={false}
+              value={model}
+              onChange={(event) => setTyped(event.target.value)}
+            />
+            <datalist id={list}>
+              {names.map((it) => (
+                <option key={it} value={it} />
+              ))}
+            </datalist>
           </>
-        }
-      >
-        <Field label="Model" pointer="/model" hint="One short call, which costs a few tokens.">
-          {(wiring) => (
-            <>
-              <input
-                {...wiring}
-                className={`${inputClass} mono`}
-                list={list}
-                autoComplete="off"
-                spellCheck={false}
-                value={model}
-                onChange={(event) => setTyped(event.target.value)}
-              />
-              <datalist id={list}>
-                {names.map((it) => (
-                  <option key={it} value={it} />
-                ))}
-              </datalist>
-            </>
-          )}
-        </Field>
-        {attempt.isError && <ProblemNote error={attempt.error} known={["/model"]} />}
-        <div aria-live="polite">
-          {came && !came.error && (
-            <Note look="ok" title={`It answered in ${duration(came.took_ms)}`}>
-              <span dir="auto">{came.text || "with nothing that is text"}</span>
-            </Note>
-          )}
-          {came?.error && (
-            <Note look="bad" title={`No answer, after ${duration(came.took_ms)}`}>
-              {came.error.message}
-            </Note>
-          )}
-        </div>
-      </Dialog>
-    </FaultsOf>
+        )}
+      </Field>
+      <div aria-live="polite">
+        {came && !came.error && (
+          <Note look="ok" title={`It answered in ${duration(came.took_ms)}`}>
+            <span dir="auto">{came.text || "with nothing that is text"}</span>
+          </Note>
+        )}
+        {came?.error && (
+          <Note look="bad" title={`No answer, after ${duration(came.took_ms)}`}>
+            {came.error.message}
+          </Note>
+        )}
+      </div>
+    </FormDialog>
   );
 }

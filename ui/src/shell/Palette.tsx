@@ -1,6 +1,7 @@
 import { useEffect, useId, useMemo, useRef, useState } from "react";
 import { found, marked } from "../kit/find";
 import { Icon } from "../kit/Icon";
+import { isComposing } from "../kit/keys";
 import s from "./Shell.module.css";
 import { type Choice, useChoices } from "./useChoices";
 
@@ -26,6 +27,7 @@ export function Palette({ onClose }: { onClose: () => void }) {
     choice.choose();
   };
   const press = (event: React.KeyboardEvent) => {
+    if (isComposing(event)) return;
     const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
     if (step && shown.length > 0) {
       event.preventDefault();

@@ -1,8 +1,8 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
 import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { usePendingCount } from "../api/approvals";
 import { PATH } from "../api/client";
 import { useMe } from "../api/me";
-import { usePendingCount } from "../api/pending";
 import { Button } from "../kit/Button";
 import { Icon } from "../kit/Icon";
 import { Avatar } from "../kit/Marks";

@@ -11,6 +11,7 @@ export interface Place {
     | "/approvals"
     | "/mcp"
     | "/clients"
+    | "/api"
     | "/secrets"
     | "/users"
     | "/keys"
@@ -98,6 +99,14 @@ export const PLACES: readonly Place[] = [
     key: "c",
   },
   {
+    to: "/api",
+    label: "API explorer",
+    icon: "braces",
+    group: "Connect",
+    scopes: [],
+    key: "x",
+  },
+  {
     to: "/secrets",
     label: "Secrets",
     icon: "lock",
@@ -161,5 +170,5 @@ const TAGS: Record<string, string> = {
 /** The part of the documentation of the API that the page at this path is about. */
 export function docsFor(path: string): string {
   const page = path.split("/").find((it) => it !== "" && it !== "ui") ?? "";
-  return page ? `/docs#tag-${TAGS[page] ?? page}` : "/docs";
+  return page && page !== "api" ? `/docs#tag-${TAGS[page] ?? page}` : "/docs";
 }

@@ -1,8 +1,10 @@
 import { Button } from "../kit/Button";
 import { CodeField } from "../kit/CodeField";
-import { Check, Field, inputClass, PickField, Section, SelectField, TextField, twoClass } from "../kit/Field";
-import { type DraftAuth, type Pair, partsOf } from "./draft";
-import { type KindProps, SecretHint, usePicked } from "./KindFields";
+import { Check, Field, inputClass, Section, SelectField, TextField, twoClass } from "../kit/Field";
+import { PickField } from "../kit/PickField";
+import { AuthFields } from "../parts/AuthFields";
+import { type Pair, WAYS } from "./draft";
+import type { KindProps } from "./KindFields";
 import s from "./Tools.module.css";
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"].map((it) => [it, it] as const);
@@ -38,7 +40,12 @@ export function HttpFields({ draft, change, field }: KindProps) {
           />
         )}
       </Section>
-      <AuthFields auth={draft.auth} onChange={(auth) => change({ auth })} />
+      <AuthFields
+        ways={WAYS}
+        pointer="/config/auth"
+        value={draft.auth}
+        onChange={(auth) => change({ auth })}
+      />
       <Section title="Answer" hint="What of it the model gets.">
         <div className={twoClass}>
           <TextField
@@ -114,68 +121,5 @@ function Pairs({ label, pointer, value, onChange }: PairsProps) {
         </div>
       )}
     </Field>
-  );
-}
-
-const WAYS: readonly (readonly [DraftAuth["type"], string])[] = [
-  ["none", "nothing"],
-  ["bearer", "a bearer token"],
-  ["header", "a header"],
-  ["basic", "name and password"],
-  ["oauth", "OAuth client credentials"],
-  ["exchange", "a token of the caller"],
-];
-
-const LABELS: Record<Exclude<keyof DraftAuth, "type" | "secret">, string> = {
-  username: "User name",
-  name: "Header",
-  token_url: "Token URL",
-  client_id: "Client id",
-  scope: "Scope",
-  audience: "Audience",
-};
-
-function AuthFields({ auth, onChange }: { auth: DraftAuth; onChange: (auth: DraftAuth) => void }) {
-  const { secrets } = usePicked();
-  const known = secrets?.find((it) => it.name === auth.secret);
-  return (
-    <Section title="How it proves itself" hint="The model never sees it.">
-      <SelectField
-        label="Sends"
-        pointer="/config/auth/type"
-        options={WAYS}
-        value={auth.type}
-        onChange={(type) => onChange({ ...auth, type: type as DraftAuth["type"] })}
-      />
-      {partsOf(auth.type).map((part) =>
-        part === "secret" ? (
-          <PickField
-            key={part}
-            label="Secret"
-            pointer="/config/auth/secret"
-            options={(secrets ?? []).map((it) => it.name)}
-            open={secrets === null}
-            hint={
-              <SecretHint>
-                {known
-                  ? `Its value goes to ${known.hosts.join(", ")} only.`
-                  : "The name of one that is kept here."}
-              </SecretHint>
-            }
-            value={auth.secret ? [auth.secret] : []}
-            onChange={(chosen) => onChange({ ...auth, secret: chosen.at(-1) ?? "" })}
-          />
-        ) : (
-          <TextField
-            key={part}
-            label={LABELS[part as keyof typeof LABELS]}
-            optional={part === "scope"}
-            pointer={`/config/auth/${part}`}
-            value={auth[part]}
-            onChange={(text) => onChange({ ...auth, [part]: text })}
-          />
-        ),
-      )}
-    </Section>
   );
 }

@@ -1,9 +1,9 @@
 import { useQuery } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
-import type { ReactNode } from "react";
 import { useMay } from "../api/me";
 import { CodeField } from "../kit/CodeField";
-import { PickField, Section, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
+import { Section, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
+import { PickField } from "../kit/PickField";
+import { SecretHint, useSecrets } from "../parts/Secrets";
 import type { ToolDraft } from "./draft";
 import { HttpFields } from "./HttpFields";
 import { pickedQuery } from "./queries";
@@ -19,13 +19,9 @@ export interface KindProps {
 /** What there is to choose. */
 export function usePicked() {
   const picked = useQuery(
-    pickedQuery(
-      useMay("agent.read", "agent.execute"),
-      useMay("rag.read", "rag.write"),
-      useMay("secret.read", "secret.write"),
-    ),
+    pickedQuery(useMay("agent.read", "agent.execute"), useMay("rag.read", "rag.write")),
   );
-  return picked.data ?? { agents: [], databases: [], secrets: null };
+  return picked.data ?? { agents: [], databases: [] };
 }
 
 /** What a call does, in the words of its kind. */
@@ -68,7 +64,7 @@ export function KindFields(props: KindProps) {
 }
 
 function ScriptFields({ draft, field }: KindProps) {
-  const { secrets } = usePicked();
+  const secrets = useSecrets();
   const hosts = (secrets ?? []).filter((it) => draft.secrets.includes(it.name));
   return (
     <Section
@@ -104,16 +100,6 @@ function ScriptFields({ draft, field }: KindProps) {
       />
       <TextField label="Memory in MB" optional {...field("memory_mb", "/config/memory_mb")} />
     </Section>
-  );
-}
-
-/** Where secrets are made, for those who may see them. */
-export function SecretHint({ children }: { children: ReactNode }) {
-  const maySee = useMay("secret.read", "secret.write");
-  return (
-    <>
-      {children} {maySee && <Link to="/secrets">Secrets</Link>}
-    </>
   );
 }
 

@@ -1,14 +1,12 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import type { NewTool } from "../api/types";
 import { Skeleton } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
-import { useToast } from "../kit/Toasts";
-import { Editor } from "../parts/Editor";
-import { bodyOf, contentOf, draftOf, newDraft } from "./draft";
+import { MakeDefinition } from "../parts/Definition";
+import { contentOf, draftOf, newDraft } from "./draft";
 import { createTool, toolDefinitionQuery } from "./queries";
 import { KINDS, type MadeKind } from "./search";
-import { SHOWN_POINTERS, ToolForm } from "./ToolForm";
+import { TOOL } from "./ToolForm";
 import s from "./Tools.module.css";
 
 const route = getRouteApi("/tools/new");
@@ -26,6 +24,7 @@ const WORDS: Record<MadeKind, string> = {
 /** First what it does, then the rest: each kind begins as something that works. */
 export function NewToolPage() {
   const { from, kind } = route.useSearch();
+  const navigate = route.useNavigate();
   const original = useQuery({ ...toolDefinitionQuery(from ?? ""), enabled: Boolean(from) });
   if (!from && !kind) {
     return (
@@ -58,31 +57,20 @@ export function NewToolPage() {
   return (
     <>
       <Head title="New tool" crumbs={CRUMBS} />
-      <Body>{from && original.isPending ? <Skeleton /> : <Made key={from ?? kind} initial={initial} />}</Body>
+      <Body>
+        {from && original.isPending ? (
+          <Skeleton />
+        ) : (
+          <MakeDefinition
+            key={from ?? kind}
+            kind={TOOL}
+            initial={initial}
+            create={createTool}
+            said={(it) => `${it.name} is there, and can be tried`}
+            open={(it) => navigate({ to: "/tools/$name", params: { name: it.name } })}
+          />
+        )}
+      </Body>
     </>
-  );
-}
-
-function Made({ initial }: { initial: ReturnType<typeof draftOf> }) {
-  const navigate = route.useNavigate();
-  const queries = useQueryClient();
-  const say = useToast();
-  const save = async (body: NewTool) => {
-    const made = await createTool(body);
-    queries.invalidateQueries({ queryKey: ["tools"] });
-    say(`${made.name} is there, and can be tried`);
-    await navigate({ to: "/tools/$name", params: { name: made.name } });
-  };
-  return (
-    <Editor
-      noun="tool"
-      initial={initial}
-      bodyOf={bodyOf}
-      draftOf={draftOf}
-      form={(it) => <ToolForm {...it} isNew />}
-      shown={SHOWN_POINTERS}
-      promise="Makes version 1"
-      save={save}
-    />
   );
 }

@@ -1,12 +1,15 @@
+import type { NewTool, Tool } from "../api/types";
 import { CodeField } from "../kit/CodeField";
-import { PickField, Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
+import { Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
+import { PickField } from "../kit/PickField";
+import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import type { ToolDraft } from "./draft";
+import { bodyOf, contentOf, draftOf, type ToolDraft } from "./draft";
 import { KindFields } from "./KindFields";
 import { KINDS } from "./search";
 
 /** The pointers at which fields show faults themselves. */
-export const SHOWN_POINTERS = [
+const SHOWN_POINTERS = [
   "/name",
   "/display_name",
   "/description",
@@ -50,7 +53,7 @@ export type Wire = <K extends keyof ToolDraft>(
   onChange: (value: ToolDraft[K]) => void;
 };
 
-export function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft> & { isNew: boolean }) {
+function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft> & { isNew: boolean }) {
   const field: Wire = (key, pointer) => ({
     pointer,
     error: errors[pointer],
@@ -58,7 +61,9 @@ export function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft
     onChange: (value) => setDraft((before) => ({ ...before, [key]: value })),
   });
   const change = (more: Partial<ToolDraft>) => setDraft((before) => ({ ...before, ...more }));
-  const kinds = KINDS.some((it) => it === draft.kind) ? KINDS : [...KINDS, draft.kind];
+  // What another server says of its tool is accepted there, and not written here.
+  const isPinned = draft.kind === "mcp";
+  const kinds = KINDS.some((it) => it === draft.kind) ? KINDS : [draft.kind];
   return (
     <div>
       <Section title="What it is" hint="Models choose a tool by its name and its description.">
@@ -71,13 +76,23 @@ export function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft
             hint={isNew ? "A letter, then letters, digits, _ and -." : "It stays: agents name it."}
             {...field("name", "/name")}
           />
-          <TextField label="Display name" optional {...field("display_name", "/display_name")} />
+          <TextField
+            label="Display name"
+            optional
+            readOnly={isPinned}
+            {...field("display_name", "/display_name")}
+          />
         </div>
         <TextArea
           label="Description"
           rows={3}
           required
-          hint="What the model reads: what it does, and when to use it."
+          readOnly={isPinned}
+          hint={
+            isPinned
+              ? "In the words of the server that it is of, as they were accepted."
+              : "What the model reads: what it does, and when to use it."
+          }
           {...field("description", "/description")}
         />
         <SelectField
@@ -88,8 +103,19 @@ export function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft
         />
       </Section>
       <Section title="What goes in and comes out" hint="JSON Schema, 2020-12. What does not fit is refused.">
-        <CodeField label="Input schema" rows={8} {...field("input_schema", "/input_schema")} />
-        <CodeField label="Output schema" optional rows={4} {...field("output_schema", "/output_schema")} />
+        <CodeField
+          label="Input schema"
+          rows={8}
+          readOnly={isPinned}
+          {...field("input_schema", "/input_schema")}
+        />
+        <CodeField
+          label="Output schema"
+          optional
+          rows={4}
+          readOnly={isPinned}
+          {...field("output_schema", "/output_schema")}
+        />
       </Section>
       <KindFields draft={draft} change={change} field={field} errors={errors} />
       <Section title="How it is called" hint="What has effects is never repeated by itself.">
@@ -143,3 +169,15 @@ const CONSENT = [
   ["always", "for each call"],
   ["when", "when a rule holds"],
 ] as const;
+
+/** How tools are edited. */
+export const TOOL: Kind<Tool, ToolDraft, NewTool> = {
+  noun: "tool",
+  key: "tools",
+  contentOf,
+  draftOf,
+  bodyOf,
+  Form: ToolForm,
+  shown: SHOWN_POINTERS,
+  does: "is called",
+};

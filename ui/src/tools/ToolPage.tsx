@@ -1,34 +1,22 @@
-import { useQuery, useQueryClient } from "@tanstack/react-query";
+import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo, useState } from "react";
+import { lazy, Suspense } from "react";
 import { useMay } from "../api/me";
-import { failureOf } from "../api/problem";
-import type { NewTool, Tool } from "../api/types";
 import { buttonClass } from "../kit/Button";
-import { nearest } from "../kit/find";
 import { Tag } from "../kit/Marks";
-import { ProblemNote, Skeleton } from "../kit/Messages";
+import { Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
-import { useToast } from "../kit/Toasts";
-import { DefinitionState, NotYours, Problems } from "../parts/DefinitionState";
-import { Editor } from "../parts/Editor";
+import { DefinitionState, Problems } from "../parts/DefinitionState";
+import { Meant, Unread } from "../parts/Unread";
 import { Verbs } from "../parts/Verbs";
 import { Versions } from "../parts/Versions";
 import { Bench } from "./Bench";
-import { bodyOf, contentOf, draftOf } from "./draft";
-import {
-  activateTool,
-  changeTool,
-  deactivateTool,
-  deleteTool,
-  toolDefinitionQuery,
-  toolHistory,
-  toolQuery,
-  toolsQuery,
-} from "./queries";
-import { SHOWN_POINTERS, ToolForm } from "./ToolForm";
+import { deleteTool, toolDefinitionQuery, toolHistory, toolQuery, toolsQuery, turnTool } from "./queries";
+
+const ChangeTool = lazy(() => import("./ChangeTool"));
 
 const route = getRouteApi("/tools/$name");
+const SKELETON = <Skeleton />;
 const CRUMBS = [{ label: "Tools", to: "/tools" }] as const;
 
 /** One tool: to try, to change, and as it was. */
@@ -41,17 +29,22 @@ export function ToolPage() {
   const { data: tool, error, refetch } = useQuery(toolQuery(name));
   const { data: whole } = useQuery({ ...toolDefinitionQuery(name), enabled: maySee });
   if (!tool) {
+    const link = (near: string) => (
+      <Link to="/tools/$name" params={{ name: near }}>
+        {near}
+      </Link>
+    );
     return (
-      <>
-        <Head title={name} crumbs={CRUMBS} />
-        <Body>
-          {error ? <ProblemNote error={error} retry={refetch} /> : <Skeleton />}
-          {error && failureOf(error).status === 404 && <Meant name={name} />}
-        </Body>
-      </>
+      <Unread
+        title={name}
+        crumbs={CRUMBS}
+        error={error}
+        retry={refetch}
+        meant={<Meant name={name} query={toolsQuery} link={link} />}
+      />
     );
   }
-  const mayChange = mayWrite && whole?.source !== "code" && whole?.kind !== "mcp";
+  const mayChange = mayWrite && whole?.source !== "code";
   return (
     <>
       <Head
@@ -79,8 +72,7 @@ export function ToolPage() {
                   noun="tool"
                   queryKey="tools"
                   it={whole}
-                  activate={activateTool}
-                  deactivate={deactivateTool}
+                  turn={turnTool}
                   remove={deleteTool}
                   onRemoved={() => navigate({ to: "/tools" })}
                 >
@@ -102,64 +94,14 @@ export function ToolPage() {
         ]}
       />
       {tab === "test" && <Bench key={`${tool.id} ${tool.version}`} tool={tool} />}
-      {tab === "definition" && whole && <Definition tool={whole} mayChange={mayChange} />}
+      {tab === "definition" && whole && (
+        <Suspense fallback={<Body>{SKELETON}</Body>}>
+          <ChangeTool tool={whole} mayChange={mayChange} />
+        </Suspense>
+      )}
       {tab === "versions" && whole?.version && (
         <Versions current={whole} history={toolHistory} chosen={version} mayWrite={mayChange} />
       )}
     </>
-  );
-}
-
-/** Where somebody may have wanted to go who wrote a name that there is not. */
-function Meant({ name }: { name: string }) {
-  const { data } = useQuery(toolsQuery);
-  const near = nearest(
-    name,
-    (data ?? []).map((it) => it.name),
-  );
-  if (near === undefined) return null;
-  return (
-    <p>
-      Did you mean{" "}
-      <Link to="/tools/$name" params={{ name: near }}>
-        {near}
-      </Link>
-      ?
-    </p>
-  );
-}
-
-function Definition({ tool, mayChange }: { tool: Tool; mayChange: boolean }) {
-  const queries = useQueryClient();
-  const say = useToast();
-  // What was read when somebody began to type: what others save meanwhile must not take it from under his hands.
-  const [base, setBase] = useState(tool);
-  const initial = useMemo(() => draftOf(contentOf(base)), [base]);
-  const save = async (body: NewTool, onTop: boolean) => {
-    const changed = await changeTool(tool.id, onTop ? null : (base.version ?? null), body);
-    setBase(changed);
-    queries.setQueryData(toolDefinitionQuery(tool.name).queryKey, changed);
-    queries.invalidateQueries({ queryKey: ["tools"] });
-    say(
-      changed.version === base.version
-        ? "Nothing of its content changed: there is no new version"
-        : `Version ${changed.version} is called from now on`,
-    );
-  };
-  return (
-    <Body>
-      {!mayChange && <NotYours noun="tool" source={tool.source} />}
-      <Editor
-        key={base.version}
-        noun="tool"
-        initial={initial}
-        bodyOf={bodyOf}
-        draftOf={draftOf}
-        form={(it) => <ToolForm {...it} isNew={false} />}
-        shown={SHOWN_POINTERS}
-        promise="Makes a new version, which is called at once"
-        save={save}
-      />
-    </Body>
   );
 }

@@ -1,17 +1,16 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
 import { useMay } from "../api/me";
+import { type Listed, listed } from "../api/pages";
 import type { Tool, ToolSummary } from "../api/types";
 import { buttonClass } from "../kit/Button";
-import { Search } from "../kit/Field";
-import { found } from "../kit/find";
-import { plural } from "../kit/format";
 import { Icon } from "../kit/Icon";
+import { Listing } from "../kit/Listing";
 import { KindMark } from "../kit/Marks";
-import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
-import { Body, Head, Toolbar } from "../kit/Page";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import { Empty } from "../kit/Messages";
+import { NameCell } from "../kit/NameCell";
+import { Body, Head } from "../kit/Page";
+import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { DefinitionState } from "../parts/DefinitionState";
 import { toolDefinitionsQuery, toolsQuery } from "./queries";
@@ -24,12 +23,8 @@ export function ToolsPage() {
   const maySeeAll = useMay("tool.write", "admin.read");
   const summaries = useQuery({ ...toolsQuery, enabled: !maySeeAll });
   const definitions = useQuery({ ...toolDefinitionsQuery, enabled: maySeeAll });
-  const list = maySeeAll ? definitions : summaries;
-  const [wanted, setWanted] = useState("");
-  const all = (list.data ?? []) as Row[];
-  const items = all.map((it) => ({ label: it.name, hint: `${it.display_name} ${it.kind ?? ""}`, it }));
-  const shown = wanted ? found(wanted, items, 500).map((it) => it.it) : all;
-  const isBare = all.every((it) => it.source === "code");
+  const list = listed(maySeeAll ? definitions : summaries) as Listed<Row>;
+  const isBare = list.rows.every((it) => it.source === "code");
   const verbs = mayWrite && (
     <>
       <Link to="/tools/import" className={buttonClass()}>
@@ -40,34 +35,32 @@ export function ToolsPage() {
       </Link>
     </>
   );
+  const none = {
+    title: mayWrite ? "No tools of yours yet" : "No tool that you may use",
+    text: "A tool is something that agents may do: call an API, run a script, fill in a text, search documents. It has a schema, so that what goes in is checked, and can be tried here by itself.",
+    action: verbs && <span className="row wrap">{verbs}</span>,
+  };
   return (
     <>
       <Head title="Tools" actions={!isBare && verbs} />
       <Body>
-        {all.length > 8 && (
-          <Toolbar>
-            <Search label="Search tools" placeholder="Name or kind" value={wanted} onChange={setWanted} />
-          </Toolbar>
-        )}
-        {list.isPending && <Skeleton />}
-        {list.isError && <ProblemNote error={list.error} retry={() => list.refetch()} />}
-        {list.isSuccess && isBare && (
-          <Empty
-            title={mayWrite ? "No tools of yours yet" : "No tool that you may use"}
-            action={mayWrite && <span className="row wrap">{verbs}</span>}
-          >
-            A tool is something that agents may do: call an API, run a script, fill in a text, search
-            documents. It has a schema, so that what goes in is checked, and can be tried here by itself.
+        {isBare && list.rows.length > 0 && (
+          <Empty title={none.title} action={none.action}>
+            {none.text}
           </Empty>
         )}
-        {all.length > 0 && (
-          <div>
-            <Table label="Tools" columns={COLUMNS} rows={shown} rowKey={(it) => it.id} />
-            <More>
-              {wanted ? `${plural(shown.length, "tool")} of ${all.length}` : plural(all.length, "tool")}
-            </More>
-          </div>
-        )}
+        <Listing
+          noun="tool"
+          label="Tools"
+          list={list}
+          columns={COLUMNS}
+          rowKey={(it) => it.id}
+          find={{
+            hint: "Name or kind",
+            of: (it) => ({ label: it.name, hint: `${it.display_name} ${it.kind ?? ""}` }),
+          }}
+          empty={none}
+        />
       </Body>
     </>
   );
@@ -81,17 +74,13 @@ const COLUMNS: Column<Row>[] = [
     narrow: "title",
     wide: "44%",
     cell: (it) => (
-      <span className="row">
-        <KindMark kind={it.kind === "rag" ? "retrieval" : it.kind === "agent" ? "agent" : "tool"} />
-        <span className="cut">
-          <Link className={nameClass ?? ""} to="/tools/$name" params={{ name: it.name }}>
-            {it.name}
-          </Link>{" "}
-          <span className="dim" dir="auto">
-            {it.description}
-          </span>
-        </span>
-      </span>
+      <NameCell
+        mark={<KindMark kind={it.kind === "rag" ? "retrieval" : it.kind === "agent" ? "agent" : "tool"} />}
+        to="/tools/$name"
+        params={{ name: it.name }}
+        name={it.name}
+        about={it.description}
+      />
     ),
   },
   { head: "State", narrow: "end", cell: (it) => <DefinitionState it={it} /> },

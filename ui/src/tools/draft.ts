@@ -1,21 +1,11 @@
 import type { NewTool, ToolContent } from "../api/types";
 import { parseJson, pretty } from "../kit/json";
+import { authDraftOf, authOf, type DraftAuth, type Ways } from "../parts/auth";
 import { json, type Made, reader, words } from "../parts/reading";
 import type { MadeKind } from "./search";
 
 /** A name and a text, such as of a header. */
 export type Pair = readonly [name: string, value: string];
-
-export interface DraftAuth {
-  type: "none" | "bearer" | "basic" | "header" | "oauth" | "exchange";
-  secret: string;
-  username: string;
-  name: string;
-  token_url: string;
-  client_id: string;
-  scope: string;
-  audience: string;
-}
 
 /** What each kind is made of, as it is typed. What a kind does not use is kept, so that nothing is lost by a look at another. */
 export interface ToolDraft {
@@ -58,17 +48,6 @@ export interface ToolDraft {
   metadata: string;
 }
 
-const NO_AUTH: DraftAuth = {
-  type: "none",
-  secret: "",
-  username: "",
-  name: "",
-  token_url: "",
-  client_id: "",
-  scope: "",
-  audience: "",
-};
-
 /** The members of `config` that have fields, by kind. */
 const KNOWN: Partial<Record<ToolContent["kind"], readonly string[]>> = {
   http: ["method", "url", "query", "headers", "body", "auth", "response", "hosts", "allow_http"],
@@ -102,7 +81,7 @@ export function draftOf(it: Partial<ToolContent> | NewTool): ToolDraft {
     query: pairsOf(config.query),
     headers: pairsOf(config.headers),
     body: config.body === undefined || config.body === null ? "" : pretty(config.body),
-    auth: { ...NO_AUTH, ...((config.auth ?? {}) as Partial<DraftAuth>) },
+    auth: authDraftOf(config.auth),
     pointer: text(response.pointer),
     success: response.success === undefined ? ["2xx"] : texts(response.success),
     redirects: kind === "http" ? texts(config.hosts) : [],
@@ -182,7 +161,7 @@ function configOf(draft: ToolDraft, { number, object, value }: ReturnType<typeof
       query: objectOf(draft.query),
       headers: objectOf(draft.headers),
       body: value("/config/body", draft.body) ?? null,
-      auth: authOf(draft.auth),
+      auth: authOf(draft.auth, WAYS),
       response: { pointer: draft.pointer, success: draft.success },
       allow_http: draft.allow_http,
       hosts: draft.redirects,
@@ -204,7 +183,8 @@ function configOf(draft: ToolDraft, { number, object, value }: ReturnType<typeof
   return { ...own[draft.kind]?.(), ...draft.rest };
 }
 
-const PARTS: Record<DraftAuth["type"], readonly (keyof DraftAuth)[]> = {
+/** The ways in which a request of a tool proves whose it is. */
+export const WAYS: Ways = {
   none: [],
   bearer: ["secret"],
   basic: ["username", "secret"],
@@ -212,16 +192,6 @@ const PARTS: Record<DraftAuth["type"], readonly (keyof DraftAuth)[]> = {
   oauth: ["token_url", "client_id", "secret", "scope"],
   exchange: ["audience", "scope"],
 };
-
-/** The members that a way of proving oneself has. */
-export const partsOf = (type: DraftAuth["type"]) => PARTS[type];
-
-function authOf(auth: DraftAuth): Config {
-  const members = PARTS[auth.type].map(
-    (part) => [part, auth[part] || (part === "scope" ? null : "")] as const,
-  );
-  return { type: auth.type, ...Object.fromEntries(members.filter(([, value]) => value !== null)) };
-}
 
 /** What a new tool of a kind begins as: something that works, and shows how it is written. */
 export function newDraft(kind: MadeKind): ToolDraft {
@@ -266,5 +236,5 @@ export const CONTENT = [
 ] as const;
 
 /** The content of a definition, in the order in which it is read. */
-export const contentOf = (it: ToolContent): Partial<ToolContent> =>
-  Object.fromEntries(CONTENT.map((name) => [name, it[name]]));
+export const contentOf = (it: ToolContent): NewTool =>
+  Object.fromEntries(CONTENT.map((name) => [name, it[name]])) as unknown as NewTool;

@@ -67,27 +67,25 @@ export const changeTool = (id: string, version: number | null, body: Partial<New
 export const deleteTool = (id: string, force: boolean) =>
   api.DELETE("/tools/definitions/{id}", { params: { ...path(id), query: force ? { force } : {} } });
 
-export const activateTool = (id: string) =>
-  answer(api.POST("/tools/definitions/{id}/activate", { params: path(id) }));
-export const deactivateTool = (id: string) =>
-  answer(api.POST("/tools/definitions/{id}/deactivate", { params: path(id) }));
+/** Has one answer again, or nobody any more. */
+export const turnTool = (id: string, isActive: boolean) =>
+  isActive
+    ? answer(api.POST("/tools/definitions/{id}/activate", { params: path(id) }))
+    : answer(api.POST("/tools/definitions/{id}/deactivate", { params: path(id) }));
 
 /** What a definition may name, as far as one may see it. */
-export const pickedQuery = (mayAgents: boolean, mayRag: boolean, maySecrets: boolean) =>
+export const pickedQuery = (mayAgents: boolean, mayRag: boolean) =>
   queryOptions({
-    queryKey: ["tools", "picked", mayAgents, mayRag, maySecrets],
+    queryKey: ["tools", "picked", mayAgents, mayRag],
     queryFn: async () => {
       const query = (cursor: string | undefined) => ({ params: { query: { limit: 200, cursor } } });
-      const [agents, databases, secrets] = await Promise.all([
+      const [agents, databases] = await Promise.all([
         mayAgents ? all((cursor) => answer(api.GET("/agents", query(cursor)))) : [],
         mayRag ? all((cursor) => answer(api.GET("/rag/databases", query(cursor)))) : [],
-        maySecrets ? all((cursor) => answer(api.GET("/secrets", query(cursor)))) : null,
       ]);
       return {
         agents: agents.map((it) => it.name),
         databases: databases.map((it) => it.name),
-        /** `null`: one may not see which there are. */
-        secrets: secrets?.map(({ name, hosts }) => ({ name, hosts })) ?? null,
       };
     },
     staleTime: 10_000,

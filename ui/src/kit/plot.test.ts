@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { barsOf, HEIGHT, lineOf, roundUp, ticksOf, WIDTH } from "./chart";
+import { barsOf, HEIGHT, lineOf, roundUp, ticksOf, WIDTH } from "./plot";
 
 test("the upper edge is a round number that has room for all", () => {
   expect([0, 0.003, 1, 1.1, 7, 29, 500, 501].map(roundUp)).toEqual([1, 0.005, 1, 2, 10, 50, 500, 1000]);

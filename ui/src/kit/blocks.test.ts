@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Block, blocksOf, type Grown, grown, type Inline, inlineOf } from "./markdown";
+import { type Block, blocksOf, type Grown, grown, type Inline, inlineOf } from "./blocks";
 
 /** A tree as one line, to be compared. */
 const said = (blocks: Block[]): string => blocks.map(block).join(" ");

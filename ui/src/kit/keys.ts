@@ -1,0 +1,6 @@
+/**
+ * Whether a key belongs to an input method that is at work: the Enter that confirms what it made is not one of ours.
+ * Some browsers say so only by a code, when it is over already.
+ */
+export const isComposing = ({ nativeEvent: it }: { nativeEvent: KeyboardEvent }) =>
+  it.isComposing || it.keyCode === 229;

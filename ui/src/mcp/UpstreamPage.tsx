@@ -1,0 +1,158 @@
+import { useQuery } from "@tanstack/react-query";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useMay } from "../api/me";
+import { Button } from "../kit/Button";
+import { Refused } from "../kit/FormDialog";
+import { plural } from "../kit/format";
+import { Tag } from "../kit/Marks";
+import { Note } from "../kit/Messages";
+import { Body, Head, Tabs } from "../kit/Page";
+import { Time } from "../kit/Time";
+import { ChangeDefinition } from "../parts/Definition";
+import { Problems } from "../parts/DefinitionState";
+import { Meant, Unread } from "../parts/Unread";
+import { useAct } from "../parts/useAct";
+import { Verbs } from "../parts/Verbs";
+import { Versions } from "../parts/Versions";
+import { UPSTREAM_CRUMBS } from "./NewUpstreamPage";
+import {
+  changeUpstream,
+  deleteUpstream,
+  refreshUpstream,
+  turnUpstream,
+  type Upstream,
+  upstreamHistory,
+  upstreamQuery,
+  upstreamsQuery,
+} from "./queries";
+import { UPSTREAM } from "./UpstreamForm";
+import { Health } from "./UpstreamList";
+import { UpstreamTools } from "./UpstreamTools";
+import { takenWords } from "./upstream";
+
+const route = getRouteApi("/mcp/upstreams/$name");
+
+/** A server of others: what is taken in of it, how it is asked, and what it says otherwise since. */
+export function UpstreamPage() {
+  const { name } = route.useParams();
+  const { tab = "tools", version } = route.useSearch();
+  const { data: upstream, error, refetch } = useQuery(upstreamQuery(name));
+  // One that is a program beside the server is set up elsewhere: it has no address.
+  const mayChange = useMay("admin.write") && Boolean(upstream?.url);
+  if (!upstream) {
+    const link = (near: string) => (
+      <Link to="/mcp/upstreams/$name" params={{ name: near }}>
+        {near}
+      </Link>
+    );
+    return (
+      <Unread
+        title={name}
+        crumbs={UPSTREAM_CRUMBS}
+        error={error}
+        retry={refetch}
+        meant={<Meant name={name} query={upstreamsQuery} link={link} />}
+      />
+    );
+  }
+  const changed = upstream.tools.filter((it) => it.changed).length;
+  return (
+    <>
+      <Head
+        title={upstream.display_name}
+        crumbs={UPSTREAM_CRUMBS}
+        beside={
+          <>
+            <Tag>v{upstream.version}</Tag>
+            <Health it={upstream} />
+          </>
+        }
+        lede={<About it={upstream} />}
+        actions={<Actions it={upstream} />}
+      />
+      <Problems problems={upstream.problems} />
+      {upstream.last_error && (
+        <div style={{ padding: "12px var(--gutter) 0" }}>
+          <Note look="bad" title={`It could not be asked: ${upstream.last_error}`} />
+        </div>
+      )}
+      <Tabs
+        label="Upstream"
+        current={tab}
+        tabs={[
+          { id: "tools", label: changed > 0 ? `Tools, ${plural(changed, "change")}` : "Tools" },
+          { id: "definition", label: "Definition" },
+          { id: "versions", label: "Versions", count: upstream.version },
+        ]}
+      />
+      {tab === "tools" && (
+        <Body>
+          <UpstreamTools it={upstream} />
+        </Body>
+      )}
+      {tab === "definition" && (
+        <ChangeDefinition
+          kind={UPSTREAM}
+          current={upstream}
+          mayChange={mayChange}
+          change={changeUpstream}
+          queryKey={upstreamQuery(name).queryKey}
+        />
+      )}
+      {tab === "versions" && (
+        <Versions current={upstream} history={upstreamHistory} chosen={version} mayWrite={mayChange} />
+      )}
+    </>
+  );
+}
+
+function About({ it }: { it: Upstream }) {
+  return (
+    <p>
+      {it.url && (
+        <>
+          <code>{it.url}</code> ·{" "}
+        </>
+      )}
+      {takenWords(it.tools)} taken in
+      {it.checked_at && (
+        <>
+          {" "}
+          · looked at <Time at={it.checked_at} />
+        </>
+      )}
+      {it.protocol_version && ` · revision ${it.protocol_version}`}
+    </p>
+  );
+}
+
+function Actions({ it }: { it: Upstream }) {
+  const mayWrite = useMay("admin.write");
+  const navigate = route.useNavigate();
+  const look = useAct(() => refreshUpstream(it.id), {
+    keys: ["mcp", "tools"],
+    said: (now) =>
+      now.last_error
+        ? `${now.display_name} could not be asked`
+        : `Looked at ${now.display_name}: ${takenWords(now.tools)} taken in`,
+  });
+  if (!mayWrite) return null;
+  return (
+    <>
+      <Button icon="refresh-cw" busy={look.isPending && "Looking…"} onClick={() => look.mutate()}>
+        Look again
+      </Button>
+      <Refused title="It could not be looked at" of={look} />
+      <Verbs
+        noun="upstream"
+        queryKey="mcp"
+        it={it}
+        turn={turnUpstream}
+        remove={deleteUpstream}
+        onRemoved={() => navigate({ to: "/mcp", search: { tab: "upstreams" } })}
+      >
+        {takenWords(it.tools)} of it go, too. Agents that name one are told that it is not there.
+      </Verbs>
+    </>
+  );
+}
