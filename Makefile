@@ -53,6 +53,10 @@ check-ui: ## Check format, lints and types of the Admin UI, and run the tests of
 test-ui: ## Drive the real binary with a browser (installs Node packages, and Chromium by apt)
 	scripts/ui test
 
+.PHONY: test-ui-embedded
+test-ui-embedded: ## Build the program with the Admin UI in it, and drive that
+	scripts/ui embedded session story shell
+
 .PHONY: screenshots
 screenshots: ## Write pictures of every page to target/ui/screenshots
 	scripts/ui screenshots pages

@@ -219,7 +219,10 @@ const PAGES: Shown[] = [
     path: () => "/ui/api?op=execute_agent",
     ready: async (page) => {
       await page.getByLabel(/^id\b/).fill("demo");
-      await page.getByLabel(/^input\b/).first().waitFor();
+      await page
+        .getByLabel(/^input\b/)
+        .first()
+        .waitFor();
     },
   },
   {

@@ -16,7 +16,6 @@ import { agentHistory, agentQuery, agentsQuery, definitionQuery, deleteAgent, tu
 const ChangeAgent = lazy(() => import("./ChangeAgent"));
 
 const route = getRouteApi("/agents/$name");
-const SKELETON = <Skeleton />;
 const CRUMBS = [{ label: "Agents", to: "/agents" }] as const;
 
 /** One agent: to talk to, to change, and as it was. */
@@ -100,7 +99,13 @@ export function AgentPage() {
       />
       {tab === "playground" && <Playground key={agent.id} name={agent.name} definition={whole ?? null} />}
       {tab === "definition" && whole && (
-        <Suspense fallback={<Body>{SKELETON}</Body>}>
+        <Suspense
+          fallback={
+            <Body>
+              <Skeleton />
+            </Body>
+          }
+        >
           <ChangeAgent agent={whole} mayChange={mayChange} />
         </Suspense>
       )}

@@ -91,3 +91,8 @@ test("arguments are an object", () => {
   expect(argumentsOf("[1]")).toEqual({ errors: { "": "It must be a JSON object." } });
   expect(argumentsOf("{")).toHaveProperty("errors");
 });
+
+test("a default that is nothing is an empty field", () => {
+  const fields = fieldsOf({ type: "object", properties: { most: { type: "integer", default: null } } });
+  expect(typedOf(fields ?? [])).toEqual({});
+});

@@ -64,7 +64,8 @@ function fieldOf(
     choices: [],
     item: "string",
     fields: [],
-    initial: schema.default,
+    // What is nothing is not typed.
+    initial: schema.default ?? undefined,
   };
   const choices = Array.isArray(schema.enum) ? schema.enum : "const" in schema ? [schema.const] : null;
   if (choices) return { ...field, kind: "choice", choices };

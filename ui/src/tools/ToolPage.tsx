@@ -16,7 +16,6 @@ import { deleteTool, toolDefinitionQuery, toolHistory, toolQuery, toolsQuery, tu
 const ChangeTool = lazy(() => import("./ChangeTool"));
 
 const route = getRouteApi("/tools/$name");
-const SKELETON = <Skeleton />;
 const CRUMBS = [{ label: "Tools", to: "/tools" }] as const;
 
 /** One tool: to try, to change, and as it was. */
@@ -95,7 +94,13 @@ export function ToolPage() {
       />
       {tab === "test" && <Bench key={`${tool.id} ${tool.version}`} tool={tool} />}
       {tab === "definition" && whole && (
-        <Suspense fallback={<Body>{SKELETON}</Body>}>
+        <Suspense
+          fallback={
+            <Body>
+              <Skeleton />
+            </Body>
+          }
+        >
           <ChangeTool tool={whole} mayChange={mayChange} />
         </Suspense>
       )}

@@ -15,6 +15,7 @@ use chrono::DurationRound;
 use chrono::TimeDelta;
 use engine::RunErrorKind;
 use engine::Usage;
+use llm::Usd;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -156,7 +157,7 @@ impl Share {
             failed: u64::from(matches!(status, Status::Failed | Status::TimedOut)),
             input_tokens: usage.tokens.input_tokens,
             output_tokens: usage.tokens.output_tokens,
-            cost: usage.cost_usd.map_or(0, |cost| cost.trillionths()),
+            cost: usage.cost_usd.map_or(0, Usd::trillionths),
             unpriced: u64::from(usage.cost_usd.is_none()),
         }
     }
