@@ -16,6 +16,7 @@ test("a call is found, made, and taken along as a command", async ({ signedIn: p
   await page.getByRole("button", { name: /^Call POST/ }).click();
   const answer = page.getByRole("region", { name: "Answer" });
   await expect(answer.getByText("200", { exact: true })).toBeVisible();
+  await answer.getByRole("button", { name: /^Show all/ }).click();
   await expect(answer).toContainText("You said: Hello from here");
 
   await page.goto(`${server.url}/ui/api?op=read_agent`);

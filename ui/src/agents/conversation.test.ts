@@ -167,3 +167,15 @@ test("what was said is a text, in whatever form it came", () => {
   ).toBe("b");
   expect(wordsOf({ city: "Oslo" })).toBe('{"city":"Oslo"}');
 });
+
+test("what was too long for its event is what came piece by piece, or its beginning", () => {
+  const note = { truncated: true, size: 100_000, sha256: "x", url: "/runs/r/values/x", preview: "Long" };
+  const begun = [event(1, "run.started", { input: note }), ...SECOND, ...GROWING];
+  const finished = (content: unknown) => event(10, "model.finished", { call_id: "m2", message: { content } });
+  const after = (content: unknown) => shown(withEvents(emptyTurn("r"), [...begun, finished(content)]));
+  expect(after([{ type: "text", text: note }])).toEqual(["user:Long…", "text:It is 👋 10."]);
+  expect(after(note)).toEqual(["user:Long…", "text:It is 👋 10."]);
+  const unseen = withEvents(emptyTurn("r"), [...SECOND, finished([{ type: "text", text: note }])]);
+  expect(shown(unseen)).toEqual(["text:Long…"]);
+  expect(wordsOf(note)).toBe("Long…");
+});

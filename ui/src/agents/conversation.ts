@@ -54,13 +54,11 @@ function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
       const first = turn.firstTextMs ?? (turn.startedAt === null ? null : time - turn.startedAt);
       return type === "text.delta" ? { ...grown, firstTextMs: first } : grown;
     }
-    case "model.finished":
-      return said(
-        ended(turn, callId, time),
-        callId,
-        seq,
-        (data.message as { content?: Part[] } | undefined)?.content ?? [],
-      );
+    case "model.finished": {
+      const content = (data.message as { content?: unknown } | undefined)?.content;
+      const whole = Array.isArray(content) ? (content as Part[]) : null;
+      return said(ended(turn, callId, time), callId, seq, whole);
+    }
     case "model.failed": {
       const failed = ended(withoutOpen(turn), callId, time);
       const again = typeof data.retry_in_ms === "number" ? " It is asked again." : "";

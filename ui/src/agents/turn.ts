@@ -72,12 +72,17 @@ export function userItem(seq: number | null, input: unknown): Item {
   return { key: "user", seq, kind: "user", text: wordsOf(input), ...(images.length > 0 && { images }) };
 }
 
-/** A text; of anything else none. */
-export const text = (value: unknown) => (typeof value === "string" ? value : "");
+/** A text, or the beginning of one that was too long for its event and is kept apart; of anything else none. */
+export function text(value: unknown): string {
+  if (typeof value === "string") return value;
+  const note = value as { truncated?: unknown; preview?: unknown } | null | undefined;
+  return note?.truncated === true && typeof note.preview === "string" ? `${note.preview}…` : "";
+}
 
 /** What a caller said, in one text. */
 export function wordsOf(input: unknown): string {
-  if (typeof input === "string") return input;
+  const said = text(input);
+  if (said || typeof input === "string") return said;
   if (Array.isArray(input))
     return input
       .map((it) => text((it as { text?: string }).text))
@@ -111,14 +116,22 @@ export function grow(
   return put(turn, { key, seq: found?.seq ?? seq, kind, text: kept + more, points, isOpen: true });
 }
 
-/** What a model call came to: its whole message in place of what grew. */
-export function said(turn: Turn, callId: string, seq: number, content: readonly Part[]): Turn {
+/** What a model call came to: its whole message in place of what grew. `null`: that is too long for its event, so what grew is it. */
+export function said(turn: Turn, callId: string, seq: number, content: readonly Part[] | null): Turn {
   const opened = turn.items.filter((it) => it.key.startsWith(`${callId}-`));
-  const seqOf = (key: string) => opened.find((it) => it.key === key)?.seq ?? seq;
+  if (content === null) {
+    const closed = (it: Item) => (opened.includes(it) && "isOpen" in it ? { ...it, isOpen: false } : it);
+    return { ...turn, items: turn.items.map(closed) };
+  }
   let next = { ...turn, items: turn.items.filter((it) => !opened.includes(it)) };
   content.forEach((part, at) => {
     const key = `${callId}-${at}`;
-    const whole = (it: string) => ({ key, seq: seqOf(key), text: it, points: [...it].length, isOpen: false });
+    const before = opened.find((it) => it.key === key);
+    const whole = (given: unknown) => {
+      const grown = before && "isOpen" in before ? before.text : "";
+      const all = typeof given === "string" ? given : grown || text(given);
+      return { key, seq: before?.seq ?? seq, text: all, points: [...all].length, isOpen: false };
+    };
     if (part.type === "text" && part.text) next = put(next, { ...whole(part.text), kind: "text" });
     if (part.type === "reasoning" && part.text) next = put(next, { ...whole(part.text), kind: "thought" });
     if (part.type === "tool_call") {

@@ -6,7 +6,7 @@ import { Listing } from "../kit/Listing";
 import { Empty } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
 import { type Column, nameClass } from "../kit/Table";
-import { Unread } from "../parts/Unread";
+import { unread } from "../parts/Unread";
 import { Call, Method } from "./Call";
 import type { Operation } from "./operations";
 import { operationsQuery } from "./queries";
@@ -19,7 +19,7 @@ export function ExplorerPage() {
   const { op } = route.useSearch();
   const all = useQuery(operationsQuery);
   if (op === undefined) return <All list={all} />;
-  if (!all.data) return <Unread title="Call" crumbs={CRUMBS} error={all.error} retry={all.refetch} />;
+  if (!all.data) return unread({ title: "Call", crumbs: CRUMBS, error: all.error, retry: all.refetch });
   const operation = all.data.find((it) => it.id === op);
   if (!operation) {
     return (

@@ -10,7 +10,7 @@ import { Body, Head, Tabs } from "../kit/Page";
 import { Time } from "../kit/Time";
 import { ChangeDefinition } from "../parts/Definition";
 import { Problems } from "../parts/DefinitionState";
-import { Meant, Unread } from "../parts/Unread";
+import { Meant, unread } from "../parts/Unread";
 import { useAct } from "../parts/useAct";
 import { Verbs } from "../parts/Verbs";
 import { Versions } from "../parts/Versions";
@@ -45,15 +45,7 @@ export function UpstreamPage() {
         {near}
       </Link>
     );
-    return (
-      <Unread
-        title={name}
-        crumbs={UPSTREAM_CRUMBS}
-        error={error}
-        retry={refetch}
-        meant={<Meant name={name} query={upstreamsQuery} link={link} />}
-      />
-    );
+    return unread({ title: name, crumbs: UPSTREAM_CRUMBS, error, retry: refetch, meant: <Meant name={name} query={upstreamsQuery} link={link} /> });
   }
   const changed = upstream.tools.filter((it) => it.changed).length;
   return (

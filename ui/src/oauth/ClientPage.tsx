@@ -9,7 +9,7 @@ import { Note, ProblemNote } from "../kit/Messages";
 import { Body, Facts, Head } from "../kit/Page";
 import { PickField } from "../kit/PickField";
 import { Time } from "../kit/Time";
-import { Unread } from "../parts/Unread";
+import { unread } from "../parts/Unread";
 import { useAct } from "../parts/useAct";
 import { ApiKeys } from "./ApiKeys";
 import { ClientState } from "./ClientsPage";
@@ -23,7 +23,7 @@ const CRUMBS = [{ label: "Clients", to: "/clients" }] as const;
 export function ClientPage() {
   const { id } = route.useParams();
   const { data, error, refetch } = useQuery(clientQuery(id));
-  if (!data) return <Unread title="Client" crumbs={CRUMBS} error={error} retry={refetch} />;
+  if (!data) return unread({ title: "Client", crumbs: CRUMBS, error, retry: refetch });
   return (
     <>
       <Head

@@ -14,8 +14,11 @@ interface Props {
   meant?: ReactNode;
 }
 
-/** A page of something that is not read yet, or cannot be. */
-export function Unread({ title, crumbs, error, retry, meant }: Props) {
+/**
+ * A page of something that is not read yet, or cannot be. It is no element of its own: its head becomes that of the page
+ * when that is there.
+ */
+export function unread({ title, crumbs, error, retry, meant }: Props) {
   return (
     <>
       <Head title={title} crumbs={crumbs} />

@@ -8,7 +8,7 @@ import { count, plural, size } from "../kit/format";
 import { Note } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { Deletion } from "../parts/Deletion";
-import { Unread } from "../parts/Unread";
+import { unread } from "../parts/Unread";
 import { useAct } from "../parts/useAct";
 import { DatabaseState } from "./DatabasesPage";
 import { Documents } from "./Documents";
@@ -25,7 +25,7 @@ export function DatabasePage() {
   const { tab = "documents" } = route.useSearch();
   const { data, error, refetch } = useQuery(databaseQuery(name));
   const maySearch = useMay("rag.search");
-  if (!data) return <Unread title={name} crumbs={CRUMBS} error={error} retry={refetch} />;
+  if (!data) return unread({ title: name, crumbs: CRUMBS, error, retry: refetch });
   return (
     <>
       <Head

@@ -9,7 +9,7 @@ import { Icon } from "../kit/Icon";
 import { Note, ProblemNote } from "../kit/Messages";
 import { Facts, Head, Panes } from "../kit/Page";
 import { Time } from "../kit/Time";
-import { Unread } from "../parts/Unread";
+import { unread } from "../parts/Unread";
 import { State } from "./Documents";
 import { type Chunk, chunksQuery, type Document, documentQuery } from "./queries";
 import s from "./Rag.module.css";
@@ -31,7 +31,7 @@ export function DocumentPage() {
     { label: "RAG databases", to: "/rag" },
     { label: name, to: "/rag/$name", params: { name } },
   ] as const;
-  if (!data) return <Unread title="Document" crumbs={crumbs} error={error} retry={refetch} />;
+  if (!data) return unread({ title: "Document", crumbs, error, retry: refetch });
   const all = chunks.data?.pages.flatMap((it) => it.data) ?? [];
   const chosen = all.find((it) => String(it.index) === chunk);
   const choose = (it: Chunk | undefined) =>

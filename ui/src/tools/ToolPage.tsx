@@ -7,7 +7,7 @@ import { Tag } from "../kit/Marks";
 import { Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { DefinitionState, Problems } from "../parts/DefinitionState";
-import { Meant, Unread } from "../parts/Unread";
+import { Meant, unread } from "../parts/Unread";
 import { Verbs } from "../parts/Verbs";
 import { Versions } from "../parts/Versions";
 import { Bench } from "./Bench";
@@ -33,15 +33,7 @@ export function ToolPage() {
         {near}
       </Link>
     );
-    return (
-      <Unread
-        title={name}
-        crumbs={CRUMBS}
-        error={error}
-        retry={refetch}
-        meant={<Meant name={name} query={toolsQuery} link={link} />}
-      />
-    );
+    return unread({ title: name, crumbs: CRUMBS, error, retry: refetch, meant: <Meant name={name} query={toolsQuery} link={link} /> });
   }
   const mayChange = mayWrite && whole?.source !== "code";
   return (
