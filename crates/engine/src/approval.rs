@@ -100,7 +100,7 @@ pub struct Approval {
     /// Of the kind `consent`: what the subject of the run has to consent to, and where he does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schema(required = false)]
-    pub consent: Option<Consent>,
+    pub consent: Option<Box<Consent>>,
 }
 
 /// What a person has to consent to before a call can be made in his name.

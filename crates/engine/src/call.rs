@@ -65,7 +65,7 @@ pub(crate) struct Call {
     /// It was sent, and its answer is lost: this is what is known of it.
     lost: Option<Value>,
     /// It was not sent: this must be consented to first.
-    consent: Option<Consent>,
+    consent: Option<Box<Consent>>,
     pending: Option<Pending>,
     approved: Option<Approved>,
     /// The end that a decision brought, not recorded yet.

@@ -303,7 +303,7 @@ pub struct ToolError {
     pub message: String,
     /// Of the kind `consent`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub consent: Option<Consent>,
+    pub consent: Option<Box<Consent>>,
 }
 
 impl ToolError {

@@ -125,7 +125,7 @@ pub struct ApprovalDue {
     pub arguments_hash: String,
     pub policy: ApprovalPolicy,
     /// Of the kind `consent`.
-    pub consent: Option<Consent>,
+    pub consent: Option<Box<Consent>>,
 }
 
 /// A run of another agent that is due.

@@ -17,7 +17,7 @@ pub(super) struct Pending {
     pub version: Option<i64>,
     pub on_timeout: OnTimeout,
     pub expires_at: DateTime<Utc>,
-    consent: Option<Consent>,
+    consent: Option<Box<Consent>>,
 }
 
 impl Pending {
@@ -35,7 +35,7 @@ impl Pending {
     /// What the run waits for meanwhile.
     pub fn waiting(&self) -> WaitingFor {
         let approval_id = self.id.clone();
-        match self.consent.clone() {
+        match self.consent.as_deref().cloned() {
             Some(Consent { upstream, url }) => WaitingFor::Consent { approval_id, upstream, url },
             None => WaitingFor::Approval { approval_id },
         }

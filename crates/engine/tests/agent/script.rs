@@ -245,7 +245,7 @@ impl Script {
                 finished.status = ToolStatus::Failed;
                 finished.result = Value::Null;
                 finished.error =
-                    Some(ToolError { consent: Some(Consent { upstream, url }), ..error });
+                    Some(ToolError { consent: Some(Box::new(Consent { upstream, url })), ..error });
             }
             if lost < self.lose {
                 let error = ToolError::new(ToolErrorKind::Lost, "lost");
@@ -378,10 +378,9 @@ fn line(event: &Event, asked: &str) -> String {
         }
         Event::RunWaiting(it) => {
             let ids = it.waiting_for.iter().map(|it| match it {
-                WaitingFor::Approval { approval_id } | WaitingFor::Consent { approval_id, .. } => {
-                    approval_id.as_str()
-                }
-                WaitingFor::Child { run_id } => run_id.as_str(),
+                WaitingFor::Approval { approval_id: id }
+                | WaitingFor::Consent { approval_id: id, .. }
+                | WaitingFor::Child { run_id: id } => id.as_str(),
                 WaitingFor::Timer { .. } | WaitingFor::Event { .. } => "",
             });
             format!("{name} {:?} {}", it.status, ids.collect::<Vec<_>>().join(" "))

@@ -26,7 +26,7 @@ const LOOK: Duration = Duration::from_millis(500);
 
 /// What the person is asked.
 pub fn question(approval: &Approval) -> Question {
-    if let Some(Consent { upstream, url }) = &approval.consent {
+    if let Some(Consent { upstream, url }) = approval.consent.as_deref() {
         let message = format!("`{upstream}` is to be used in your name. You are asked on a page.");
         let params =
             json!({"mode": "url", "message": message, "url": url, "elicitationId": approval.id});

@@ -161,7 +161,7 @@ pub async fn pages(app: &App, caller: &Principal, run: &Run) -> Result<Vec<Conse
         return Ok(Vec::new());
     }
     let open = approvals::open(&app.runs, caller, run.summary.id).await?;
-    Ok(open.into_iter().filter_map(|it| it.consent).collect())
+    Ok(open.into_iter().filter_map(|it| it.consent.map(|it| *it)).collect())
 }
 
 /// How long a call that begins now is waited for.

@@ -222,7 +222,7 @@ fn without_result(failure: ToolFailure, effect: Effect) -> (ToolStatus, ToolErro
         }
         ToolFailure::Consent(needed) => {
             let error = ToolError::new(ToolErrorKind::Consent, needed.to_string());
-            (ToolStatus::Failed, ToolError { consent: Some(*needed), ..error })
+            (ToolStatus::Failed, ToolError { consent: Some(needed), ..error })
         }
     }
 }

@@ -57,7 +57,7 @@ use crate::oauth::scopes::AdminRead;
 use crate::oauth::scopes::AdminWrite;
 
 /// What the server says of an upstream, and nobody sets. A body that has these members may be sent as it was read.
-const STATE: [&str; 6] = [
+const STATE: [&str; 7] = [
     "state",
     "last_error",
     "protocol_version",

@@ -124,13 +124,13 @@ async fn hear(app: &App, which: &Which, upstream: &Upstream) {
     let (mut pause, mut is_first) = (None, true);
     loop {
         let began = Instant::now();
-        let begun = || {
+        let opened = || {
             if !is_first {
                 app.mcp.upstreams.changes().note(&which.0, which.1);
             }
         };
         let changed = || app.mcp.upstreams.changes().note(&which.0, which.1);
-        let heard = app.mcp.upstreams.listen(upstream, &which.0, &begun, &changed).await;
+        let heard = app.mcp.upstreams.listen(upstream, &which.0, &opened, &changed).await;
         if let Err(why) = &heard {
             debug!(upstream = upstream.content.name, "an upstream is not heard: {why}");
         }
@@ -153,12 +153,12 @@ async fn hear(app: &App, which: &Which, upstream: &Upstream) {
 type Told<'t> = &'t (dyn Fn() + Send + Sync);
 
 impl Upstreams {
-    /// Listens to an upstream until its stream ends: `begun` when it is open, `changed` when its tools are others.
+    /// Listens to an upstream until its stream ends: `opened` when it is open, `changed` when its tools are others.
     async fn listen(
         &self,
         upstream: &Upstream,
         tenant: &TenantId,
-        begun: Told<'_>,
+        opened: Told<'_>,
         changed: Told<'_>,
     ) -> Result<(), WireError> {
         let (scopes, headers) = (Scopes::default(), HeaderMap::new());
@@ -173,7 +173,7 @@ impl Upstreams {
             most: MESSAGE,
         };
         let (access, session) = self.way(upstream, whose, question).await?;
-        let heard = access.wire.listen(&session, self.next_id(), &params, begun, changed).await;
+        let heard = access.wire.listen(&session, self.next_id(), &params, opened, changed).await;
         if matches!(heard, Err(WireError::SessionGone)) {
             self.forget_session(&access, &session);
         }
@@ -187,11 +187,11 @@ impl Wire {
         session: &Session,
         id: u64,
         params: &Value,
-        begun: Told<'_>,
+        opened: Told<'_>,
         changed: Told<'_>,
     ) -> Result<(), WireError> {
         let is_modern = session.is_modern();
-        let mut opened = if is_modern {
+        let mut answer = if is_modern {
             let ask = Ask {
                 id,
                 method: LISTEN,
@@ -203,20 +203,20 @@ impl Wire {
         } else {
             self.open(Method::GET, headers(Some(session)), &Value::Null).await?
         };
-        let status = opened.status();
+        let status = answer.status();
         if status == StatusCode::NOT_FOUND && session.id.is_some() {
             return Err(WireError::SessionGone);
         }
-        if !status.is_success() || !is_events(opened.headers()) {
+        if !status.is_success() || !is_events(answer.headers()) {
             return Err(WireError::Status(status));
         }
         if !is_modern {
-            begun();
+            opened();
         }
         let (mut decoder, mut pace) = (Decoder::default(), Pace::new(SAID));
         let lost = |why: &str| WireError::Lost(why.to_owned());
         loop {
-            let piece = tokio::time::timeout(self.left(), opened.piece()).await;
+            let piece = tokio::time::timeout(self.left(), answer.piece()).await;
             let Ok(piece) = piece else { return Ok(()) };
             let Some(piece) = piece.map_err(|error| self.failure(&error))? else { return Ok(()) };
             if !pace.allows(piece.len()) {
@@ -226,9 +226,9 @@ impl Wire {
             while let Some(event) = events.next().map_err(|_| lost("a message is too long"))? {
                 match self.understand(event.data.as_bytes(), id)? {
                     Said::Notice { method, .. } if method == TOOLS_CHANGED => changed(),
-                    Said::Notice { method, .. } if method == ACKNOWLEDGED => begun(),
+                    Said::Notice { method, .. } if method == ACKNOWLEDGED => opened(),
                     Said::Asks(reply) if !is_modern => drop(self.tell(session, &reply).await),
-                    Said::Answer(answer) => return answer.map(drop).map_err(WireError::Refused),
+                    Said::Answer(said) => return said.map(drop).map_err(WireError::Refused),
                     _ => {}
                 }
             }

@@ -109,7 +109,7 @@ impl Process {
         let is_modern = session.is_some_and(Session::is_modern);
         let line = message::request(id, method, params, is_modern, wants_progress);
         let (answer, mut answered) = oneshot::channel();
-        let (notices, mut noticed) = mpsc::channel(NOTICES);
+        let (notices, mut coming) = mpsc::channel(NOTICES);
         let open = Open { answer, notices, since: Instant::now() };
         let order = Order::Ask { id, line: line.to_string(), open };
         let until = tokio::time::Instant::from_std(until);
@@ -122,7 +122,7 @@ impl Process {
         loop {
             tokio::select! {
                 biased;
-                Some((method, params)) = noticed.recv() => hear(&method, &params),
+                Some((method, params)) = coming.recv() => hear(&method, &params),
                 answer = &mut answered => {
                     let ended = |_| Err(WireError::Lost(self.why()));
                     return fitting(answer.unwrap_or_else(ended)?, most);

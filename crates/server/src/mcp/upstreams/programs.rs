@@ -209,8 +209,8 @@ async fn try_start(
 ) -> Result<Running, WireError> {
     let command = command(program, &secrets)?;
     let upstream = code_id("mcp_upstream", &program.name);
-    let changed = Box::new(move || changes.note(&TenantId::default(), upstream));
-    let (process, task) = Process::start(&program.name, command, secrets, changed)
+    let note = Box::new(move || changes.note(&TenantId::default(), upstream));
+    let (process, task) = Process::start(&program.name, command, secrets, note)
         .map_err(|why| WireError::NotSent(format!("the program cannot be started: {why}")))?;
     // It ends with the last who may ask it, or when it is told to.
     tasks.spawn_for_all(task);

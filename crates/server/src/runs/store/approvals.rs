@@ -74,7 +74,7 @@ impl ApprovalRow {
             consent: self
                 .consent_upstream
                 .zip(self.consent_url)
-                .map(|(upstream, url)| Consent { upstream, url }),
+                .map(|(upstream, url)| Box::new(Consent { upstream, url })),
         })
     }
 }
