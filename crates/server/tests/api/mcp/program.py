@@ -6,8 +6,9 @@ import subprocess
 import sys
 
 MODERN = sys.argv[1] == "modern"
-NAMES = ["echo", "environment", "die", "hang", "flood", "long", "garbage", "error", "steps", "child", "change"]
+NAMES = ["echo", "environment", "die", "hang", "flood", "long", "garbage", "error", "steps", "release", "child", "change"]
 tools = [{"name": name, "description": f"Does {name}.", "inputSchema": {"type": "object"}} for name in NAMES]
+held = []
 
 
 def say(message: dict) -> None:
@@ -45,7 +46,11 @@ def call(ask: dict) -> dict | None:
             token = params["_meta"]["progressToken"]
             say({"id": "ours", "method": "ping"})
             say({"method": "notifications/progress", "params": {"progressToken": token, "progress": 1, "total": 2, "message": "half"}})
-            return text("done")
+            held.append(ask["id"])
+        case "release":
+            for held_id in held:
+                say({"id": held_id, "result": {"resultType": "complete", **text("done")}})
+            return text("released")
         case "child":
             return text(str(subprocess.Popen(["sleep", "1000"]).pid))
         case "change":

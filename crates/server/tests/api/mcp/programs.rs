@@ -90,15 +90,19 @@ async fn are_called(dialect: Dialect, era: &str, version: &str) {
         .model
         .reply(Said::text("").call("far__steps", json!({})))
         .reply(Said::text("It is done."));
-    let run = admin.post("/agents/helper/execute", json!({"input": "Do it."})).await.json();
-    assert_eq!(run["output"]["text"], "It is done.", "{run}");
-    let events = admin.get(&format!("/runs/{}/events", run["id"].as_str().unwrap())).await.json();
-    let said =
-        events["data"].as_array().unwrap().iter().find(|it| it["type"] == "tool.progress").unwrap();
+    let begun = json!({"input": "Do it.", "background": true});
+    let begun = admin.post("/agents/helper/execute", begun).await;
+    let path = begun.header("location").unwrap().to_owned();
+    let events = admin.stored(&path, "tool.progress", 1).await;
+    let said = events.iter().find(|it| it["type"] == "tool.progress").unwrap();
     assert_eq!(
         (&said["data"]["progress"], &said["data"]["message"]),
         (&json!(1.0), &json!("half"))
     );
+    assert_eq!(call(&admin, "release", json!({})).await, "released");
+    let events = admin.stored(&path, "run.finished", 1).await;
+    let end = events.last().unwrap();
+    assert_eq!(end["data"]["output"]["text"], "It is done.", "{end}");
 }
 
 on_both! {
