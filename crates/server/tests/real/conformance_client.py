@@ -36,7 +36,7 @@ def calls(admin: httpx.Client, tools: list[dict]) -> list[tuple[str, dict]]:
 
 def main() -> None:
     if SCENARIO.startswith("auth/"):
-        sys.exit("not made: consent of a person by authorization code")
+        sys.exit("not driven: there is no person here who consents")
     origin = "{0.scheme}://{0.netloc}".format(urlsplit(URL))
     with Server(AGENT_SERVER_EGRESS_ALLOW=origin) as server, httpx.Client(base_url=server.url, timeout=60) as admin:
         asked = {"grant_type": "client_credentials"}
