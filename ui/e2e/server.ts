@@ -9,8 +9,6 @@ import { type Upstream, upstream } from "./upstream";
 /** The real binary on a database of its own, with the pages that were built. */
 export interface Server {
   url: string;
-  /** Where it keeps its data. */
-  folder: string;
   admin: Api;
   /** An MCP server of others that it may ask. */
   upstream: Upstream;
@@ -49,7 +47,7 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
           username: setting("MANAGEMENT_CLIENT_ID") || "admin",
           password: setting("MANAGEMENT_CLIENT_SECRET"),
         };
-        await use({ url, folder, management, admin: await apiOf(url, management), upstream: other });
+        await use({ url, management, admin: await apiOf(url, management), upstream: other });
       } finally {
         server.kill("SIGTERM");
         await new Promise((ended) => (server.exitCode === null ? server.once("exit", ended) : ended(null)));
