@@ -374,6 +374,7 @@ impl<K: Kind> Clone for Definitions<K> {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeSet;
     use std::path::PathBuf;
 
     use llm::Timeouts;
@@ -455,7 +456,7 @@ mod tests {
         };
         let embedders = Embedders::new(&models, &rag, &Client::new());
         let models = Models::new(&models, &Client::new());
-        let kind = ToolRows::new(Makers::with([]), BTreeMap::new(), Default::default());
+        let kind = ToolRows::new(Makers::with([]), BTreeMap::new(), BTreeSet::new());
         let (own, code) = (db.clone(), CodeTools::built_in().into());
         let tools = Tools::new(own, Clock::System, Ids::Random, kind, code);
         let kind = AgentKind { models, tools, embedders };

@@ -6,9 +6,9 @@ mod elsewhere;
 mod index;
 mod look;
 mod misfits;
+mod order;
 mod rerank;
 
-use std::collections::BTreeMap;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -19,10 +19,7 @@ use retrieval::Hit;
 use retrieval::Kind;
 use retrieval::WordQuery;
 use retrieval::best;
-use retrieval::diversify;
 use retrieval::embed_all;
-use retrieval::fuse;
-use retrieval::rescore;
 use uuid::Uuid;
 
 use crate::db::Id;
@@ -45,6 +42,10 @@ pub use asked::Asked;
 pub use index::Indexes;
 use look::Ask;
 use look::Looked;
+use order::Legs;
+use order::chosen;
+use order::exact;
+use order::ranked;
 
 /// Hits that each leg gives for each passage that is wanted, and at least.
 const POOL: usize = 4;
@@ -86,15 +87,6 @@ struct Part<'a> {
 
 /// What the rows say of passages.
 type Rows = HashMap<ChunkId, chunks::Found>;
-
-/// What each leg found, by its own measure.
-#[derive(Debug, Default)]
-struct Legs {
-    /// By the model that made the vectors: what two say cannot be compared.
-    vector: BTreeMap<String, Vec<Hit>>,
-    keyword: Vec<Hit>,
-    rerank: Vec<Hit>,
-}
 
 impl Rag {
     /// Embeds a text and looks for it; gives the dimension of its vector. What its vector store was not told of
@@ -367,40 +359,6 @@ pub(super) fn ensure_usable(database: &Database) -> Result<(), RagError> {
         problems.push(Invalid::new("/is_active", "not_active", "the database is switched off"));
     }
     Err(RagError::DatabaseInvalid { name: database.content.name.clone(), problems })
-}
-
-/// The candidates in their true order.
-fn exact(query: &[f32], near: &[ChunkId], rows: &Rows, wanted: usize) -> Vec<Hit> {
-    let with_vector = near.iter().filter_map(|id| Some((*id, rows.get(id)?.vector.0.as_slice())));
-    rescore(query, with_vector, wanted)
-}
-
-/// The hits of all legs as one list, the best first.
-fn ranked(legs: &Legs, query: &Query) -> Vec<Hit> {
-    let ids = |leg: &Vec<Hit>| leg.iter().map(|hit| hit.id).collect::<Vec<_>>();
-    let mut rankings: Vec<Vec<ChunkId>> = legs.vector.values().map(ids).collect();
-    let mut hits = match (query.mode, legs.vector.first_key_value()) {
-        (Mode::Keyword, _) => legs.keyword.clone(),
-        (Mode::Vector, Some((_, only))) if rankings.len() == 1 => only.clone(),
-        (mode, _) => {
-            rankings.extend((mode == Mode::Hybrid).then(|| ids(&legs.keyword)));
-            fuse(&rankings.iter().map(Vec::as_slice).collect::<Vec<_>>())
-        }
-    };
-    hits.retain(|hit| query.min_score.is_none_or(|least| hit.score >= least));
-    hits
-}
-
-/// Those of `hits` that are shown.
-fn chosen(mut hits: Vec<Hit>, query: &Query, rows: &Rows) -> Vec<Hit> {
-    if let Some(diversity) = query.diversity {
-        let vector = |hit: &Hit| rows.get(&hit.id).map(|row| row.vector.0.as_slice());
-        let with_vector: Vec<(Hit, &[f32])> =
-            hits.iter().filter_map(|hit| Some((*hit, vector(hit)?))).collect();
-        return diversify(&with_vector, diversity, query.top_k);
-    }
-    hits.truncate(query.top_k);
-    hits
 }
 
 fn chunk(id: Id) -> ChunkId {

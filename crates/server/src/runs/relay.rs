@@ -455,8 +455,7 @@ mod tests {
 
     #[test]
     fn of_messages_for_sessions_others_are_told_once() {
-        let mut state = State::default();
-        state.has_letters = true;
+        let mut state = State { has_letters: true, ..State::default() };
 
         assert_eq!(told(&mut state), [Hint::Letters]);
         assert_eq!(told(&mut state), []);

@@ -202,7 +202,7 @@ async fn come_back(
             if who.scopes.covers("admin.write") {
                 // Whoever administers is the first who can see what it has.
                 let caller = who.clone().into_principal();
-                app.mcp.upstreams.forgive(&upstream);
+                app.mcp.upstreams.forgive(upstream);
                 upstreams::take_up(&app, &caller, upstream).await?;
             }
             Ok(redirect(&visit.path(&app)))

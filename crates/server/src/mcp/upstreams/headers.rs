@@ -71,7 +71,7 @@ fn walk(
 ) -> Result<(), String> {
     if let Some(mark) = schema.get(MARK) {
         let path = path.as_deref().filter(|it| !it.is_empty());
-        let path = path.ok_or(format!("`{MARK}` stands where no argument is"))?;
+        let path = path.ok_or_else(|| format!("`{MARK}` stands where no argument is"))?;
         found.push(Mirrored { path: path.clone(), header: header(mark, schema)? });
     }
     for (keyword, value) in schema {

@@ -71,7 +71,9 @@ pub async fn listen(app: App) {
             debug!(error = &cause as &dyn std::error::Error, "upstreams could not be listed");
         }
     }
-    ears.values().for_each(|(_, ear)| ear.abort());
+    for (_, ear) in ears.values() {
+        ear.abort();
+    }
 }
 
 /// Begins to listen to those that are new, and ends it with those that are gone.

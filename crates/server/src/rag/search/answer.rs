@@ -8,8 +8,8 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
-use super::Legs;
 use super::Rows;
+use super::order::Legs;
 use crate::db::Id;
 use crate::rag::Database;
 

@@ -83,7 +83,7 @@ pub async fn far_as(admin: &Client, state: &str) -> Value {
 pub async fn is_refused(admin: &Client, tool: &str) {
     let path = format!("/tools/far__{tool}/execute");
     let call = async { while admin.post(&path, json!({"input": {}})).await.status != 422 {} };
-    timeout(Duration::from_mins(1), call).await.expect("it is called on");
+    timeout(Duration::from_mins(1), call).await.unwrap();
 }
 
 async fn are_called(dialect: Dialect, era: Era) {

@@ -259,7 +259,9 @@ impl Client {
         }
         let mut body = Text::from(pairs.finish().as_str());
         let mut secret = Text::default();
-        name.into_iter().for_each(|name| secret.push_secret(name));
+        if let Some(name) = name {
+            secret.push_secret(name);
+        }
         match by {
             // RFC 6749, section 2.3.1: both are encoded as in a form.
             By::Basic => {

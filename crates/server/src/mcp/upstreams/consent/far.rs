@@ -58,7 +58,7 @@ pub struct Metadata {
 
 /// What an upstream says of itself.
 #[derive(Debug, Default, Deserialize)]
-struct Resource {
+struct Told {
     resource: Option<String>,
     #[serde(default)]
     authorization_servers: Vec<String>,
@@ -75,7 +75,7 @@ pub async fn find(egress: &Egress, url: &str, issuer: Option<&str>) -> Result<Fa
         Some(place) => read(egress, &place).await?,
         None => first(egress, &well_known(&own, "oauth-protected-resource")).await?,
     };
-    let told: Resource = told.unwrap_or_default();
+    let told: Told = told.unwrap_or_default();
     let resource = told.resource.unwrap_or_else(|| url.to_owned());
     if !stands_for(&resource, &own) {
         return Err(ConsentError::far("the server calls itself otherwise than it is called here"));

@@ -79,7 +79,10 @@ impl Consents {
         let mut scope = settings.scope.map(str::to_owned).or(scope).unwrap_or_default();
         let (offline, all) = ("offline_access", &server.scopes_supported);
         if all.iter().any(|it| it == offline) && !scope.split(' ').any(|it| it == offline) {
-            scope = format!("{scope} {offline}").trim_start().to_owned();
+            if !scope.is_empty() {
+                scope.push(' ');
+            }
+            scope.push_str(offline);
         }
         let endpoint = self.0.egress.check(&server.authorization_endpoint);
         let mut url = endpoint

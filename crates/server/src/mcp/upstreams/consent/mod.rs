@@ -105,9 +105,9 @@ impl Consents {
     }
 
     /// What is asked of a person.
-    fn consent(&self, upstream: &Upstream) -> Box<Consent> {
+    fn consent(&self, upstream: &Upstream) -> Consent {
         let upstream = upstream.content.name.clone();
-        Box::new(Consent { url: self.url(&upstream), upstream })
+        Consent { url: self.url(&upstream), upstream }
     }
 
     fn seal<T: Serialize>(&self, value: &T, place: Place<'_>) -> Result<String, ConsentError> {

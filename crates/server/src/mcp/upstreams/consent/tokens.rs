@@ -142,10 +142,9 @@ impl Consents {
             }
             match self.renew_in_turn(key, found.generation, tokens).await.map_err(not_now)? {
                 Some(Renewed::Token(token)) => return Ok(token),
-                Some(Renewed::NotNow(_)) if is_good => return Ok(access),
+                Some(Renewed::NotNow(_)) | None if is_good => return Ok(access),
                 Some(Renewed::NotNow(why)) => return Err(NoToken::NotNow(why)),
                 Some(Renewed::Refused) => {}
-                None if is_good => return Ok(access),
                 None if Instant::now() + LOOK > until => {
                     let why = "another process is renewing the token".to_owned();
                     return Err(NoToken::NotNow(why));
@@ -168,9 +167,9 @@ impl Consents {
     fn missing(&self, upstream: &Upstream, subject: &str) -> NoToken {
         let consent = self.consent(upstream);
         if subject.starts_with("user:") {
-            return NoToken::Consent(consent);
+            return NoToken::Consent(Box::new(consent));
         }
-        let Consent { upstream, url } = *consent;
+        let Consent { upstream, url } = consent;
         NoToken::NotNow(format!(
             "`{upstream}` is used in the name of a person who has consented to it, and `{subject}` has not: {url}"
         ))

@@ -84,8 +84,8 @@ on_both! {
         let calls = world.far.asked("tools/call");
         assert_eq!((calls.len(), calls[0].header("authorization")), (1, "Bearer at-maria"));
         let events = world.admin.get(&format!("/runs/{run}/events?limit=200")).await.json();
-        let named = |it: &Value| it["type"].as_str().unwrap().to_owned();
-        let names: Vec<_> = events["data"].as_array().unwrap().iter().map(named).collect();
+        let kind = |it: &Value| it["type"].as_str().unwrap().to_owned();
+        let names: Vec<_> = events["data"].as_array().unwrap().iter().map(kind).collect();
         assert_eq!(names, ["run.started", "step.started", "tool.started", "tool.finished", "approval.requested",
             "run.waiting", "run.resumed", "approval.decided", "tool.started", "tool.finished", "step.finished", "run.finished"]);
         assert_eq!(events["data"][6]["data"]["reason"], "consent");
@@ -383,7 +383,7 @@ on_both! {
                 seen += std::str::from_utf8(&chunk).unwrap();
             }
             let lines = seen.lines().filter_map(|line| line.strip_prefix("data:"));
-            lines.filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok()).last().unwrap()
+            lines.filter_map(|data| serde_json::from_str::<Value>(data.trim()).ok()).next_back().unwrap()
         };
         let asked = until("elicitation/create").await;
         assert_eq!((&asked["params"]["mode"], &asked["params"]["url"]), (&json!("url"), &json!(URL)));
