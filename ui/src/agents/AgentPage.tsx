@@ -34,7 +34,13 @@ export function AgentPage() {
         {near}
       </Link>
     );
-    return unread({ title: name, crumbs: CRUMBS, error, retry: refetch, meant: <Meant name={name} query={agentsQuery} link={link} /> });
+    return unread({
+      title: name,
+      crumbs: CRUMBS,
+      error,
+      retry: refetch,
+      meant: <Meant name={name} query={agentsQuery} link={link} />,
+    });
   }
   const whole = definition.data;
   const mayChange = mayWrite && whole?.source !== "code";

@@ -45,7 +45,13 @@ export function UpstreamPage() {
         {near}
       </Link>
     );
-    return unread({ title: name, crumbs: UPSTREAM_CRUMBS, error, retry: refetch, meant: <Meant name={name} query={upstreamsQuery} link={link} /> });
+    return unread({
+      title: name,
+      crumbs: UPSTREAM_CRUMBS,
+      error,
+      retry: refetch,
+      meant: <Meant name={name} query={upstreamsQuery} link={link} />,
+    });
   }
   const changed = upstream.tools.filter((it) => it.changed).length;
   return (

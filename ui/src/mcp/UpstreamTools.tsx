@@ -69,7 +69,7 @@ const COLUMNS: Column<UpstreamTool>[] = [
 /** What is said otherwise than it was taken in: agents read the old words until somebody accepts the new ones. */
 function Changes({ it, changed }: { it: Upstream; changed: readonly UpstreamTool[] }) {
   const mayWrite = useMay("admin.write");
-  const accept = useAct(() => acceptUpstream(it.id), {
+  const accept = useAct(() => acceptUpstream(it), {
     keys: ["mcp", "tools"],
     said: () => `Agents read what ${it.display_name} says now`,
   });

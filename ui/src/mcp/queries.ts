@@ -120,8 +120,9 @@ export const changeUpstream = (id: string, version: number | null, body: Partial
 export const turnUpstream = (id: string, is_active: boolean) => changeUpstream(id, null, { is_active });
 export const refreshUpstream = (id: string) =>
   answer(api.POST("/mcp/upstreams/{id}/refresh", { params: path(id) }));
-export const acceptUpstream = (id: string) =>
-  answer(api.POST("/mcp/upstreams/{id}/accept", { params: path(id) }));
+/** Accepts what is shown of an upstream, and nothing that it has said since. */
+export const acceptUpstream = ({ id, offered_hash }: Upstream) =>
+  answer(api.POST("/mcp/upstreams/{id}/accept", { params: path(id), body: { offered_hash } }));
 export const deleteUpstream = (id: string, force: boolean) =>
   api.DELETE("/mcp/upstreams/{id}", { params: { ...path(id), query: force ? { force } : {} } });
 

@@ -33,7 +33,13 @@ export function ToolPage() {
         {near}
       </Link>
     );
-    return unread({ title: name, crumbs: CRUMBS, error, retry: refetch, meant: <Meant name={name} query={toolsQuery} link={link} /> });
+    return unread({
+      title: name,
+      crumbs: CRUMBS,
+      error,
+      retry: refetch,
+      meant: <Meant name={name} query={toolsQuery} link={link} />,
+    });
   }
   const mayChange = mayWrite && whole?.source !== "code";
   return (
