@@ -29,6 +29,8 @@ use tokio::sync::broadcast;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::model::Gate;
+
 const MODERN: &str = "2026-07-28";
 const SESSION: &str = "mcp-session-id";
 const LAST_EVENT: &str = "last-event-id";
@@ -56,8 +58,8 @@ pub enum Answer {
     Result(Value),
     /// An error of JSON-RPC.
     Error(i64, &'static str),
-    /// Notices on a stream, and then the result.
-    Stream(Vec<Value>, Value),
+    /// Notices on a stream, and the result once the gate is open.
+    Stream(Vec<Value>, Gate, Value),
     /// A status with this body of this media type.
     Raw(u16, &'static str, String),
     /// A stream that ends before the result is there, which whoever resumes it after so many milliseconds gets.
@@ -322,16 +324,22 @@ async fn call(answer: Option<Answer>, body: &Value) -> Response {
         Some(Answer::Error(code, message)) => {
             json(whole("error", json!({"code": code, "message": message})))
         }
-        Some(Answer::Stream(notices, result)) => {
-            let messages = notices.into_iter().map(|mut notice| {
+        Some(Answer::Stream(notices, gate, result)) => {
+            let notices = notices.into_iter().map(|mut notice| {
                 if notice["params"]["progressToken"].is_null() {
                     notice["params"]["progressToken"] =
                         body["params"]["_meta"]["progressToken"].clone();
                 }
                 notice
             });
-            let messages = messages.chain([whole("result", result)]);
-            raw(200, EVENTS, messages.map(|it| event(&it)).collect())
+            let said: String = notices.map(|it| event(&it)).collect();
+            let result = event(&whole("result", result));
+            let result = stream::once(async move {
+                gate.pass().await;
+                Ok(result)
+            });
+            let body = stream::iter([Ok::<_, Infallible>(said)]).chain(result);
+            ([("content-type", EVENTS)], Body::from_stream(body)).into_response()
         }
         Some(Answer::Raw(status, media_type, text)) => raw(status, media_type, text),
         Some(Answer::Never | Answer::Later(..)) => std::future::pending().await,

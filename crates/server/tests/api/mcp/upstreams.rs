@@ -8,6 +8,7 @@ use serde_json::json;
 use testkit::mcp::Answer;
 use testkit::mcp::Era;
 use testkit::mcp::McpServer;
+use testkit::model::Gate;
 use testkit::model::Reply as Said;
 use testkit::receiver::Answer as Given;
 use testkit::receiver::Receiver;
@@ -335,15 +336,20 @@ on_both! {
             "params": {"progress": 1, "total": 2, "message": "half"}});
         let ping = json!({"jsonrpc": "2.0", "id": "p", "method": "ping"});
         far.tools([plain("copy"), plain("hang")]);
-        far.on("copy", Answer::Stream(vec![progress, ping], text("copied"))).on("hang", Answer::Never);
+        let gate = Gate::new();
+        let copied = Answer::Stream(vec![progress, ping], gate.clone(), text("copied"));
+        far.on("copy", copied).on("hang", Answer::Never);
         let (_server, admin) = with(server.app.db.dialect(), &far).await;
         connect(&admin, &far, json!({})).await;
 
-        let run = admin.post("/tools/far__copy/execute", json!({"input": {}})).await.json();
+        let run = admin.post("/tools/far__copy/execute", json!({"input": {}, "background": true})).await.json();
 
-        assert_eq!(run["output"], "copied", "{run}");
-        let events = admin.get(&format!("/runs/{}/events", run["id"].as_str().unwrap())).await.json();
-        let said = events["data"].as_array().unwrap().iter().find(|it| it["type"] == "tool.progress").unwrap();
+        let run = format!("/runs/{}", run["id"].as_str().unwrap());
+        let events = admin.stored(&run, "tool.progress", 1).await;
+        gate.open();
+        admin.stored(&run, "run.finished", 1).await;
+        assert_eq!(admin.get(&run).await.json()["output"], "copied");
+        let said = events.iter().find(|it| it["type"] == "tool.progress").unwrap();
         assert_eq!((&said["data"]["progress"], &said["data"]["message"]), (&json!(1.0), &json!("half")));
         only_reads(&admin, "far__hang").await;
         let run = admin.post("/tools/far__hang/execute", json!({"input": {}, "background": true})).await.json();
