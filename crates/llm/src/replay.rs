@@ -348,7 +348,7 @@ proptest! {
             match damage {
                 0 => body[at] = byte,
                 1 => body.insert(at, byte),
-                2 => { body.remove(at); }
+                2 if body.len() > 1 => { body.remove(at); }
                 _ => body.truncate(at + 1),
             }
         }
