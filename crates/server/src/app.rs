@@ -32,6 +32,7 @@ use crate::rag::Rag;
 use crate::runs::Runs;
 use crate::secrets::Vault;
 use crate::tools::Tools;
+use crate::workflows::Workflows;
 
 pub use clock::Clock;
 pub use ids::Ids;
@@ -63,6 +64,7 @@ pub struct Parts {
     pub rag: Rag,
     pub tools: Tools,
     pub agents: Agents,
+    pub workflows: Workflows,
     pub runs: Runs,
     pub mcp: Mcp,
     /// Runs what is not trusted.

@@ -46,6 +46,7 @@ pub mod runs;
 pub mod secrets;
 mod settings;
 pub mod tools;
+pub mod workflows;
 
 // Band 3: what puts the others together.
 pub mod code;

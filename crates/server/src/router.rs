@@ -20,6 +20,7 @@ use crate::secrets;
 use crate::settings;
 use crate::tools;
 use crate::ui;
+use crate::workflows;
 
 /// The whole server as one service.
 pub fn router(app: &App) -> Result<Router, DocsError> {
@@ -65,6 +66,7 @@ fn api() -> OpenApiRouter<App> {
         .merge(tools::routes::router())
         .merge(tools::openapi::routes::router())
         .merge(agents::routes::router())
+        .merge(workflows::routes::router())
         .merge(runs::threads::routes::router())
         .merge(mcp::routes::settings())
         .merge(settings::routes::router())

@@ -26,6 +26,7 @@ pub async fn start(app: &App) -> Result<(), StartError> {
     app.secrets.start(&app.tasks);
     app.tools.start(&app.tasks);
     app.agents.start(&app.tasks);
+    app.workflows.start(&app.tasks);
     app.runs.budgets.start(&app.tasks).await?;
     recover::start(&app.runs).await?;
     rag::start(&app.rag, &app.tasks, app.runs.worker());

@@ -25,6 +25,7 @@ use crate::rag::Embedders;
 use crate::table;
 use crate::tools::ToolSnapshot;
 use crate::tools::Tools;
+use crate::tools::list_workflows_with;
 
 /// The kind of definition that an agent is, with what agents refer to.
 #[derive(Debug, Clone)]
@@ -135,6 +136,7 @@ impl Kind for AgentKind {
             .map(|other| Dependent { kind: "agent", name: other.content.name.clone() });
         let mut dependents: Vec<_> = agents.collect();
         dependents.extend(self.tools.that_ask(conn, tenant, name).await?);
+        dependents.extend(list_workflows_with(conn, tenant, Self::NAME, name).await?);
         Ok(dependents)
     }
 }

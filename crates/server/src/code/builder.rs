@@ -60,6 +60,7 @@ use crate::tools::ToolRows;
 use crate::tools::Tools;
 use crate::tools::http::Http;
 use crate::tools::javascript::Javascript;
+use crate::workflows::Workflows;
 
 /// A server in the making: [`App::builder`].
 #[derive(Default)]
@@ -177,6 +178,7 @@ impl Builder {
             egress,
             rag,
             tools,
+            workflows: Workflows::of(agents.clone()),
             agents,
             sandbox,
         }))

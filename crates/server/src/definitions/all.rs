@@ -65,6 +65,12 @@ impl<K: Kind> Definitions<K> {
         Self(Arc::new(Inner { db, clock, ids, kind, code, snapshots, gate }))
     }
 
+    /// The definitions of another kind in the same database.
+    pub fn beside<O: Kind>(other: &Definitions<O>, kind: K, code: InCode<K>) -> Self {
+        let Inner { db, clock, ids, .. } = &*other.0;
+        Self::new(db.clone(), clock.clone(), ids.clone(), kind, code)
+    }
+
     /// Keeps the snapshots new until the server stops.
     pub fn start(&self, tasks: &Tasks) {
         let definitions = self.clone();

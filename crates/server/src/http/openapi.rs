@@ -37,9 +37,10 @@ is UTF-8 and `snake_case`; a response has every member, always. What goes wrong 
 (RFC 9457), and each `type` is a page on this server.";
 
 /// Groups of the docs page, in its order. A tag that is missing here comes after these.
-const TAGS: [(&str, &str); 10] = [
+const TAGS: [(&str, &str); 11] = [
     ("agents", "Definitions of agents, their versions, and what a caller may execute."),
     ("tools", "What agents may use."),
+    ("workflows", "Definitions of workflows, and when what is scheduled happens."),
     (
         "runs",
         "Executions: begun, watched, waited for and canceled. A run outlives the connection that began it.",

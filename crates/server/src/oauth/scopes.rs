@@ -48,6 +48,12 @@ scope_sets! {
     ToolWrite = "tool.write";
     /// To call tools.
     ToolExecute = "tool.execute";
+    /// To see that workflows are there.
+    WorkflowRead = "workflow.read" | "workflow.execute";
+    /// To see how workflows are made.
+    WorkflowDefinitionRead = "workflow.write" | "admin.read";
+    /// To make and change workflows.
+    WorkflowWrite = "workflow.write";
     /// To see databases and their documents: also for whoever may change them.
     RagRead = "rag.read" | "rag.write";
     /// To make and change databases and documents.

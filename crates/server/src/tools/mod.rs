@@ -74,6 +74,7 @@ pub use rows::DatabaseScopes;
 pub use rows::KnownServer;
 pub use rows::KnownServers;
 pub use rows::ToolRows;
+pub use store::list_workflows_with;
 
 /// How long a call may take if its tool says nothing else.
 pub const TIMEOUT: Duration = Duration::from_secs(30);

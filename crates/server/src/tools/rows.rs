@@ -242,7 +242,9 @@ impl Kind for ToolRows {
             return Ok(Vec::new());
         }
         let agents = store::list_agents_with_tool(conn, tenant, name).await?;
-        Ok(agents.into_iter().map(|name| Dependent { kind: "agent", name }).collect())
+        let agents = agents.into_iter().map(|name| Dependent { kind: "agent", name });
+        let workflows = store::list_workflows_with(conn, tenant, Self::NAME, name).await?;
+        Ok(agents.chain(workflows).collect())
     }
 }
 

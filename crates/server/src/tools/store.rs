@@ -8,6 +8,7 @@ use crate::db::Conn;
 use crate::db::Id;
 use crate::db::Json;
 use crate::db::TenantId;
+use crate::definitions::Dependent;
 use crate::definitions::code_id;
 use crate::on;
 use crate::tools::DatabaseScopes;
@@ -96,6 +97,39 @@ pub async fn list_agents_with_tool(
         names(tools).iter().any(|name| name.eq_ignore_ascii_case(tool))
     };
     Ok(rows.into_iter().filter(names_it).map(|(name, _)| name).collect())
+}
+
+/// The names of the workflows of a tenant with an entry of this `kind` that names `name`, in their order.
+pub async fn list_workflows_with(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    kind: &'static str,
+    name: &str,
+) -> Result<Vec<Dependent>, sqlx::Error> {
+    let query = "SELECT name, steps FROM workflow_definitions WHERE tenant_id = $1 ORDER BY name";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let names_it = |(_, steps): &(String, Json)| {
+        steps.read::<Value>().is_ok_and(|steps| has_entry(&steps, kind, name))
+    };
+    let named = |(name, _)| Dependent { kind: "workflow", name };
+    Ok(rows.into_iter().filter(names_it).map(named).collect())
+}
+
+/// Whether an entry of this `kind` names `name`, however deep it stands.
+fn has_entry(value: &Value, kind: &str, name: &str) -> bool {
+    let is_it = |member: &Value| member.as_str().is_some_and(|it| it.eq_ignore_ascii_case(name));
+    match value {
+        Value::Array(items) => items.iter().any(|it| has_entry(it, kind, name)),
+        Value::Object(members) => {
+            let is_entry = members.get("type").is_some_and(|it| it == kind);
+            is_entry && members.get(kind).is_some_and(is_it)
+                || members.values().any(|it| has_entry(it, kind, name))
+        }
+        _ => false,
+    }
 }
 
 /// The names in a list of them, or of objects that have them.

@@ -68,7 +68,8 @@ async fn administer(administrator: &mut Administrator<'_>) {
     let tool = json!({"name": "one", "description": "One.", "kind": "static", "input_schema": {"type": "object"},
         "config": {"result": 1}});
     let agent = json!({"name": "helper", "display_name": "Helper", "instructions": "", "model": "openai/fake"});
-    for (place, body) in [("tools", tool), ("agents", agent)] {
+    let workflow = json!({"name": "daily", "steps": [{"id": "a", "type": "mapping", "output": 1}]});
+    for (place, body) in [("tools", tool), ("agents", agent), ("workflows", workflow)] {
         let name = body["name"].as_str().unwrap().to_owned();
         let of = |rest: &str| format!("/{place}/definitions/{{id}}{rest}");
         administrator.act(&format!("POST /{place}/definitions"), &[], body).await;
@@ -192,36 +193,42 @@ on_both! {
             10 agent.deactivate helper
             11 agent.activate helper
             12 agent.delete helper
-            13 tool.create look
-            14 rag_database.create handbook
-            15 rag_database.update handbook
-            16 rag_database.delete handbook
-            17 secret.create key
-            18 secret.update key
-            19 secret.delete key
-            20 client.create shop
-            21 client.update shop
-            22 client.rotate_secret shop
-            23 api_key.create shop
-            24 api_key.delete shop
-            25 client.delete shop
-            26 key.import …
-            27 key.rotate …
-            28 key.retire …
-            29 user.create 01900000-0000-7000-8000-00000000000a
-            30 user.update 01900000-0000-7000-8000-00000000000a
-            31 user.password 01900000-0000-7000-8000-00000000000a
-            32 user.delete 01900000-0000-7000-8000-00000000000a
-            33 budget.set user/*
-            34 budget.delete user/*
-            35 mcp_server.update mcp
-            36 mcp_server.reload mcp
-            37 mcp_upstream.create far
-            38 mcp_upstream.update far
-            39 mcp_upstream.restore far
-            40 mcp_upstream.refresh far
-            41 mcp_upstream.accept far
-            42 mcp_upstream.delete far"#]].assert_eq(&trail);
+            13 workflow.create daily
+            14 workflow.update daily
+            15 workflow.restore daily
+            16 workflow.deactivate daily
+            17 workflow.activate daily
+            18 workflow.delete daily
+            19 tool.create look
+            20 rag_database.create handbook
+            21 rag_database.update handbook
+            22 rag_database.delete handbook
+            23 secret.create key
+            24 secret.update key
+            25 secret.delete key
+            26 client.create shop
+            27 client.update shop
+            28 client.rotate_secret shop
+            29 api_key.create shop
+            30 api_key.delete shop
+            31 client.delete shop
+            32 key.import …
+            33 key.rotate …
+            34 key.retire …
+            35 user.create 01900000-0000-7000-8000-00000000000b
+            36 user.update 01900000-0000-7000-8000-00000000000b
+            37 user.password 01900000-0000-7000-8000-00000000000b
+            38 user.delete 01900000-0000-7000-8000-00000000000b
+            39 budget.set user/*
+            40 budget.delete user/*
+            41 mcp_server.update mcp
+            42 mcp_server.reload mcp
+            43 mcp_upstream.create far
+            44 mcp_upstream.update far
+            45 mcp_upstream.restore far
+            46 mcp_upstream.refresh far
+            47 mcp_upstream.accept far
+            48 mcp_upstream.delete far"#]].assert_eq(&trail);
         let all = client.get("/audit?limit=200").await.text;
         assert!(!all.contains("value-of") && !all.contains("ags_") && !all.contains("agk_"), "{all}");
         assert_eq!(client.get("/audit/verify").await.json()["broken"], Value::Null);

@@ -66,6 +66,9 @@ impl Ours {
         let agent = json!({"name": "careful", "display_name": "Careful", "instructions": "", "model": "openai/fake",
             "tools": ["look", {"name": "current_time", "approval": "always"}]});
         let agent = made("/agents/definitions", agent).await;
+        let workflow =
+            json!({"name": "daily", "steps": [{"id": "a", "type": "agent", "agent": "careful"}]});
+        let workflow = made("/workflows/definitions", workflow).await;
         let database = made("/rag/databases", json!({"name": "handbook"})).await;
         let text = json!({"filename": "a.txt", "text": "Parental leave lasts a year."});
         let document = made("/rag/databases/handbook/documents", text).await;
@@ -124,6 +127,7 @@ impl Ours {
             ("/mcp/consents/{upstream}", named(&upstream)),
             ("/tools/", named(&tool)),
             ("/agents/", named(&agent)),
+            ("/workflows/", named(&workflow)),
             ("/threads/{id}", one(&[&id(&thread)])),
             ("/approvals/{id}", one(&[&first("/approvals").await])),
             ("/budgets/{kind}/{id}", one(&["client", "shop"])),

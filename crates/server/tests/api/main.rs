@@ -41,3 +41,4 @@ mod threads;
 mod tools;
 mod traces;
 mod webhooks;
+mod workflows;

@@ -1,0 +1,117 @@
+//! What makes a definition one of a workflow.
+
+use std::sync::Arc;
+
+use crate::agents::AgentKind;
+use crate::agents::Agents;
+use crate::db::Conn;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::definitions::Author;
+use crate::definitions::Broken;
+use crate::definitions::DefinitionError;
+use crate::definitions::Dependent;
+use crate::definitions::Document;
+use crate::definitions::Kind;
+use crate::definitions::Normalised;
+use crate::definitions::Slug;
+use crate::definitions::Snapshot;
+use crate::definitions::Table;
+use crate::definitions::Words;
+use crate::http::Invalid;
+use crate::table;
+use crate::workflows::WorkflowContent;
+use crate::workflows::normalise::normalise;
+use crate::workflows::references;
+
+/// The kind of definition that a workflow is, with what workflows refer to.
+#[derive(Debug, Clone)]
+pub struct WorkflowKind {
+    pub agents: Agents,
+}
+
+static TABLE: Table = table!("workflow_definitions", "workflow", {
+    "name": Text = "$6",
+    "display_name": Text = "$7",
+    "description": Text = "$8",
+    "input_schema": Json = "$9",
+    "output_schema": Json = "$10",
+    "steps": Json = "$11",
+    "output": Json = "$12",
+    "limits": Json = "$13",
+    "scopes": Json = "$14",
+    "metadata": Json = "$15",
+});
+
+static WORDS: Words = Words {
+    name: "workflow",
+    not_found: Slug::new("workflow-not-found"),
+    version_not_found: Slug::new("workflow-version-not-found"),
+    name_taken: Slug::new("workflow-name-taken"),
+    in_use: Slug::new("workflow-in-use"),
+    invalid: Slug::new("workflow-invalid"),
+};
+
+impl Kind for WorkflowKind {
+    const WORDS: &'static Words = &WORDS;
+    const SCHEMA: &'static str = "Workflow";
+    const TABLE: &'static Table = &TABLE;
+    const WATCHED: &'static [&'static str] =
+        &["workflow_definitions", "agent_definitions", "tool_definitions", "rag_databases"];
+    const EXECUTE: &'static str = "workflow.execute";
+
+    type Content = WorkflowContent;
+    /// `None` for one that is not valid.
+    type Ready = Option<engine::Workflow>;
+    /// The agents of the tenant, and what is around them.
+    type View = Arc<Snapshot<AgentKind>>;
+
+    fn understand(&self, given: Document, unreadable: Vec<Invalid>) -> Normalised<Self> {
+        normalise(given, unreadable)
+    }
+
+    fn ready(&self, _: Id, _: i64, content: &WorkflowContent) -> Option<engine::Workflow> {
+        content.parse().ok()
+    }
+
+    async fn call_up(&self, tenant: &TenantId) -> Result<(), DefinitionError> {
+        self.agents.snapshot(tenant).await.map(drop)
+    }
+
+    async fn look(
+        &self,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+    ) -> Result<Arc<Snapshot<AgentKind>>, DefinitionError> {
+        self.agents.seen_by(conn, tenant).await
+    }
+
+    fn follow(&self, _: &TenantId, content: &WorkflowContent, around: &Snapshot<Self>) -> Broken {
+        references::follow(content, around)
+    }
+
+    fn beyond(
+        &self,
+        author: Author<'_>,
+        content: &WorkflowContent,
+        around: &Snapshot<Self>,
+    ) -> Vec<Invalid> {
+        let mut faults = references::beyond_rights(author, content, around);
+        faults.extend(references::cycles(content, around));
+        faults
+    }
+
+    async fn dependents(
+        &self,
+        _: &mut Conn<'_>,
+        _: &TenantId,
+        id: Id,
+        name: &str,
+        around: &Snapshot<Self>,
+    ) -> Result<Vec<Dependent>, DefinitionError> {
+        let others = around.newest_first(None).filter(|other| other.id != id);
+        let others = others.filter(|other| references::runs((*other.ready).as_ref(), name));
+        let named = |name: &String| Dependent { kind: Self::NAME, name: name.clone() };
+        Ok(others.map(|other| named(&other.content.name)).collect())
+    }
+}
