@@ -96,6 +96,7 @@ struct Known {
     rest: Option<Value>,
     /// All that is let in, if not all is.
     token: Option<String>,
+    wants: Option<String>,
 }
 
 impl McpServer {
@@ -142,6 +143,12 @@ impl McpServer {
     /// Lets in only who shows this token.
     pub fn only_with(&self, token: &str) -> &Self {
         self.shared.lock().token = Some(token.to_owned());
+        self
+    }
+
+    /// Lets nobody call a tool, since his token has not this scope; `None`: whoever is in may call them all.
+    pub fn wants(&self, scope: Option<&str>) -> &Self {
+        self.shared.lock().wants = scope.map(str::to_owned);
         self
     }
 
@@ -229,6 +236,12 @@ impl Shared {
         let token = state.token.as_ref().map(|it| format!("Bearer {it}"));
         if token.is_some() && header("authorization") != token.as_deref() {
             return Some(StatusCode::UNAUTHORIZED.into_response());
+        }
+        if let Some(scope) = state.wants.as_ref().filter(|_| body["method"] == "tools/call") {
+            let challenge = format!("Bearer error=\"insufficient_scope\", scope=\"{scope}\"");
+            return Some(
+                (StatusCode::FORBIDDEN, [("www-authenticate", challenge)]).into_response(),
+            );
         }
         let refuse = |status: u16, code: i64| {
             let id = &body["id"];

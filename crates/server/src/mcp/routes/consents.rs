@@ -282,7 +282,7 @@ impl Visit {
         let status = match error {
             ConsentError::NotBegunHere => StatusCode::BAD_REQUEST,
             ConsentError::Refused(_) => StatusCode::FORBIDDEN,
-            ConsentError::OtherIssuer | ConsentError::Far(_) | ConsentError::Silent(_) => {
+            ConsentError::OtherIssuer | ConsentError::Far(_) => {
                 error!(upstream, error = error as &dyn std::error::Error, "nobody can consent now");
                 StatusCode::BAD_GATEWAY
             }

@@ -185,6 +185,51 @@ pub async fn delete(conn: &mut Conn<'_>, key: Key<'_>) -> Result<Option<String>,
         .await)
 }
 
+/// Scopes that the upstream wanted of somebody beside those that it says, with spaces between.
+pub async fn wanted(conn: &mut Conn<'_>, key: Key<'_>) -> Result<Option<String>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar(
+            "SELECT scope FROM mcp_consent_scopes WHERE tenant_id = $1 AND subject = $2 AND upstream_id = $3",
+        )
+        .bind(key.tenant)
+        .bind(key.subject)
+        .bind(key.upstream)
+        .fetch_optional(c)
+        .await)
+}
+
+/// Remembers what an upstream wants of somebody who has consented.
+pub async fn upsert_wanted(
+    conn: &mut Conn<'_>,
+    key: Key<'_>,
+    scope: &str,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "INSERT INTO mcp_consent_scopes (tenant_id, subject, upstream_id, user_id, scope)
+             SELECT tenant_id, subject, upstream_id, user_id, $4 FROM mcp_consents
+             WHERE tenant_id = $1 AND subject = $2 AND upstream_id = $3
+             ON CONFLICT (tenant_id, subject, upstream_id) DO UPDATE SET scope = $4",
+        )
+        .bind(key.tenant)
+        .bind(key.subject)
+        .bind(key.upstream)
+        .bind(scope)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
+pub async fn delete_wanted(conn: &mut Conn<'_>, key: Key<'_>) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "DELETE FROM mcp_consent_scopes WHERE tenant_id = $1 AND subject = $2 AND upstream_id = $3",
+        )
+        .bind(key.tenant)
+        .bind(key.subject)
+        .bind(key.upstream)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// What somebody has consented to, in the order of the names.
 pub async fn list_own(
     conn: &mut Conn<'_>,

@@ -45,7 +45,11 @@ impl Upstreams {
                     return Ok(modern);
                 }
             }
-            Err(error @ (WireError::Unauthorized | WireError::NotSent(_))) => return Err(error),
+            Err(
+                error @ (WireError::Unauthorized
+                | WireError::InsufficientScope(_)
+                | WireError::NotSent(_)),
+            ) => return Err(error),
             // One that knows nothing of it says so in some way.
             Err(_) => {}
         }

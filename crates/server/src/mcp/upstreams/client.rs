@@ -188,6 +188,11 @@ impl Upstreams {
                 (Err(WireError::Unauthorized), _) if upstream.content.auth.is_personal() => {
                     return Err(self.0.consents.none_taken(upstream, whose).await.into());
                 }
+                (Err(WireError::InsufficientScope(scope)), Some(token))
+                    if upstream.content.auth.is_personal() =>
+                {
+                    return Err(self.0.consents.wanted(upstream, whose, &token, &scope).await);
+                }
                 (answer, _) => return answer,
             }
         }
@@ -257,7 +262,7 @@ impl Upstreams {
         }
         // The call itself is not sent yet, so it is known that nothing was done.
         let session = self.begin(&access.wire).await.map_err(|error| match error {
-            WireError::Unauthorized => WireError::Unauthorized,
+            known @ (WireError::Unauthorized | WireError::InsufficientScope(_)) => known,
             other => WireError::NotSent(other.to_string()),
         })?;
         let mut sessions = self.lock_sessions();

@@ -6,6 +6,7 @@
 
 mod away;
 mod begin;
+mod challenge;
 mod changes;
 mod client;
 mod consent;

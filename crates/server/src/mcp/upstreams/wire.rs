@@ -17,6 +17,7 @@ use llm::sse::Decoder;
 use serde_json::Value;
 use url::Url;
 
+use super::challenge::Challenge;
 use super::headers::header_value;
 use super::message;
 use super::message::Fault;
@@ -95,6 +96,9 @@ pub enum WireError {
     SessionGone,
     #[error("the server does not let us in (401)")]
     Unauthorized,
+    /// Nothing was done: the token does not allow it.
+    #[error("the server wants a token with the scope `{0}` (403)")]
+    InsufficientScope(String),
     /// Nothing was sent: the person must consent first.
     #[error("{0}")]
     Consent(Box<Consent>),
@@ -225,6 +229,11 @@ impl Wire {
             }
             if status == StatusCode::UNAUTHORIZED {
                 return Err(WireError::Unauthorized);
+            }
+            if status == StatusCode::FORBIDDEN
+                && let Some(scope) = Challenge::of(opened.headers()).missing()
+            {
+                return Err(WireError::InsufficientScope(scope));
             }
             if !is_events(opened.headers()) || !status.is_success() {
                 return self.read_whole(id, opened).await;

@@ -196,7 +196,8 @@ impl Consents {
         let json = HeaderValue::from_static("application/json");
         request.headers.insert(header::CONTENT_TYPE, json);
         request.body = Body::Bytes(body.to_string().into());
-        let answer = self.0.egress.send(request).await?;
+        let answer = self.0.egress.send(request).await;
+        let answer = answer.map_err(|error| far::silent(endpoint, &error))?;
         if !answer.status.is_success() {
             let word = far::word(&answer.body);
             let why =
@@ -230,7 +231,8 @@ impl Consents {
             }
             Proof::None | Proof::Given { .. } => Secrets::default(),
         };
-        Ok(self.0.egress.send(client.request(endpoint, form, secrets)).await?)
+        let answer = self.0.egress.send(client.request(endpoint, form, secrets)).await;
+        answer.map_err(|error| far::silent(endpoint, &error))
     }
 }
 

@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use http::HeaderMap;
 use http::HeaderValue;
 use http::Method;
 use http::StatusCode;
@@ -17,9 +16,11 @@ use url::Url;
 use super::ConsentError;
 use crate::egress::Body;
 use crate::egress::Egress;
+use crate::egress::EgressError;
 use crate::egress::Limits;
 use crate::egress::Request;
 use crate::egress::Wanted;
+use crate::mcp::upstreams::challenge::Challenge;
 use crate::mcp::upstreams::message;
 
 /// A person waits for each answer.
@@ -118,9 +119,7 @@ async fn metadata(egress: &Egress, issuer: &str) -> Result<Metadata, ConsentErro
         return Err(ConsentError::far("its authorization server does not take PKCE with S256"));
     }
     for endpoint in [&found.authorization_endpoint, &found.token_endpoint] {
-        egress
-            .check(endpoint)
-            .map_err(|_| ConsentError::far("an address of it may not be asked"))?;
+        egress.check(endpoint).map_err(|why| silent(endpoint, &EgressError::Refused(why)))?;
     }
     Ok(found)
 }
@@ -143,7 +142,8 @@ async fn read<T: DeserializeOwned>(
     egress: &Egress,
     place: &str,
 ) -> Result<Option<T>, ConsentError> {
-    let answer = egress.send(request(Method::GET, place)).await?;
+    let answer = egress.send(request(Method::GET, place)).await;
+    let answer = answer.map_err(|error| silent(place, &error))?;
     if answer.status.is_server_error() {
         return Err(ConsentError::Far(format!("the other side answered {}", answer.status)));
     }
@@ -154,58 +154,29 @@ async fn read<T: DeserializeOwned>(
     read.map(Some).map_err(|_| ConsentError::far("what it says of itself cannot be read"))
 }
 
-/// What an upstream wants of somebody who shows no token (RFC 6750, RFC 9728).
-#[derive(Debug, Default, PartialEq)]
-struct Challenge {
-    metadata: Option<String>,
-    scope: Option<String>,
-}
-
+/// What `url` says to somebody who shows no token. Some let everybody begin, and only then want one.
 async fn challenge(egress: &Egress, url: &str) -> Result<Challenge, ConsentError> {
-    let params = json!({"protocolVersion": message::WITH_SESSIONS, "capabilities": {},
+    let begin = json!({"protocolVersion": message::WITH_SESSIONS, "capabilities": {},
         "clientInfo": message::about_us()});
-    let mut request = request(Method::POST, url);
-    let accept = HeaderValue::from_static("application/json, text/event-stream");
-    request.headers.insert(header::ACCEPT, accept);
-    request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    let body = message::request(1, "initialize", &params, false, false);
-    request.body = Body::Bytes(body.to_string().into());
-    let opened = egress.open(request).await?;
-    if opened.status() != StatusCode::UNAUTHORIZED {
-        return Ok(Challenge::default());
-    }
-    Ok(parse(opened.headers()))
-}
-
-fn parse(headers: &HeaderMap) -> Challenge {
-    let all = headers.get_all(header::WWW_AUTHENTICATE).iter();
-    let texts = all.filter_map(|it| it.to_str().ok());
-    let bearer = texts.filter(|it| it.trim_start().to_ascii_lowercase().starts_with("bearer"));
-    let (mut metadata, mut scope) = (None, None);
-    for text in bearer {
-        metadata = metadata.or_else(|| parameter(text, "resource_metadata"));
-        scope = scope.or_else(|| parameter(text, "scope"));
-    }
-    Challenge { metadata, scope }
-}
-
-/// The value of a parameter of a challenge, in quotes or not.
-fn parameter(challenge: &str, name: &str) -> Option<String> {
-    let mut rest = challenge;
-    while let Some(at) = rest.find('=') {
-        let before = rest[..at].trim_end();
-        let begin = before.rfind([' ', ',']).map_or(0, |it| it + 1);
-        let (found, after) = (&before[begin..], rest[at + 1..].trim_start());
-        let (value, next) = match after.strip_prefix('"') {
-            Some(quoted) => quoted.split_once('"')?,
-            None => after.split_at(after.find([',', ' ']).unwrap_or(after.len())),
-        };
-        if found.eq_ignore_ascii_case(name) {
-            return Some(value.to_owned()).filter(|it| !it.is_empty());
+    for (method, params) in [("tools/list", json!({})), ("initialize", begin)] {
+        let mut request = request(Method::POST, url);
+        let accept = HeaderValue::from_static("application/json, text/event-stream");
+        request.headers.insert(header::ACCEPT, accept);
+        request.headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+        let body = message::request(1, method, &params, false, false);
+        request.body = Body::Bytes(body.to_string().into());
+        let opened = egress.open(request).await.map_err(|error| silent(url, &error))?;
+        if opened.status() == StatusCode::UNAUTHORIZED {
+            return Ok(Challenge::of(opened.headers()));
         }
-        rest = next;
     }
-    None
+    Ok(Challenge::default())
+}
+
+/// Who does not answer, and why.
+pub fn silent(url: &str, error: &EgressError) -> ConsentError {
+    let place = Url::parse(url).map_or_else(|_| url.to_owned(), |it| origin(&it));
+    ConsentError::Far(format!("`{place}` does not answer: {error}"))
 }
 
 /// Where a document about `url` is: before its path, and at its host.
@@ -250,45 +221,6 @@ pub fn word(answer: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_challenge_says_where_the_metadata_is() {
-        let of = |text: &'static str| {
-            parse(&HeaderMap::from_iter([(
-                header::WWW_AUTHENTICATE,
-                HeaderValue::from_static(text),
-            )]))
-        };
-        let both = |metadata: Option<&str>, scope: Option<&str>| Challenge {
-            metadata: metadata.map(str::to_owned),
-            scope: scope.map(str::to_owned),
-        };
-
-        assert_eq!(
-            of(
-                "Bearer error=\"invalid_token\", resource_metadata=\"https://a.example/x?y=z\", scope=\"a b\""
-            ),
-            both(Some("https://a.example/x?y=z"), Some("a b"))
-        );
-        assert_eq!(
-            of("bearer Resource_Metadata=https://a.example"),
-            both(Some("https://a.example"), None)
-        );
-        assert_eq!(
-            of("Bearer error_description=\"resource_metadata=x\", scope=a"),
-            both(None, Some("a"))
-        );
-        for nothing in [
-            "Bearer",
-            "Basic scope=\"a\"",
-            "Bearer scope=\"a",
-            "Bearer scope=",
-            "Bearer =",
-            "Bearer scope=\"\"",
-        ] {
-            assert_eq!(of(nothing), Challenge::default(), "{nothing}");
-        }
-    }
 
     #[test]
     fn a_server_is_what_it_says_or_below_that() {

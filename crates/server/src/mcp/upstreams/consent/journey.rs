@@ -76,14 +76,12 @@ impl Consents {
         let (state, verifier) = (secret()?, secret()?);
         let challenge = Challenge::of(&verifier);
         let redirect_uri = self.redirect_uri(name);
-        let mut scope = settings.scope.map(str::to_owned).or(scope).unwrap_or_default();
-        let (offline, all) = ("offline_access", &server.scopes_supported);
-        if all.iter().any(|it| it == offline) && !scope.split(' ').any(|it| it == offline) {
-            if !scope.is_empty() {
-                scope.push(' ');
-            }
-            scope.push_str(offline);
-        }
+        let own = settings.scope.or(scope.as_deref()).unwrap_or_default();
+        let key = key(who, upstream);
+        let wanted = self.0.db.read(async |conn| store::wanted(conn, key).await).await?;
+        let offline = server.scopes_supported.iter().find(|it| *it == "offline_access");
+        let more = wanted.iter().chain(offline).map(String::as_str);
+        let scope = tokens::union([own].into_iter().chain(more));
         let endpoint = self.0.egress.check(&server.authorization_endpoint);
         let mut url = endpoint
             .map_err(|_| ConsentError::Far("an address of it may not be asked".to_owned()))?;
@@ -209,6 +207,7 @@ impl Consents {
         let taken = self.0.db.write(async |tx| {
             let taken = store::delete(tx, key).await?;
             if taken.is_some() {
+                store::delete_wanted(tx, key).await?;
                 let act = Act::new("mcp_consent.delete", name, Value::Null);
                 audit::record(tx, by, act, now).await?;
             }

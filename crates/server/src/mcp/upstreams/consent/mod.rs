@@ -27,7 +27,6 @@ use crate::app::Clock;
 use crate::app::Tasks;
 use crate::db::Db;
 use crate::egress::Egress;
-use crate::egress::EgressError;
 use crate::mcp::store::consents::Key;
 use crate::secrets::Vault;
 
@@ -61,8 +60,6 @@ pub enum ConsentError {
     Refused(String),
     #[error("{0}")]
     Far(String),
-    #[error("the other side does not answer: {0}")]
-    Silent(#[from] EgressError),
     #[error("what it needs cannot be made")]
     Random(#[from] NoRandomness),
     #[error("what it needs cannot be sealed")]

@@ -37,6 +37,9 @@ const LOOK: Duration = Duration::from_millis(50);
 /// A token of which nobody says how long it lives is not believed to live longer.
 const LONGEST: u64 = 10 * 365 * 24 * 60 * 60;
 
+/// So long the scopes are that a server may want one after the other, in bytes.
+const SCOPES: usize = 4096;
+
 /// What a person has let us have, as it is sealed.
 #[derive(Clone, Serialize, Deserialize)]
 pub struct Tokens {
@@ -87,6 +90,17 @@ enum Renewed {
     /// The person has to be asked again.
     Refused,
     NotNow(String),
+}
+
+/// All the scopes of `lists`, each once.
+pub(super) fn union<'a>(lists: impl IntoIterator<Item = &'a str>) -> String {
+    let mut all: Vec<&str> = Vec::new();
+    for scope in lists.into_iter().flat_map(str::split_whitespace) {
+        if !all.contains(&scope) {
+            all.push(scope);
+        }
+    }
+    all.join(" ")
 }
 
 pub(super) fn place(row: &str) -> Place<'_> {
@@ -160,6 +174,42 @@ impl Consents {
         match self.0.db.write(async |tx| store::delete(tx, key).await).await {
             Ok(_) => self.missing(upstream, whose.subject),
             Err(_) => NoToken::NotNow("consents cannot be read now".to_owned()),
+        }
+    }
+
+    /// The upstream wants `scope`, which `token` does not have: whoever calls is asked for it as well, once.
+    pub async fn wanted(
+        &self,
+        upstream: &Upstream,
+        whose: Whose<'_>,
+        token: &SecretString,
+        scope: &str,
+    ) -> WireError {
+        let key = Key { tenant: whose.tenant, subject: whose.subject, upstream: upstream.id };
+        let is_used = |row: &store::Row| {
+            let tokens = self.open::<Tokens>(&row.tokens, place(&self::row(key)));
+            tokens.is_ok_and(|it| it.access == token.expose_secret())
+        };
+        let asked = self.0.db.write(async |tx| {
+            // Another call may have been faster, and its person, too.
+            if !store::find(tx, key).await?.as_ref().is_some_and(is_used) {
+                return Ok::<_, sqlx::Error>(true);
+            }
+            let before = store::wanted(tx, key).await?.unwrap_or_default();
+            let all = union([before.as_str(), scope]);
+            if all == before || all.len() > SCOPES {
+                return Ok(false);
+            }
+            store::upsert_wanted(tx, key, &all).await?;
+            store::delete(tx, key).await?;
+            Ok(true)
+        });
+        match asked.await {
+            Ok(true) => self.missing(upstream, whose.subject).into(),
+            Ok(false) => WireError::NotSent(format!(
+                "the server wants the scope `{scope}`, which was asked for and does not help"
+            )),
+            Err(_) => WireError::NotSent("consents cannot be read now".to_owned()),
         }
     }
 

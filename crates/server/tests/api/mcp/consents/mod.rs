@@ -214,6 +214,39 @@ on_both! {
         assert_eq!(world.rested(&run).await["waiting_for"][0]["kind"], "consent");
     }
 
+    async fn a_scope_that_a_call_needs_is_asked_for_once(server: TestServer) {
+        let world = World::of(&server).await;
+        let (mut maria, _) = world.person("maria").await;
+        for token in ["at-1", "at-2", "at-3"] {
+            world.asker.tokens(token, None, 3600);
+        }
+        let first = world.leave(&mut maria).await;
+        assert_eq!(world.come_back(&mut maria, &first, &[]).await.status, 303);
+        world.far.wants(Some("files.write files.read"));
+        let run = world.call(&mut maria).await;
+        assert_eq!(world.rested(&run).await["waiting_for"][0]["kind"], "consent");
+
+        let url = world.leave(&mut maria).await;
+        world.far.wants(None).only_with("at-2");
+        assert_eq!(world.come_back(&mut maria, &url, &[]).await.status, 303);
+
+        assert_eq!(world.over(&run).await["status"], "succeeded");
+        let scopes = |url: &str| parameter(url, "scope");
+        assert_eq!((scopes(&first).as_deref(), scopes(&url).as_deref()),
+            (Some("offline_access"), Some("files.write files.read offline_access")));
+        // It has been asked for: whoever was asked is not asked again and again.
+        world.far.wants(Some("files.read"));
+        let run = world.call(&mut maria).await;
+        let failed = world.over(&run).await;
+        assert_eq!((&failed["status"], &failed["error"]["message"]),
+            (&json!("failed"), &json!("the server wants the scope `files.read`, which was asked for and does not help")));
+        assert_eq!(number(&world.server, CONSENTS).await, 1);
+        // Who takes it back begins anew.
+        let back = maria.request("DELETE", "/mcp/consents/far").header("sec-fetch-site", "same-origin");
+        assert_eq!(maria.send(back).await.status, 204);
+        assert_eq!(scopes(&world.leave(&mut maria).await).as_deref(), Some("offline_access"));
+    }
+
     async fn a_server_that_gives_no_token_now_costs_nobody_his_consent(server: TestServer) {
         let world = World::of(&server).await;
         let (mut maria, _) = world.person("maria").await;
