@@ -92,11 +92,18 @@ test("on a narrow screen everything is within reach", async ({ signedIn: page, s
 // Last: the tests above count on an empty server.
 test("tools, documents and databases are reached by their names", async ({ signedIn: page, server }) => {
   const { document } = await fill(server.admin);
+  // There are more databases, and more documents, than anybody reads to look for one.
+  for (let n = 0; n < 12; n++) await server.admin("POST", "/rag/databases", { name: `shelf-${n}` });
+  const put = (filename: string) =>
+    server.admin("POST", "/rag/databases/shelf-0/documents", { filename, text: filename });
+  const old = await put("The oldest of all.txt");
+  for (let n = 0; n < 120; n++) await put(`note ${n}.txt`);
   await page.goto(`${server.url}/ui/runs`);
   await page.getByRole("heading", { level: 1, name: "Runs" }).waitFor();
   for (const [typed, found, address] of [
     ["greet", "greet", "/ui/tools/greet"],
     ["leave.md", "leave.md", `/ui/rag/handbook/${document}`],
+    ["OLDEST", "The oldest of all.txt", `/ui/rag/shelf-0/${old.id}`],
     ["handb", "Handbook", "/ui/rag/handbook"],
   ] as const) {
     await page.keyboard.press("Control+k");

@@ -1,8 +1,5 @@
-import { queryOptions } from "@tanstack/react-query";
+import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
-
-/** So many databases are looked into for documents, the newest hundred of each. */
-const DATABASES = 8;
 
 /** The names of what there is to open, as far as one may see it; asked for when somebody looks for one. */
 export const namesQuery = (may: { agents: boolean; tools: boolean; documents: boolean; runs: boolean }) =>
@@ -16,14 +13,17 @@ export const namesQuery = (may: { agents: boolean; tools: boolean; documents: bo
         may.documents ? answer(api.GET("/rag/databases", many)).then((it) => it.data) : [],
         may.runs ? answer(api.GET("/runs", { params: { query: { limit: 50 } } })).then((it) => it.data) : [],
       ]);
-      const documents = await Promise.all(
-        databases.slice(0, DATABASES).map(async ({ id, name }) => {
-          const params = { path: { id }, query: { limit: 100 } };
-          const { data } = await answer(api.GET("/rag/databases/{id}/documents", { params }));
-          return data.map((it) => ({ id: it.id, filename: it.filename, database: name }));
-        }),
-      );
-      return { agents, tools, databases, documents: documents.flat(), runs };
+      return { agents, tools, databases, runs };
     },
     staleTime: 10_000,
+  });
+
+/** The newest documents with this in their names, of all databases that one may see. */
+export const documentsQuery = (name: string) =>
+  queryOptions({
+    queryKey: ["palette", "documents", name],
+    queryFn: () =>
+      answer(api.GET("/rag/documents", { params: { query: { limit: 12, ...(name && { name }) } } })),
+    staleTime: 10_000,
+    placeholderData: keepPreviousData,
   });

@@ -1,11 +1,11 @@
 import { useQuery } from "@tanstack/react-query";
 import { type LinkProps, useNavigate } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { useEffect, useMemo, useState } from "react";
 import { useMay, useMe } from "../api/me";
 import type { IconName } from "../kit/icons";
 import { statusWord } from "../kit/Marks";
 import { placesFor } from "./navigation";
-import { namesQuery } from "./queries";
+import { documentsQuery, namesQuery } from "./queries";
 import { nextTheme, setTheme, useTheme } from "./theme";
 
 export interface Choice {
@@ -32,6 +32,10 @@ export function useChoices(query: string): Choice[] {
     runs: useMay("run.read", "agent.execute", "tool.execute"),
   };
   const { data: names } = useQuery(namesQuery(may));
+  const { data: documents } = useQuery({
+    ...documentsQuery(useSettled(query.trim())),
+    enabled: may.documents,
+  });
   return useMemo(() => {
     const go = (to: LinkProps["to"], params: object = {}, search: object = {}) => {
       navigate({ to, params, search } as never);
@@ -73,11 +77,12 @@ export function useChoices(query: string): Choice[] {
           go("/rag/$name", { name: it.name }),
         ),
       ),
-      ...(names?.documents ?? []).map((it) =>
-        open(`document-${it.id}`, it.filename, `in ${it.database}`, "file-text", () =>
-          go("/rag/$name/$document", { name: it.database, document: it.id }),
-        ),
-      ),
+      ...(documents?.data ?? []).map((it) => {
+        const name = names?.databases.find(({ id }) => id === it.rag_database_id)?.name ?? it.rag_database_id;
+        return open(`document-${it.id}`, it.filename, `in ${name}`, "file-text", () =>
+          go("/rag/$name/$document", { name, document: it.id }),
+        );
+      }),
       ...(names?.runs ?? []).map((it) =>
         open(
           `run-${it.id}`,
@@ -88,5 +93,15 @@ export function useChoices(query: string): Choice[] {
         ),
       ),
     ];
-  }, [me.scopes, mayAgent, mayTool, theme, names, navigate, query]);
+  }, [me.scopes, mayAgent, mayTool, theme, names, documents, navigate, query]);
+}
+
+/** What is typed, as soon as nothing more is for a moment: not each letter is asked for. */
+function useSettled(text: string): string {
+  const [settled, setSettled] = useState(text);
+  useEffect(() => {
+    const timer = setTimeout(() => setSettled(text), 150);
+    return () => clearTimeout(timer);
+  }, [text]);
+  return settled;
 }

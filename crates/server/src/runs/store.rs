@@ -31,6 +31,7 @@ use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::db::containing;
 use crate::on;
 
 /// An event as it was stored.
@@ -149,11 +150,7 @@ pub async fn list(
 fn pattern(text: &str) -> String {
     let quoted = serde_json::Value::from(text.to_lowercase()).to_string();
     let inside = quoted.strip_prefix('"').and_then(|it| it.strip_suffix('"')).unwrap_or(&quoted);
-    let escaped = inside.chars().flat_map(|it| {
-        let needs = matches!(it, '%' | '_' | '!');
-        needs.then_some('!').into_iter().chain([it])
-    });
-    format!("%{}%", escaped.collect::<String>())
+    containing(inside)
 }
 
 /// Where a run stands.

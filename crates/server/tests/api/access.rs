@@ -120,6 +120,7 @@ on_both! {
         let secret = json!({"name": "key", "value": "a value of a secret", "hosts": ["api.example.com"]});
         admin.post("/secrets", secret).await;
         admin.post("/rag/databases", json!({"name": "handbook"})).await;
+        admin.post("/rag/databases/handbook/documents", json!({"filename": "a.txt", "text": "A."})).await;
         admin.post("/agents/support/execute", json!({"input": "Hi"})).await;
         admin.put("/budgets/client/admin", json!({"max_tokens": 5000})).await;
         let thread = admin.post("/threads", json!({"user": "ann"})).await.json();
@@ -127,7 +128,7 @@ on_both! {
         let agent = json!({"name": "theirs", "display_name": "T", "instructions": "", "model": "openai/fake"});
         assert_eq!(theirs.post("/agents/definitions", agent).await.status, 201);
 
-        for list in ["/agents", "/runs", "/threads", "/approvals", "/budgets", "/secrets", "/rag/databases", "/users",
+        for list in ["/agents", "/runs", "/threads", "/approvals", "/budgets", "/secrets", "/rag/databases", "/rag/documents", "/users",
             "/sessions", "/grants"]
         {
             let shown = theirs.get(list).await.json()["data"].to_string();

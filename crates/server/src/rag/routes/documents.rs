@@ -23,6 +23,9 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::find;
+use super::holds_all;
+use super::is_visible;
+use super::manages;
 use super::may_read;
 use super::upload;
 use super::upload::Given;
@@ -52,11 +55,14 @@ use crate::rag::documents::Uploaded;
 use crate::rag::store::chunks::Shown as Chunk;
 use crate::rag::store::documents;
 use crate::rag::store::documents::Filter;
+use crate::rag::store::documents::Named;
 use crate::rag::store::documents::Position;
+use crate::rag::store::labels;
 use crate::rag::watch;
 
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
+        .routes(routes!(find_rag_documents))
         .routes(routes!(list_rag_documents))
         .routes(routes!(read_rag_document, delete_rag_document))
         .routes(routes!(read_rag_document_content))
@@ -80,6 +86,42 @@ struct DocumentFilter {
     status: Option<DocumentStatus>,
     /// The whole name.
     filename: Option<String>,
+}
+
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+struct DocumentName {
+    /// A part of the name, in capitals or not.
+    name: Option<String>,
+}
+
+/// Find documents by name
+///
+/// In all databases that the caller may see; the newest first.
+#[utoipa::path(get, path = "/rag/documents", tag = "rag", params(DocumentName, Paging),
+    responses((status = 200, body = Page<Document>), Problem),
+    security(("oauth2" = ["rag.read"]), ("oauth2" = ["rag.write"])))]
+async fn find_rag_documents(
+    State(app): State<App>,
+    caller: Caller<RagRead>,
+    paging: Paging,
+    Query(DocumentName { name }): Query<DocumentName>,
+) -> Result<Page<Document>, Problem> {
+    let snapshot = app.rag.databases().snapshot(&caller.tenant).await?;
+    let seen = snapshot.newest_first(None).filter(|it| is_visible(it, &caller));
+    let named = Named { databases: seen.map(|it| it.id).collect(), name, before: paging.after()? };
+    let (tenant, rows) = (&caller.tenant, paging.rows());
+    let found = app.db.read(async |conn| {
+        let scopes = if manages(&caller) {
+            None
+        } else {
+            let sets = labels::list_scope_sets(conn, tenant).await?;
+            Some(sets.into_iter().filter(|set| holds_all(&caller, &set.scopes)).collect())
+        };
+        documents::find_named(conn, tenant, &named, scopes, rows).await
+    });
+    Ok(paging.page(found.await?, |it: &Document| Position(it.created_at, it.id)))
 }
 
 /// List documents

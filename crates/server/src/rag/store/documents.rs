@@ -11,6 +11,7 @@ use crate::db::Json;
 use crate::db::OnUnique;
 use crate::db::TenantId;
 use crate::db::Unique;
+use crate::db::containing;
 use crate::on;
 use crate::rag::Document;
 use crate::rag::DocumentStatus;
@@ -19,6 +20,7 @@ use crate::rag::RagError;
 use crate::rag::Stage;
 use crate::rag::documents::Labels;
 use crate::rag::documents::Upload;
+use crate::rag::store::labels::ScopeSet;
 
 const CONTENT: Unique = Unique {
     name: "rag_documents_content",
@@ -26,16 +28,22 @@ const CONTENT: Unique = Unique {
     columns: &["tenant_id", "rag_database_id", "content_hash"],
 };
 
-macro_rules! select_documents {
-    ($which:literal) => {
+macro_rules! columns {
+    ($rest:expr) => {
         concat!(
             "SELECT id, rag_database_id, filename, original_filename, file_type, file_size, content_hash,
                  embedding_status, stage, progress_done, progress_total, error_message, chunk_count,
                  page_count, language, encoding, warnings, source_url, scopes, metadata, uploaded_by,
                  created_at, updated_at, file_id
-             FROM rag_documents WHERE tenant_id = $1 AND rag_database_id = $2 ",
-            $which
+             FROM rag_documents WHERE tenant_id = ",
+            $rest
         )
+    };
+}
+
+macro_rules! select_documents {
+    ($which:literal) => {
+        columns!(concat!("$1 AND rag_database_id = $2 ", $which))
     };
 }
 
@@ -86,7 +94,17 @@ pub struct Filter {
     pub before: Option<Position>,
 }
 
-/// Where a document stands in the list of its database.
+/// Which documents are found by their name.
+#[derive(Debug)]
+pub struct Named {
+    /// In which databases.
+    pub databases: Vec<Id>,
+    /// A part of it, in capitals or not.
+    pub name: Option<String>,
+    pub before: Option<Position>,
+}
+
+/// Where a document stands in a list, the newest first.
 #[derive(Debug, Clone, Copy, Deserialize, Serialize)]
 pub struct Position(pub At, pub Id);
 
@@ -281,6 +299,47 @@ pub async fn list(
         .bind(rows)
         .fetch_all(c)
         .await)?;
+    rows.into_iter().map(Row::read).collect()
+}
+
+/// The documents of that name, the newest first, at most `rows`; only those with one of these sets of scopes, if there are any given.
+pub async fn find_named(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    named: &Named,
+    scopes: Option<Vec<ScopeSet>>,
+    rows: i64,
+) -> Result<Vec<Document>, RagError> {
+    if named.databases.is_empty() || scopes.as_ref().is_some_and(Vec::is_empty) {
+        return Ok(Vec::new());
+    }
+    let rows = on!(conn, c => {
+        let mut query = sqlx::QueryBuilder::new(columns!(""));
+        query.push_bind(tenant).push(" AND rag_database_id IN (");
+        let mut list = query.separated(", ");
+        for database in &named.databases {
+            list.push_bind(database);
+        }
+        query.push(")");
+        if let Some(scopes) = &scopes {
+            query.push(" AND CAST(scopes AS TEXT) IN (");
+            let mut list = query.separated(", ");
+            for set in scopes {
+                list.push_bind(&set.text);
+            }
+            query.push(")");
+        }
+        if let Some(name) = &named.name {
+            // What is in a database may know only the capitals of ASCII.
+            query.push(" AND (lower(filename) LIKE ").push_bind(containing(&name.to_lowercase()));
+            query.push(" ESCAPE '!' OR filename LIKE ").push_bind(containing(name)).push(" ESCAPE '!')");
+        }
+        if let Some(Position(at, id)) = named.before {
+            query.push(" AND (created_at, id) < (").push_bind(at).push(", ").push_bind(id).push(")");
+        }
+        query.push(" ORDER BY created_at DESC, id DESC LIMIT ").push_bind(rows);
+        query.build_query_as::<Row>().fetch_all(c).await
+    })?;
     rows.into_iter().map(Row::read).collect()
 }
 

@@ -135,3 +135,25 @@ pub async fn list_scopes(
         .await)?;
     Ok(rows.iter().filter_map(|text| serde_json::from_str(text).ok()).collect())
 }
+
+/// Scopes that documents have together, and the text by which their rows say so.
+#[derive(Debug)]
+pub struct ScopeSet {
+    pub scopes: Vec<String>,
+    pub text: String,
+}
+
+/// The sets of scopes that documents of all databases have. One that cannot be read, as SQL allows, is for nobody.
+pub async fn list_scope_sets(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<Vec<ScopeSet>, sqlx::Error> {
+    let texts = on!(conn, c => sqlx::query_scalar::<_, String>(
+            "SELECT DISTINCT CAST(scopes AS TEXT) FROM rag_documents WHERE tenant_id = $1",
+        )
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |text: String| Some(ScopeSet { scopes: serde_json::from_str(&text).ok()?, text });
+    Ok(texts.into_iter().filter_map(read).collect())
+}

@@ -1,6 +1,7 @@
 //! Documents: kept, read in a process of their own, cut, changed, and deleted for good.
 
 use std::collections::BTreeSet;
+use std::fmt::Write;
 
 use agent_server::App;
 use expect_test::expect;
@@ -405,6 +406,54 @@ on_both! {
         assert_eq!(list(&second), ["1.txt", "0.txt"]);
         assert_eq!(list(&named), ["3.txt"]);
         assert_eq!(admin.get(&format!("{DOCUMENTS}?status=done")).await.status, 422);
+    }
+
+    async fn documents_are_found_by_their_names_in_all_databases_one_may_see(server: TestServer) {
+        let admin = server.admin().await;
+        handbook(&admin, json!({})).await;
+        for (name, scopes) in [("contracts", json!([])), ("board", json!(["board.read"]))] {
+            admin.post("/rag/databases", json!({"name": name, "scopes": scopes})).await;
+            let text = json!({"filename": format!("Leave of {name} 100%.txt"), "text": name});
+            admin.post(&format!("/rag/databases/{name}/documents"), text).await;
+        }
+        upload(&admin, "Parental_LEAVE.txt", "a", json!({})).await;
+        upload(&admin, "leave of the lead.txt", "b", json!({"scopes": ["lead.read"]})).await;
+        upload(&admin, "Übung.txt", "c", json!({})).await;
+        let reader = server.client("rag.read").await;
+        let lead = server.client("rag.read lead.read board.read").await;
+
+        let mut said = String::new();
+        for (who, client) in [("admin", &admin), ("reader", &reader), ("lead", &lead)] {
+            for query in ["?name=LEAVE", "?name=100%25", "?name=l_l", "?name=Übung", "?name=nothing", "?limit=1"] {
+                let page = client.get(&format!("/rag/documents{query}")).await.json();
+                let names: Vec<_> = page["data"].as_array().unwrap().iter().map(|it| it["filename"].as_str().unwrap()).collect();
+                writeln!(said, "{who} {query}: {}", names.join(", ")).unwrap();
+            }
+        }
+        expect![[r#"
+            admin ?name=LEAVE: leave of the lead.txt, Parental_LEAVE.txt, Leave of board 100%.txt, Leave of contracts 100%.txt
+            admin ?name=100%25: Leave of board 100%.txt, Leave of contracts 100%.txt
+            admin ?name=l_l: Parental_LEAVE.txt
+            admin ?name=Übung: Übung.txt
+            admin ?name=nothing: 
+            admin ?limit=1: Übung.txt
+            reader ?name=LEAVE: Parental_LEAVE.txt, Leave of contracts 100%.txt
+            reader ?name=100%25: Leave of contracts 100%.txt
+            reader ?name=l_l: Parental_LEAVE.txt
+            reader ?name=Übung: Übung.txt
+            reader ?name=nothing: 
+            reader ?limit=1: Übung.txt
+            lead ?name=LEAVE: leave of the lead.txt, Parental_LEAVE.txt, Leave of board 100%.txt, Leave of contracts 100%.txt
+            lead ?name=100%25: Leave of board 100%.txt, Leave of contracts 100%.txt
+            lead ?name=l_l: Parental_LEAVE.txt
+            lead ?name=Übung: Übung.txt
+            lead ?name=nothing: 
+            lead ?limit=1: Übung.txt
+        "#]].assert_eq(&said);
+        let first = lead.get("/rag/documents?name=leave&limit=3").await.json();
+        let rest = lead.get(&format!("/rag/documents?name=leave&limit=3&cursor={}", first["next_cursor"].as_str().unwrap())).await.json();
+        assert_eq!((first["data"].as_array().unwrap().len(), rest["data"].as_array().unwrap().len()), (3, 1));
+        assert_eq!(server.client("agent.read").await.get("/rag/documents").await.status, 403);
     }
 
     async fn a_deleted_document_is_gone_when_that_is_answered(server: TestServer) {
