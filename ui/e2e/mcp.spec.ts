@@ -138,3 +138,56 @@ test("an upstream is changed, gone back in, switched off and deleted", async ({ 
   await expect(page).toHaveURL(`${server.url}/ui/mcp?tab=upstreams`);
   await expect(page.getByRole("link", { name: "wiki" })).toHaveCount(0);
 });
+
+test("a run waits for its person to agree, goes on when he has, and he takes it back", async ({
+  signedIn: page,
+  server,
+  browser,
+}) => {
+  server.upstream.says([tool("list_notes", "Lists notes.")]);
+  await server.admin("POST", "/mcp/upstreams", {
+    name: "notes",
+    display_name: "Notes",
+    url: server.upstream.url,
+    auth: { type: "consent", issuer: server.upstream.origin, client_id: "agents" },
+  });
+  // Who administers agrees first, so that its tools are there to be named.
+  await page.goto(`${server.url}/ui/mcp/upstreams/notes`);
+  await expect(page.getByText("needs consent", { exact: true })).toBeVisible();
+  const [opened] = await Promise.all([
+    page.waitForEvent("popup"),
+    page.getByRole("link", { name: "Agree" }).click(),
+  ]);
+  await opened.getByRole("button", { name: "Go on" }).click();
+  await expect(opened.getByRole("heading", { name: "Notes may be used in your name" })).toBeVisible();
+  await page.getByRole("button", { name: "Look again" }).click();
+  await expect(page.getByText("connected", { exact: true })).toBeVisible();
+  await page.getByRole("link", { name: "Definition" }).click();
+  await expect(page.getByLabel("Authorization server")).toHaveValue(server.upstream.origin);
+
+  // Somebody else calls a tool of it.
+  const context = await browser.newContext();
+  const maria = await context.newPage();
+  await signIn(maria, server, await user(server, "maria", "editor"), "/ui/tools/notes__list_notes");
+  await maria.getByRole("button", { name: "Call tool" }).click();
+  await expect(maria.getByRole("heading", { name: /Let notes be used/ })).toBeVisible();
+  await page.goto(`${server.url}/ui/approvals`);
+  const asked = page.getByRole("article", { name: /Let notes be used/ });
+  await expect(asked.getByRole("button", { name: /Deny/ })).toBeVisible();
+  await expect(asked.getByRole("button", { name: /Approve/ })).toHaveCount(0);
+  await page.keyboard.press("a");
+  const [agreed] = await Promise.all([
+    context.waitForEvent("page"),
+    maria.getByRole("link", { name: "Agree for notes" }).click(),
+  ]);
+  await agreed.getByRole("button", { name: "Go on" }).click();
+  await expect(maria.getByRole("figure", { name: "Result" })).toContainText("list_notes was called");
+
+  await maria.getByRole("button", { name: /^Account of/ }).click();
+  await maria.getByRole("link", { name: "What you agreed to" }).click();
+  await expect(maria.getByRole("row", { name: /Notes/ })).toContainText("issues.read");
+  await maria.getByRole("button", { name: "Take back…" }).click();
+  await maria.getByRole("button", { name: "Take it back" }).click();
+  await expect(maria.getByText("You have agreed to nothing")).toBeVisible();
+  await context.close();
+});

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { PATH } from "../api/client";
 import { listed } from "../api/pages";
 import { Listing } from "../kit/Listing";
 import { Empty } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
-import { type Column, nameClass } from "../kit/Table";
+import { RowLink } from "../kit/RowLink";
+import type { Column } from "../kit/Table";
 import { unread } from "../parts/Unread";
 import { Call, Method } from "./Call";
 import type { Operation } from "./operations";
@@ -74,9 +75,9 @@ const COLUMNS: Column<Operation>[] = [
     wide: "40%",
     cell: (it) => (
       <span className="cut" style={{ display: "block" }}>
-        <Link className={nameClass ?? ""} to="/api" search={{ op: it.id }}>
+        <RowLink to="/api" search={{ op: it.id }}>
           {it.summary}
-        </Link>
+        </RowLink>
       </span>
     ),
   },

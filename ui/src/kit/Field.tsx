@@ -72,14 +72,6 @@ export function focusFault() {
   (inside ?? wrong)?.focus();
 }
 
-/** Whether a key goes into something that somebody writes in. Of what happens in an editor, the page sees its host only. */
-export function isTyping(event: KeyboardEvent): boolean {
-  const [target] = event.composedPath();
-  return (
-    target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null
-  );
-}
-
 /** A detail of the server as a sentence. */
 export function sentence(text: string): string {
   const capital = text.charAt(0).toUpperCase() + text.slice(1);

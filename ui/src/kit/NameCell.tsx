@@ -1,10 +1,10 @@
-import { Link, type LinkProps } from "@tanstack/react-router";
+import type { LinkProps } from "@tanstack/react-router";
 import type { ReactNode } from "react";
-import { nameClass } from "./Table";
+import { RowLink } from "./RowLink";
 
 interface Props {
   mark: ReactNode;
-  to: LinkProps["to"];
+  to: NonNullable<LinkProps["to"]>;
   params?: Record<string, string>;
   search?: Record<string, string>;
   name: string;
@@ -17,9 +17,9 @@ export const NameCell = ({ mark, name, about, to, ...where }: Props) => (
   <span className="row">
     {mark}
     <span className="cut">
-      <Link className={nameClass ?? ""} to={to} {...(where as object)}>
+      <RowLink to={to} {...where}>
         <bdi>{name}</bdi>
-      </Link>{" "}
+      </RowLink>{" "}
       <span className="dim" dir="auto">
         {about}
       </span>

@@ -1,4 +1,5 @@
-import { type ReactNode, useLayoutEffect, useRef, useState } from "react";
+import { memo, type ReactNode, type RefObject, useEffect, useLayoutEffect, useRef, useState } from "react";
+import { flushSync } from "react-dom";
 import { cx } from "./cx";
 import s from "./Table.module.css";
 import { rowsToDraw } from "./window";
@@ -6,6 +7,8 @@ import { rowsToDraw } from "./window";
 export interface Column<T> {
   head: string;
   cell: (row: T) => ReactNode;
+  /** Its head is only said: what stands under it speaks for itself. */
+  unseen?: boolean;
   /** Numbers and times stand at the right. */
   end?: boolean;
   /** Takes the room that is left, and is cut. */
@@ -29,16 +32,27 @@ const SHORT = 80;
 /** Rows, not boxes. Of a long list only what is seen is drawn. */
 export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<T>) {
   const body = useRef<HTMLTableSectionElement>(null);
+  const head = useRef<HTMLTableRowElement>(null);
   const isLong = rows.length > SHORT;
   const { first, end, row } = useRowsToDraw(body, isLong, rows.length);
+  const widths = useWidths(head, isLong);
   return (
     <div className={s.bleed}>
-      <table className={cx(s.table, dense && s.dense)} aria-label={label} aria-rowcount={rows.length + 1}>
+      <table
+        className={cx(s.table, dense && s.dense, widths && s.fixed)}
+        aria-label={label}
+        aria-rowcount={rows.length + 1}
+      >
         <thead>
-          <tr aria-rowindex={1}>
-            {columns.map((it) => (
-              <th key={it.head} className={cx(it.end && s.end)} scope="col">
-                {it.head}
+          <tr aria-rowindex={1} ref={head}>
+            {columns.map((it, at) => (
+              <th
+                key={it.head}
+                className={cx(it.end && s.end)}
+                scope="col"
+                style={widths ? { width: widths[at] } : undefined}
+              >
+                <span className={cx(it.unseen && "vh")}>{it.head}</span>
               </th>
             ))}
           </tr>
@@ -46,18 +60,12 @@ export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<
         <tbody ref={body}>
           {first > 0 && <Spacer height={first * row} span={columns.length} />}
           {rows.slice(first, end).map((it, at) => (
-            <tr key={rowKey(it)} aria-rowindex={first + at + 2} data-row>
-              {columns.map((column) => (
-                <td
-                  key={column.head}
-                  data-n={column.narrow}
-                  className={cx(column.end && s.end, column.wide && s.wide)}
-                  style={column.wide ? ({ "--w": column.wide } as object) : undefined}
-                >
-                  {column.cell(it)}
-                </td>
-              ))}
-            </tr>
+            <Row
+              key={rowKey(it)}
+              row={it}
+              columns={columns as readonly Column<unknown>[]}
+              index={first + at + 2}
+            />
           ))}
           {end < rows.length && <Spacer height={(rows.length - end) * row} span={columns.length} />}
         </tbody>
@@ -66,18 +74,59 @@ export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<
   );
 }
 
+interface RowProps {
+  row: unknown;
+  columns: readonly Column<unknown>[];
+  /** From 1; that of the heads is the first. */
+  index: number;
+}
+
+/** A row that stays while others are scrolled through is not drawn again. */
+const Row = memo(function Row({ row, columns, index }: RowProps) {
+  return (
+    <tr aria-rowindex={index} data-row>
+      {columns.map((column) => (
+        <td
+          key={column.head}
+          data-n={column.narrow}
+          className={cx(column.end && s.end, column.wide && s.wide)}
+          style={column.wide ? ({ "--w": column.wide } as object) : undefined}
+        >
+          {column.cell(row)}
+        </td>
+      ))}
+    </tr>
+  );
+});
+
 const Spacer = ({ height, span }: { height: number; span: number }) => (
   <tr className={s.spacer} aria-hidden style={{ height }}>
     <td colSpan={span} style={{ height }} />
   </tr>
 );
 
+/**
+ * The widths that the columns of a long list have by its first rows, as shares: other rows neither change them nor have to
+ * be measured.
+ */
+function useWidths(head: RefObject<HTMLTableRowElement | null>, isLong: boolean) {
+  const [widths, setWidths] = useState<readonly string[] | null>(null);
+  useLayoutEffect(() => {
+    if (!isLong || widths || !head.current) return;
+    const all = [...head.current.cells].map((it) => it.getBoundingClientRect().width);
+    const whole = all.reduce((sum, it) => sum + it, 0);
+    setWidths(all.map((it) => `${((100 * it) / whole).toFixed(2)}%`));
+  }, [head, isLong, widths]);
+  useEffect(() => {
+    const again = () => setWidths(null);
+    addEventListener("resize", again);
+    return () => removeEventListener("resize", again);
+  }, []);
+  return isLong ? widths : null;
+}
+
 /** Follows the scrolling of the page. All rows are as high as the first one that is drawn. */
-function useRowsToDraw(
-  body: React.RefObject<HTMLTableSectionElement | null>,
-  isLong: boolean,
-  count: number,
-) {
+function useRowsToDraw(body: RefObject<HTMLTableSectionElement | null>, isLong: boolean, count: number) {
   const [seen, setSeen] = useState({ top: 0, height: 900, row: 38 });
   useLayoutEffect(() => {
     if (!isLong) return;
@@ -98,8 +147,9 @@ function useRowsToDraw(
         return isSame ? before : next;
       });
     };
+    // Within the frame that shows them: no gap is seen.
     const soon = () => {
-      frame ||= requestAnimationFrame(look);
+      frame ||= requestAnimationFrame(() => flushSync(look));
     };
     look();
     addEventListener("scroll", soon, { passive: true });

@@ -21,23 +21,26 @@ function subscribe(reader: () => void) {
   };
 }
 
+const EXACTLY = new Intl.DateTimeFormat("en-GB", { dateStyle: "medium", timeStyle: "long" });
+const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+
 /** How long ago something was; the exact time on hover. All of a page move on together. */
 export function Time({ at }: { at: string }) {
   useSyncExternalStore(subscribe, () => now);
   const time = new Date(at);
   return (
-    <time dateTime={at} title={time.toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" })}>
+    <time dateTime={at} title={EXACTLY.format(time)}>
       {ago(time, new Date())}
     </time>
   );
 }
 
 /** A time of the day, to the second. */
-export const Clock = ({ at }: { at: string }) => (
-  <time
-    dateTime={at}
-    title={new Date(at).toLocaleString("en-GB", { dateStyle: "medium", timeStyle: "long" })}
-  >
-    {new Date(at).toLocaleTimeString("en-GB")}
-  </time>
-);
+export function Clock({ at }: { at: string }) {
+  const time = new Date(at);
+  return (
+    <time dateTime={at} title={EXACTLY.format(time)}>
+      {CLOCK.format(time)}
+    </time>
+  );
+}

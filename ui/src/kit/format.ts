@@ -1,4 +1,6 @@
 const NUMBER = new Intl.NumberFormat("en");
+const DAY = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short" });
+const DAY_AND_YEAR = new Intl.DateTimeFormat("en-GB", { day: "numeric", month: "short", year: "numeric" });
 
 export const count = (value: number) => NUMBER.format(value);
 
@@ -41,11 +43,7 @@ export function ago(at: Date, now: Date): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min`;
   if (seconds < 86_400) return `${Math.floor(seconds / 3600)} h`;
   const sameYear = at.getFullYear() === now.getFullYear();
-  return at.toLocaleDateString("en-GB", {
-    day: "numeric",
-    month: "short",
-    ...(sameYear ? {} : { year: "numeric" }),
-  });
+  return (sameYear ? DAY : DAY_AND_YEAR).format(at);
 }
 
 /** The first of many characters: of an id what tells it from those beside it. */

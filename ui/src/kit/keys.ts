@@ -4,3 +4,11 @@
  */
 export const isComposing = ({ nativeEvent: it }: { nativeEvent: KeyboardEvent }) =>
   it.isComposing || it.keyCode === 229;
+
+/** Whether a key goes into something that somebody writes in. Of what happens in an editor, the page sees its host only. */
+export function isTyping(event: KeyboardEvent): boolean {
+  const [target] = event.composedPath();
+  return (
+    target instanceof Element && target.closest("input, textarea, select, [contenteditable], dialog") !== null
+  );
+}

@@ -1,5 +1,5 @@
 /** Rows that are drawn above and below what is seen, so that scrolling shows no gap. */
-const BEYOND = 12;
+const BEYOND = 6;
 
 /**
  * Which rows of a long list have to be drawn: `first` to before `end`.

@@ -1,14 +1,17 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { useMay } from "../api/me";
 import { count } from "../kit/format";
 import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { Connect } from "./Connect";
-import { Offers } from "./Offers";
+import { Consents } from "./Consents";
 import { serverQuery, upstreamsQuery } from "./queries";
-import { Try } from "./Try";
 import { AddUpstream, Upstreams } from "./UpstreamList";
+
+const Offers = lazy(() => import("./Offers"));
+const Try = lazy(() => import("./Try"));
 
 const route = getRouteApi("/mcp");
 
@@ -44,15 +47,19 @@ export function McpPage() {
                 { id: "try", label: "Try" },
               ] as const)
             : []),
+          { id: "consents", label: "Your consents" },
         ]}
       />
       <Body>
         {tab === "connect" && <Connect name={it?.name ?? "agent-server"} />}
         {(tab === "offers" || tab === "try") && server.isPending && maySee && <Skeleton />}
         {server.isError && <ProblemNote error={server.error} retry={() => server.refetch()} />}
-        {tab === "offers" && it && <Offers server={it} />}
+        <Suspense fallback={<Skeleton />}>
+          {tab === "offers" && it && <Offers server={it} />}
+          {tab === "try" && it && <Try server={it} />}
+        </Suspense>
         {tab === "upstreams" && maySee && <Upstreams />}
-        {tab === "try" && it && <Try server={it} />}
+        {tab === "consents" && <Consents />}
       </Body>
     </>
   );

@@ -1,5 +1,4 @@
 import { useMutation, useQuery, useQueryClient } from "@tanstack/react-query";
-import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
 import { failureOf } from "../api/problem";
@@ -9,7 +8,8 @@ import { plural } from "../kit/format";
 import { KindMark } from "../kit/Marks";
 import { Empty, ProblemNote } from "../kit/Messages";
 import { PickField } from "../kit/PickField";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import { RowLink } from "../kit/RowLink";
+import { type Column, More, Table } from "../kit/Table";
 import { useToast } from "../kit/Toasts";
 import { type Offer, offersOf } from "./offered";
 import { changeServer, type McpServer, type McpServerChange, serverQuery, thereQuery } from "./queries";
@@ -29,7 +29,7 @@ export function useOffers(server: McpServer) {
 }
 
 /** What is offered to whoever speaks MCP and may use it, and how that is changed. */
-export function Offers({ server }: { server: McpServer }) {
+export default function Offers({ server }: { server: McpServer }) {
   const { there, offers } = useOffers(server);
   return (
     <>
@@ -65,9 +65,9 @@ const COLUMNS: Column<Offer>[] = [
       <span className="row">
         <KindMark kind={KIND[it.is]} />
         <span className="cut">
-          <Link className={nameClass ?? ""} to="/mcp" search={{ tab: "try", name: it.name }}>
+          <RowLink to="/mcp" search={{ tab: "try", name: it.name }}>
             {it.name}
-          </Link>{" "}
+          </RowLink>{" "}
           <span className="dim" dir="auto">
             {it.description}
           </span>

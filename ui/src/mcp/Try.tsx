@@ -16,7 +16,7 @@ import { message } from "./snippets";
 const route = getRouteApi("/mcp");
 
 /** Calls what is offered, as the one who is signed in. What is chosen and which call is shown stand in the URL. */
-export function Try({ server }: { server: McpServer }) {
+export default function Try({ server }: { server: McpServer }) {
   const { name } = route.useSearch();
   const navigate = route.useNavigate();
   const { there, offers } = useOffers(server);

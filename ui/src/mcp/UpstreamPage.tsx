@@ -1,9 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMay } from "../api/me";
-import { Button } from "../kit/Button";
+import { Button, buttonClass } from "../kit/Button";
 import { Refused } from "../kit/FormDialog";
 import { plural } from "../kit/format";
+import { Icon } from "../kit/Icon";
 import { Tag } from "../kit/Marks";
 import { Note } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
@@ -69,11 +70,7 @@ export function UpstreamPage() {
         actions={<Actions it={upstream} />}
       />
       <Problems problems={upstream.problems} />
-      {upstream.last_error && (
-        <div style={{ padding: "12px var(--gutter) 0" }}>
-          <Note look="bad" title={`It could not be asked: ${upstream.last_error}`} />
-        </div>
-      )}
+      <Trouble of={upstream} />
       <Tabs
         label="Upstream"
         current={tab}
@@ -101,6 +98,31 @@ export function UpstreamPage() {
         <Versions current={upstream} history={upstreamHistory} chosen={version} mayWrite={mayChange} />
       )}
     </>
+  );
+}
+
+/** Why it could not be asked, and where one agrees to that it is. */
+function Trouble({ of: { state, last_error, consent_url } }: { of: Upstream }) {
+  const needsConsent = state === "needs_consent" && consent_url;
+  if (!needsConsent && !last_error) return null;
+  return (
+    <div style={{ padding: "12px var(--gutter) 0" }}>
+      {needsConsent ? (
+        <Note
+          look="warn"
+          title="Its tools are taken in when you agree"
+          action={
+            <a href={consent_url} target="_blank" rel="noreferrer" className={buttonClass("primary")}>
+              <Icon name="external-link" /> Agree
+            </a>
+          }
+        >
+          It is used in the name of a person who has agreed to that. Then look at it again.
+        </Note>
+      ) : (
+        <Note look="bad" title={`It could not be asked: ${last_error}`} />
+      )}
+    </div>
   );
 }
 

@@ -70,6 +70,17 @@ export async function tryOffer(offer: Offer, input: Record<string, unknown>): Pr
   return { run: run.id };
 }
 
+export type Consent = Schemas["McpConsent"];
+
+/** The servers of others that may be used in the name of whoever is signed in. */
+export const consentsQuery = queryOptions({
+  queryKey: ["mcp", "consents"],
+  queryFn: () => answer(api.GET("/mcp/consents")).then((it) => it.data),
+});
+
+export const takeBack = (upstream: string) =>
+  api.DELETE("/mcp/consents/{upstream}", { params: { path: { upstream } } });
+
 export type Upstream = Schemas["McpUpstreamShown"];
 export type UpstreamTool = Schemas["McpUpstreamTool"];
 export type NewUpstream = Schemas["NewUpstream"];

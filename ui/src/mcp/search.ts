@@ -1,6 +1,6 @@
 import { oneOf, type Raw, textIn } from "../kit/search";
 
-export const MCP_TABS = ["connect", "offers", "upstreams", "try"] as const;
+export const MCP_TABS = ["connect", "offers", "upstreams", "try", "consents"] as const;
 
 export interface McpSearch {
   tab?: (typeof MCP_TABS)[number] | undefined;

@@ -25,6 +25,7 @@ export const WAYS: Ways = {
   header: ["name", "secret"],
   oauth: ["token_url", "client_id", "secret", "scope"],
   exchange: ["scope"],
+  consent: ["issuer", "client_id", "secret", "scope"],
 };
 
 /** Members of a definition that are content: what a version is made of. */
@@ -94,6 +95,7 @@ const STATES: Readonly<Record<string, readonly [Look, string]>> = {
   connected: ["ok", "connected"],
   failing: ["bad", "failing"],
   changed: ["warn", "changed"],
+  needs_consent: ["warn", "needs consent"],
 };
 
 /** How a tool of an upstream stands, in a word. */

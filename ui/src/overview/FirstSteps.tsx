@@ -40,7 +40,7 @@ const STEPS: readonly Step[] = [
     text: "Drop files into a RAG database; they are searchable a few seconds later. Agents quote them.",
     link: (look) => (
       <Link to="/rag" className={look}>
-        RAG databases
+        Add documents
       </Link>
     ),
   },
@@ -60,7 +60,7 @@ const STEPS: readonly Step[] = [
     text: "Register a client, copy its secret once, and be that client to see what it may do.",
     link: (look) => (
       <Link to="/clients" className={look}>
-        Clients
+        Register a client
       </Link>
     ),
   },

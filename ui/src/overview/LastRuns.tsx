@@ -4,7 +4,8 @@ import type { RunSummary } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { StatusMark } from "../kit/Marks";
 import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
-import { type Column, nameClass, Table } from "../kit/Table";
+import { RowLink } from "../kit/RowLink";
+import { type Column, Table } from "../kit/Table";
 import { Time } from "../kit/Time";
 import s from "./Overview.module.css";
 import { lastRunsQuery } from "./queries";
@@ -51,9 +52,9 @@ const COLUMNS: Column<RunSummary>[] = [
     narrow: "title",
     cell: (it) => (
       <span className="cut">
-        <Link className={nameClass ?? ""} to="/runs/$id" params={{ id: it.id }}>
+        <RowLink to="/runs/$id" params={{ id: it.id }}>
           {it.definition.name}
-        </Link>{" "}
+        </RowLink>{" "}
         <span className="dim">{it.error?.message}</span>
       </span>
     ),

@@ -1,11 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
+import { getRouteApi } from "@tanstack/react-router";
 import { useMay } from "../api/me";
 import type { Stats } from "../api/types";
 import { count, money, tokens } from "../kit/format";
 import { KindMark } from "../kit/Marks";
 import { Segmented } from "../kit/Page";
-import { type Column, nameClass, Table } from "../kit/Table";
+import { RowLink } from "../kit/RowLink";
+import { type Column, Table } from "../kit/Table";
 import { clientNames, definitionKind } from "./figures";
 import s from "./Overview.module.css";
 import { clientNamesQuery } from "./queries";
@@ -74,9 +75,9 @@ const definitionColumn = (since: Exclude<SpanName, "30d"> | undefined): Column<D
     ) : (
       <span className="row">
         <KindMark kind={definitionKind(it.kind)} />
-        <Link className={nameClass ?? ""} to="/runs" search={{ definition: it.name, since }}>
+        <RowLink to="/runs" search={{ definition: it.name, since }}>
           {it.name}
-        </Link>
+        </RowLink>
       </span>
     ),
 });
@@ -89,9 +90,9 @@ const clientColumn = (nameOf: (id: string) => { name: string; isListed: boolean 
     const { name, isListed } = nameOf(it.client_id);
     if (!isListed) return <span className="strong">{name}</span>;
     return (
-      <Link className={nameClass ?? ""} to="/clients/$id" params={{ id: it.client_id }}>
+      <RowLink to="/clients/$id" params={{ id: it.client_id }}>
         <bdi>{name}</bdi>
-      </Link>
+      </RowLink>
     );
   },
 });

@@ -1,6 +1,6 @@
 import { Section, SelectField, TextField } from "../kit/Field";
 import { PickField } from "../kit/PickField";
-import type { AuthPart, DraftAuth, Ways } from "./auth";
+import { type AuthPart, type DraftAuth, isOptional, type Ways } from "./auth";
 import { SecretHint, useSecrets } from "./Secrets";
 
 const WORDS: Readonly<Record<string, string>> = {
@@ -10,12 +10,14 @@ const WORDS: Readonly<Record<string, string>> = {
   basic: "name and password",
   oauth: "OAuth client credentials",
   exchange: "a token of the caller",
+  consent: "a token of the person, who agrees first",
 };
 
 const LABELS: Readonly<Record<Exclude<AuthPart, "secret">, string>> = {
   username: "User name",
   name: "Header",
   token_url: "Token URL",
+  issuer: "Authorization server",
   client_id: "Client id",
   scope: "Scope",
   audience: "Audience",
@@ -50,6 +52,7 @@ export function AuthFields({ ways, pointer, value: auth, onChange }: Props) {
           <PickField
             key={part}
             label="Secret"
+            optional={isOptional(auth.type, part)}
             pointer={`${pointer}/secret`}
             options={(secrets ?? []).map((it) => it.name)}
             open={secrets === null}
@@ -67,7 +70,7 @@ export function AuthFields({ ways, pointer, value: auth, onChange }: Props) {
           <TextField
             key={part}
             label={LABELS[part]}
-            optional={part === "scope"}
+            optional={isOptional(auth.type, part)}
             pointer={`${pointer}/${part}`}
             value={auth[part]}
             onChange={(text) => onChange({ ...auth, [part]: text })}

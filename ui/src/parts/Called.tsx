@@ -45,7 +45,7 @@ export function Called({ id, onAgain }: { id: string; onAgain?: (input: unknown)
           </Link>
         </span>
       </div>
-      {run.status === "suspended" && <Decisions runId={id} mayDecide={mayDecide} />}
+      {run.status === "suspended" && <Decisions run={run} mayDecide={mayDecide} />}
       {run.error && <Note look="bad" title={run.error.message} />}
       {isDone && !run.error && <Json value={run.output ?? null} title="Result" />}
       <Json value={run.input} title="Arguments" />

@@ -2,24 +2,56 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { pendingOfQuery } from "../api/approvals";
-import type { Approval } from "../api/types";
-import { Button } from "../kit/Button";
+import { useMe } from "../api/me";
+import type { Approval, Run } from "../api/types";
+import { Button, buttonClass } from "../kit/Button";
 import { cx } from "../kit/cx";
-import { isTyping } from "../kit/Field";
 import { duration, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
+import { isTyping } from "../kit/keys";
 import { Tag } from "../kit/Marks";
-import { ProblemNote } from "../kit/Messages";
+import { Note, ProblemNote } from "../kit/Messages";
 import { Time } from "../kit/Time";
 import { Ask, type Asking, useDecide } from "./Ask";
 import s from "./Decision.module.css";
 import { argumentsOf, msLeft, questionOf, reasonOf } from "./decision";
 
 /** The decisions for which a run waits. */
-export function Decisions({ runId, mayDecide }: { runId: string; mayDecide: boolean }) {
-  const pending = useQuery({ ...pendingOfQuery(runId), enabled: mayDecide });
+export function Decisions({ run, mayDecide }: { run: Run; mayDecide: boolean }) {
+  const pending = useQuery({ ...pendingOfQuery(run.id), enabled: mayDecide });
+  if (!mayDecide) return <Consents run={run} />;
   if (pending.isError) return <ProblemNote error={pending.error} retry={() => pending.refetch()} />;
   return pending.data?.data.map((it) => <DecisionCard key={it.id} approval={it} mayDecide={mayDecide} />);
+}
+
+/** Where a run waits for its person to agree, for who decides nothing else. */
+const Consents = ({ run }: { run: Run }) =>
+  run.waiting_for.map(
+    (it) =>
+      it.kind === "consent" && (
+        <Note
+          key={it.approval_id}
+          look="warn"
+          title={`${it.upstream} wants the person who began this run to agree`}
+          action={<ConsentLink of={it} subject={run.subject} />}
+        />
+      ),
+  );
+
+/** Leads to the page where a person agrees; the run then goes on by itself. */
+function ConsentLink({ of, subject }: { of: { upstream: string; url: string }; subject: string }) {
+  const isOwn = useMe().subject === subject;
+  return (
+    <a
+      href={of.url}
+      target="_blank"
+      rel="noreferrer"
+      className={buttonClass(isOwn ? "primary" : "plain")}
+      title={isOwn ? undefined : `For ${subject} alone; whoever else opens it agrees for himself`}
+    >
+      <Icon name="external-link" /> Agree for {of.upstream}
+    </a>
+  );
 }
 
 interface Props {
@@ -43,7 +75,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
     if (!isCurrent || !ready || asking || isUnknown) return;
     const press = (event: KeyboardEvent) => {
       if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
-      if (event.key === "a") decide.mutate({ decision: "approve" });
+      if (event.key === "a" && !approval.consent) decide.mutate({ decision: "approve" });
       if (event.key === "d") {
         event.preventDefault();
         setAsking("reject");
@@ -51,7 +83,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [isCurrent, ready, asking, isUnknown, decide]);
+  }, [isCurrent, ready, asking, isUnknown, decide, approval.consent]);
   const args = argumentsOf(approval);
   return (
     <article
@@ -96,42 +128,68 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
         </p>
       )}
       {decide.isError && <ProblemNote error={decide.error} />}
-      {isPending && mayDecide && (
+      {isPending && (mayDecide || approval.consent) && (
         <div className={cx("row wrap", s.buttons)}>
-          {isUnknown ? (
-            <>
-              <Button onClick={() => setAsking("done")}>It was done, go on…</Button>
-              <Button onClick={() => decide.mutate({ decision: "retry" })}>Send it again</Button>
-              <Button look="danger" onClick={() => setAsking("reject")}>
-                Give it up…
-              </Button>
-            </>
-          ) : (
-            <>
-              <Button
-                look="primary"
-                icon="check"
-                busy={decide.isPending && "Approving…"}
-                onClick={() => decide.mutate({ decision: "approve" })}
-              >
-                Approve {isCurrent && <kbd>A</kbd>}
-              </Button>
-              <Button icon="ban" disabled={!ready} onClick={() => setAsking("reject")}>
-                Deny… {isCurrent && <kbd>D</kbd>}
-              </Button>
-              <Button look="quiet" icon="pencil" disabled={!ready} onClick={() => setAsking("change")}>
-                Change the arguments
-              </Button>
-            </>
+          {approval.consent && <ConsentLink of={approval.consent} subject={approval.requested_by} />}
+          {mayDecide && (
+            <Words of={approval} by={decide} isCurrent={isCurrent} ready={ready} ask={setAsking} />
           )}
         </div>
       )}
-      {isPending && !mayDecide && (
+      {isPending && !mayDecide && !approval.consent && (
         <p className="small dim">
           <Icon name="lock" small /> Deciding needs <code>approval.decide</code>.
         </p>
       )}
       {asking && <Ask asking={asking} approval={approval} by={decide} onClose={() => setAsking(null)} />}
     </article>
+  );
+}
+
+interface WordsProps {
+  of: Approval;
+  by: ReturnType<typeof useDecide>;
+  isCurrent: boolean;
+  ready: boolean;
+  ask: (asking: Asking) => void;
+}
+
+/** What can be said to it. A consent can only be refused here: it is given on its page. */
+function Words({ of: { kind }, by, isCurrent, ready, ask }: WordsProps) {
+  if (kind === "consent") {
+    return (
+      <Button icon="ban" disabled={!ready} onClick={() => ask("reject")}>
+        Deny… {isCurrent && <kbd>D</kbd>}
+      </Button>
+    );
+  }
+  if (kind === "unknown_effect") {
+    return (
+      <>
+        <Button onClick={() => ask("done")}>It was done, go on…</Button>
+        <Button onClick={() => by.mutate({ decision: "retry" })}>Send it again</Button>
+        <Button look="danger" onClick={() => ask("reject")}>
+          Give it up…
+        </Button>
+      </>
+    );
+  }
+  return (
+    <>
+      <Button
+        look="primary"
+        icon="check"
+        busy={by.isPending && "Approving…"}
+        onClick={() => by.mutate({ decision: "approve" })}
+      >
+        Approve {isCurrent && <kbd>A</kbd>}
+      </Button>
+      <Button icon="ban" disabled={!ready} onClick={() => ask("reject")}>
+        Deny… {isCurrent && <kbd>D</kbd>}
+      </Button>
+      <Button look="quiet" icon="pencil" disabled={!ready} onClick={() => ask("change")}>
+        Change the arguments
+      </Button>
+    </>
   );
 }

@@ -5,6 +5,7 @@ export interface DraftAuth {
   username: string;
   name: string;
   token_url: string;
+  issuer: string;
   client_id: string;
   scope: string;
   audience: string;
@@ -21,6 +22,7 @@ export const NO_AUTH: DraftAuth = {
   username: "",
   name: "",
   token_url: "",
+  issuer: "",
   client_id: "",
   scope: "",
   audience: "",
@@ -31,6 +33,9 @@ export const authDraftOf = (auth: unknown): DraftAuth => ({
   ...Object.fromEntries(Object.entries(auth ?? {}).filter(([, value]) => value !== null)),
 });
 
+/** What may be left empty; of a person's consent all of it. */
+export const isOptional = (type: string, part: AuthPart) => part === "scope" || type === "consent";
+
 /** What is sent. A way that is not known here stays as it was read. */
 export function authOf(auth: DraftAuth, ways: Ways): Record<string, unknown> {
   const parts = ways[auth.type];
@@ -38,6 +43,6 @@ export function authOf(auth: DraftAuth, ways: Ways): Record<string, unknown> {
   const members = parts.map((part) => [part, auth[part]] as const);
   return {
     type: auth.type,
-    ...Object.fromEntries(members.filter(([part, value]) => part !== "scope" || value !== "")),
+    ...Object.fromEntries(members.filter(([part, value]) => value !== "" || !isOptional(auth.type, part))),
   };
 }

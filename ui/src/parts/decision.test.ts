@@ -15,6 +15,13 @@ test("the question is that of the approval, or says what would be done", () => {
   expect(questionOf(approval({ message: "Refund 40?" }))).toBe("Refund 40?");
   expect(questionOf(approval({}))).toBe("Let refund be called?");
   expect(questionOf(approval({ kind: "unknown_effect" }))).toBe("What became of the call of refund?");
+  const consent = approval({
+    kind: "consent",
+    message: null,
+    consent: { upstream: "github", url: "https://agents.example.com/mcp/consent/github" },
+  });
+  expect(questionOf(consent)).toBe("Let github be used in a person's name?");
+  expect(reasonOf(consent)).toMatch(/github wants that person to agree/);
   expect(reasonOf(approval({}))).toMatch(/Nothing has been sent/);
   expect(reasonOf(approval({ kind: "unknown_effect" }))).toMatch(/may have been done/);
 });

@@ -2,6 +2,7 @@ import type { Approval } from "../api/types";
 
 /** The question, as a title. */
 export function questionOf(approval: Approval): string {
+  if (approval.consent) return `Let ${approval.consent.upstream} be used in a person's name?`;
   if (approval.message) return approval.message;
   if (approval.kind === "unknown_effect") return `What became of the call of ${approval.tool.name}?`;
   return `Let ${approval.tool.name} be called?`;
@@ -11,6 +12,9 @@ export function questionOf(approval: Approval): string {
 export function reasonOf(approval: Approval): string {
   if (approval.kind === "unknown_effect") {
     return "It was sent, and no answer was recorded: it may have been done or not. Look there before you decide.";
+  }
+  if (approval.consent) {
+    return `${approval.tool.name} works for the person who began this run, and ${approval.consent.upstream} wants that person to agree. Nothing has been sent yet.`;
   }
   return "It needs the consent of a person. Nothing has been sent yet.";
 }

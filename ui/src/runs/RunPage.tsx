@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useMemo } from "react";
 import { useRunEvents } from "../api/events";
 import { useMay } from "../api/me";
-import type { Tree } from "../api/types";
+import type { RunEvent, Tree } from "../api/types";
 import { Copy } from "../kit/Button";
 import { Json } from "../kit/Code";
 import { duration, money, shortId, tokens } from "../kit/format";
@@ -26,7 +26,8 @@ const CRUMBS = [{ label: "Runs", to: "/runs" }] as const;
 /** One run: what it did, how long that took, and why it ended as it did. Live as long as it goes on. */
 export function RunPage() {
   const { id } = route.useParams();
-  const tree = useQuery(treeQuery(id));
+  const tree = useQuery(treeQuery(id, useMay("approval.decide")));
+  const { events, connection } = useRunEvents(id);
   if (tree.isError && !tree.data) {
     return (
       <>
@@ -37,7 +38,9 @@ export function RunPage() {
       </>
     );
   }
-  if (!tree.data) {
+  // Its sentence and its waterfall are made of both.
+  const isRead = events.length > 0 || connection !== "open" || tree.data?.run.last_seq === 0;
+  if (!tree.data || !isRead) {
     return (
       <>
         <Head title="Run" crumbs={CRUMBS} />
@@ -47,14 +50,20 @@ export function RunPage() {
       </>
     );
   }
-  return <Shown key={id} tree={tree.data} isLost={tree.isError} />;
+  const isConnected = connection === "open" && !tree.isError;
+  return <Shown key={id} tree={tree.data} events={events} isConnected={isConnected} />;
 }
 
-function Shown({ tree, isLost }: { tree: Tree; isLost: boolean }) {
+interface ShownProps {
+  tree: Tree;
+  events: readonly RunEvent[];
+  isConnected: boolean;
+}
+
+function Shown({ tree, events, isConnected }: ShownProps) {
   const { run } = tree;
   const { tab = "waterfall", span } = route.useSearch();
   const navigate = route.useNavigate();
-  const { events, connection } = useRunEvents(run.id);
   const mayDecide = useMay("approval.decide");
   const waits = useMemo(() => waitsOf(events), [events]);
   const layout = useMemo(() => waterfallOf(tree.spans, waits, Date.now()), [tree, waits]);
@@ -69,11 +78,7 @@ function Shown({ tree, isLost }: { tree: Tree; isLost: boolean }) {
           <>
             <StatusMark status={run.status} />
             <Tag>v{run.definition.version}</Tag>
-            {isLive && (
-              <LiveDot on={connection === "open" && !isLost}>
-                {connection === "open" && !isLost ? "Live" : "Reconnecting"}
-              </LiveDot>
-            )}
+            {isLive && <LiveDot on={isConnected}>{isConnected ? "Live" : "Reconnecting"}</LiveDot>}
           </>
         }
         actions={<RunActions run={run} lastSeq={events.at(-1)?.seq ?? run.last_seq} />}
@@ -89,7 +94,7 @@ function Shown({ tree, isLost }: { tree: Tree; isLost: boolean }) {
               {run.error.retryable && "The same may succeed later."}
             </Note>
           )}
-          {run.status === "suspended" && <Decisions runId={run.id} mayDecide={mayDecide} />}
+          {run.status === "suspended" && <Decisions run={run} mayDecide={mayDecide} />}
         </div>
       )}
       <Tabs

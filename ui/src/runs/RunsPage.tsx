@@ -8,7 +8,8 @@ import { count, duration, money, plural, shortId, tokens } from "../kit/format";
 import { KindMark, STATUSES, StatusMark, statusWord } from "../kit/Marks";
 import { Empty, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Filter, Head, LiveDot, Toolbar } from "../kit/Page";
-import { type Column, More, nameClass, Table } from "../kit/Table";
+import { RowLink } from "../kit/RowLink";
+import { type Column, More, Table } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { TypedSearch } from "../kit/TypedSearch";
 import { useKept } from "../kit/useKept";
@@ -177,7 +178,7 @@ function Nothing({ isNarrowed }: { isNarrowed: boolean }) {
 
 function columns(rows: readonly RunSummary[]): Column<RunSummary>[] {
   const now = Date.now();
-  const longest = Math.max(...rows.map((it) => tookMs(it, now) ?? 0), 1);
+  const longest = rows.reduce((most, it) => Math.max(most, tookMs(it, now) ?? 0), 1);
   return [
     { head: "Status", narrow: "title", cell: (it) => <StatusMark status={it.status} /> },
     {
@@ -188,9 +189,9 @@ function columns(rows: readonly RunSummary[]): Column<RunSummary>[] {
         <span className="row">
           <KindMark kind={it.kind === "workflow" ? "workflow" : it.kind} />
           <span className="cut">
-            <Link className={nameClass ?? ""} to="/runs/$id" params={{ id: it.id }}>
+            <RowLink to="/runs/$id" params={{ id: it.id }}>
               {it.definition.name}
-            </Link>{" "}
+            </RowLink>{" "}
             <span className="dim">{it.error ? it.error.message : it.user}</span>
           </span>
         </span>

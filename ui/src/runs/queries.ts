@@ -1,4 +1,5 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
+import { pendingOfQuery } from "../api/approvals";
 import { answer, api } from "../api/client";
 import type { Status } from "../api/types";
 import { createdAfter, type RunsSearch } from "./search";
@@ -39,11 +40,18 @@ export const latestQuery = (search: RunsSearch) =>
 
 export const isOver = (status: Status) => ["succeeded", "failed", "canceled", "timed_out"].includes(status);
 
-/** A run and those below it; read again each second as long as it goes on. */
-export const treeQuery = (id: string) =>
+/**
+ * A run and those below it; read again each second as long as it goes on. What it waits for is read with it, so that
+ * nothing comes in later above what is looked at.
+ */
+export const treeQuery = (id: string, mayDecide: boolean) =>
   queryOptions({
     queryKey: ["runs", "tree", id],
-    queryFn: () => answer(api.GET("/runs/{id}/tree", { params: { path: { id } } })),
+    queryFn: async ({ client }) => {
+      const tree = await answer(api.GET("/runs/{id}/tree", { params: { path: { id } } }));
+      if (mayDecide && tree.run.status === "suspended") await client.prefetchQuery(pendingOfQuery(id));
+      return tree;
+    },
     refetchInterval: ({ state }) => (state.data && isOver(state.data.run.status) ? false : 1_000),
   });
 

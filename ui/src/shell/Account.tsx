@@ -1,3 +1,4 @@
+import { Link } from "@tanstack/react-router";
 import { PATH } from "../api/client";
 import { useMe } from "../api/me";
 import { Icon } from "../kit/Icon";
@@ -35,6 +36,10 @@ export function AccountItems() {
         <Icon name="lock" />
         Password and session
       </a>
+      <Link to="/mcp" search={{ tab: "consents" }}>
+        <Icon name="plug" />
+        What you agreed to
+      </Link>
       <form method="post" action={`${PATH}/sign-out`}>
         <button type="submit">
           <Icon name="log-out" />

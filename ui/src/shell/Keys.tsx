@@ -1,11 +1,10 @@
 import { useNavigate } from "@tanstack/react-router";
-import { useEffect, useRef, useState } from "react";
+import { lazy, Suspense, useEffect, useRef, useState } from "react";
 import { useMe } from "../api/me";
-import { Button } from "../kit/Button";
-import { isTyping } from "../kit/Field";
-import { Dialog } from "../kit/Messages";
-import { Facts } from "../kit/Page";
+import { isTyping } from "../kit/keys";
 import { placesFor } from "./navigation";
+
+const KeyList = lazy(() => import("./KeyList"));
 
 /** For so long the second key of `g a` is waited for. */
 const CHORD_MS = 1200;
@@ -38,39 +37,9 @@ export function Keys({ onFind }: { onFind: () => void }) {
   }, [navigate, onFind, places]);
   if (!isShown) return null;
   return (
-    <Dialog
-      title="Keys"
-      onClose={() => setShown(false)}
-      footer={<Button onClick={() => setShown(false)}>Close</Button>}
-    >
-      <Facts
-        facts={[
-          ["Find or do anything", <kbd key="k">⌘ K</kbd>],
-          ...places.map(
-            (it) =>
-              [
-                it.label,
-                <span key={it.to}>
-                  <kbd>g</kbd> <kbd>{it.key}</kbd>
-                </span>,
-              ] as const,
-          ),
-          ["Search this page", <kbd key="s">/</kbd>],
-          [
-            "Next and previous row",
-            <span key="j">
-              <kbd>j</kbd> <kbd>k</kbd>
-            </span>,
-          ],
-          [
-            "Approve, deny",
-            <span key="a">
-              <kbd>a</kbd> <kbd>d</kbd>
-            </span>,
-          ],
-        ]}
-      />
-    </Dialog>
+    <Suspense>
+      <KeyList places={places} onClose={() => setShown(false)} />
+    </Suspense>
   );
 }
 
