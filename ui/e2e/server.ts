@@ -3,12 +3,14 @@ import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
-import { test as base, expect, type Page } from "@playwright/test";
+import { test as base, type Cookie, expect, type Page } from "@playwright/test";
 import { type Upstream, upstream } from "./upstream";
 
 /** The real binary on a database of its own, with the pages that were built. */
 export interface Server {
   url: string;
+  /** Where it keeps its data. */
+  folder: string;
   admin: Api;
   /** An MCP server of others that it may ask. */
   upstream: Upstream;
@@ -20,7 +22,13 @@ export type Api = <T = Record<string, unknown>>(method: string, path: string, bo
 
 const BINARY = process.env.SERVER ?? resolve("../target/debug/agent-server");
 
-export const test = base.extend<{ signedIn: Page }, { server: Server; of: string }>({
+interface Pages {
+  signedIn: Page;
+  /** The same, by a session that the tests of a worker share, and with nothing shown yet: to look at many pages. */
+  known: Page;
+}
+
+export const test = base.extend<Pages, { server: Server; of: string; cookies: Cookie[] }>({
   /** Whose server it is: a file that says its name has one of its own. */
   of: ["", { scope: "worker", option: true }],
   server: [
@@ -47,7 +55,7 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
           username: setting("MANAGEMENT_CLIENT_ID") || "admin",
           password: setting("MANAGEMENT_CLIENT_SECRET"),
         };
-        await use({ url, management, admin: await apiOf(url, management), upstream: other });
+        await use({ url, folder, management, admin: await apiOf(url, management), upstream: other });
       } finally {
         server.kill("SIGTERM");
         await new Promise((ended) => (server.exitCode === null ? server.once("exit", ended) : ended(null)));
@@ -59,29 +67,76 @@ export const test = base.extend<{ signedIn: Page }, { server: Server; of: string
   ],
   /** A page in which the management client is signed in; what goes wrong in it fails the test. */
   signedIn: async ({ page, server }, use) => {
-    const faults: string[] = [];
-    page.on("pageerror", (error) => faults.push(String(error)));
-    page.on("console", (message) => {
-      if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) faults.push(message.text());
-    });
-    await page.addInitScript(countShifts);
+    const faults = await watched(page);
     await signIn(page, server, server.management, "/ui/agents");
     await page.locator("main h1").waitFor();
     await use(page);
     expect(faults).toEqual([]);
   },
+  cookies: [
+    async ({ browser, server }, use) => {
+      const page = await browser.newPage();
+      await signIn(page, server, server.management);
+      const cookies = await page.context().cookies();
+      await page.close();
+      await use(cookies);
+    },
+    { scope: "worker" },
+  ],
+  known: async ({ page, cookies }, use) => {
+    const faults = await watched(page);
+    await page.context().addCookies(cookies);
+    await use(page);
+    expect(faults).toEqual([]);
+  },
 });
+
+/** What goes wrong in a page, as it does. */
+async function watched(page: Page): Promise<string[]> {
+  const faults: string[] = [];
+  page.on("pageerror", (error) => faults.push(String(error)));
+  page.on("console", (message) => {
+    if (message.type() === "error" && !/status of 4\d\d/.test(message.text())) faults.push(message.text());
+  });
+  await page.addInitScript(countShifts);
+  return faults;
+}
 
 export { expect };
 
-/** Adds up how much of a page moved that nobody had moved (CLS). */
+/** What moved in a page that nobody had moved, and how much of it (CLS). */
+interface Shift {
+  value: number;
+  what: string[];
+}
+
 function countShifts() {
-  const all = globalThis as { shifts?: number };
-  all.shifts = 0;
+  const shifts: Shift[] = [];
+  Object.assign(globalThis, { shifts });
+  type Entry = PerformanceEntry & {
+    value: number;
+    hadRecentInput: boolean;
+    sources: { node?: Node; previousRect: DOMRect; currentRect: DOMRect }[];
+  };
   new PerformanceObserver((list) => {
-    for (const it of list.getEntries() as (PerformanceEntry & { value: number; hadRecentInput: boolean })[])
-      if (!it.hadRecentInput) all.shifts = (all.shifts ?? 0) + it.value;
+    for (const it of list.getEntries() as Entry[]) {
+      const what = it.sources.map(({ node, previousRect: from, currentRect: to }) => {
+        const element = node instanceof Element ? node : node?.parentElement;
+        const text = node?.textContent?.trim().slice(0, 40);
+        const size = (rect: DOMRect) => [rect.x, rect.y, rect.width, rect.height].map(Math.round).join(" ");
+        return `<${element?.tagName.toLowerCase()} class="${element?.getAttribute("class")}"> ${text}: ${size(from)} → ${size(to)}`;
+      });
+      if (!it.hadRecentInput) shifts.push({ value: it.value, what });
+    }
   }).observe({ type: "layout-shift", buffered: true });
+}
+
+/** Fails if more of a page moved by itself than anybody would notice. */
+export async function expectNothingMoved(page: Page) {
+  const shifts = await page.evaluate(() => (globalThis as unknown as { shifts: Shift[] }).shifts);
+  const sum = shifts.reduce((all, it) => all + it.value, 0);
+  const words = shifts.map((it) => [it.value.toFixed(3), ...it.what].join("\n  "));
+  expect(sum, `what is there already does not move:\n${words.join("\n")}`).toBeLessThan(0.05);
 }
 
 export async function signIn(

@@ -2,6 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { lazy, Suspense } from "react";
 import { useMay } from "../api/me";
+import type { Agent } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { Tag } from "../kit/Marks";
 import { Skeleton } from "../kit/Messages";
@@ -9,11 +10,12 @@ import { Body, Head, Tabs } from "../kit/Page";
 import { DefinitionState, Problems } from "../parts/DefinitionState";
 import { Meant, unread } from "../parts/Unread";
 import { Verbs } from "../parts/Verbs";
-import { Versions } from "../parts/Versions";
 import { Playground } from "./Playground";
 import { agentHistory, agentQuery, agentsQuery, definitionQuery, deleteAgent, turnAgent } from "./queries";
 
+// Most who come only talk.
 const ChangeAgent = lazy(() => import("./ChangeAgent"));
+const Versions = lazy(() => import("../parts/Versions").then((it) => ({ default: it.Versions<Agent> })));
 
 const route = getRouteApi("/agents/$name");
 const CRUMBS = [{ label: "Agents", to: "/agents" }] as const;
@@ -96,20 +98,18 @@ export function AgentPage() {
         ]}
       />
       {tab === "playground" && <Playground key={agent.id} name={agent.name} definition={whole ?? null} />}
-      {tab === "definition" && whole && (
-        <Suspense
-          fallback={
-            <Body>
-              <Skeleton />
-            </Body>
-          }
-        >
-          <ChangeAgent agent={whole} mayChange={mayChange} />
-        </Suspense>
-      )}
-      {tab === "versions" && whole && (
-        <Versions current={whole} history={agentHistory} chosen={version} mayWrite={mayChange} />
-      )}
+      <Suspense
+        fallback={
+          <Body>
+            <Skeleton />
+          </Body>
+        }
+      >
+        {tab === "definition" && whole && <ChangeAgent agent={whole} mayChange={mayChange} />}
+        {tab === "versions" && whole && (
+          <Versions current={whole} history={agentHistory} chosen={version} mayWrite={mayChange} />
+        )}
+      </Suspense>
     </>
   );
 }

@@ -27,7 +27,7 @@ interface Props {
 }
 
 /** The same is said to two, each in a thread of its own. */
-export function Compare({ name, beside, choices, wantsContext, onChoose }: Props) {
+export default function Compare({ name, beside, choices, wantsContext, onChoose }: Props) {
   const search = route.useSearch();
   const navigate = route.useNavigate();
   const mayTalk = useMay("agent.execute");
@@ -63,30 +63,32 @@ export function Compare({ name, beside, choices, wantsContext, onChoose }: Props
         <Half title={name} of={left} last={leftLast} other={rightLast} isBehind={seen !== "left"} />
         <Half title={rightName} of={right} last={rightLast} other={leftLast} isBehind={seen !== "right"} />
       </div>
-      <Composer
-        name="both"
-        isDisabled={!mayTalk}
-        isBusy={isAtWork(leftLast) || isAtWork(rightLast)}
-        wantsContext={wantsContext}
-        onStop={() => {
-          left.stop();
-          right.stop();
-        }}
-        onSend={async (said) => {
-          // One after the other: each names its thread in the address.
-          const first = await left.send(said);
-          return (await right.send(said)) && first;
-        }}
-      >
-        <Filter label="Compare with" value={beside} options={choices} onChange={onChoose} />
-        <Button
-          small
-          look="quiet"
-          icon="x"
-          aria-label="End the comparison"
-          onClick={() => onChoose(undefined)}
-        />
-      </Composer>
+      <div className={s.dock}>
+        <Composer
+          name="both"
+          isDisabled={!mayTalk}
+          isBusy={isAtWork(leftLast) || isAtWork(rightLast)}
+          wantsContext={wantsContext}
+          onStop={() => {
+            left.stop();
+            right.stop();
+          }}
+          onSend={async (said) => {
+            // One after the other: each names its thread in the address.
+            const first = await left.send(said);
+            return (await right.send(said)) && first;
+          }}
+        >
+          <Filter label="Compare with" value={beside} options={choices} onChange={onChoose} />
+          <Button
+            small
+            look="quiet"
+            icon="x"
+            aria-label="End the comparison"
+            onClick={() => onChoose(undefined)}
+          />
+        </Composer>
+      </div>
     </div>
   );
 }

@@ -1,11 +1,10 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { useEffect, useLayoutEffect, useRef, useState } from "react";
+import { lazy, Suspense, useState } from "react";
 import { useMay } from "../api/me";
 import type { Agent } from "../api/types";
 import { ProblemNote, Skeleton } from "../kit/Messages";
 import { Filter } from "../kit/Page";
-import { Compare } from "./Compare";
 import { Composer } from "./Composer";
 import { isAtWork } from "./conversation";
 import { Inspector } from "./Inspector";
@@ -16,6 +15,9 @@ import { choicesFor } from "./sides";
 import { Threads } from "./Threads";
 import { TurnView } from "./TurnView";
 import { useConversation } from "./useConversation";
+import { useFollow } from "./useFollow";
+
+const Compare = lazy(() => import("./Compare"));
 
 const route = getRouteApi("/agents/$name");
 
@@ -32,18 +34,20 @@ export function Playground({ name, definition }: { name: string; definition: Age
   const [panel, setPanel] = useState<"threads" | "run" | null>(null);
   const [lastSaid, setLastSaid] = useState<Record<string, unknown>>({ input: "Hello!" });
   const last = turns.at(-1);
-  const end = useFollow(turns);
+  useFollow(turns);
   const compare = (side: string | undefined) =>
     navigate({ search: (before) => ({ ...before, beside: side, beside_thread: undefined }) });
   if (beside) {
     return (
-      <Compare
-        name={name}
-        beside={beside}
-        choices={choices}
-        wantsContext={Boolean(definition?.context_schema)}
-        onChoose={compare}
-      />
+      <Suspense fallback={<Skeleton rows={4} />}>
+        <Compare
+          name={name}
+          beside={beside}
+          choices={choices}
+          wantsContext={Boolean(definition?.context_schema)}
+          onChoose={compare}
+        />
+      </Suspense>
     );
   }
   return (
@@ -69,13 +73,12 @@ export function Playground({ name, definition }: { name: string; definition: Age
             ))}
           </ol>
         )}
-        <div>
+        <div className={s.dock}>
           {error !== null && error !== undefined && (
             <div style={{ padding: "0 28px 12px 14px", maxWidth: 860 }}>
               <ProblemNote error={error} />
             </div>
           )}
-          <div ref={end} />
           <Composer
             name={name}
             isDisabled={!mayTalk}
@@ -108,22 +111,4 @@ function useChoices(name: string, definition: Agent | null) {
     definition?.version ?? 1,
     (agents.data ?? []).map((it) => it.name),
   );
-}
-
-/** Stays at the end while text comes, unless somebody has scrolled up to read. */
-function useFollow(turns: unknown) {
-  const end = useRef<HTMLDivElement>(null);
-  const isAtEnd = useRef(true);
-  useEffect(() => {
-    const look = () => {
-      isAtEnd.current = innerHeight + scrollY > document.documentElement.scrollHeight - 120;
-    };
-    addEventListener("scroll", look, { passive: true });
-    return () => removeEventListener("scroll", look);
-  }, []);
-  // biome-ignore lint/correctness/useExhaustiveDependencies: whenever something was said
-  useLayoutEffect(() => {
-    if (isAtEnd.current) scrollTo({ top: document.documentElement.scrollHeight });
-  }, [turns]);
-  return end;
 }

@@ -41,6 +41,7 @@ export function ApiKeys({ client }: { client: Client }) {
     { head: "Ends", end: true, cell: (it) => (it.expires_at ? <Time at={it.expires_at} /> : "never") },
     {
       head: "Verbs",
+      unseen: true,
       end: true,
       narrow: "end",
       cell: (it) =>

@@ -94,6 +94,7 @@ const columns = (mayWrite: boolean, retire: (key: SigningKey) => void): Column<S
   { head: "Made", end: true, cell: (it) => (it.created_at ? <Time at={it.created_at} /> : "") },
   {
     head: "Verbs",
+    unseen: true,
     end: true,
     narrow: "end",
     cell: (it) =>

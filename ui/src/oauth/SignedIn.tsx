@@ -37,6 +37,7 @@ export function Sessions({ mayWrite }: { mayWrite: boolean }) {
     { head: "Last seen", end: true, cell: (it) => <Time at={it.last_seen_at} /> },
     {
       head: "Verbs",
+      unseen: true,
       end: true,
       narrow: "end",
       cell: (it) =>
@@ -85,6 +86,7 @@ export function Grants({ mayWrite }: { mayWrite: boolean }) {
     { head: "Ends", end: true, cell: (it) => <Time at={it.expires_at} /> },
     {
       head: "Verbs",
+      unseen: true,
       end: true,
       narrow: "end",
       cell: (it) =>

@@ -10,7 +10,8 @@ import { Body, Head, Segmented } from "../kit/Page";
 import { PickField } from "../kit/PickField";
 import { agentsQuery, clientQuery } from "./queries";
 import { words } from "./scopes";
-import { CALL_NAMES, CALLS, type CallName, claimsOf, pathOf, scopesOf } from "./simulate";
+import { CALL_NAMES, type CallName } from "./search";
+import { CALLS, claimsOf, pathOf, scopesOf } from "./simulate";
 import { Happened, type Tried } from "./Tried";
 
 const route = getRouteApi("/clients/try");

@@ -6,7 +6,8 @@ import { Json } from "../kit/Code";
 import { Note } from "../kit/Messages";
 import { Facts } from "../kit/Page";
 import s from "./Simulator.module.css";
-import { CALLS, type CallName, refusalOf, type Verdict, verdictOf } from "./simulate";
+import type { CallName } from "./search";
+import { CALLS, refusalOf, type Verdict, verdictOf } from "./simulate";
 
 /** What was tried: the token that was asked for, if any, and the call with it. */
 export interface Tried {

@@ -91,6 +91,7 @@ function Users({ mayWrite }: { mayWrite: boolean }) {
     },
     {
       head: "Verbs",
+      unseen: true,
       end: true,
       cell: (it) =>
         mayWrite && (

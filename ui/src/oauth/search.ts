@@ -1,5 +1,4 @@
 import { oneOf, type Raw, textIn } from "../kit/search";
-import { CALL_NAMES, type CallName } from "./simulate";
 
 export const USER_TABS = ["users", "sessions", "grants"] as const;
 
@@ -21,6 +20,10 @@ export const auditSearch = (raw: Raw): AuditSearch => ({
   action: textIn(raw, "action"),
   target: textIn(raw, "target"),
 });
+
+/** What a client can be seen to do. */
+export const CALL_NAMES = ["agents", "execute", "runs", "me"] as const;
+export type CallName = (typeof CALL_NAMES)[number];
 
 /** Which client is tried by what, and what it calls. Its secret stands nowhere. */
 export interface SimulatorSearch {

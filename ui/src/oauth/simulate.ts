@@ -1,5 +1,6 @@
 import type { Told } from "../api/asClient";
 import { words } from "./scopes";
+import type { CallName } from "./search";
 
 /** What a client can be seen to do. */
 export const CALLS = {
@@ -7,9 +8,7 @@ export const CALLS = {
   execute: { label: "Ask an agent", method: "POST", scopes: ["agent.execute"] },
   runs: { label: "List its runs", method: "GET", scopes: ["run.read", "agent.execute"] },
   me: { label: "Ask who it is", method: "GET", scopes: [] },
-} as const;
-export type CallName = keyof typeof CALLS;
-export const CALL_NAMES = Object.keys(CALLS) as CallName[];
+} as const satisfies Record<CallName, unknown>;
 
 export function pathOf(call: CallName, agent: string): string {
   switch (call) {

@@ -98,6 +98,7 @@ const columns = (database: string, mayWrite: boolean, retry: Verb, remove: Verb)
   { head: "Added", end: true, narrow: "end", cell: (it) => <Time at={it.created_at} /> },
   {
     head: "Verbs",
+    unseen: true,
     end: true,
     cell: (it) =>
       mayWrite && (

@@ -97,6 +97,7 @@ const columns = (mayWrite: boolean, setOpen: (open: Open) => void): Column<Secre
   { head: "Last sent", end: true, cell: (it) => (it.last_used_at ? <Time at={it.last_used_at} /> : "never") },
   {
     head: "Verbs",
+    unseen: true,
     end: true,
     narrow: "end",
     cell: (it) =>

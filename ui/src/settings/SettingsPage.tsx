@@ -154,6 +154,7 @@ function Providers({ models }: { models: Settings["models"] }) {
     },
     {
       head: "Verbs",
+      unseen: true,
       end: true,
       narrow: "end",
       cell: (it) =>

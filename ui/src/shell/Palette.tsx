@@ -6,7 +6,7 @@ import s from "./Shell.module.css";
 import { type Choice, useChoices } from "./useChoices";
 
 /** ⌘K: what can be done first, then what can be opened. */
-export function Palette({ onClose }: { onClose: () => void }) {
+export default function Palette({ onClose }: { onClose: () => void }) {
   const [query, setQuery] = useState("");
   const [at, setAt] = useState(0);
   const dialog = useRef<HTMLDialogElement>(null);

@@ -1,5 +1,5 @@
 import { Link, Outlet, useRouterState } from "@tanstack/react-router";
-import { useEffect, useRef, useState, useSyncExternalStore } from "react";
+import { lazy, Suspense, useEffect, useRef, useState, useSyncExternalStore } from "react";
 import { usePendingCount } from "../api/approvals";
 import { PATH } from "../api/client";
 import { useMe } from "../api/me";
@@ -11,8 +11,11 @@ import { AccountItems, useName } from "./Account";
 import { Keys } from "./Keys";
 import { Mark } from "./Mark";
 import { docsFor, grouped, placesFor } from "./navigation";
-import { Palette } from "./Palette";
 import s from "./Shell.module.css";
+
+// Read when the page is there, so that nobody waits who asks for it.
+const palette = () => import("./Palette");
+const Palette = lazy(palette);
 
 /** What every page stands in: navigation, the palette, the account. */
 export function Shell() {
@@ -24,6 +27,10 @@ export function Shell() {
   const path = useRouterState({ select: (it) => it.location.pathname });
   const main = useRef<HTMLElement>(null);
   useFocusOnNewPage(main);
+  useEffect(() => {
+    const soon = setTimeout(palette, 1000);
+    return () => clearTimeout(soon);
+  }, []);
   const count = (to: string) => (to === "/approvals" ? waiting : 0);
   return (
     <div className={s.app}>
@@ -115,7 +122,11 @@ export function Shell() {
           </Link>
         </nav>
       </div>
-      {isFinding && <Palette onClose={() => setFinding(false)} />}
+      {isFinding && (
+        <Suspense>
+          <Palette onClose={() => setFinding(false)} />
+        </Suspense>
+      )}
       <Keys onFind={() => setFinding(true)} />
     </div>
   );
