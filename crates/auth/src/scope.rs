@@ -128,6 +128,12 @@ impl Scopes {
         TYPES.into_iter().map(|(kind, _)| Scope(format!("{kind}.*"))).collect()
     }
 
+    /// What who can write all tables may do anyway: whatever a scope demands. No text is read as it, so no client and no
+    /// person ever holds it.
+    pub fn everything() -> Self {
+        Self(vec![Scope("*".to_owned())])
+    }
+
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
         self.0.iter()
     }
@@ -326,6 +332,7 @@ mod tests {
         }
         assert_eq!(Scope::known().count(), 13 * 3 + 3);
         assert!(Scopes::all_types().covers_all(&Scope::known().collect()));
+        assert!(Scopes::everything().covers("weather.read") && "*".parse::<Scope>().is_err());
     }
 
     #[test]

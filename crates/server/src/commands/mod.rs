@@ -4,6 +4,7 @@ mod api;
 mod audit;
 mod backup;
 mod chat;
+mod definitions;
 mod dev;
 mod doctor;
 mod env_file;
@@ -39,6 +40,7 @@ Examples:
   agent-server serve                The server
   agent-server chat demo            A conversation with an agent
   agent-server rag import hr docs   The documents of a folder, to be searched
+  agent-server apply definitions/   Agents, tools and the rest from files, all of it or nothing
 
 Settings are environment variables, or lines of a file .env in the working directory.";
 
@@ -64,6 +66,18 @@ enum Command {
     /// Bring documents to a running server, and search them
     #[command(after_help = rag::HELP)]
     Rag(rag::RagArgs),
+    /// Write the definitions of the server to files
+    #[command(after_help = definitions::EXPORT_HELP)]
+    Export(definitions::ExportArgs),
+    /// Say what applying files would do, and what has changed in the server since
+    #[command(after_help = definitions::DIFF_HELP)]
+    Diff(definitions::DiffArgs),
+    /// Make the definitions of the server what files say
+    #[command(after_help = definitions::APPLY_HELP)]
+    Apply(definitions::ApplyArgs),
+    /// Check files of definitions without a database
+    #[command(after_help = definitions::VALIDATE_HELP)]
+    Validate(definitions::ValidateArgs),
     /// Let a program that starts its MCP servers speak to a running server
     #[command(after_help = mcp::HELP)]
     Mcp(mcp::McpArgs),
@@ -95,7 +109,7 @@ enum Command {
 
 impl Builder {
     /// Runs the command that the process was started with; `serve` and `dev` start this server. 0: done;
-    /// 1: it failed; 2: it was misspelt; `chat --once` says more.
+    /// 1: it failed; 2: it was misspelt; `chat --once`, `diff` and `apply --dry-run` say more.
     pub fn main(self) -> ExitCode {
         if let Some(ended) = worker() {
             return ended;
@@ -120,6 +134,10 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
         let done = match command {
             Command::Chat(args) => return chat::run(args, &env).await,
             Command::Rag(args) => return rag::run(args, &env).await,
+            Command::Export(args) => definitions::export(args, &env, server).await,
+            Command::Diff(args) => return definitions::diff(args, &env, server).await,
+            Command::Apply(args) => return definitions::apply(args, &env, server).await,
+            Command::Validate(args) => return definitions::validate(args, &env, server).await,
             Command::Mcp(args) => mcp::run(args, &env).await,
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,

@@ -4,11 +4,13 @@
 //! This knows no kind of definition. What the members of one mean, its feature says.
 
 mod all;
+mod apply;
 mod body;
 mod code;
 mod definition;
 mod document;
 mod error;
+pub mod files;
 mod kind;
 pub mod metadata;
 mod name;
@@ -22,6 +24,13 @@ pub mod wire;
 
 pub use all::Definitions;
 pub use all::InCode;
+pub use apply::Action;
+pub use apply::Drift;
+pub use apply::FileSet;
+pub use apply::Judged;
+pub use apply::OrderedMembers;
+pub use apply::Plan;
+pub use apply::Planned;
 pub use body::change_body;
 pub use body::new_body;
 pub use code::code_id;

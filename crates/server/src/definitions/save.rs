@@ -379,7 +379,10 @@ fn merged<K: Kind>(kind: &K, row: &Row<K>, body: Map<String, Value>) -> Normalis
 }
 
 /// Takes away what nobody sets, and tells of what is not as it is in `current`.
-fn take_read_only(body: &mut Map<String, Value>, current: &Map<String, Value>) -> Vec<Invalid> {
+pub(in crate::definitions) fn take_read_only(
+    body: &mut Map<String, Value>,
+    current: &Map<String, Value>,
+) -> Vec<Invalid> {
     let mut faults = Vec::new();
     for member in READ_ONLY {
         let given = body.remove(member).unwrap_or_default();

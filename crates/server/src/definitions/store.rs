@@ -1,5 +1,6 @@
 //! The history of definitions, and the numbers that tell replicas when to look again.
 
+mod applied;
 mod rows;
 mod table;
 
@@ -9,6 +10,10 @@ use crate::db::TenantId;
 use crate::definitions::Version;
 use crate::on;
 
+pub use applied::Applied;
+pub use applied::delete as delete_applied;
+pub use applied::list as list_applied;
+pub use applied::upsert as upsert_applied;
 pub use rows::Row;
 pub use rows::delete;
 pub use rows::find;

@@ -34,6 +34,7 @@ use crate::app::Clock;
 use crate::app::Ids;
 use crate::app::Tasks;
 use crate::config;
+use crate::db::Conn;
 use crate::db::Db;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -204,6 +205,18 @@ impl Rag {
     /// Says that there is something to ingest.
     fn wake(&self) {
         self.0.wake.notify_one();
+    }
+
+    /// How many documents a database has.
+    pub async fn count_documents(
+        &self,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+        database: Id,
+    ) -> Result<i64, sqlx::Error> {
+        let all = store::stats::list(conn, tenant).await?;
+        let found = all.into_iter().find(|(id, _)| *id == database);
+        Ok(found.map(|(_, stats)| stats.documents).unwrap_or_default())
     }
 
     /// How many documents of a tenant are read, or will be.

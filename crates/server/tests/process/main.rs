@@ -4,6 +4,7 @@
 mod bridge;
 mod chat;
 mod crash;
+mod definitions;
 mod dev;
 mod faults;
 mod import;

@@ -1,6 +1,6 @@
 //! `agent-server rag`: documents, as a client of a running server.
 
-mod files;
+pub mod files;
 mod import;
 mod progress;
 mod search;

@@ -61,7 +61,7 @@ impl<K: Kind> Definitions<K> {
 
     /// Tells the audit trail what a definition was and is, as the last thing of the transaction. Where nothing has
     /// changed nothing was done.
-    pub(super) async fn tell(
+    pub(in crate::definitions) async fn tell(
         &self,
         tx: &mut Conn<'_>,
         author: Author<'_>,
