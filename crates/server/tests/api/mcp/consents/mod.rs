@@ -222,7 +222,7 @@ on_both! {
         }
         let first = world.leave(&mut maria).await;
         assert_eq!(world.come_back(&mut maria, &first, &[]).await.status, 303);
-        world.far.wants(Some("files.write files.read"));
+        world.far.only_with("at-1").wants(Some("files.write files.read"));
         let run = world.call(&mut maria).await;
         assert_eq!(world.rested(&run).await["waiting_for"][0]["kind"], "consent");
 
