@@ -249,7 +249,7 @@ class Conformance(unittest.TestCase):
             done = subprocess.run(
                 [NODE, suite, *asked, "--requirements", requirements, "--verbose",
                  "--expected-failures", HERE / "conformance-missing.yml"],
-                cwd=folder, capture_output=True, text=True, timeout=300,
+                cwd=folder, capture_output=True, text=True, timeout=1200,
             )
         self.assertEqual(done.returncode, 0, done.stdout[-6000:] + done.stderr[-2000:])
 
