@@ -13,7 +13,7 @@ const SERVER = process.env.AGENT_SERVER_URL ?? "http://localhost:3000";
 export default defineConfig({
   base: PLACE,
   cacheDir: "../target/ui/vite",
-  plugins: [react(), icons(), budget(), compressed()],
+  plugins: [react(), icons(), fonts(), budget(), compressed()],
   build: { target: "es2023", assetsInlineLimit: 0, modulePreload: { polyfill: false } },
   experimental: {
     // Scripts find each other beside themselves, so that only the page knows where the server is.
@@ -33,6 +33,22 @@ function icons(): Plugin {
   });
   const sprite = `<svg hidden aria-hidden="true">${symbols.join("")}</svg>`;
   return { name: "icons", transformIndexHtml: (html) => html.replace("<!-- icons -->", sprite) };
+}
+
+/** Has the fonts read with the scripts, and not when something is drawn: lines that wrap otherwise would move the rest. */
+function fonts(): Plugin {
+  return {
+    name: "fonts",
+    apply: "build",
+    transformIndexHtml: (_, { bundle = {} }) =>
+      Object.keys(bundle)
+        .filter((name) => name.endsWith(".woff2"))
+        .map((name) => ({
+          tag: "link",
+          attrs: { rel: "preload", as: "font", type: "font/woff2", crossorigin: "", href: PLACE + name },
+          injectTo: "head-prepend",
+        })),
+  };
 }
 
 /** What a page may have of script when it is the first one that is opened, in bytes as gzip makes them. */

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useMay } from "../api/me";
-import { listed } from "../api/pages";
+import { isEmpty, listed } from "../api/pages";
 import type { Agent, AgentSummary } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { Icon } from "../kit/Icon";
@@ -30,7 +30,7 @@ export function AgentsPage() {
   );
   return (
     <>
-      <Head title="Agents" actions={list.rows.length > 0 && make} />
+      <Head title="Agents" actions={!isEmpty(list) && make} />
       <Body>
         <Listing
           noun="agent"

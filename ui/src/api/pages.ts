@@ -40,6 +40,9 @@ export interface Listed<T> {
   more?: { load: () => unknown; isLoading: boolean } | undefined;
 }
 
+/** It was read, and there is nothing in it. */
+export const isEmpty = ({ rows, isPending }: Listed<unknown>) => !isPending && rows.length === 0;
+
 interface Asked<D> {
   data: D | undefined;
   isPending: boolean;

@@ -11,7 +11,7 @@ import { linter } from "@codemirror/lint";
 import { Annotation, Compartment, EditorState, type Extension } from "@codemirror/state";
 import { drawSelection, EditorView, keymap, lineNumbers } from "@codemirror/view";
 import { tags } from "@lezer/highlight";
-import { useEffect, useRef } from "react";
+import { useEffect, useLayoutEffect, useRef } from "react";
 
 export interface CodeEditorProps {
   id: string;
@@ -37,7 +37,8 @@ export default function CodeEditor(props: CodeEditorProps) {
   changed.current = props.onChange;
   const begin = useRef({ value, language });
 
-  useEffect(() => {
+  // Before anything is painted: its place is never empty.
+  useLayoutEffect(() => {
     const at = host.current;
     if (!at) return;
     const root = at.shadowRoot ?? at.attachShadow({ mode: "open" });

@@ -1,5 +1,13 @@
 import { Link, type LinkProps } from "@tanstack/react-router";
-import { createContext, Fragment, type ReactNode, useContext, useEffect } from "react";
+import {
+  createContext,
+  Fragment,
+  type ReactNode,
+  useContext,
+  useEffect,
+  useLayoutEffect,
+  useRef,
+} from "react";
 import { buttonClass } from "./Button";
 import { Icon } from "./Icon";
 import s from "./Page.module.css";
@@ -73,8 +81,15 @@ interface TabsProps<T extends string> {
 
 /** Views of the same thing; which one is shown stands in the URL as `tab`. */
 export function Tabs<T extends string>({ label, current, tabs }: TabsProps<T>) {
+  const list = useRef<HTMLElement>(null);
+  // On a narrow screen not all have room.
+  // biome-ignore lint/correctness/useExhaustiveDependencies: another one is the current one
+  useLayoutEffect(() => {
+    const [strip, tab] = [list.current, list.current?.querySelector<HTMLElement>("[aria-current]")];
+    if (strip && tab) strip.scrollLeft = tab.offsetLeft + tab.offsetWidth / 2 - strip.clientWidth / 2;
+  }, [current]);
   return (
-    <nav className={s.tabs} aria-label={label}>
+    <nav className={s.tabs} aria-label={label} ref={list}>
       {tabs.map((it, at) => (
         <Link
           key={it.id}

@@ -1,23 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
+import { lazy, Suspense } from "react";
 import { useMay } from "../api/me";
 import { Button, buttonClass } from "../kit/Button";
 import { Refused } from "../kit/FormDialog";
 import { plural } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { Tag } from "../kit/Marks";
-import { Note } from "../kit/Messages";
+import { Note, Skeleton } from "../kit/Messages";
 import { Body, Head, Tabs } from "../kit/Page";
 import { Time } from "../kit/Time";
-import { ChangeDefinition } from "../parts/Definition";
 import { Problems } from "../parts/DefinitionState";
 import { Meant, unread } from "../parts/Unread";
 import { useAct } from "../parts/useAct";
 import { Verbs } from "../parts/Verbs";
-import { Versions } from "../parts/Versions";
 import { UPSTREAM_CRUMBS } from "./NewUpstreamPage";
 import {
-  changeUpstream,
   deleteUpstream,
   refreshUpstream,
   turnUpstream,
@@ -26,10 +24,12 @@ import {
   upstreamQuery,
   upstreamsQuery,
 } from "./queries";
-import { UPSTREAM } from "./UpstreamForm";
 import { Health } from "./UpstreamList";
 import { UpstreamTools } from "./UpstreamTools";
 import { takenWords } from "./upstream";
+
+const ChangeUpstream = lazy(() => import("./ChangeUpstream"));
+const Versions = lazy(() => import("../parts/Versions").then((it) => ({ default: it.Versions<Upstream> })));
 
 const route = getRouteApi("/mcp/upstreams/$name");
 
@@ -85,18 +85,18 @@ export function UpstreamPage() {
           <UpstreamTools it={upstream} />
         </Body>
       )}
-      {tab === "definition" && (
-        <ChangeDefinition
-          kind={UPSTREAM}
-          current={upstream}
-          mayChange={mayChange}
-          change={changeUpstream}
-          queryKey={upstreamQuery(name).queryKey}
-        />
-      )}
-      {tab === "versions" && (
-        <Versions current={upstream} history={upstreamHistory} chosen={version} mayWrite={mayChange} />
-      )}
+      <Suspense
+        fallback={
+          <Body>
+            <Skeleton />
+          </Body>
+        }
+      >
+        {tab === "definition" && <ChangeUpstream it={upstream} mayChange={mayChange} />}
+        {tab === "versions" && (
+          <Versions current={upstream} history={upstreamHistory} chosen={version} mayWrite={mayChange} />
+        )}
+      </Suspense>
     </>
   );
 }

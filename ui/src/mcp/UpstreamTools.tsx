@@ -1,4 +1,4 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { useMay } from "../api/me";
 import { Button } from "../kit/Button";
 import { plural } from "../kit/format";
@@ -15,6 +15,9 @@ import { toolState } from "./upstream";
 /** What was taken in of an upstream, and first what it says otherwise since. */
 export function UpstreamTools({ it }: { it: Upstream }) {
   const changed = it.tools.filter((tool) => tool.changed);
+  // What was said before is there when it is compared: it stands above all the rest.
+  const before = useQueries({ queries: changed.filter(isKept).map((tool) => pinnedQuery(tool.tool ?? "")) });
+  if (before.some((tool) => tool.isLoading)) return <Skeleton />;
   if (it.tools.length === 0) {
     return (
       <Empty title="No tool was seen">
@@ -31,6 +34,8 @@ export function UpstreamTools({ it }: { it: Upstream }) {
     </>
   );
 }
+
+const isKept = ({ tool, pinned }: UpstreamTool) => tool !== null && pinned;
 
 const COLUMNS: Column<UpstreamTool>[] = [
   {
@@ -100,14 +105,13 @@ function Changes({ it, changed }: { it: Upstream; changed: readonly UpstreamTool
 const SAID = ["description", "input_schema", "output_schema"] as const;
 
 function Changed({ tool }: { tool: UpstreamTool }) {
-  const before = useQuery({ ...pinnedQuery(tool.tool ?? ""), enabled: tool.tool !== null && tool.pinned });
+  const before = useQuery({ ...pinnedQuery(tool.tool ?? ""), enabled: isKept(tool) });
   return (
     <section className={s.changed} aria-label={tool.name}>
       <h2>
         <code>{tool.name}</code> {!tool.offered && "is gone"}
       </h2>
       {before.isError && <ProblemNote error={before.error} retry={() => before.refetch()} />}
-      {tool.offered && before.isLoading && <Skeleton rows={2} />}
       {tool.offered && before.data && (
         <Differences before={before.data} after={tool.offered} members={SAID} />
       )}

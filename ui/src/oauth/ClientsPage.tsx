@@ -2,7 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay, useMe } from "../api/me";
-import { listedPages } from "../api/pages";
+import { isEmpty, listedPages } from "../api/pages";
 import { Button, buttonClass } from "../kit/Button";
 import { SelectField, TextArea, TextField } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
@@ -36,7 +36,7 @@ export function ClientsPage() {
       <Head
         title="Clients"
         actions={
-          list.rows.length > 0 && (
+          !isEmpty(list) && (
             <>
               <Link to="/clients/try" className={buttonClass()}>
                 Be a client

@@ -68,7 +68,7 @@ export function SimulatorPage() {
         lede="See what a program is told: get its token, make a call, and read why it was allowed or not."
         actions={
           client &&
-          known.data && (
+          (known.data || known.isLoading) && (
             <Link to="/clients/$id" params={{ id: client }} className={buttonClass()}>
               Its scopes
             </Link>

@@ -28,6 +28,7 @@ export function OverviewPage() {
   const maySeeAll = useMay("admin.read");
   const steps = useQuery(stepsQuery(scopes));
   const stats = useQuery({ ...statsQuery(span), enabled: maySeeAll });
+  const waiting = useQuery({ ...pendingQuery, enabled: useMay("approval.read", "approval.decide") });
   if (steps.data?.run === false && !isAllDone(steps.data)) {
     return (
       <>
@@ -42,6 +43,8 @@ export function OverviewPage() {
       </>
     );
   }
+  // All of it comes at once: on a narrow screen one stands above the other.
+  const isUnread = [stats, waiting, steps].some((it) => it.isLoading);
   const choose = (
     <Segmented
       label="Time"
@@ -66,28 +69,33 @@ export function OverviewPage() {
         }
       />
       <Body>
-        {stats.isError && <ProblemNote error={stats.error} retry={() => stats.refetch()} />}
-        {steps.isError && <ProblemNote error={steps.error} retry={() => steps.refetch()} />}
-        {stats.data && <Sentence stats={stats.data} span={span} />}
-        <div className={s.cols}>
-          <div className={s.side}>
-            <Waiting />
-            {stats.data && <Failing stats={stats.data} span={span} />}
-            {stats.data && <Now now={stats.data.now} />}
-            {steps.data && !isAllDone(steps.data) && <StepsLeft steps={steps.data} />}
-          </div>
-          <div className={s.side}>
-            {maySeeAll && stats.isPending && <Skeleton rows={8} />}
-            {stats.data ? (
-              <>
-                <Charts stats={stats.data} span={span} />
-                <Shares stats={stats.data} span={span} />
-              </>
-            ) : (
-              !maySeeAll && <LastRuns />
-            )}
-          </div>
-        </div>
+        {isUnread ? (
+          <Skeleton rows={8} />
+        ) : (
+          <>
+            {stats.isError && <ProblemNote error={stats.error} retry={() => stats.refetch()} />}
+            {steps.isError && <ProblemNote error={steps.error} retry={() => steps.refetch()} />}
+            {stats.data && <Sentence stats={stats.data} span={span} />}
+            <div className={s.cols}>
+              <div className={s.side}>
+                <Waiting for={waiting.data?.data ?? []} />
+                {stats.data && <Failing stats={stats.data} span={span} />}
+                {stats.data && <Now now={stats.data.now} />}
+                {steps.data && !isAllDone(steps.data) && <StepsLeft steps={steps.data} />}
+              </div>
+              <div className={s.side}>
+                {stats.data ? (
+                  <>
+                    <Charts stats={stats.data} span={span} />
+                    <Shares stats={stats.data} span={span} />
+                  </>
+                ) : (
+                  !maySeeAll && <LastRuns />
+                )}
+              </div>
+            </div>
+          </>
+        )}
       </Body>
     </>
   );
@@ -140,10 +148,7 @@ function Sentence({ stats, span }: { stats: Stats; span: SpanName }) {
 }
 
 /** What somebody has to decide. */
-function Waiting() {
-  const may = useMay("approval.read", "approval.decide");
-  const { data } = useQuery({ ...pendingQuery, enabled: may });
-  const waiting: readonly Approval[] = data?.data ?? [];
+function Waiting({ for: waiting }: { for: readonly Approval[] }) {
   if (waiting.length === 0) return null;
   return (
     <section className={s.sec}>

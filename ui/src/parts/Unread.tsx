@@ -16,13 +16,13 @@ interface Props {
 
 /**
  * A page of something that is not read yet, or cannot be. It is no element of its own: its head becomes that of the page
- * when that is there.
+ * when that is there, its body does not.
  */
 export function unread({ title, crumbs, error, retry, meant }: Props) {
   return (
     <>
       <Head title={title} crumbs={crumbs} />
-      <Body>
+      <Body key="unread">
         {error ? <ProblemNote error={error} retry={retry} /> : <Skeleton />}
         {error !== null && failureOf(error).status === 404 && meant}
       </Body>

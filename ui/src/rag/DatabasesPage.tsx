@@ -2,7 +2,7 @@ import { useInfiniteQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import { listedPages } from "../api/pages";
+import { isEmpty, listedPages } from "../api/pages";
 import { Button } from "../kit/Button";
 import { SelectField, TextField, twoClass } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
@@ -30,7 +30,7 @@ export function DatabasesPage() {
   );
   return (
     <>
-      <Head title="RAG databases" actions={list.rows.length > 0 && make} />
+      <Head title="RAG databases" actions={!isEmpty(list) && make} />
       <Body>
         <Listing
           noun="database"

@@ -31,7 +31,7 @@ export function DocumentPage() {
     { label: "RAG databases", to: "/rag" },
     { label: name, to: "/rag/$name", params: { name } },
   ] as const;
-  if (!data) return unread({ title: "Document", crumbs, error, retry: refetch });
+  if (!data || chunks.isLoading) return unread({ title: "Document", crumbs, error, retry: refetch });
   const all = chunks.data?.pages.flatMap((it) => it.data) ?? [];
   const chosen = all.find((it) => String(it.index) === chunk);
   const choose = (it: Chunk | undefined) =>

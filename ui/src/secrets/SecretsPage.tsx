@@ -1,7 +1,7 @@
 import { useInfiniteQuery } from "@tanstack/react-query";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import { listedPages } from "../api/pages";
+import { isEmpty, listedPages } from "../api/pages";
 import { Button } from "../kit/Button";
 import { TextField } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
@@ -32,7 +32,7 @@ export function SecretsPage() {
     <>
       <Head
         title="Secrets"
-        actions={list.rows.length > 0 && make}
+        actions={!isEmpty(list) && make}
         lede="Tools write {{secrets.name}}; the server fills it in as it sends, and only to the secret's own hosts."
       />
       <Body>
