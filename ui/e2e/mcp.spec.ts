@@ -167,10 +167,10 @@ test("a run waits for its person to agree, goes on when he has, and he takes it 
 
   // Somebody else calls a tool of it.
   const context = await browser.newContext();
-  const maria = await context.newPage();
-  await signIn(maria, server, await user(server, "maria", "editor"), "/ui/tools/notes__list_notes");
-  await maria.getByRole("button", { name: "Call tool" }).click();
-  await expect(maria.getByRole("heading", { name: /Let notes be used/ })).toBeVisible();
+  const mirja = await context.newPage();
+  await signIn(mirja, server, await user(server, "mirja", "editor"), "/ui/tools/notes__list_notes");
+  await mirja.getByRole("button", { name: "Call tool" }).click();
+  await expect(mirja.getByRole("heading", { name: /Let notes be used/ })).toBeVisible();
   await page.goto(`${server.url}/ui/approvals`);
   const asked = page.getByRole("article", { name: /Let notes be used/ });
   await expect(asked.getByRole("button", { name: /Deny/ })).toBeVisible();
@@ -178,16 +178,16 @@ test("a run waits for its person to agree, goes on when he has, and he takes it 
   await page.keyboard.press("a");
   const [agreed] = await Promise.all([
     context.waitForEvent("page"),
-    maria.getByRole("link", { name: "Agree for notes" }).click(),
+    mirja.getByRole("link", { name: "Agree for notes" }).click(),
   ]);
   await agreed.getByRole("button", { name: "Go on" }).click();
-  await expect(maria.getByRole("figure", { name: "Result" })).toContainText("list_notes was called");
+  await expect(mirja.getByRole("figure", { name: "Result" })).toContainText("list_notes was called");
 
-  await maria.getByRole("button", { name: /^Account of/ }).click();
-  await maria.getByRole("link", { name: "What you agreed to" }).click();
-  await expect(maria.getByRole("row", { name: /Notes/ })).toContainText("issues.read");
-  await maria.getByRole("button", { name: "Take back…" }).click();
-  await maria.getByRole("button", { name: "Take it back" }).click();
-  await expect(maria.getByText("You have agreed to nothing")).toBeVisible();
+  await mirja.getByRole("button", { name: /^Account of/ }).click();
+  await mirja.getByRole("link", { name: "What you agreed to" }).click();
+  await expect(mirja.getByRole("row", { name: /Notes/ })).toContainText("issues.read");
+  await mirja.getByRole("button", { name: "Take back…" }).click();
+  await mirja.getByRole("button", { name: "Take it back" }).click();
+  await expect(mirja.getByText("You have agreed to nothing")).toBeVisible();
   await context.close();
 });

@@ -1,3 +1,6 @@
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import { expect, test } from "./server";
 
 test.use({ of: "rag" });
@@ -55,4 +58,46 @@ test("documents are brought, read, searched and deleted", async ({ signedIn: pag
   await page.getByRole("button", { name: "Delete database…" }).click();
   await page.getByRole("button", { name: "Delete database", exact: true }).click();
   await expect(page.getByText("No databases yet")).toBeVisible();
+});
+
+test("a folder is dropped, what failed is tried again, and all is made anew", async ({
+  signedIn: page,
+  server,
+}) => {
+  await server.admin("POST", "/rag/databases", { name: "shelf" });
+  const folder = mkdtempSync(join(tmpdir(), "agent-server-ui-dropped-"));
+  mkdirSync(join(folder, "below"));
+  for (let n = 0; n < 12; n++) writeFileSync(join(folder, "below", `note ${n}.txt`), `Note number ${n}.`);
+  writeFileSync(join(folder, "broken.pdf"), "%PDF-1.7\nbroken");
+  try {
+    await page.goto(`${server.url}/ui/rag/shelf`);
+    await page.getByText("Drop files or folders here").waitFor();
+    const place = await page.getByRole("region", { name: "Upload" }).boundingBox();
+    if (!place) throw new Error("there is no place to drop");
+    const devtools = await page.context().newCDPSession(page);
+    const data = {
+      items: [],
+      files: [join(folder, "below"), join(folder, "broken.pdf")],
+      dragOperationsMask: 1,
+    };
+    for (const type of ["dragEnter", "dragOver", "drop"] as const) {
+      await devtools.send("Input.dispatchDragEvent", { type, x: place.x + 20, y: place.y + 20, data });
+    }
+    await expect(page.getByText("13 of 13 files")).toBeVisible();
+    await expect(page.getByRole("row", { name: /note 11\.txt/ })).toContainText("1 passage");
+    const broken = page.getByRole("row", { name: /broken\.pdf/ });
+    await expect(broken).toContainText("Failed");
+    const [tried] = await Promise.all([
+      page.waitForResponse((it) => it.url().endsWith("/retry")),
+      broken.getByRole("button", { name: "Retry" }).click(),
+    ]);
+    expect(tried.status()).toBe(202);
+    await page.getByRole("button", { name: "Delete broken.pdf" }).click();
+    await expect(broken).toHaveCount(0);
+
+    await page.getByRole("button", { name: "Reindex" }).click();
+    await expect(page.getByText("generation 2")).toBeVisible({ timeout: 20_000 });
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
 });

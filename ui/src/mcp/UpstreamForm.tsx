@@ -32,7 +32,7 @@ function UpstreamForm({ draft, setDraft, errors, isNew }: FormProps<UpstreamDraf
           label="URL"
           mono
           required
-          hint="Public https, such as https://mcp.example.com/mcp; the operator may permit others."
+          hint="Public https, such as https://api.example.com/mcp; the operator may permit others."
           {...field("url", "/url")}
         />
         <TextArea label="Description" optional rows={2} {...field("description", "/description")} />

@@ -95,11 +95,12 @@ const columns = (database: string, mayWrite: boolean, retry: Verb, remove: Verb)
   },
   { head: "State", narrow: "line", cell: (it) => <State document={it} /> },
   { head: "Size", end: true, cell: (it) => size(it.file_size) },
-  { head: "Added", end: true, narrow: "end", cell: (it) => <Time at={it.created_at} /> },
+  { head: "Added", end: true, cell: (it) => <Time at={it.created_at} /> },
   {
     head: "Verbs",
     unseen: true,
     end: true,
+    narrow: "end",
     cell: (it) =>
       mayWrite && (
         <span className="row" style={{ justifyContent: "end" }}>

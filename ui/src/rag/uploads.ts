@@ -97,8 +97,9 @@ export function totalOf(uploads: readonly Upload[]) {
 
 /** All files of what was dropped, those in folders too. */
 export async function filesOf(items: DataTransferItemList): Promise<File[]> {
-  const entries = [...items].map((it) => it.webkitGetAsEntry()).filter((it) => it !== null);
-  const found = await Promise.all(entries.map(filesBelow));
+  // All at once: after a pause the list is empty. What was dragged out of a page has no place in a folder.
+  const dropped = [...items].map((it) => it.webkitGetAsEntry() ?? it.getAsFile()).filter((it) => it !== null);
+  const found = await Promise.all(dropped.map((it) => (it instanceof File ? [it] : filesBelow(it))));
   return found.flat();
 }
 
