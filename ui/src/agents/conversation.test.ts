@@ -179,3 +179,16 @@ test("what was too long for its event is what came piece by piece, or its beginn
   expect(shown(unseen)).toEqual(["text:Long…"]);
   expect(wordsOf(note)).toBe("Long…");
 });
+
+test("first words come at the latest when the model was done with them", () => {
+  const at = (ms: number) => new Date(Date.parse("2026-11-25T10:00:00Z") + ms).toISOString();
+  const turn = withEvents(emptyTurn("r"), [
+    { ...event(1, "run.started", { input: "Hello" }), at: at(0) },
+    { ...delta(3, 0, "Hi", "m1"), at: at(108) },
+    {
+      ...event(3, "model.finished", { call_id: "m1", message: { content: [{ type: "text", text: "Hi" }] } }),
+      at: at(79),
+    },
+  ]);
+  expect(turn.firstTextMs).toBe(79);
+});

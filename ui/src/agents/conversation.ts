@@ -57,7 +57,10 @@ function withEvent(turn: Turn, { type, seq, at, data }: RunEvent): Turn {
     case "model.finished": {
       const content = (data.message as { content?: unknown } | undefined)?.content;
       const whole = Array.isArray(content) ? (content as Part[]) : null;
-      return said(ended(turn, callId, time), callId, seq, whole);
+      const next = said(ended(turn, callId, time), callId, seq, whole);
+      // What comes word by word is told a little later than it was said.
+      const most = turn.startedAt === null ? Infinity : time - turn.startedAt;
+      return { ...next, firstTextMs: next.firstTextMs === null ? null : Math.min(next.firstTextMs, most) };
     }
     case "model.failed": {
       const failed = ended(withoutOpen(turn), callId, time);

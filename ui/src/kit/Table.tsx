@@ -2,7 +2,7 @@ import { memo, type ReactNode, type RefObject, useEffect, useLayoutEffect, useRe
 import { flushSync } from "react-dom";
 import { cx } from "./cx";
 import s from "./Table.module.css";
-import { rowsToDraw } from "./window";
+import { placesOf, rowsToDraw } from "./window";
 
 export interface Column<T> {
   head: string;
@@ -36,6 +36,7 @@ export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<
   const isLong = rows.length > SHORT;
   const { first, end, row } = useRowsToDraw(body, isLong, rows.length);
   const widths = useWidths(head, isLong);
+  const placeOf = usePlaces(body, isLong, first, end);
   return (
     <div className={s.bleed}>
       <table
@@ -61,7 +62,7 @@ export function Table<T>({ label, columns, rows, rowKey, dense = false }: Props<
           {first > 0 && <Spacer height={first * row} span={columns.length} />}
           {rows.slice(first, end).map((it, at) => (
             <Row
-              key={rowKey(it)}
+              key={placeOf(first + at) ?? rowKey(it)}
               row={it}
               columns={columns as readonly Column<unknown>[]}
               index={first + at + 2}
@@ -123,6 +124,33 @@ function useWidths(head: RefObject<HTMLTableRowElement | null>, isLong: boolean)
     return () => removeEventListener("resize", again);
   }, []);
   return isLong ? widths : null;
+}
+
+/** In which place of the page a row of a long list is drawn. What had the focus goes with its row, as if it were taken away. */
+function usePlaces(
+  body: RefObject<HTMLTableSectionElement | null>,
+  isLong: boolean,
+  first: number,
+  end: number,
+) {
+  const places = useRef<ReadonlyMap<number, number>>(new Map());
+  const focused = useRef<string | null>(null);
+  places.current = isLong ? placesOf(places.current, first, end) : new Map();
+  useLayoutEffect(() => {
+    const row = document.activeElement?.closest("[data-row]");
+    if (!isLong || !row || !body.current?.contains(row)) return;
+    if (focused.current !== null && focused.current !== row.getAttribute("aria-rowindex"))
+      (document.activeElement as HTMLElement).blur();
+  });
+  useEffect(() => {
+    const shown = body.current;
+    const remember = () => {
+      focused.current = document.activeElement?.closest("[data-row]")?.getAttribute("aria-rowindex") ?? null;
+    };
+    shown?.addEventListener("focusin", remember);
+    return () => shown?.removeEventListener("focusin", remember);
+  }, [body]);
+  return (row: number) => places.current.get(row);
 }
 
 /** Follows the scrolling of the page. All rows are as high as the first one that is drawn. */
