@@ -80,7 +80,7 @@ pub struct Plan {
     pub others: Vec<(&'static str, String)>,
 }
 
-/// OrderedMembers in the order in which files have them.
+/// Members in the order in which files have them.
 pub type OrderedMembers = Vec<(String, Value)>;
 
 /// Which files they are, and whether what they have no more goes away.

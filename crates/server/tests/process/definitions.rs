@@ -62,7 +62,12 @@ struct Said {
 
 impl Said {
     fn of(output: Output) -> Self {
-        let text = |bytes| String::from_utf8(bytes).unwrap();
+        // A note of each workflow, as long as a release only keeps them.
+        let is_said = |line: &&str| !line.contains("does not execute them");
+        let text = |bytes| {
+            let text = String::from_utf8(bytes).unwrap();
+            text.split_inclusive('\n').filter(is_said).collect::<String>()
+        };
         Self {
             code: output.status.code().unwrap(),
             out: text(output.stdout),
@@ -142,6 +147,13 @@ spec: {chunk_size: 500, chunk_overlap: 50}
 kind: mcp_upstream
 name: tickets
 spec: {url: "https://mcp.example.com/mcp", allow: ["create_*"]}
+---
+kind: workflow
+name: complaint
+spec:
+  steps:
+  - {id: money, type: tool, tool: refund, input: {amount: {$: /input/amount}}}
+  - {id: words, type: agent, agent: support, input: {$template: "You got {{ steps.money.output.amount }}."}}
 "#;
 
 on_both! {
@@ -157,7 +169,8 @@ on_both! {
             + agent support
             + agent researcher
             + agent lawyer
-            7 created, 0 updated, 0 deleted, 0 unchanged"#]]
+            + workflow complaint
+            8 created, 0 updated, 0 deleted, 0 unchanged"#]]
         .assert_eq(&lines.join("\n"));
 
         let exported = place.run(&["export", "first"]).await.ends_with(0);
@@ -170,6 +183,7 @@ on_both! {
             first/agents/lawyer.yaml
             first/agents/researcher.yaml
             first/agents/support.yaml
+            first/workflows/complaint.yaml
         "#]]
         .assert_eq(&exported.out);
         let read = |name: &str| fs::read_to_string(place.folder.path().join(name)).unwrap();
@@ -222,7 +236,7 @@ on_both! {
         let texts: Vec<_> = exported.out.lines().map(&read).collect();
         assert_eq!(stream.out, texts.join("---\n"));
         let again = place.run(&["export", "first"]).await.ends_with(0);
-        assert_eq!((again.out.as_str(), again.err.as_str()), ("", "0 written, 7 as they were\n"));
+        assert_eq!((again.out.as_str(), again.err.as_str()), ("", "0 written, 8 as they were\n"));
         // Both ways of writing them say the same.
         place.run(&["diff", "first"]).await.ends_with(0);
     }
@@ -231,7 +245,7 @@ on_both! {
         place.write("shop.yaml", SHOP);
         place.run(&["apply"]).await.ends_with(0);
         let nothing = place.run(&["apply"]).await.ends_with(0);
-        assert_eq!(nothing.out, "0 created, 0 updated, 0 deleted, 7 unchanged\n");
+        assert_eq!(nothing.out, "0 created, 0 updated, 0 deleted, 8 unchanged\n");
         let changed = SHOP.replace("Be brief.", "Be very brief.").replace("always", "never");
         place.write("shop.yaml", &changed.replace("chunk_size: 500, ", ""));
 
@@ -246,7 +260,7 @@ on_both! {
                     - Be brief.
                     + Be very brief.
                 ~ /tools/1: {"approval":"always","name":"refund"} -> "refund"
-            0 to create, 2 to update, 0 to delete, 5 unchanged
+            0 to create, 2 to update, 0 to delete, 6 unchanged
         "#]].assert_eq(&seen.out);
         let planned = place.run(&["apply", "--dry-run", "--json"]).await.ends_with(2).json();
         assert_eq!((&planned["update"], &planned["applied"]), (&json!(2), &json!(false)));
@@ -307,7 +321,7 @@ on_both! {
             ~ agent lawyer  (definitions/shop.yaml)
                 changed in the server since it was applied: it was switched
                 ~ /is_active: true -> false
-            0 to create, 2 to update, 0 to delete, 5 unchanged
+            0 to create, 2 to update, 0 to delete, 6 unchanged
             1 in the server that no file has ever had"#]].assert_eq(&lines.join("\n"));
         // A server at work hears of what is put right.
         place.run(&["apply"]).await.ends_with(0);
@@ -334,19 +348,19 @@ on_both! {
         let refused = place.run(&["apply", "--prune"]).await.ends_with(1);
 
         let orphans: Vec<_> = plain.out.lines().filter(|it| it.starts_with('?')).collect();
-        assert_eq!(orphans.len(), 6, "{}", plain.out);
+        assert_eq!(orphans.len(), 7, "{}", plain.out);
         assert_eq!(orphans[0], "? mcp_upstream tickets: in no file any more; --prune deletes it");
         expect![[r#"
             rag_database handbook: its documents (1) would go with it; --delete-documents lets them (has_documents)
             tool refund: others name it: the agent `own` (in_use)
             2 wrong; nothing was written
         "#]].assert_eq(&refused.err);
-        assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 8);
+        assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 9);
 
         let refund = SHOP.split("---\n").nth(4).unwrap();
         place.write("refund.yaml", refund);
         let done = place.run(&["apply", "--prune", "--delete-documents"]).await.ends_with(0);
-        assert!(done.out.ends_with("0 created, 0 updated, 5 deleted, 2 unchanged\n1 in the server that no file has ever had\n"), "{}", done.out);
+        assert!(done.out.ends_with("0 created, 0 updated, 6 deleted, 2 unchanged\n1 in the server that no file has ever had\n"), "{}", done.out);
         let left = place.run(&["export", "left"]).await.ends_with(0);
         assert_eq!(left.out, "left/tools/refund.yaml\nleft/agents/own.yaml\nleft/agents/researcher.yaml\n");
     }
@@ -413,12 +427,12 @@ on_both! {
         place.write("broken.yml", "a: b: c\n");
         let refused = place.run(&["apply"]).await.ends_with(1);
         expect![[r#"
-            definitions/again.yaml:4: /kind: must be one of `mcp_upstream`, `rag_database`, `tool`, `agent` (not_one_of)
+            definitions/again.yaml:4: /kind: must be one of `mcp_upstream`, `rag_database`, `tool`, `agent`, `workflow` (not_one_of)
             definitions/broken.yml:1: it is no YAML: mapping values are not allowed in this context (not_yaml)
             definitions/shop.yaml:13: /name: is there already, in definitions/again.yaml:1 (not_unique)
             3 wrong; nothing was written
         "#]].assert_eq(&refused.err);
-        assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 7);
+        assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 8);
     }
 }
 
@@ -432,17 +446,15 @@ async fn files_are_validated_without_a_database() {
     let write = |text: &str| fs::write(folder.path().join("a.yaml"), text).unwrap();
     write(SHOP);
     let right = validate(&[]).await.ends_with(0);
-    assert_eq!(
-        (right.out.as_str(), right.err.as_str()),
-        ("", "7 definitions are right; 0 notes\n")
-    );
+    assert_eq!(right.out, "");
+    assert!(right.err.starts_with("8 definitions are right; "), "{right:?}");
 
     let tool = "---\nkind: tool\nname: pay\nspec:\n  kind: http\n  description: Pays.\n  input_schema: {type: object}\n  config: {url: \"https://api.example.com\", auth: {type: bearer, secret: stripe_key}}\n";
     write(&format!("{}{tool}", SHOP.replace("name: researcher", "name: reader")));
     let open = validate(&[]).await.ends_with(0);
     expect![[r#"
         note: a.yaml:10: /spec/agents/0: no agent is named `researcher` (unknown_agent)
-        note: a.yaml:55: /spec/config/auth/secret: no secret is named `stripe_key` (unknown_secret)
+        note: a.yaml:62: /spec/config/auth/secret: no secret is named `stripe_key` (unknown_secret)
     "#]]
     .assert_eq(&open.out);
     let closed = validate(&["--closed"]).await.ends_with(1);

@@ -40,10 +40,14 @@ macro_rules! each_kind {
             let $definitions = &app.agents;
             $done;
         }
+        {
+            let $definitions = &app.workflows;
+            $done;
+        }
     }};
 }
 
-pub(super) use each_kind;
+pub(in crate::commands) use each_kind;
 
 /// What is to be made of files.
 #[derive(Debug, Clone, Copy)]

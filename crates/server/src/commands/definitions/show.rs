@@ -71,21 +71,16 @@ fn change(planned: &Planned) {
 
 fn in_words(drift: &Drift) -> String {
     let Drift { applied_version, version, changed_by, changed_at, .. } = drift;
-    let mut text = String::from("changed in the server since it was applied");
-    match version {
-        Some(version) if version == applied_version => text.push_str(": it was switched"),
+    let what = match version {
+        Some(version) if version == applied_version => ": it was switched".to_owned(),
         Some(version) => {
-            text.push_str(&format!(": version {version} instead of {applied_version}"))
+            let by = changed_by.iter().map(|it| format!(", by {it}")).collect::<String>();
+            let at = changed_at.iter().map(|it| format!(" at {it}")).collect::<String>();
+            format!(": version {version} instead of {applied_version}{by}{at}")
         }
-        None => text.push_str(", in SQL"),
-    }
-    if let (Some(by), true) = (changed_by, version != &Some(*applied_version)) {
-        text.push_str(&format!(", by {by}"));
-        if let Some(at) = changed_at {
-            text.push_str(&format!(" at {at}"));
-        }
-    }
-    text
+        None => ", in SQL".to_owned(),
+    };
+    format!("changed in the server since it was applied{what}")
 }
 
 fn difference(Difference { pointer, before, after }: &Difference) {
@@ -120,12 +115,16 @@ fn brief(value: &Value) -> String {
 
 /// Says what is wrong, each on a line that editors understand.
 pub fn faults(faults: &[Fault]) {
-    faults.iter().for_each(|fault| terminal::aside(line(fault)));
+    for fault in faults {
+        terminal::aside(line(fault));
+    }
 }
 
 /// The same of what is worth a word and nothing wrong.
 pub fn notes(notes: &[Fault]) {
-    notes.iter().for_each(|note| terminal::line(format!("note: {}", line(note))));
+    for note in notes {
+        terminal::line(format!("note: {}", line(note)));
+    }
 }
 
 fn line(fault: &Fault) -> String {

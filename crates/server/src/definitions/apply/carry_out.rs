@@ -76,7 +76,7 @@ impl<K: Kind> Definitions<K> {
         for (index, file) in of_kind::<K>(files) {
             let (normal, mut faults) = self.wanted(file);
             faults.extend(normal.problems);
-            faults.extend(self.other_case(plan, file));
+            faults.extend(plan.other_case::<K>(file));
             let Broken { mut unknown, unusable } = kind.follow(tenant, &normal.content, &around);
             unknown.extend(kind.beyond(author, &normal.content, &around));
             add_new(&mut faults, unknown);
@@ -91,14 +91,6 @@ impl<K: Kind> Definitions<K> {
             }
         }
         Ok(())
-    }
-
-    /// A name that differs from the one in the server in its case only would be another name in what refers to it.
-    fn other_case(&self, plan: &Plan, file: &Filed) -> Option<Invalid> {
-        let known = plan.of_kind::<K>().find(|it| it.name == file.name)?.before.as_ref()?;
-        let known = known.get("name").and_then(Value::as_str)?;
-        let detail = format!("is `{known}` in the server, and keeps its case");
-        (known != file.name).then(|| Invalid::new("/name", "read_only", detail))
     }
 
     /// Notes what was applied, and tells the audit trail what has changed.
@@ -141,6 +133,16 @@ impl<K: Kind> Definitions<K> {
             }
         }
         Ok(())
+    }
+}
+
+impl Plan {
+    /// A name that differs from the one in the server in its case only would be another name in what refers to it.
+    fn other_case<K: Kind>(&self, file: &Filed) -> Option<Invalid> {
+        let known = self.of_kind::<K>().find(|it| it.name == file.name)?.before.as_ref()?;
+        let known = known.get("name").and_then(Value::as_str)?;
+        let detail = format!("is `{known}` in the server, and keeps its case");
+        (known != file.name).then(|| Invalid::new("/name", "read_only", detail))
     }
 }
 

@@ -285,6 +285,8 @@ impl From<ScanError> for Unreadable {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::Write;
+
     use serde_json::json;
 
     use super::*;
@@ -378,7 +380,7 @@ mod tests {
         let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
         for n in 1..20 {
             let before = format!("*a{}, ", n - 1).repeat(10);
-            bomb.push_str(&format!("a{n}: &a{n} [{before}]\n"));
+            let _ = writeln!(bomb, "a{n}: &a{n} [{before}]");
         }
         assert_eq!(read(&bomb).unwrap_err().line, 5);
         let deep = format!("a: {}1{}\n", "[".repeat(80), "]".repeat(80));

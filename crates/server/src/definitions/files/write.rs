@@ -20,7 +20,9 @@ pub fn write(kind: &str, name: &str, members: &[(String, Value)]) -> String {
     member(&mut text, "kind", &kind.into(), 0);
     member(&mut text, "name", &name.into(), 0);
     text.push_str(if members.is_empty() { "spec: {}\n" } else { "spec:\n" });
-    members.iter().for_each(|(name, value)| member(&mut text, name, value, 2));
+    for (name, value) in members {
+        member(&mut text, name, value, 2);
+    }
     text
 }
 
@@ -45,7 +47,9 @@ fn rest(text: &mut String, value: &Value, inner: usize, list: usize) {
         }
         Value::Array(items) if !items.is_empty() => {
             text.push('\n');
-            items.iter().for_each(|it| item(text, it, list));
+            for it in items {
+                item(text, it, list);
+            }
         }
         Value::String(words) => match block(words, inner) {
             Some(block) => {
@@ -76,7 +80,9 @@ fn item(text: &mut String, value: &Value, indent: usize) {
             match value {
                 Value::Array(items) if !items.is_empty() => {
                     text.push('\n');
-                    items.iter().for_each(|it| item(text, it, indent + 2));
+                    for it in items {
+                        item(text, it, indent + 2);
+                    }
                 }
                 value => rest(text, value, indent + 2, indent + 2),
             }
