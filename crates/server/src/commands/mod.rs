@@ -8,6 +8,7 @@ mod definitions;
 mod dev;
 mod doctor;
 mod env_file;
+mod import;
 mod keys;
 mod logging;
 mod mcp;
@@ -78,6 +79,9 @@ enum Command {
     /// Check files of definitions without a database
     #[command(after_help = definitions::VALIDATE_HELP)]
     Validate(definitions::ValidateArgs),
+    /// Take over what the original server has in its database
+    #[command(after_help = import::IMPORT_HELP)]
+    Import(import::ImportArgs),
     /// Let a program that starts its MCP servers speak to a running server
     #[command(after_help = mcp::HELP)]
     Mcp(mcp::McpArgs),
@@ -138,6 +142,7 @@ fn run(command: Command, server: Builder) -> Result<ExitCode, Failure> {
             Command::Diff(args) => return definitions::diff(args, &env, server).await,
             Command::Apply(args) => return definitions::apply(args, &env, server).await,
             Command::Validate(args) => return definitions::validate(args, &env, server).await,
+            Command::Import(args) => return import::import(args, &env, server).await,
             Command::Mcp(args) => mcp::run(args, &env).await,
             Command::Serve => serve::run(&env, server).await,
             Command::Dev => dev::run(&env, server).await,

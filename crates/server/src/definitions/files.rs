@@ -71,6 +71,18 @@ pub fn read_file(file: &Arc<str>, text: &str, kinds: &[&'static str]) -> (Vec<Fi
 }
 
 impl Filed {
+    /// A definition that stands in no file, but comes from elsewhere.
+    pub fn made(
+        kind: &'static str,
+        name: &str,
+        mut members: Map<String, Value>,
+        from: &str,
+    ) -> Self {
+        members.insert("name".to_owned(), name.into());
+        let (name, places) = (name.to_owned(), Places::default());
+        Self { kind, name, members, file: from.into(), places }
+    }
+
     /// What is wrong with the content, at its place in the file.
     pub fn fault(&self, mut what: Invalid) -> Fault {
         if what.pointer != "/name" {

@@ -36,6 +36,7 @@ pub mod scopes;
 pub mod sessions;
 pub mod sign_in;
 mod store;
+mod take_over;
 mod users;
 mod uses;
 
@@ -52,6 +53,9 @@ pub use keys::setting_key;
 pub use onward::Behalf;
 pub use onward::Onward;
 pub use people::People;
+pub use take_over::TakenOver;
+pub use take_over::exists;
+pub use take_over::take_over;
 pub use users::Actor;
 pub use users::NewUser;
 pub use users::User;

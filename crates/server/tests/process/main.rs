@@ -9,6 +9,7 @@ mod dev;
 mod faults;
 mod import;
 mod kills;
+mod original;
 mod postgres;
 mod rag;
 mod readme;

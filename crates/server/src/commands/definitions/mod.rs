@@ -28,6 +28,10 @@ pub use apply::DIFF_HELP;
 pub use apply::DiffArgs;
 pub use apply::apply;
 pub use apply::diff;
+pub use batch::Batch;
+pub use batch::End;
+pub use batch::Outcome;
+pub(in crate::commands) use batch::each_kind;
 pub use export::EXPORT_HELP;
 pub use export::ExportArgs;
 pub use export::export;
@@ -50,7 +54,7 @@ struct Files {
 }
 
 /// The server, of which nothing begins.
-async fn open(env: &Environment, server: Builder) -> Result<App, Failure> {
+pub async fn open(env: &Environment, server: Builder) -> Result<App, Failure> {
     let app = server.start(Config::load(|name| env.get(name))?).await?;
     check_head(&app.db).await?;
     Ok(app)

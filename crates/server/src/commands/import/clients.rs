@@ -1,0 +1,133 @@
+//! Clients of the original, with their secrets hashed on the way.
+
+use auth::scope::MAX_SCOPES;
+use auth::scope::Scope;
+use secrecy::SecretString;
+use serde_json::Value;
+
+use super::BY;
+use super::original::Original;
+use super::original::Row;
+use super::original::has;
+use super::original::text;
+use super::original::texts;
+use super::report::Fate;
+use super::report::Report;
+use crate::app::App;
+use crate::audit::Actor;
+use crate::audit::Origin;
+use crate::commands::Failure;
+use crate::db::TenantId;
+use crate::oauth::OAuthFailure;
+use crate::oauth::TakenOver;
+use crate::oauth::exists;
+use crate::oauth::take_over as insert;
+
+/// What the original called an action, and what the same is called here.
+const ACTIONS: [(&str, &str); 7] = [
+    ("agent.chat", "agent.execute"),
+    ("agent.memory.read", "thread.read"),
+    ("agent.memory.write", "thread.write"),
+    ("rag.retrieve", "rag.search"),
+    ("tool.invoke", "tool.execute"),
+    ("workflow.monitor", "run.read"),
+    ("workflow.trigger", "workflow.execute"),
+];
+
+pub async fn take_over(
+    app: &App,
+    original: &Original,
+    is_dry: bool,
+    report: &mut Report,
+) -> Result<(), Failure> {
+    let (tenant, origin) = (TenantId::default(), Origin::default());
+    let by = Actor { tenant: &tenant, subject: BY, client_id: None, origin: &origin };
+    let mut taken = Vec::new();
+    for row in original.rows("client_registrations") {
+        let client_id = text(row, "client_id");
+        let is_here = app.db.read(async |conn| exists(conn, &tenant, client_id).await).await?;
+        if is_here || client_id == app.config.identity.management.id {
+            report.fate("client", client_id, Fate::Kept);
+            continue;
+        }
+        let is_plain = client_id.chars().all(|it| it.is_ascii_graphic());
+        if client_id.is_empty() || client_id.len() > 255 || !is_plain {
+            report.leave_out("client", client_id, "an id has 1 to 255 visible characters of ASCII");
+            continue;
+        }
+        report.fate("client", client_id, Fate::Taken);
+        taken.push(client(original, row, report));
+    }
+    if is_dry || taken.is_empty() {
+        return Ok(());
+    }
+    let now = app.clock.now();
+    let written = app.db.write(async |tx| {
+        for client in taken {
+            insert(tx, client, by, (app.ids.next(), now)).await?;
+        }
+        Ok::<_, OAuthFailure>(())
+    });
+    Ok(written.await?)
+}
+
+fn client(original: &Original, row: &Row, report: &mut Report) -> TakenOver {
+    let client_id = text(row, "client_id");
+    let secret = text(row, "client_secret");
+    if secret.is_empty() {
+        report.note(
+            "client",
+            client_id,
+            "it had no secret; give it one with `POST /oauth/clients/{id}/secret`",
+        );
+    }
+    if has(row, "public_key") {
+        report.note(
+            "client",
+            client_id,
+            "its public key, which the original did not use, is not taken over",
+        );
+    }
+    let mut asked = texts(row, "scopes");
+    for permission in original.rows("application_client_permissions") {
+        if permission.get("client_id").and_then(Value::as_str) == Some(client_id) {
+            let more = texts(permission, "component_scopes");
+            if !more.is_empty() {
+                report.note(
+                    "client",
+                    client_id,
+                    format!("an application let it do, too: {}", more.join(" ")),
+                );
+            }
+            asked.extend(more);
+        }
+    }
+    let scopes: Vec<_> = asked.iter().filter_map(|it| scope(it, client_id, report)).collect();
+    if scopes.len() > MAX_SCOPES {
+        report.note("client", client_id, format!("only its first {MAX_SCOPES} scopes"));
+    }
+    let name = text(row, "name");
+    TakenOver {
+        client_id: client_id.to_owned(),
+        name: if name.is_empty() { client_id } else { name }.to_owned(),
+        secret: Some(SecretString::from(secret)).filter(|_| !secret.is_empty()),
+        scope: scopes.into_iter().take(MAX_SCOPES).collect(),
+    }
+}
+
+/// A scope as it is called here; nothing that the original did not allow.
+fn scope(asked: &str, client_id: &str, report: &mut Report) -> Option<Scope> {
+    if let Ok(scope) = asked.parse() {
+        return Some(scope);
+    }
+    let known = ACTIONS.iter().find(|(old, _)| *old == asked).and_then(|(_, new)| new.parse().ok());
+    match &known {
+        Some(new) => report.note("client", client_id, format!("`{asked}` is `{new}` here")),
+        None => report.note(
+            "client",
+            client_id,
+            format!("without the scope `{asked}`, which means nothing here"),
+        ),
+    }
+    known
+}

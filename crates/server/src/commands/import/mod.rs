@@ -1,0 +1,76 @@
+//! `agent-server import`: what the original server has in its database.
+//!
+//! It is read, put into the words of files of definitions, and applied like those; what is here already stays. What was
+//! changed on the way, and what could not be taken over, is said of each thing.
+
+mod clients;
+mod convert;
+mod original;
+mod report;
+mod settle;
+mod store;
+mod workflows;
+
+use std::process::ExitCode;
+
+use clap::Args;
+
+use crate::code::Builder;
+use crate::commands::Failure;
+use crate::commands::definitions::open;
+use crate::commands::terminal;
+use crate::config::Environment;
+use original::Original;
+use report::Report;
+
+pub const IMPORT_HELP: &str = "\
+From PostgreSQL it reads the tables of the original agent server, which stays as it is: clients (their secrets are
+hashed and go on working), agents, tools, workflows with their step rows, and RAG databases. They come into the
+database of DATABASE_URL. What has a name that is taken here stays as it is here, so that a second import changes
+nothing. Of each thing it says what was changed and what could not be taken over.
+
+The command ends with
+  0  it is done, as the lines say    1  it failed, and nothing was written
+
+Examples:
+  agent-server import --from postgres://reader:password@old-host/agent_server --dry-run
+  agent-server import --from postgres://reader:password@old-host/agent_server";
+
+/// How it is told to the audit trail.
+const BY: &str = "system:import";
+/// Where the versions say that they are from.
+const SOURCE: &str = "the original server";
+
+#[derive(Debug, Args)]
+pub struct ImportArgs {
+    /// The database of the original server; a user that may only read is enough
+    #[arg(long, value_name = "URL")]
+    from: String,
+    /// Say what would be done, and do nothing
+    #[arg(long)]
+    dry_run: bool,
+    /// Say it as JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn import(
+    args: ImportArgs,
+    env: &Environment,
+    server: Builder,
+) -> Result<ExitCode, Failure> {
+    let original = Original::read(args.from.into()).await?;
+    let app = open(env, server).await?;
+    let mut report = Report::default();
+    let made = convert::definitions(&original, &app, &mut report).await?;
+    settle::apply(&app, made, args.dry_run, &mut report).await?;
+    clients::take_over(&app, &original, args.dry_run, &mut report).await?;
+    convert::left_out(&original, &mut report);
+    app.db.close().await;
+    if args.json {
+        terminal::line(format!("{:#}", report.json(args.dry_run)));
+    } else {
+        report.say(args.dry_run);
+    }
+    Ok(ExitCode::SUCCESS)
+}
