@@ -96,6 +96,7 @@ pub use waiting::TimerFired;
 pub use waiting::TimerSet;
 pub use waiting::WaitingFor;
 pub use waiting::WaitingStatus;
+pub use workflow::ChildOf;
 pub use workflow::EntryCall;
 pub use workflow::EntryChild;
 pub use workflow::Parts;
@@ -104,13 +105,22 @@ pub use workflow::ReferenceKind;
 pub use workflow::StepAsk;
 pub use workflow::Workflow;
 pub use workflow::WorkflowRun;
+pub use workflow::WorkflowSpec;
 pub use workflow::WorkflowStep;
 pub use workflow::normalise;
 
-/// The version of the interpreter that a run pins when it begins.
+/// The version of the interpreter.
 ///
 /// It rises when the same log would lead to another next step, or may have events that are new. A worker takes
 /// up a run only if its own version is at least the run's. 3 bounded the calls of an answer; 4 has runs of tools, and
 /// ends one whose model calls nothing that can be called; 5 has requests and lines of the console;
-/// 6 has searches of documents, and their citations in answers.
-pub const ENGINE: i32 = 7;
+/// 6 has searches of documents, and their citations in answers; 7 has consents of people; 8 has workflows.
+pub const ENGINE: i32 = 8;
+
+/// The version that a run of this kind pins when it begins: the first that interprets it as this one does.
+pub fn engine_of(kind: RunKind) -> i32 {
+    match kind {
+        RunKind::Agent | RunKind::Tool => 7,
+        RunKind::Workflow => 8,
+    }
+}

@@ -9,6 +9,7 @@ mod begin;
 mod definition;
 mod env;
 mod form;
+mod open;
 mod parse;
 mod place;
 mod scope;
@@ -27,6 +28,7 @@ use serde_json::json;
 pub use definition::Reference;
 pub use definition::ReferenceKind;
 pub use definition::Workflow;
+pub use open::ChildOf;
 pub use parse::Parts;
 pub use parse::normalise;
 pub use step::EntryCall;
@@ -34,7 +36,6 @@ pub use step::EntryChild;
 pub use step::StepAsk;
 pub use step::WorkflowStep;
 
-use definition::Action;
 use place::Place;
 use state::State;
 use visit::Due;
@@ -70,34 +71,40 @@ pub struct WorkflowRun {
     run_id: String,
     workflow: Arc<Workflow>,
     tools: Vec<OfferedTool>,
-    script: OfferedTool,
+    /// How scripts are called, which are no tools.
+    script: Option<OfferedTool>,
     context: Value,
     limits: Limits,
     state: State,
 }
 
+/// What a run of a workflow executes, as its pinned version and what was asked say it.
+#[derive(Debug, Clone)]
+pub struct WorkflowSpec {
+    pub workflow: Arc<Workflow>,
+    /// Those that the definition names and the caller may use; of one name the one without a version first.
+    pub tools: Vec<OfferedTool>,
+    pub context: Value,
+    pub limits: Limits,
+}
+
 impl WorkflowRun {
-    /// A run of which no event is applied yet. `tools` are those that the definition names and the caller may use.
-    pub fn new(
-        run_id: impl Into<String>,
-        workflow: Arc<Workflow>,
-        tools: Vec<OfferedTool>,
-        context: Value,
-        limits: Limits,
-    ) -> Result<Self, String> {
+    /// A run of which no event is applied yet.
+    pub fn new(run_id: impl Into<String>, spec: WorkflowSpec) -> Self {
+        let WorkflowSpec { workflow, tools, context, limits } = spec;
         let script = llm::Tool {
             name: begin::SCRIPT.to_owned(),
             description: String::new(),
             input_schema: json!({}),
         };
-        let script = OfferedTool {
-            spec: ToolSpec::new(script, None, Effect::Read)?,
+        let script = ToolSpec::new(script, None, Effect::Read).ok().map(|spec| OfferedTool {
+            spec,
             approval: ApprovalPolicy::default(),
             callee: Callee::Tool,
             unavailable: None,
-        };
+        });
         let (run_id, state) = (run_id.into(), State::default());
-        Ok(Self { run_id, workflow, tools, script, context, limits, state })
+        Self { run_id, workflow, tools, script, context, limits, state }
     }
 
     /// What comes next at the time `now`. The same until the next event is applied, but for the passing of time.
@@ -141,13 +148,6 @@ impl WorkflowRun {
         due.events
     }
 
-    /// What is wrong with the payload of a decision on `approval_id`, in words for whoever decides.
-    pub fn payload_fault(&self, approval_id: &str, payload: &Value) -> Option<String> {
-        let place = self.state.approvals.get(approval_id)?;
-        let Action::Approval(asking) = &self.workflow.entry(place)?.action else { return None };
-        crate::tool::faults(&asking.payload_schema.as_ref()?.0, payload).err()
-    }
-
     /// When the run must be over, as long as somebody has it. The time in which nobody does, because it sleeps or
     /// waits, does not count, unless a run below was at work.
     pub fn deadline(&self) -> Option<DateTime<Utc>> {
@@ -185,21 +185,6 @@ impl WorkflowRun {
     /// How often the run was taken up, the first time included.
     pub fn run_attempt(&self) -> u32 {
         self.state.run_attempt
-    }
-
-    /// The runs that it began and that are not over.
-    pub fn open_children(&self) -> impl Iterator<Item = &str> {
-        self.state.children.keys().map(String::as_str)
-    }
-
-    /// Those of them that nothing in this run waits for any more: they are to be canceled.
-    pub fn abandoned(&self) -> &[String] {
-        &self.state.abandoned
-    }
-
-    /// Whether it awaits a decision on `approval_id`.
-    pub fn awaits(&self, approval_id: &str) -> bool {
-        self.state.approvals.contains_key(approval_id)
     }
 
     /// What it gives, or why that is nothing.
@@ -246,15 +231,7 @@ impl WorkflowRun {
 
     /// Ends what is open, and then the run.
     fn end(&self, outcome: Outcome, error: RunError, now: DateTime<Utc>) -> WorkflowStep {
-        let (list, root) = (&self.workflow.steps, &self.state.root);
-        let undone = || {
-            let open =
-                self.state.undo.iter().find(|it| matches!(it.node.stage, state::Stage::Open(_)))?;
-            let entry = self.workflow.entry(&open.place)?;
-            let seen = Seen { entry, node: &open.node, place: &open.place, now };
-            Some(self.close_entry(seen, &error))
-        };
-        if let Some(event) = self.close(list, root, &[], &error, now).or_else(undone) {
+        if let Some(event) = self.unfinished(&error, now) {
             return WorkflowStep::Record(event);
         }
         let (error, usage) = (Some(error), Usage::default());

@@ -117,6 +117,9 @@ impl WorkflowRun {
         let Some(place) = self.workflow.place(&finished.step) else { return };
         let Some(entry) = self.workflow.entry(&place) else { return };
         let (retry, continues) = (entry.retry.clone(), entry.continues);
+        if !self.state.approvals.is_empty() {
+            self.state.approvals.retain(|_, of| *of != place);
+        }
         let Some(node) = self.state.node_mut(&place) else { return };
         let stage = std::mem::take(&mut node.stage);
         let given_up = open_child(&stage);

@@ -150,6 +150,24 @@ impl Workflow {
         found
     }
 
+    /// Whether an entry waits for an event.
+    pub fn waits_for_events(&self) -> bool {
+        let mut waits = false;
+        self.steps.each(&mut |entry| waits |= matches!(entry.action, Action::WaitForEvent { .. }));
+        waits
+    }
+
+    /// Its scripts, each with the pointer to it.
+    pub fn scripts(&self) -> Vec<(String, String)> {
+        let mut found = Vec::new();
+        self.steps.each(&mut |entry| {
+            if let Action::Script { code } = &entry.action {
+                found.push((format!("{}/code", entry.at), code.clone()));
+            }
+        });
+        found
+    }
+
     pub fn limits(&self) -> Limits {
         self.limits
     }

@@ -5,6 +5,7 @@ use chrono::Utc;
 use serde_json::Value;
 
 use crate::agent::ApprovalDue;
+use crate::agent::ChildDue;
 use crate::agent::ToolCall;
 use crate::approval::OnTimeout;
 use crate::event::Event;
@@ -56,6 +57,19 @@ pub struct EntryChild {
     pub input: Value,
     /// Set if a tool asks the agent.
     pub started: Option<ToolStarted>,
+}
+
+impl From<ChildDue> for EntryChild {
+    fn from(ChildDue { started, agent }: ChildDue) -> Self {
+        Self {
+            call_id: started.call_id.clone(),
+            kind: RunKind::Agent,
+            name: agent,
+            version: None,
+            input: started.arguments.clone(),
+            started: Some(started),
+        }
+    }
 }
 
 /// Something that a person has to decide.

@@ -44,6 +44,10 @@ fn a_log_of_any_release_folds_to_the_same_for_ever() {
         }
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
         seen.extend(name.split_once('_').and_then(|(engine, _)| engine.parse::<i32>().ok()));
+        // Those of workflows are folded beside the tests of these.
+        if name.contains("workflow") {
+            continue;
+        }
         let told = fold(&name, &fs::read_to_string(&path).unwrap());
         expect_file![path.with_extension("txt")].assert_eq(&told);
     }

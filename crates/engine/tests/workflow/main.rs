@@ -6,6 +6,7 @@
 mod bounds;
 mod definitions;
 mod ends;
+mod logs;
 mod script;
 
 use engine::Decision;

@@ -41,6 +41,7 @@ use engine::Usage;
 use engine::WaitingFor;
 use engine::Workflow;
 use engine::WorkflowRun;
+use engine::WorkflowSpec;
 use engine::WorkflowStep;
 use expect_test::Expect;
 use llm::ToolStatus;
@@ -93,7 +94,7 @@ impl Script {
         &self.steps
     }
 
-    fn workflow_run(&self) -> WorkflowRun {
+    pub fn workflow_run(&self) -> WorkflowRun {
         let parts = Parts {
             steps: &self.steps,
             output: Some(&self.output),
@@ -108,7 +109,9 @@ impl Script {
             tool("pay", Effect::Effect),
             tool("put", Effect::Idempotent),
         ];
-        WorkflowRun::new("r1", Arc::new(workflow), tools, context, self.limits).unwrap()
+        let workflow = Arc::new(workflow);
+        let spec = WorkflowSpec { workflow, tools, context, limits: self.limits };
+        WorkflowRun::new("r1", spec)
     }
 
     pub fn run(&self) -> Log {

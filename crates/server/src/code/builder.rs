@@ -123,7 +123,6 @@ impl Builder {
         ids: Ids,
     ) -> Result<App, StartError> {
         let client = egress::client()?;
-        let telemetry = Telemetry::start(&config.telemetry, client.clone())?;
         let models = Models::new(&config.models, &client);
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
         let (names, tasks) = (std::mem::take(&mut self.names), Tasks::default());
@@ -133,8 +132,8 @@ impl Builder {
         let (keys, cursors, outgoing) = (Arc::new(keys), Cursors::new(&key), &config.outgoing);
         let egress = Egress::with(outgoing.allow.clone(), names)?;
         let clients = Arc::new(clients(&config, &db, &egress));
-        let (own, new, mac) = (clock.clone(), ids.clone(), key.mac("secrets"));
-        let secrets = Vault::new(db.clone(), own, new, sealer, mac);
+        let mac = key.mac("secrets");
+        let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), sealer, mac);
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
         let embedders = Embedders::new(&config.models, &most, &client);
         let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));
@@ -146,18 +145,20 @@ impl Builder {
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone(), embedders };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
+        let workflows = Workflows::of(agents.clone());
         let services = Services {
             db: db.clone(),
             clock: clock.clone(),
             ids: ids.clone(),
             tasks: tasks.clone(),
             agents: agents.clone(),
+            workflows: workflows.clone(),
             clients: Arc::clone(&clients),
             models,
             rag: rag.clone(),
             tools: tools.clone(),
             webhooks: webhooks(outgoing, &egress, &secrets),
-            telemetry,
+            telemetry: Telemetry::start(&config.telemetry, client)?,
             budgets: Budgets::new(db.clone()),
         };
         Ok(App::new(Parts {
@@ -178,7 +179,7 @@ impl Builder {
             egress,
             rag,
             tools,
-            workflows: Workflows::of(agents.clone()),
+            workflows,
             agents,
             sandbox,
         }))

@@ -8,7 +8,7 @@ use crate::http::Invalid;
 const MAX_LENGTH: usize = 56;
 
 /// Words that stand where a name could in our paths.
-const RESERVED: [&str; 3] = ["definitions", "providers", "search"];
+const RESERVED: [&str; 4] = ["definitions", "events", "providers", "search"];
 
 /// Says what keeps `name` from being the name of a definition.
 ///

@@ -123,5 +123,5 @@ async fn wait_for_consent(
 
 fn wish(approval: &Approval, decision: Decision, reason: Option<String>) -> Wish {
     let arguments_hash = approval.arguments_hash.clone();
-    Wish { decision, arguments_hash, arguments: None, result: None, reason }
+    Wish { decision, arguments_hash, arguments: None, result: None, payload: None, reason }
 }

@@ -35,6 +35,8 @@ use crate::runs::execute::Begun;
 use crate::runs::execute::ExecuteError;
 use crate::runs::look;
 use crate::runs::look::Purpose;
+use crate::runs::perform;
+use crate::runs::perform::ExecuteWorkflow;
 use crate::runs::signal::Cancel;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
@@ -90,6 +92,12 @@ pub async fn begin(
         // Its definition was looked up a moment ago, and its rights with it.
         Offer::Search(tool) => {
             Ok(call::call(runs, caller, tool, ExecuteTool::of(arguments), None).await?)
+        }
+        Offer::Workflow(workflow) => {
+            let workflow = workflow.id.to_string();
+            let workflow = executable::workflow(runs, caller, &workflow, None).await?;
+            let asked = ExecuteWorkflow::of(offers::given_to(&workflow, arguments));
+            Ok(perform::perform(runs, caller, &workflow, asked, None).await?)
         }
         Offer::Agent(agent) => {
             let agent = executable::agent(runs, caller, &agent.id.to_string(), None).await?;
@@ -268,7 +276,7 @@ impl Ear {
                 Some(Heard::Progress { done, total, message })
             }
             (_, RunKind::Tool) => None,
-            // What an agent does is counted: nobody knows how much of it there will be.
+            // What an agent or a workflow does is counted: nobody knows how much of it there will be.
             ("tool.started", _) => {
                 let tool = text("tool")?;
                 Some(self.one_more(format!("calls `{tool}`")))

@@ -24,9 +24,12 @@ use crate::tools::ToolDefinition;
 use crate::tools::ToolKind;
 use crate::tools::database_of;
 use crate::tools::search_of;
+use crate::workflows::Workflow;
 
 /// What the names of tools that ask an agent begin with, before its name.
 const ASK: &str = "ask_";
+/// The same of tools that run a workflow.
+const RUN: &str = "run_";
 
 /// What every caller of all of it must hold.
 pub const ACCESS: &str = "mcp.access";
@@ -37,6 +40,8 @@ pub enum Offer {
     Tool(Arc<ToolDefinition>),
     /// `ask_<name>`.
     Agent(Arc<Agent>),
+    /// `run_<name>`.
+    Workflow(Arc<Workflow>),
     /// `search_<name>`: the tool that searches a database.
     Search(Arc<ToolDefinition>),
 }
@@ -80,14 +85,18 @@ pub async fn of_tenant(
 ) -> Result<Vec<Offer>, DefinitionError> {
     let tools = app.tools.snapshot(tenant).await?;
     let agents = app.agents.snapshot(tenant).await?;
+    let workflows = app.workflows.snapshot(tenant).await?;
     let databases = app.rag.databases().snapshot(tenant).await?;
     let own = tools.all().filter(|it| it.is_usable() && means(&expose.tools, &it.content.name));
     let asked = agents.all().filter(|it| it.is_usable() && means(&expose.agents, &it.content.name));
+    let run = workflows.all();
+    let run = run.filter(|it| it.is_usable() && means(&expose.workflows, &it.content.name));
     let searched = databases.all();
     let searched = searched
         .filter(|it| it.is_usable() && means(&expose.rag_databases, &it.content.name))
         .map(|database| Offer::Search(Arc::new(search_of(&app.rag, database))));
-    let made = asked.cloned().map(Offer::Agent).chain(searched);
+    let run = run.cloned().map(Offer::Workflow);
+    let made = asked.cloned().map(Offer::Agent).chain(run).chain(searched);
     // A tool of that name goes before what is made of something else.
     let made = made.filter(|offer| tools.find_by_name(&offer.name()).is_none());
     let mut offers: Vec<Offer> = own.cloned().map(Offer::Tool).chain(made).collect();
@@ -115,6 +124,12 @@ pub async fn find(
         let found = found.filter(|it| it.is_active && means(&expose.agents, agent));
         return Ok(found.map(Offer::Agent));
     }
+    if let Some(workflow) = name.strip_prefix(RUN) {
+        let found = app.workflows.find(tenant, workflow).await?;
+        let found = found.filter(|it| it.content.name == workflow && it.is_active);
+        let found = found.filter(|_| means(&expose.workflows, workflow));
+        return Ok(found.map(Offer::Workflow));
+    }
     let Some(database) = database_of(name) else { return Ok(None) };
     let found = app.rag.databases().find(tenant, database).await?;
     let found = found.filter(|it| it.content.name == database && it.is_active);
@@ -133,6 +148,7 @@ pub async fn count(
         *match offer {
             Offer::Tool(_) => &mut counted.tools,
             Offer::Agent(_) => &mut counted.agents,
+            Offer::Workflow(_) => &mut counted.workflows,
             Offer::Search(_) => &mut counted.rag_databases,
         } += 1;
     }
@@ -149,6 +165,7 @@ impl Offer {
         match self {
             Self::Tool(tool) | Self::Search(tool) => tool.content.name.clone(),
             Self::Agent(agent) => ask(&agent.content.name),
+            Self::Workflow(workflow) => format!("{RUN}{}", workflow.content.name),
         }
     }
 
@@ -160,6 +177,7 @@ impl Offer {
             }
             Self::Tool(tool) => (&["tool.execute"], &tool.content.scopes),
             Self::Agent(agent) => (&["agent.execute"], &agent.content.scopes),
+            Self::Workflow(it) => (&["workflow.execute"], &it.content.scopes),
             Self::Search(tool) => (&["tool.execute", "rag.search"], &tool.content.scopes),
         };
         let mut needs = vec![ACCESS];
@@ -180,7 +198,7 @@ impl Offer {
     pub fn face(&self) -> Face {
         match self {
             Self::Tool(tool) | Self::Search(tool) => Face::of(&tool.content),
-            Self::Agent(_) => Face { role: Role::Tool, has_content: false },
+            Self::Agent(_) | Self::Workflow(_) => Face { role: Role::Tool, has_content: false },
         }
     }
 
@@ -189,6 +207,7 @@ impl Offer {
         match self {
             Self::Tool(tool) | Self::Search(tool) => &tool.content_hash,
             Self::Agent(agent) => &agent.content_hash,
+            Self::Workflow(workflow) => &workflow.content_hash,
         }
     }
 
@@ -197,6 +216,7 @@ impl Offer {
         match self {
             Self::Tool(tool) | Self::Search(tool) => tool.content.output_schema.is_some(),
             Self::Agent(agent) => agent.content.output_schema.is_some(),
+            Self::Workflow(it) => it.content.output_schema.as_ref().is_some_and(is_of_objects),
         }
     }
 
@@ -209,6 +229,7 @@ impl Offer {
         match self {
             Self::Tool(tool) | Self::Search(tool) => show_tool(tool),
             Self::Agent(agent) => show_agent(agent),
+            Self::Workflow(workflow) => show_workflow(workflow),
         }
     }
 }
@@ -243,6 +264,48 @@ fn show_agent(agent: &Agent) -> Shown {
         effect: Effect::Effect,
         is_open: true,
     }
+}
+
+fn show_workflow(workflow: &Workflow) -> Shown {
+    let content = &workflow.content;
+    let about = if content.description.is_empty() { "." } else { ": " };
+    Shown {
+        name: format!("{RUN}{}", content.name),
+        title: content.display_name.clone(),
+        description: format!(
+            "Runs the workflow {}{about}{}",
+            content.display_name, content.description
+        ),
+        input_schema: match &content.input_schema {
+            Some(schema) if is_wrapped(workflow) => object(&json!({
+                "type": "object",
+                "properties": {"input": schema},
+                "required": ["input"],
+                "additionalProperties": false,
+            })),
+            schema => object(schema.as_ref().unwrap_or(&Value::Null)),
+        },
+        output_schema: content.output_schema.as_ref().filter(|it| is_of_objects(it)).map(object),
+        effect: Effect::Effect,
+        is_open: true,
+    }
+}
+
+/// What a workflow is given by a call with `arguments`: these, or their `input` where it takes something else.
+pub fn given_to(workflow: &Workflow, mut arguments: Map<String, Value>) -> Value {
+    if is_wrapped(workflow) {
+        return arguments.remove("input").unwrap_or_default();
+    }
+    Value::Object(arguments)
+}
+
+/// Whether a workflow takes anything but an object, which arguments always are.
+fn is_wrapped(workflow: &Workflow) -> bool {
+    workflow.content.input_schema.as_ref().is_some_and(|schema| !is_of_objects(schema))
+}
+
+fn is_of_objects(schema: &Value) -> bool {
+    schema.get("type").is_none_or(|it| it == "object")
 }
 
 /// The schema of what an agent is asked with.

@@ -54,6 +54,8 @@ scope_sets! {
     WorkflowDefinitionRead = "workflow.write" | "admin.read";
     /// To make and change workflows.
     WorkflowWrite = "workflow.write";
+    /// To execute workflows.
+    WorkflowExecute = "workflow.execute";
     /// To see databases and their documents: also for whoever may change them.
     RagRead = "rag.read" | "rag.write";
     /// To make and change databases and documents.

@@ -114,17 +114,24 @@ enum InputPart {
 /// Limits, each of which may only lower the agent's own.
 #[derive(Debug, Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(default, deny_unknown_fields)]
-struct SmallerLimits {
+pub struct SmallerLimits {
     #[schema(minimum = 1)]
-    max_steps: Option<u64>,
+    pub max_steps: Option<u64>,
     #[schema(minimum = 1)]
-    max_tokens: Option<u64>,
+    pub max_tokens: Option<u64>,
     #[schema(value_type = Option<f64>, minimum = 0)]
-    max_cost_usd: Option<Usd>,
+    pub max_cost_usd: Option<Usd>,
     #[schema(minimum = 1)]
-    max_parallel_tool_calls: Option<u64>,
+    pub max_parallel_tool_calls: Option<u64>,
     #[schema(minimum = 1)]
-    timeout_ms: Option<u64>,
+    pub timeout_ms: Option<u64>,
+}
+
+/// Whose limits are lowered, and what it calls the calls that it makes at once.
+#[derive(Debug, Clone, Copy)]
+pub struct Whose {
+    pub kind: &'static str,
+    pub calls: &'static str,
 }
 
 /// What happens when the thread has a run already.
@@ -183,7 +190,8 @@ impl Execute {
             wrong.push(Invalid::new("/stream", "conflict", detail));
         }
         wrong.extend(check_user(self.user.as_deref()));
-        let limits = self.limits.lower(&agent.limits, &mut wrong);
+        let whose = Whose { kind: "agent", calls: "max_parallel_tool_calls" };
+        let limits = self.limits.lower(&agent.limits, whose, &mut wrong);
         let options = override_options(&agent.model_options, self.model_options, &mut wrong);
         let webhook = webhook.map_err(|fault| wrong.push(fault)).unwrap_or_default();
         let input = match (self.input, self.messages) {
@@ -222,10 +230,11 @@ impl Execute {
 }
 
 impl SmallerLimits {
-    fn lower(self, limits: &Limits, wrong: &mut Vec<Invalid>) -> Limits {
+    /// The limits of the definition, lowered.
+    pub fn lower(self, limits: &Limits, whose: Whose, wrong: &mut Vec<Invalid>) -> Limits {
         let mut check = |name: &str, too_large: bool, most: String| {
             if too_large {
-                let detail = format!("the agent allows at most {most}");
+                let detail = format!("the {} allows at most {most}", whose.kind);
                 wrong.push(Invalid::new(format!("/limits/{name}"), "out_of_range", detail));
             }
         };
@@ -236,7 +245,7 @@ impl SmallerLimits {
         };
         let steps = count("max_steps", self.max_steps, limits.max_steps);
         let calls = self.max_parallel_tool_calls;
-        let calls = count("max_parallel_tool_calls", calls, limits.max_parallel_tool_calls);
+        let calls = count(whose.calls, calls, limits.max_parallel_tool_calls);
         let timeout = self.timeout_ms.unwrap_or(limits.timeout_ms);
         check("timeout_ms", timeout > limits.timeout_ms, limits.timeout_ms.to_string());
         if let Some((asked, most)) = self.max_tokens.zip(limits.max_tokens) {

@@ -18,6 +18,7 @@ use super::execute::Begun;
 use super::execute::ExecuteError;
 use super::execute::Executed;
 use super::execute::Prepared;
+use super::execution::Spec;
 use super::journal::NewKey;
 use super::pins::Pin;
 use super::pins::Pins;
@@ -95,7 +96,12 @@ pub async fn call(
     let spec = prepare::call(runs, &record, tool).await?;
     let begun = execute::begin(
         runs,
-        Prepared { record, spec: spec.into(), key: key.clone(), on_busy: OnBusy::default() },
+        Prepared {
+            record,
+            spec: Spec::Agent(spec.into()),
+            key: key.clone(),
+            on_busy: OnBusy::default(),
+        },
     )
     .await;
     execute::or_replay(runs, caller, key, begun).await

@@ -1,46 +1,191 @@
 //! Runs that other runs begin.
 
+use std::sync::Arc;
+
 use auth::scope::Scopes;
+use engine::Input;
 use engine::Limits;
+use engine::RunKind;
+use llm::ModelOptions;
 use llm::Usd;
+use serde_json::Value;
 
 use super::Record;
 use super::RunsError;
 use super::Trigger;
+use super::asked;
 use super::asked::Asked;
 use super::execute;
+use super::execute::Executed;
 use super::pins;
+use super::pins::Pins;
 use super::prepare;
 use super::service::Runs;
+use crate::agents::Agent;
+use crate::agents::Memory;
+use crate::definitions::Content;
+use crate::definitions::Definition;
+use crate::definitions::DefinitionError;
+use crate::definitions::Definitions;
+use crate::definitions::Kind;
+use crate::http::Invalid;
+use crate::workflows::Workflow;
 
-/// The run of another agent that `parent` begins, on behalf of the same caller with what he still `held`, and
-/// within what `left` it has; or words for the model why there is none.
+/// What a run begins.
+#[derive(Debug)]
+pub struct Wanted<'w> {
+    pub kind: RunKind,
+    pub name: &'w str,
+    /// `None`: the version that there is now.
+    pub version: Option<i64>,
+    pub input: Value,
+}
+
+/// The run of another agent or workflow that `parent` begins, on behalf of the same caller with what he still
+/// `held`, and within what `left` it has; or words for whoever wanted it why there is none.
 pub async fn record(
     runs: &Runs,
     parent: &Record,
-    name: &str,
-    input: String,
+    wanted: Wanted<'_>,
     held: Scopes,
     left: Limits,
 ) -> Result<Result<Record, String>, RunsError> {
     let is_exhausted =
         left.timeout_ms == 0 || left.max_tokens == Some(0) || left.max_cost_usd == Some(Usd::ZERO);
-    let agent = runs.agents.find(&parent.tenant, name).await?;
-    let Some(agent) = agent.filter(|it| it.is_usable()) else {
-        return Ok(Err(format!("the agent `{name}` cannot be asked now")));
+    let begun = match wanted.kind {
+        RunKind::Workflow => {
+            let found = usable(&runs.workflows, parent, &wanted, &held).await?;
+            match found {
+                Ok(workflow) => of_workflow(runs, parent, &workflow, wanted.input, left).await?,
+                Err(why) => Err(why),
+            }
+        }
+        _ => match usable(&runs.agents, parent, &wanted, &held).await? {
+            Ok(agent) => of_agent(runs, parent, &agent, wanted.input, left).await?,
+            Err(why) => Err(why),
+        },
     };
-    if !prepare::may_execute(&agent, &held) {
-        return Ok(Err(format!("the caller may not execute `{name}` any more")));
-    }
-    if is_exhausted {
+    if is_exhausted && begun.is_ok() {
         return Ok(Err("nothing is left of the limits of this run".to_owned()));
     }
-    let own = agent.content.limits;
+    Ok(begun.map(|(executed, asked, limits)| {
+        let tenant = parent.tenant.clone();
+        let mut record = execute::new_record(runs, executed, asked, limits, tenant, held);
+        let (summary, above) = (&mut record.run.summary, &parent.run.summary);
+        summary.subject.clone_from(&above.subject);
+        summary.client_id.clone_from(&above.client_id);
+        summary.parent_run_id = Some(above.id);
+        summary.trigger = Trigger::Run;
+        record
+    }))
+}
+
+/// What a run executes, what it is asked, and how far it may go.
+type Begun = Result<(Executed, Asked, Limits), String>;
+
+/// The definition that is wanted, if it can be executed and the caller may.
+async fn usable<K: Kind>(
+    definitions: &Definitions<K>,
+    parent: &Record,
+    Wanted { name, version, .. }: &Wanted<'_>,
+    held: &Scopes,
+) -> Result<Result<Arc<Definition<K>>, String>, DefinitionError> {
+    let (tenant, kind) = (&parent.tenant, K::NAME);
+    let mut found = definitions.find(tenant, name).await?.filter(|it| it.is_active);
+    if let (Some(current), Some(version)) = (&found, version)
+        && current.version != *version
+    {
+        found = definitions.version(tenant, current.id, *version).await?;
+    }
+    let Some(found) = found.filter(|it| it.problems.is_empty()) else {
+        let version = version.map(|it| format!(" at version {it}")).unwrap_or_default();
+        return Ok(Err(format!("the {kind} `{name}`{version} cannot be asked now")));
+    };
+    if !prepare::may_execute(&found, held) {
+        return Ok(Err(format!("the caller may not execute `{name}` any more")));
+    }
+    let own = parent.definition.to_string();
+    let circle = prepare::circle(found.id, found.content.name(), (&own, &parent.asked));
+    Ok(circle.map_or(Ok(found), Err))
+}
+
+async fn of_agent(
+    runs: &Runs,
+    parent: &Record,
+    agent: &Agent,
+    input: Value,
+    left: Limits,
+) -> Result<Begun, RunsError> {
+    let limits = narrowed(agent.content.limits, left);
+    if limits.max_cost_usd.is_some()
+        && let Some(model) = prepare::unpriced(runs, agent)
+    {
+        return Ok(Err(format!(
+            "the price of `{model}` is unknown, and the cost of this run is limited"
+        )));
+    }
+    let input = match input {
+        Value::String(text) if text.is_empty() => {
+            return Ok(Err(format!(
+                "`{}` is asked nothing: its input is empty",
+                agent.content.name
+            )));
+        }
+        // What is neither a text nor content parts is told as JSON.
+        input => asked::read_input(input.clone(), &mut Vec::new())
+            .unwrap_or_else(|| Input::Text(input.to_string())),
+    };
+    let asked = Asked {
+        model_options: agent.content.model_options.clone(),
+        memory: agent.content.memory.clone(),
+        ..below(parent, input, pins::pin(runs, &parent.tenant, agent).await?)
+    };
+    Ok(Ok((agent.into(), asked, limits)))
+}
+
+async fn of_workflow(
+    runs: &Runs,
+    parent: &Record,
+    workflow: &Workflow,
+    input: Value,
+    left: Limits,
+) -> Result<Begun, RunsError> {
+    let name = &workflow.content.name;
+    let faults = workflow.ready.input.as_ref().map(|it| it.check(&input)).unwrap_or_default();
+    if let Some(Invalid { pointer, detail, .. }) = faults.first() {
+        let place = if pointer.is_empty() { String::new() } else { format!(" (at `{pointer}`)") };
+        return Ok(Err(format!("`{name}` does not take this input: {detail}{place}")));
+    }
+    let pins = pins::pin_workflow(runs, &parent.tenant, workflow).await?;
+    let asked = below(parent, Input::Arguments(input), pins);
+    Ok(Ok((workflow.into(), asked, narrowed(workflow.content.limits.into(), left))))
+}
+
+/// What a run below `parent` is asked.
+fn below(parent: &Record, input: Input, tools: Pins) -> Asked {
+    let mut ancestors = parent.asked.ancestors.clone();
+    ancestors.push(parent.definition.to_string());
+    Asked {
+        input,
+        user: parent.asked.user.clone(),
+        context: parent.asked.context.clone(),
+        model_options: ModelOptions::default(),
+        ancestors,
+        top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
+        webhook: None,
+        memory: Memory::default(),
+        output_schema: None,
+        tools: Some(tools),
+    }
+}
+
+/// A definition's own limits, no larger than what is left.
+fn narrowed(own: Limits, left: Limits) -> Limits {
     let at_most = |own: Option<u64>, left: Option<u64>| match (own, left) {
         (Some(own), Some(left)) => Some(own.min(left)),
         (own, left) => own.or(left),
     };
-    let limits = Limits {
+    Limits {
         max_steps: own.max_steps,
         max_parallel_tool_calls: own.max_parallel_tool_calls,
         max_tokens: at_most(own.max_tokens, left.max_tokens),
@@ -48,34 +193,5 @@ pub async fn record(
             Some(left.max_cost_usd.map_or(own, |left| left.min(own)))
         }),
         timeout_ms: own.timeout_ms.min(left.timeout_ms),
-    };
-    if limits.max_cost_usd.is_some()
-        && let Some(model) = prepare::unpriced(runs, &agent)
-    {
-        return Ok(Err(format!(
-            "the price of `{model}` is unknown, and the cost of this run is limited"
-        )));
     }
-    let mut ancestors = parent.asked.ancestors.clone();
-    ancestors.push(parent.definition.to_string());
-    let asked = Asked {
-        input: engine::Input::Text(input),
-        user: parent.asked.user.clone(),
-        context: parent.asked.context.clone(),
-        model_options: agent.content.model_options.clone(),
-        ancestors,
-        top_run: Some(parent.asked.top_run.unwrap_or(parent.run.summary.id)),
-        webhook: None,
-        memory: agent.content.memory.clone(),
-        output_schema: None,
-        tools: Some(pins::pin(runs, &parent.tenant, &agent).await?),
-    };
-    let tenant = parent.tenant.clone();
-    let mut record = execute::new_record(runs, (&*agent).into(), asked, limits, tenant, held);
-    let (summary, above) = (&mut record.run.summary, &parent.run.summary);
-    summary.subject.clone_from(&above.subject);
-    summary.client_id.clone_from(&above.client_id);
-    summary.parent_run_id = Some(above.id);
-    summary.trigger = Trigger::Run;
-    Ok(Ok(record))
 }

@@ -1,11 +1,14 @@
 //! Takes the steps of one run: asks the engine what comes next, does it, records what came of it.
 
 mod afford;
+mod children;
 mod memory;
 mod model;
 mod pause;
 mod tools;
 
+use std::collections::BTreeSet;
+use std::collections::HashSet;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,7 +20,6 @@ use engine::Event;
 use engine::Outcome;
 use engine::RunError;
 use engine::RunFinished;
-use engine::Step;
 use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::error;
@@ -26,6 +28,8 @@ use tracing::info;
 use super::Record;
 use super::Run;
 use super::RunsError;
+use super::execution::Execution;
+use super::execution::Next;
 use super::journal::Change;
 use super::journal::JournalError;
 use super::journal::NewRun;
@@ -33,21 +37,33 @@ use super::live::End;
 use super::live::Live;
 use super::log::Log;
 use super::service::Runs;
+use super::signal::Cancel;
+use super::signal::Signal;
 use super::store::owners;
 use super::take_up;
 use super::trace::Trace;
 use super::webhook::NewDelivery;
+use crate::db::Id;
+
+use tools::Calls;
 
 /// The owner of one run.
 #[derive(Debug)]
 pub struct Driver {
     runs: Runs,
     record: Arc<Record>,
-    agent: Agent,
+    execution: Execution,
     log: Log,
     live: Arc<Live>,
-    /// Set when the deadline has passed while something was under way.
-    late: bool,
+    calls: Calls,
+    /// A time that has come while something was under way, whatever the clock says.
+    passed: Option<DateTime<Utc>>,
+    /// Runs below that were asked to end.
+    canceled: HashSet<String>,
+    /// The events from outside that it is known to wait for, by names and keys.
+    awaited: Option<BTreeSet<(String, String)>>,
+    /// To whom the next entry leaves something.
+    told: Vec<Signal>,
     /// If somebody wants it.
     trace: Option<Trace>,
     /// What is recorded before anything else.
@@ -73,6 +89,8 @@ pub enum Stop {
     Runs(#[from] RunsError),
     #[error("the database refused a query of a run")]
     Database(#[from] sqlx::Error),
+    #[error("a workflow asks no model")]
+    NoAgent,
 }
 
 /// What came in the way of something.
@@ -84,16 +102,26 @@ enum Interruption {
 }
 
 impl Driver {
-    /// The owner of a run whose state is `agent`.
-    pub fn new(runs: Runs, record: Arc<Record>, agent: Agent, log: Log, live: Arc<Live>) -> Self {
+    /// The owner of a run whose state is `execution`.
+    pub fn new(
+        runs: Runs,
+        record: Arc<Record>,
+        execution: Execution,
+        log: Log,
+        live: Arc<Live>,
+    ) -> Self {
         let trace = Trace::of(runs.telemetry.as_ref(), &record);
         Self {
             runs,
             record,
-            agent,
+            execution,
             log,
             live,
-            late: false,
+            calls: Calls::default(),
+            passed: None,
+            canceled: HashSet::new(),
+            awaited: None,
+            told: Vec::new(),
             trace,
             first: None,
             unusable: None,
@@ -127,6 +155,7 @@ impl Driver {
         // only be asked once it is sure that the key was.
         self.first_alone = run.record.run.summary.thread_id.is_some();
         self.first_before_asking = run.key.is_some();
+        self.awaited = Some(BTreeSet::new());
         self.log.begin(run);
         self.first = Some(first);
         let (beginner, failure) = oneshot::channel();
@@ -175,14 +204,51 @@ impl Driver {
         }
     }
 
-    /// Records an event: applies it, and adds it to the next entry of the journal.
+    /// Records an event, and what follows from it for calls, people and runs below.
     fn record(&mut self, event: impl Into<Event>) -> Result<(), Stop> {
-        let (event, at) = (event.into(), self.runs.clock.now());
-        self.agent.apply(&event, at.time());
-        if let Some(trace) = &mut self.trace {
-            trace.observe(&event, at.time());
+        let event = event.into();
+        if let Event::ToolFinished(ended) = &event {
+            // The run goes on without a call that is under way still.
+            for said in self.calls.give_up(&ended.call_id) {
+                self.add(&said)?;
+            }
         }
-        Ok(self.log.push(&event, at)?)
+        if let Some(approval) = self.execution.withdrawn_by(&event).and_then(|id| id.parse().ok()) {
+            self.log.withdraw(approval);
+        }
+        self.add(&event)?;
+        let abandoned = self.execution.abandoned().iter();
+        let abandoned = abandoned.filter(|child| !self.canceled.contains(*child));
+        for child in abandoned.cloned().collect::<Vec<_>>() {
+            self.cancel_child(&child, "the run that began it does not wait for it any more");
+            self.canceled.insert(child);
+        }
+        Ok(())
+    }
+
+    /// Applies an event, and adds it to the next entry of the journal.
+    fn add(&mut self, event: &Event) -> Result<(), Stop> {
+        let at = self.runs.clock.now();
+        self.execution.apply(event, at.time());
+        if let Some(trace) = &mut self.trace {
+            trace.observe(event, at.time());
+        }
+        Ok(self.log.push(event, at)?)
+    }
+
+    /// Leaves an order to end for a run below.
+    fn cancel_child(&mut self, child: &str, reason: &str) {
+        let Ok(child) = child.parse::<Id>() else { return };
+        let by = self.record.run.summary.subject.clone();
+        let cancel = Cancel { by, reason: Some(reason.to_owned()) };
+        let (tenant, now) = (self.record.tenant.clone(), self.runs.clock.now());
+        self.leave_signal(Signal::cancel(tenant, child, cancel, now));
+    }
+
+    /// Leaves a signal for another run with the next entry, and brings it when that is stored.
+    fn leave_signal(&mut self, signal: Signal) {
+        self.log.leave(signal.clone());
+        self.told.push(signal);
     }
 
     /// Stores what was recorded, and lets readers see it.
@@ -191,6 +257,9 @@ impl Driver {
         let shown = self.log.store().await?;
         if !shown.is_empty() {
             self.live.show(shown, None);
+        }
+        for signal in self.told.drain(..) {
+            take_up::bring_soon(&self.runs, signal);
         }
         Ok(())
     }
@@ -206,34 +275,40 @@ impl Driver {
             self.unusable = self.read_memory().await?;
         }
         if let Some(error) = self.unusable.take() {
-            for unfinished in self.agent.unfinished(&error.message) {
+            while let Some(unfinished) = self.execution.unfinished(&error, self.now()) {
                 self.record(unfinished)?;
             }
-            let (status, usage) = (Outcome::Failed, self.agent.usage());
+            let (status, usage) = (Outcome::Failed, self.execution.usage());
             return self
                 .finish(RunFinished { status, output: None, error: Some(error), usage })
                 .await;
         }
         loop {
             self.obey().await?;
-            match self.agent.next(self.now()) {
-                Step::Record(event) => self.record(event)?,
-                Step::CallModel(call) => self.call_model(call).await?,
-                Step::CallTools(calls) => self.call_tools(calls).await?,
-                Step::Ask(due) => self.ask(due)?,
-                Step::StartChildren(due) => self.start_children(due).await?,
+            if self.log.is_full() {
+                self.store().await?;
+            }
+            match self.execution.next(self.now()) {
+                Next::Record(event) => self.record(event)?,
+                Next::CallModel(call) => self.call_model(call).await?,
+                Next::CallAll(calls) => self.call_all(calls).await?,
+                Next::Call(calls) => self.begin_calls(calls).await?,
+                Next::Await(until) => self.hear(until).await?,
+                Next::Ask(due) => self.ask(due)?,
+                Next::StartChildren(due) => self.start_children(due).await?,
                 // What has just come is heard first.
-                Step::Wait(_) if self.live.has_orders() => {}
-                Step::Wait(waiting) => return self.pause(waiting).await,
-                Step::Finish(end) => return self.finish(end).await,
+                Next::Wait(_) if self.live.has_orders() => {}
+                Next::Wait(waiting) => return self.pause(waiting).await,
+                Next::Finish(end) => return self.finish(end).await,
                 // The last event and the row that says so are one transaction.
-                Step::Finished => return Err(JournalError::Fenced.into()),
+                Next::Finished => return Err(JournalError::Fenced.into()),
             }
         }
     }
 
     async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
-        let signals = self.tell_relatives();
+        self.tell_relatives();
+        self.wait_for_events(BTreeSet::new());
         self.write_memory()?;
         self.record(end.clone())?;
         let mut run = self.progressed();
@@ -244,7 +319,7 @@ impl Driver {
         let run = Arc::new(run);
         let (tenant, row) = (self.record.tenant.clone(), Arc::clone(&run));
         self.log.change(Change { tenant, run: row, wake_at: None });
-        if self.agent.asks() {
+        if self.execution.asks() {
             self.log.close_approvals();
         }
         if let Some(webhook) = self.record.asked.webhook.clone() {
@@ -253,9 +328,6 @@ impl Driver {
             self.log.tell(NewDelivery { tenant, id, run_id, webhook, created_at });
         }
         self.store().await?;
-        for signal in signals {
-            take_up::bring_soon(&self.runs, signal);
-        }
         if self.record.asked.webhook.is_some() {
             self.runs.webhooks.wake();
         }
@@ -265,8 +337,8 @@ impl Driver {
     /// The run as its log says that it is now.
     fn progressed(&self) -> Run {
         let mut run = self.record.run.clone();
-        run.summary.usage = self.agent.usage();
-        run.summary.steps = self.agent.steps();
+        run.summary.usage = self.execution.usage();
+        run.summary.steps = self.execution.steps();
         run.summary.last_seq = self.log.last_seq();
         run
     }
@@ -283,7 +355,7 @@ impl Driver {
     fn interruption(&self) -> impl Future<Output = Interruption> + use<> {
         let live = Arc::clone(&self.live);
         let hand_over = self.runs.hand_over().clone();
-        let left = self.agent.deadline().map_or(Duration::MAX, |deadline| {
+        let left = self.execution.deadline().map_or(Duration::MAX, |deadline| {
             (deadline - self.now()).to_std().unwrap_or(Duration::ZERO)
         });
         async move {
@@ -300,7 +372,7 @@ impl Driver {
         match interruption {
             Interruption::HandOver => Err(Stop::HandOver),
             Interruption::DeadlinePassed => {
-                self.late = true;
+                self.passed = self.passed.max(self.execution.deadline());
                 Ok(())
             }
             // The order is recorded before the next step.
@@ -308,11 +380,18 @@ impl Driver {
         }
     }
 
-    /// The time, at least the deadline once that has passed.
+    /// The time, at least that which has come.
     fn now(&self) -> DateTime<Utc> {
         let now = self.runs.clock.now().time();
-        let deadline = self.agent.deadline().filter(|_| self.late);
-        deadline.map_or(now, |deadline| deadline.max(now))
+        self.passed.map_or(now, |passed| passed.max(now))
+    }
+
+    /// The agent, which alone asks models.
+    fn agent(&self) -> Result<&Agent, Stop> {
+        match &self.execution {
+            Execution::Agent(agent) => Ok(agent),
+            Execution::Workflow(_) => Err(Stop::NoAgent),
+        }
     }
 
     /// A number from 0 to 1 that spreads the retries of many runs: from the random end of the id.

@@ -14,6 +14,7 @@ use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 use crate::tools::Does;
 use crate::tools::ToolDefinition;
+use crate::workflows::Workflow;
 
 /// Why a caller cannot execute what he names.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +58,17 @@ pub async fn tool(
         may_execute(caller, &agent)?;
     }
     Ok(tool)
+}
+
+/// The same for a workflow. What it names, whoever executes it must be allowed to use, too; that is seen when it is
+/// used.
+pub async fn workflow(
+    runs: &Runs,
+    caller: &Principal,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Arc<Workflow>, NotExecutable> {
+    usable(&runs.workflows, caller, name, version).await
 }
 
 async fn usable<K: Kind>(

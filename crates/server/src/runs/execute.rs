@@ -4,8 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use auth::scope::Scopes;
-use engine::Agent as Execution;
-use engine::AgentSpec;
 use engine::DefinitionRef;
 use engine::LimitReached;
 use engine::Limits;
@@ -24,6 +22,7 @@ use super::asked::Asked;
 use super::asked::Execute;
 use super::asked::OnBusy;
 use super::driver::Driver;
+use super::execution::Spec;
 use super::journal::Entry;
 use super::journal::JournalError;
 use super::journal::NewKey;
@@ -43,6 +42,7 @@ use crate::db::Id;
 use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
+use crate::workflows::Workflow;
 
 /// A run that was begun, or was begun before with the same idempotency key.
 #[derive(Debug)]
@@ -87,7 +87,7 @@ pub enum ExecuteError {
 #[derive(Debug, Clone)]
 pub struct Prepared {
     pub record: Record,
-    pub spec: Arc<AgentSpec>,
+    pub spec: Spec,
     pub key: Option<NewKey>,
     pub on_busy: OnBusy,
 }
@@ -126,7 +126,7 @@ pub async fn execute(
         .await?
         .map_err(ExecuteError::Invalid)?;
     affordable::ensure(runs, agent, &spec, &record).await?;
-    let run = Prepared { record, spec: Arc::new(spec), key: key.clone(), on_busy };
+    let run = Prepared { record, spec: Spec::Agent(Arc::new(spec)), key: key.clone(), on_busy };
     let begun = match thread {
         None => begin(runs, run).await,
         Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run)).await,
@@ -176,7 +176,7 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
         return Ok(begun);
     };
     let Prepared { mut record, spec, key, on_busy } = run;
-    let execution = Execution::new(record.run.summary.id.to_string(), spec);
+    let execution = spec.begin(record.run.summary.id);
     let summary = &mut record.run.summary;
     summary.status = Status::Running;
     summary.attempt = 1;
@@ -272,6 +272,13 @@ impl From<&Agent> for Executed {
     fn from(agent: &Agent) -> Self {
         let (name, version) = (agent.content.name.clone(), agent.version);
         Self { kind: RunKind::Agent, id: agent.id, name, version }
+    }
+}
+
+impl From<&Workflow> for Executed {
+    fn from(workflow: &Workflow) -> Self {
+        let (name, version) = (workflow.content.name.clone(), workflow.version);
+        Self { kind: RunKind::Workflow, id: workflow.id, name, version }
     }
 }
 

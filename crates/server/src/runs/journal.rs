@@ -22,6 +22,7 @@ use super::Record;
 use super::Run;
 use super::asked::OnBusy;
 use super::budgets::Settlement;
+use super::happen::Waits;
 use super::signal::Signal;
 use super::signal::Taken;
 use super::store;
@@ -62,8 +63,11 @@ pub struct Entry {
     pub said: Option<Box<NewMessages>>,
     /// What people are asked by these events.
     pub asked: Vec<(TenantId, Approval)>,
-    /// The run of which nobody needs to decide anything any more.
+    /// Approvals that nobody needs to decide any more, and the run of which that is so of all.
+    pub withdrawn: Vec<(TenantId, Id)>,
     pub closed: Option<(TenantId, Id)>,
+    /// The events from outside that the run waits for from now on.
+    pub waits: Option<Box<Waits>>,
     /// The signals that these events answer.
     pub taken: Vec<Taken>,
     /// Signals to other runs.

@@ -215,6 +215,14 @@ impl Live {
         !self.orders.borrow().waiting.is_empty()
     }
 
+    /// Waits until there is something that the owner has not heard yet.
+    pub async fn ordered(&self) {
+        let mut orders = self.orders.subscribe();
+        if orders.wait_for(|it| !it.waiting.is_empty()).await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+
     /// Waits for an order to end.
     pub async fn canceled(&self) {
         let is_cancel = |signal: &Signal| matches!(signal.order, Order::Cancel(_));

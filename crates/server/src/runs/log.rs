@@ -12,6 +12,7 @@ use serde_json::Value;
 use super::RunsError;
 use super::budgets::Settlement;
 use super::frame;
+use super::happen::Waits;
 use super::journal::Change;
 use super::journal::Entry;
 use super::journal::EventRow;
@@ -36,6 +37,9 @@ use crate::db::TenantId;
 
 /// Events that readers are given of the database at once.
 pub const PAGE: u32 = 100;
+
+/// So many events are stored together at most, but for those that belong together.
+const FULL: usize = 100;
 
 /// What the owner of a run has recorded and not yet stored.
 #[derive(Debug)]
@@ -90,6 +94,21 @@ impl Log {
         self.entry.closed = Some((self.tenant.clone(), self.live.run_id));
     }
 
+    /// With the next entry, whoever is asked to decide this is not any more.
+    pub fn withdraw(&mut self, approval: Id) {
+        self.entry.withdrawn.push((self.tenant.clone(), approval));
+    }
+
+    /// With the next entry, the run waits for these events from outside, and no others.
+    pub fn wait_for(&mut self, waits: Waits) {
+        self.entry.waits = Some(Box::new(waits));
+    }
+
+    /// Whether the next entry should be stored before more is added to it.
+    pub fn is_full(&self) -> bool {
+        self.entry.events.len() >= FULL
+    }
+
     /// Whether the next entry gives something back to budgets.
     pub fn gives_back(&self) -> bool {
         !self.entry.settled.is_empty()
@@ -127,7 +146,7 @@ impl Log {
         let shown = std::mem::take(&mut self.shown);
         let journal = self.journal.clone();
         async move {
-            if !entry.events.is_empty() {
+            if !entry.events.is_empty() || entry.waits.is_some() {
                 journal.commit(entry).await?;
             }
             Ok(shown)

@@ -7,6 +7,8 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use engine::ReferenceKind;
+use engine::ToolStarted;
 use serde::Deserialize;
 use serde::Serialize;
 
@@ -14,13 +16,13 @@ use super::RunsError;
 use super::asked::Asked;
 use super::service::Runs;
 use crate::agents::Agent;
-use crate::agents::ToolUse;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Source;
 use crate::tools::ToolDefinition;
 use crate::tools::database_of;
 use crate::tools::search_of;
+use crate::workflows::Workflow;
 
 /// The tools of a run, by their names in lower case.
 pub type Pins = BTreeMap<String, Pin>;
@@ -41,8 +43,27 @@ impl Pin {
 
 /// The versions of the tools of `agent` as they are now; what is not there is left out.
 pub async fn pin(runs: &Runs, tenant: &TenantId, agent: &Agent) -> Result<Pins, RunsError> {
+    pin_all(runs, tenant, agent.content.tools.iter().map(|it| &*it.name)).await
+}
+
+/// The same of the tools of `workflow`.
+pub async fn pin_workflow(
+    runs: &Runs,
+    tenant: &TenantId,
+    workflow: &Workflow,
+) -> Result<Pins, RunsError> {
+    let named = workflow.ready.workflow.iter().flat_map(|it| it.references());
+    let tools: Vec<_> = named.filter(|it| it.kind == ReferenceKind::Tool).collect();
+    pin_all(runs, tenant, tools.iter().map(|it| &*it.name)).await
+}
+
+async fn pin_all(
+    runs: &Runs,
+    tenant: &TenantId,
+    names: impl Iterator<Item = &str>,
+) -> Result<Pins, RunsError> {
     let mut pins = Pins::new();
-    for ToolUse { name, .. } in &agent.content.tools {
+    for name in names {
         if let Some(tool) = runs.tools.find(tenant, name).await? {
             pins.insert(name.to_ascii_lowercase(), Pin::of(&tool));
         }
@@ -64,7 +85,35 @@ pub async fn find(
     }
 }
 
-/// The same of a tool that is called: it may also be the one that searches a database, which is as it is now.
+/// The same at another version, if one is named, as entries of workflows may.
+pub async fn find_at(
+    runs: &Runs,
+    tenant: &TenantId,
+    asked: &Asked,
+    name: &str,
+    version: Option<i64>,
+) -> Result<Option<Arc<ToolDefinition>>, RunsError> {
+    let pins = asked.tools.as_ref();
+    match (version, pins.and_then(|pins| pins.get(&name.to_ascii_lowercase()))) {
+        (Some(version), Some(pin)) => at(runs, tenant, Pin { version, ..*pin }).await,
+        _ => find(runs, tenant, asked, name).await,
+    }
+}
+
+/// The tool of a call that is begun.
+pub async fn of_call(
+    runs: &Runs,
+    tenant: &TenantId,
+    asked: &Asked,
+    ToolStarted { tool: name, version, .. }: &ToolStarted,
+) -> Result<Option<Arc<ToolDefinition>>, RunsError> {
+    match find_at(runs, tenant, asked, name, *version).await? {
+        Some(tool) => Ok(Some(tool)),
+        None => called(runs, tenant, asked, name).await,
+    }
+}
+
+/// The tool `name` of a run that calls it: it may also be the one that searches a database, which is as it is now.
 pub async fn called(
     runs: &Runs,
     tenant: &TenantId,

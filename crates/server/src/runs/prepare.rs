@@ -3,7 +3,6 @@
 use std::sync::Arc;
 
 use auth::scope::Scopes;
-use engine::Agent as Execution;
 use engine::AgentSpec;
 use engine::ApprovalPolicy;
 use engine::Callee;
@@ -12,9 +11,11 @@ use engine::Effect;
 use engine::Limits;
 use engine::OfferedTool;
 use engine::OutputSpec;
+use engine::ReferenceKind;
 use engine::RetryPolicy;
 use engine::RunKind;
 use engine::ToolSpec;
+use engine::WorkflowSpec;
 use llm::ModelOptions;
 use serde_json::Value;
 use serde_json::json;
@@ -23,20 +24,26 @@ use super::Record;
 use super::RunSummary;
 use super::RunsError;
 use super::asked::Asked;
+use super::execution::Execution;
+use super::execution::Spec;
 use super::pins;
 use super::pins::Pin;
-use super::rights;
 use super::service::Runs;
 use crate::agents::Agent;
 use crate::agents::ToolUse;
 use crate::agents::Variables;
 use crate::db::At;
+use crate::db::Id;
 use crate::db::TenantId;
+use crate::definitions::Content;
+use crate::definitions::Definition;
 use crate::definitions::DefinitionError;
+use crate::definitions::Kind;
 use crate::http::Invalid;
 use crate::tools::Does;
 use crate::tools::ToolDefinition;
 use crate::tools::search_of;
+use crate::workflows::Workflow;
 
 /// An agent may ask one that asks one, and so on, to this depth.
 const MAX_DEPTH: usize = 5;
@@ -106,6 +113,41 @@ pub async fn call(
     Ok(AgentSpec { name, tools: offered.into_iter().collect(), ..empty(run.summary.limits) })
 }
 
+/// What the engine needs for the run of `record`, which executes `workflow`; none if that is not valid.
+pub async fn workflow(
+    runs: &Runs,
+    record: &Record,
+    executed: &Workflow,
+) -> Result<Option<WorkflowSpec>, RunsError> {
+    let Record { tenant, asked, scopes, run, .. } = record;
+    let Some(workflow) = executed.ready.workflow.clone() else { return Ok(None) };
+    let own = executed.id.to_string();
+    let mut named = workflow.references();
+    named.retain(|it| it.kind == ReferenceKind::Tool);
+    // Those without a version first: what is asked for without one is the first of its name.
+    named.sort_by_key(|it| (it.name.to_ascii_lowercase(), it.version));
+    named.dedup_by_key(|it| (it.name.to_ascii_lowercase(), it.version));
+    let mut tools = Vec::new();
+    for reference in named {
+        let (name, version) = (&reference.name, reference.version);
+        let Some(found) = pins::find_at(runs, tenant, asked, name, version).await? else {
+            continue;
+        };
+        let used = ToolUse::of(&found.content.name);
+        match tool(runs, tenant, (&own, asked), &used, &found, scopes).await? {
+            Some(offered) => tools.push(offered),
+            None => tools.extend(found.ready.spec.clone().map(|spec| OfferedTool {
+                spec,
+                approval: ApprovalPolicy::default(),
+                callee: Callee::Tool,
+                unavailable: Some(format!("the caller may not use `{name}`")),
+            })),
+        }
+    }
+    let context = Value::Object(asked.context.clone());
+    Ok(Some(WorkflowSpec { workflow, tools, context, limits: limits(&run.summary) }))
+}
+
 /// The tool `tool` as it is `used` by the definition `own`, which is executed as `asked`; none if the caller may
 /// not use it: then it is not offered to the model.
 async fn tool(
@@ -125,7 +167,8 @@ async fn tool(
             if !callee.as_ref().is_some_and(|it| may_execute(it, scopes)) {
                 return Ok(None);
             }
-            unavailable = unavailable.or_else(|| callee.and_then(|it| circle(&it, own)));
+            let circle = |it: Arc<Agent>| circle(it.id, &it.content.name, own);
+            unavailable = unavailable.or_else(|| callee.and_then(circle));
             Callee::Agent(other.clone())
         }
         _ => Callee::Tool,
@@ -147,7 +190,8 @@ async fn agent_as_tool(
     if !may_execute(&other, scopes) {
         return Ok(None);
     }
-    let unavailable = circle(&other, (&agent.id.to_string(), asked));
+    let own = agent.id.to_string();
+    let unavailable = circle(other.id, &other.content.name, (&own, asked));
     let tool = llm::Tool {
         name: format!("ask_{}", other.content.name),
         description: description(&other),
@@ -169,16 +213,15 @@ async fn agent_as_tool(
     Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))
 }
 
-/// Whether who holds `scopes` may execute `agent`.
-pub fn may_execute(agent: &Agent, scopes: &Scopes) -> bool {
-    let mut needed = agent.content.scopes.iter().map(String::as_str).chain([rights::EXECUTE]);
-    needed.all(|scope| scopes.covers(scope))
+/// Whether who holds `scopes` may execute `definition`.
+pub fn may_execute<K: Kind>(definition: &Definition<K>, scopes: &Scopes) -> bool {
+    let own = definition.content.scopes().iter().map(String::as_str);
+    own.chain([K::EXECUTE]).all(|scope| scopes.covers(scope))
 }
 
-/// Why the agent `other` cannot be asked by the run of the definition `own`, which is below others.
-fn circle(other: &Agent, (own, asked): (&str, &Asked)) -> Option<String> {
-    let id = other.id.to_string();
-    let name = &other.content.name;
+/// Why the agent or workflow `other` cannot be asked by the run of the definition `own`, which is below others.
+pub fn circle(other: Id, name: &str, (own, asked): (&str, &Asked)) -> Option<String> {
+    let id = other.to_string();
     if own == id || asked.ancestors.contains(&id) {
         return Some(format!("`{name}` waits for this answer itself, and cannot be asked"));
     }
@@ -223,18 +266,16 @@ fn models(runs: &Runs, agent: &Agent) -> Vec<String> {
 ///
 /// `Err` says in words for the caller why it cannot be executed: the version is gone, or what it
 /// needs is.
-pub async fn pinned(
-    runs: &Runs,
-    record: &Record,
-) -> Result<Result<Arc<AgentSpec>, String>, RunsError> {
+pub async fn pinned(runs: &Runs, record: &Record) -> Result<Result<Spec, String>, RunsError> {
     let summary = &record.run.summary;
     let DefinitionRef { name, version, .. } = &summary.definition;
     let spec = match summary.kind {
         RunKind::Tool => pinned_tool(runs, record, *version).await,
-        _ => pinned_agent(runs, record, *version).await,
+        RunKind::Agent => pinned_agent(runs, record, *version).await,
+        RunKind::Workflow => pinned_workflow(runs, record, *version).await,
     };
     match spec {
-        Ok(Some(Ok(spec))) => Ok(Ok(Arc::new(spec))),
+        Ok(Some(Ok(spec))) => Ok(Ok(spec)),
         Ok(Some(Err(wrong))) => {
             let details: Vec<_> = wrong.into_iter().map(|it| it.detail).collect();
             Ok(Err(format!("`{name}` cannot be executed: {}", details.join("; "))))
@@ -248,14 +289,22 @@ pub async fn pinned(
 }
 
 /// What is pinned, if it is there, or what is wrong with it.
-type Pinned = Option<Result<AgentSpec, Vec<Invalid>>>;
+type Pinned = Option<Result<Spec, Vec<Invalid>>>;
 
 async fn pinned_agent(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
     let Record { tenant, asked, scopes, run, .. } = record;
     let (limits, began) = (limits(&run.summary), run.summary.created_at);
     let found = runs.agents.version(tenant, record.definition, version).await?;
     let Some(agent) = found else { return Ok(None) };
-    Ok(Some(spec(runs, tenant, &agent, asked, limits, scopes, began).await?))
+    let spec = spec(runs, tenant, &agent, asked, limits, scopes, began).await?;
+    Ok(Some(spec.map(|spec| Spec::Agent(Arc::new(spec)))))
+}
+
+async fn pinned_workflow(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
+    let found = runs.workflows.version(&record.tenant, record.definition, version).await?;
+    let Some(found) = found else { return Ok(None) };
+    let spec = workflow(runs, record, &found).await?;
+    Ok(Some(spec.map(Spec::Workflow).ok_or_else(|| found.problems.clone())))
 }
 
 async fn pinned_tool(runs: &Runs, record: &Record, version: i64) -> Result<Pinned, RunsError> {
@@ -267,7 +316,7 @@ async fn pinned_tool(runs: &Runs, record: &Record, version: i64) -> Result<Pinne
         None => pins::called(runs, &record.tenant, &record.asked, name).await?,
     };
     let Some(tool) = tool else { return Ok(None) };
-    Ok(Some(Ok(call(runs, record, &tool).await?)))
+    Ok(Some(Ok(Spec::Agent(Arc::new(call(runs, record, &tool).await?)))))
 }
 
 /// The limits of a run. Of one that another waits for, the time in the queue counts.
@@ -284,14 +333,14 @@ pub async fn execution(
     record: &Record,
 ) -> Result<Result<Execution, String>, RunsError> {
     let spec = pinned(runs, record).await?;
-    Ok(spec.map(|spec| Execution::new(record.run.summary.id.to_string(), spec)))
+    Ok(spec.map(|spec| spec.begin(record.run.summary.id)))
 }
 
 /// An execution that can only end, for a run that cannot be executed.
 pub fn nothing(record: &Record) -> Execution {
     let summary = &record.run.summary;
     let spec = AgentSpec { name: summary.definition.name.clone(), ..empty(summary.limits) };
-    Execution::new(summary.id.to_string(), Arc::new(spec))
+    Spec::Agent(Arc::new(spec)).begin(summary.id)
 }
 
 /// What asks no model and calls no tool.

@@ -22,6 +22,7 @@ use super::budgets;
 use super::service::Runs;
 use super::signal::Signal;
 use super::store;
+use super::store::happenings;
 use super::store::owners;
 use super::store::owners::Queued;
 use super::store::signals;
@@ -292,6 +293,10 @@ async fn tidy(runs: &Runs) -> Result<(), sqlx::Error> {
     let forget = async || {
         runs.db.write_behind(async |tx| store::budgets::delete_old_usage(tx, &old).await).await
     };
+    while forget().await? > 0 {}
+    let now = runs.clock.now();
+    let forget =
+        async || runs.db.write_behind(async |tx| happenings::delete_expired(tx, now).await).await;
     while forget().await? > 0 {}
     runs.db.write_behind(async |tx| signals::delete_late(tx).await).await
 }

@@ -4,6 +4,7 @@ mod deliveries;
 mod events;
 mod execute;
 mod fork;
+mod happen;
 mod tree;
 
 use std::time::Duration;
@@ -55,6 +56,8 @@ pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(execute::execute_agent))
         .routes(routes!(execute::execute_tool))
+        .routes(routes!(execute::execute_workflow))
+        .routes(routes!(happen::bring_event))
         .routes(routes!(list_runs))
         .routes(routes!(get_run))
         .routes(routes!(events::list_events))

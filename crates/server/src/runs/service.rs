@@ -36,6 +36,7 @@ use crate::oauth::Clients;
 use crate::rag::Rag;
 use crate::telemetry::Telemetry;
 use crate::tools::Tools;
+use crate::workflows::Workflows;
 
 /// Executes runs in this process.
 #[derive(Debug, Clone)]
@@ -49,6 +50,7 @@ pub struct Services {
     pub ids: Ids,
     pub tasks: Tasks,
     pub agents: Agents,
+    pub workflows: Workflows,
     pub clients: Arc<Clients>,
     pub models: Models,
     pub rag: Rag,

@@ -9,6 +9,7 @@ use engine::Usage;
 use serde::Deserialize;
 use serde::Serialize;
 
+use super::happen::Happening;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -34,6 +35,8 @@ pub enum Order {
     Decision(Box<ApprovalDecided>),
     /// The person for whom it works has consented to what one of its calls takes.
     Consent(Box<ApprovalDecided>),
+    /// Something happened outside that the run waits for.
+    Event(Box<Happening>),
     /// A run that it began is over, and has used this, with all below it.
     ChildEnded {
         run_id: Id,
@@ -73,6 +76,7 @@ impl Order {
             Self::Cancel(_) => ResumeReason::Cancel,
             Self::Decision(_) => ResumeReason::Decision,
             Self::Consent(_) => ResumeReason::Consent,
+            Self::Event(_) => ResumeReason::Event,
             Self::ChildEnded { .. } => ResumeReason::Child,
         }
     }
@@ -83,6 +87,7 @@ impl Order {
             Self::Cancel(_) => "cancel",
             Self::Decision(_) => "decision",
             Self::Consent(_) => "consent",
+            Self::Event(_) => "event",
             Self::ChildEnded { .. } => "child",
         }
     }

@@ -4,6 +4,7 @@ mod append;
 pub mod approvals;
 pub mod budgets;
 pub mod deliveries;
+pub mod happenings;
 pub mod owners;
 pub mod retention;
 mod row;

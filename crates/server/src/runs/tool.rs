@@ -10,10 +10,11 @@ use std::time::Instant;
 
 use auth::scope::Scopes;
 use engine::Effect;
-use engine::ToolCall;
+use engine::EntryCall;
 use engine::ToolError;
 use engine::ToolErrorKind;
 use engine::ToolFinished;
+use engine::ToolStarted;
 use futures::FutureExt;
 use llm::ToolStatus;
 use serde_json::Value;
@@ -22,9 +23,11 @@ use tracing::error;
 
 use super::Record;
 use super::RunsError;
+use super::asked::Asked;
 use super::pins;
 use super::rights;
 use super::service::Runs;
+use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::tools::Does;
 use crate::tools::Reports;
@@ -40,11 +43,18 @@ const RESULT_BYTES: usize = 8 << 20;
 const MORE: Duration = Duration::from_secs(1);
 
 /// Refuses those of `calls` that the caller may not make any more.
-pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Result<(), RunsError> {
+pub async fn refuse(
+    runs: &Runs,
+    record: &Record,
+    calls: &mut [EntryCall],
+) -> Result<(), RunsError> {
     let held = rights::held(runs, record).await?;
     let of_all = rights::to_execute(record.run.summary.kind);
-    for call in calls.iter_mut().filter(|call| call.refused.is_none()) {
-        let tool = pins::called(runs, &record.tenant, &record.asked, &call.started.tool).await?;
+    for EntryCall { call, script } in calls.iter_mut().filter(|it| it.call.refused.is_none()) {
+        let tool = match script {
+            Some(_) => None,
+            None => pins::of_call(runs, &record.tenant, &record.asked, &call.started).await?,
+        };
         let own = tool.iter().flat_map(|tool| &tool.content.scopes).map(String::as_str);
         if let Some(scope) = own.chain([of_all]).find(|scope| !held.covers(scope)) {
             let message = format!("the caller does not hold `{scope}` any more");
@@ -60,7 +70,7 @@ pub async fn refuse(runs: &Runs, record: &Record, calls: &mut [ToolCall]) -> Res
 pub fn call(
     runs: &Runs,
     record: &Record,
-    call: ToolCall,
+    EntryCall { call, script }: EntryCall,
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
     let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
@@ -97,7 +107,7 @@ pub fn call(
         };
         let outcome = match call.refused {
             Some(refused) => Err((ToolStatus::Failed, refused)),
-            None => match pins::called(&runs, &tenant, &asked, &started.tool).await {
+            None => match find(&runs, &tenant, &asked, &started, script).await {
                 Ok(Some(tool)) => make(&tool, &context, started.arguments)
                     .await
                     .map_err(|failure| without_result(failure, started.effect)),
@@ -115,6 +125,20 @@ pub fn call(
         };
         let duration_ms = began.elapsed().as_millis().try_into().unwrap_or(u64::MAX);
         ToolFinished { call_id: started.call_id, status, result, error, duration_ms }
+    }
+}
+
+/// What is called: a tool, or a script of a workflow.
+async fn find(
+    runs: &Runs,
+    tenant: &TenantId,
+    asked: &Asked,
+    started: &ToolStarted,
+    script: Option<String>,
+) -> Result<Option<Arc<ToolDefinition>>, RunsError> {
+    match script {
+        Some(code) => Ok(runs.tools.script(code).map(Arc::new)),
+        None => pins::of_call(runs, tenant, asked, started).await,
     }
 }
 

@@ -26,6 +26,7 @@ use std::time::Duration;
 
 use auth::scope::Scopes;
 use engine::Consent;
+use engine::Effect;
 use futures::future::BoxFuture;
 use serde_json::Map;
 use serde_json::Value;
@@ -251,6 +252,22 @@ impl CodeTool {
 }
 
 impl Tools {
+    /// A script that is no tool, as one that only computes; none where no scripts are run.
+    pub fn script(&self, code: String) -> Option<ToolDefinition> {
+        let content = ToolContent {
+            name: "script".to_owned(),
+            kind: ToolKind::Javascript,
+            effect: Effect::Read,
+            execute_code: Some(code),
+            timeout_ms: TIMEOUT.as_millis().try_into().unwrap_or(u64::MAX),
+            ..ToolContent::default()
+        };
+        match self.kind().makers.make(&content)? {
+            Ok(Does::Call(tool)) => Some(CodeTool { content, tool }.into_definition()),
+            _ => None,
+        }
+    }
+
     /// The tools that ask the agent `agent`.
     pub async fn that_ask(
         &self,

@@ -2,6 +2,10 @@
 
 use std::sync::Arc;
 
+use engine::Parts;
+use serde_json::Map;
+use serde_json::Value;
+
 use crate::agents::AgentKind;
 use crate::agents::Agents;
 use crate::db::Conn;
@@ -19,6 +23,7 @@ use crate::definitions::Snapshot;
 use crate::definitions::Table;
 use crate::definitions::Words;
 use crate::http::Invalid;
+use crate::http::schema::Schema;
 use crate::table;
 use crate::workflows::WorkflowContent;
 use crate::workflows::normalise::normalise;
@@ -28,6 +33,15 @@ use crate::workflows::references;
 #[derive(Debug, Clone)]
 pub struct WorkflowKind {
     pub agents: Agents,
+}
+
+/// A workflow made ready for its runs.
+#[derive(Debug)]
+pub struct Ready {
+    /// None: it is not valid, and never executed.
+    pub workflow: Option<Arc<engine::Workflow>>,
+    /// What its input must be.
+    pub input: Option<Schema>,
 }
 
 static TABLE: Table = table!("workflow_definitions", "workflow", {
@@ -61,8 +75,7 @@ impl Kind for WorkflowKind {
     const EXECUTE: &'static str = "workflow.execute";
 
     type Content = WorkflowContent;
-    /// `None` for one that is not valid.
-    type Ready = Option<engine::Workflow>;
+    type Ready = Ready;
     /// The agents of the tenant, and what is around them.
     type View = Arc<Snapshot<AgentKind>>;
 
@@ -70,8 +83,25 @@ impl Kind for WorkflowKind {
         normalise(given, unreadable)
     }
 
-    fn ready(&self, _: Id, _: i64, content: &WorkflowContent) -> Option<engine::Workflow> {
-        content.parse().ok()
+    async fn examine(&self, tenant: &TenantId, given: &Map<String, Value>) -> Vec<Invalid> {
+        let makers = &self.agents.kind().tools.kind().makers;
+        let steps = given.get("steps").unwrap_or(&Value::Null);
+        let (output, input_schema, output_schema) = (None, given.get("input_schema"), None);
+        let limits = engine::Limits::default();
+        let parts = Parts { steps, output, input_schema, output_schema, limits };
+        let mut faults = Vec::new();
+        // What is wrong with one that is none is said elsewhere.
+        for (place, code) in engine::Workflow::parse(parts).iter().flat_map(|it| it.scripts()) {
+            let script = Map::from_iter([("execute_code".to_owned(), Value::from(code))]);
+            let found = makers.examine(tenant, &script).await.into_iter();
+            faults.extend(found.map(|it| Invalid { pointer: place.clone(), ..it }));
+        }
+        faults
+    }
+
+    fn ready(&self, _: Id, _: i64, content: &WorkflowContent) -> Ready {
+        let input = content.input_schema.clone().and_then(|it| Schema::compile(it).ok());
+        Ready { workflow: content.parse().ok().map(Arc::new), input }
     }
 
     async fn call_up(&self, tenant: &TenantId) -> Result<(), DefinitionError> {
@@ -110,7 +140,7 @@ impl Kind for WorkflowKind {
         around: &Snapshot<Self>,
     ) -> Result<Vec<Dependent>, DefinitionError> {
         let others = around.newest_first(None).filter(|other| other.id != id);
-        let others = others.filter(|other| references::runs((*other.ready).as_ref(), name));
+        let others = others.filter(|other| references::runs(other.ready.workflow.as_deref(), name));
         let named = |name: &String| Dependent { kind: Self::NAME, name: name.clone() };
         Ok(others.map(|other| named(&other.content.name)).collect())
     }

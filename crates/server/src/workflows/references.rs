@@ -31,8 +31,6 @@ pub fn follow(content: &WorkflowContent, around: &Around) -> Broken {
         }
         broken.unknown.extend(repeated_effect(&reference, around));
     }
-    let detail = "this release keeps workflows and does not execute them";
-    broken.unusable.push(Invalid::new("/steps", "not_supported", detail));
     broken
 }
 
@@ -69,7 +67,7 @@ pub fn beyond_rights(
 pub fn cycles(content: &WorkflowContent, around: &Around) -> Vec<Invalid> {
     let is_it = |name: &str| name.eq_ignore_ascii_case(&content.name);
     let runs = |name: &str| {
-        let other = around.find_by_name(name).and_then(|other| (*other.ready).as_ref());
+        let other = around.find_by_name(name).and_then(|other| other.ready.workflow.as_deref());
         other.map(|other| nested(other.references())).unwrap_or_default()
     };
     let circle = |Reference { kind, name, pointer, .. }: Reference| {

@@ -41,4 +41,6 @@ mod threads;
 mod tools;
 mod traces;
 mod webhooks;
+mod workflow_cuts;
+mod workflow_runs;
 mod workflows;

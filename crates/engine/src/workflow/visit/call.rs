@@ -2,13 +2,10 @@
 
 use super::Due;
 use super::EntryCall;
-use super::EntryChild;
 use super::Seen;
-use crate::agent::Callee;
 use crate::agent::OfferedTool;
 use crate::call::Call;
 use crate::call::Next;
-use crate::event::RunKind;
 use crate::outcome::RunError;
 use crate::outcome::RunErrorKind;
 use crate::workflow::WorkflowRun;
@@ -32,7 +29,7 @@ impl WorkflowRun {
         }
         let step = self.workflow.name(seen.place);
         let (found, script) = match &seen.entry.action {
-            Action::Script { code } => (Some(&self.script), Some(code.clone())),
+            Action::Script { code } => (self.script.as_ref(), Some(code.clone())),
             Action::Tool { name, version } => (self.tool(name, *version), None),
             _ => (None, None),
         };
@@ -46,14 +43,7 @@ impl WorkflowRun {
                 }
                 due.waits.push(waiting);
             }
-            Next::Child(child) => due.children.push(EntryChild {
-                call_id: child.started.call_id.clone(),
-                kind: RunKind::Agent,
-                name: child.agent,
-                version: None,
-                input: child.started.arguments.clone(),
-                started: Some(child.started),
-            }),
+            Next::Child(child) => due.children.push(child.into()),
         }
     }
 
@@ -63,11 +53,6 @@ impl WorkflowRun {
                 && version.is_none_or(|version| it.spec.version == Some(version))
         };
         self.tools.iter().find(is_it)
-    }
-
-    /// The tool that answers the open call `call_id`, and who that is.
-    pub fn callee(&self, call: &EntryCall) -> Option<&Callee> {
-        Some(&self.tool(&call.call.started.tool, call.call.started.version)?.callee)
     }
 }
 

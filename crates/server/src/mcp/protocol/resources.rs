@@ -228,6 +228,9 @@ fn place(offer: &Offer) -> Option<(String, Option<String>)> {
         Offer::Agent(agent) => {
             Some((format!("agent://{}", agent.content.name), Some(JSON.to_owned())))
         }
+        Offer::Workflow(workflow) => {
+            Some((format!("workflow://{}", workflow.content.name), Some(JSON.to_owned())))
+        }
         Offer::Search(tool) => {
             let database = crate::tools::database_of(&tool.content.name)?;
             Some((format!("rag://{database}"), Some(JSON.to_owned())))

@@ -11,6 +11,7 @@ use crate::db::Id;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 use crate::runs::RunsError;
+use crate::runs::execution::Spec;
 use crate::runs::prepare;
 use crate::runs::service::Runs;
 use crate::runs::signal::Order;
@@ -29,6 +30,8 @@ pub struct Wish {
     pub arguments_hash: String,
     pub arguments: Option<Value>,
     pub result: Option<Value>,
+    /// Of a step of a workflow.
+    pub payload: Option<Value>,
     pub reason: Option<String>,
 }
 
@@ -90,7 +93,7 @@ pub async fn decide(
         decision: wish.decision,
         arguments: wish.arguments.clone(),
         result: wish.result,
-        payload: None,
+        payload: wish.payload,
         reason: wish.reason.clone(),
         by: Some(by.clone()),
     };
@@ -154,10 +157,29 @@ async fn check(
         let detail = "belongs to the decision `done`, which needs it";
         wrong.push(Invalid::new("/result", "conflict", detail));
     }
-    if let Some(arguments) = wish.arguments.as_ref().filter(|_| wrong.is_empty())
+    let is_step = approval.kind == ApprovalKind::Step;
+    if wish.payload.is_some() && !is_step {
+        let detail = "belongs to a step of a workflow, and this is none";
+        wrong.push(Invalid::new("/payload", "not_supported", detail));
+    }
+    if wish.arguments.is_some() && is_step {
+        let detail = "what a step of a workflow is given stays as it is: it takes a `payload`";
+        wrong.push(Invalid::new("/arguments", "not_supported", detail));
+    }
+    if !wrong.is_empty() {
+        return Err(DecideError::Invalid(wrong));
+    }
+    if let Some(arguments) = &wish.arguments
         && let Err(detail) = check_arguments(runs, caller, approval, arguments).await?
     {
         wrong.push(Invalid::new("/arguments", "bad_arguments", detail));
+    }
+    let payload = wish.payload.as_ref().unwrap_or(&Value::Null);
+    if is_step
+        && (wish.decision == Decision::Approve || wish.payload.is_some())
+        && let Some(detail) = payload_fault(runs, caller, approval, payload).await?
+    {
+        wrong.push(Invalid::new("/payload", "bad_payload", detail));
     }
     if wrong.is_empty() { Ok(()) } else { Err(DecideError::Invalid(wrong)) }
 }
@@ -169,16 +191,38 @@ async fn check_arguments(
     approval: &Approval,
     arguments: &Value,
 ) -> Result<Result<(), String>, RunsError> {
+    let spec = match spec(runs, caller, approval).await? {
+        Ok(spec) => spec,
+        Err(why) => return Ok(Err(why)),
+    };
+    let tool = spec.tools().iter().find(|it| it.spec.tool.name == approval.tool.name);
+    let Some(tool) = tool else { return Ok(Err("the tool is no longer there".to_owned())) };
+    Ok(tool.spec.check(arguments))
+}
+
+/// What is wrong with the payload of a decision on a step of a workflow.
+async fn payload_fault(
+    runs: &Runs,
+    caller: &Principal,
+    approval: &Approval,
+    payload: &Value,
+) -> Result<Option<String>, RunsError> {
+    Ok(match spec(runs, caller, approval).await? {
+        Ok(Spec::Workflow(spec)) => spec.workflow.payload_fault(&approval.step, payload),
+        Ok(Spec::Agent(_)) => None,
+        Err(why) => Some(why),
+    })
+}
+
+/// What the run that asks executes.
+async fn spec(
+    runs: &Runs,
+    caller: &Principal,
+    approval: &Approval,
+) -> Result<Result<Spec, String>, RunsError> {
     let tenant = &caller.tenant;
     let missing = || RunsError::NotFound(approval.run_id.clone());
     let run_id: Id = approval.run_id.parse().map_err(|_| missing())?;
     let record = runs.db.read(async |conn| store::find(conn, tenant, run_id).await).await?;
-    let Some(record) = record else { return Err(missing()) };
-    let spec = match prepare::pinned(runs, &record).await? {
-        Ok(spec) => spec,
-        Err(why) => return Ok(Err(why)),
-    };
-    let tool = spec.tools.iter().find(|it| it.spec.tool.name == approval.tool.name);
-    let Some(tool) = tool else { return Ok(Err("the tool is no longer there".to_owned())) };
-    Ok(tool.spec.check(arguments))
+    prepare::pinned(runs, &record.ok_or_else(missing)?).await
 }

@@ -19,7 +19,6 @@ use super::decide::Wish;
 use crate::app::App;
 use crate::db::Id;
 use crate::http::Body;
-use crate::http::Invalid;
 use crate::http::Page;
 use crate::http::Paging;
 use crate::http::Path;
@@ -98,10 +97,6 @@ async fn decide_approval(
     Path(id): Path<String>,
     Body(asked): Body<DecisionAsked>,
 ) -> Result<Json<Approval>, Problem> {
-    if asked.payload.is_some() {
-        let detail = "belongs to a step of a workflow, and this is none";
-        return Err(Problem::invalid(vec![Invalid::new("/payload", "not_supported", detail)]));
-    }
     let decision = Decision::from(asked.decision);
     let wish = Wish {
         decision,
@@ -109,6 +104,7 @@ async fn decide_approval(
         arguments: asked.arguments,
         // Elsewhere `null` is no result.
         result: asked.result.filter(|it| decision == Decision::Done || !it.is_null()),
+        payload: asked.payload,
         reason: asked.reason,
     };
     Ok(Json(decide::decide(&app.runs, &caller, &id, wish).await?))
@@ -129,8 +125,8 @@ struct DecisionAsked {
     #[serde(default, deserialize_with = "given")]
     #[schema(value_type = Value, required = false)]
     result: Option<Value>,
-    /// Of a step of a workflow, which there is none of yet: `null`.
-    #[schema(value_type = Option<Object>)]
+    /// Of a step of a workflow: what it gives with the decision, as its `payload_schema` says.
+    #[schema(value_type = Value, required = false)]
     payload: Option<Value>,
     /// Why, for the record and, of a rejection, for the model.
     #[schema(max_length = 1000)]

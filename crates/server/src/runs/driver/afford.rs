@@ -36,10 +36,10 @@ impl Driver {
     ) -> Result<Result<Allowance, LimitReached>, Stop> {
         let price = self.runs.models.price(&call.started.model);
         let budgets = self.runs.budgets.of(&self.record);
-        if budgets.is_empty() && !self.agent.is_bounded() {
+        if budgets.is_empty() && !self.agent()?.is_bounded() {
             return Ok(Ok(Allowance { price, ..Allowance::default() }));
         }
-        let mut bound = match self.agent.bound(call, price.as_ref()) {
+        let mut bound = match self.agent()?.bound(call, price.as_ref()) {
             Ok(bound) => bound,
             Err(reached) => return Ok(Err(*reached)),
         };
@@ -59,7 +59,7 @@ impl Driver {
             }
         }
         bound.bind(&mut call.request);
-        if self.agent.is_bounded() {
+        if self.agent()?.is_bounded() {
             call.started.may_use = Some(bound.usage(price.as_ref()));
         }
         Ok(Ok(Allowance { price, draw, lowered_by: bound.lowered_by }))

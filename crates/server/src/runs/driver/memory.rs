@@ -32,11 +32,12 @@ impl Driver {
     ///
     /// The thread is this run's own from here to its end, so that nobody adds a turn in between.
     pub(super) async fn read_memory(&mut self) -> Result<Option<RunError>, Stop> {
-        let Some(thread_id) = self.thread().filter(|_| !self.agent.remembers()) else {
+        let Some(thread_id) = self.thread() else { return Ok(None) };
+        if self.agent()?.remembers() {
             return Ok(None);
-        };
+        }
         self.obey().await?;
-        if let Step::Finish(_) = self.agent.next(self.now()) {
+        if let Step::Finish(_) = self.agent()?.next(self.now()) {
             return Ok(None);
         }
         let record = Arc::clone(&self.record);
@@ -96,10 +97,11 @@ impl Driver {
     /// Adds what was said to the thread, with the last event. A run that never came to read its thread
     /// leaves nothing there.
     pub(super) fn write_memory(&mut self) -> Result<(), Stop> {
-        let Some(thread_id) = self.thread().filter(|_| self.agent.remembers()) else {
+        let Some(thread_id) = self.thread() else { return Ok(()) };
+        if !self.agent()?.remembers() {
             return Ok(());
-        };
-        let said = self.agent.said();
+        }
+        let said = self.agent()?.said();
         let messages: Result<Vec<_>, _> =
             said.iter().map(|it| NewMessage::of(self.runs.ids.next(), it)).collect();
         let messages = messages.map_err(JournalError::from)?;

@@ -63,13 +63,13 @@ impl Driver {
             Heard::Answer(answer) => {
                 let (cost, cut) = (allowance.cost(&answer), allowance.cut(&answer));
                 self.log.settle(allowance.after_answer(&answer));
-                let event = self.agent.answered(&started, *answer, cost, began.elapsed());
+                let event = self.agent()?.answered(&started, *answer, cost, began.elapsed());
                 self.record(event)?;
                 cut.map_or(Ok(()), |reached| self.record(reached))
             }
             Heard::Error(error) => {
                 self.log.settle(allowance.after_error(&error));
-                let event = self.agent.failed(&started, &error, text.partial(), self.chance());
+                let event = self.agent()?.failed(&started, &error, text.partial(), self.chance());
                 self.record(event)
             }
             Heard::Interrupted(interruption) => {

@@ -1,61 +1,38 @@
-//! A run that asks people and other runs, and waits for them without a process.
+//! A run that asks people, and waits without a process.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
 use chrono::DateTime;
 use chrono::Utc;
-use engine::Answer;
 use engine::Approval;
 use engine::ApprovalDecided;
 use engine::ApprovalDue;
+use engine::ApprovalKind;
 use engine::ApprovalStatus;
+use engine::ApprovalTool;
 use engine::CancelRequested;
-use engine::ChildDue;
-use engine::ChildFinished;
-use engine::ChildStarted;
+use engine::Consent;
 use engine::Decision;
-use engine::Outcome;
-use engine::Output;
-use engine::ResumeReason;
+use engine::EventReceived;
+use engine::OnTimeout;
 use engine::RunWaiting;
-use engine::ToolError;
-use engine::ToolErrorKind;
-use engine::ToolFinished;
-use engine::Usage;
+use engine::StepAsk;
 use engine::WaitingStatus;
-use llm::ToolStatus;
-use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 
 use super::Driver;
 use super::Stop;
 use crate::db::At;
-use crate::db::Id;
-use crate::runs::Record;
 use crate::runs::RunsError;
-use crate::runs::Status;
-use crate::runs::cancel;
-use crate::runs::child;
-use crate::runs::execute;
+use crate::runs::happen::Happening;
+use crate::runs::happen::Waits;
 use crate::runs::journal::Change;
 use crate::runs::live::End;
-use crate::runs::pins;
-use crate::runs::rights;
-use crate::runs::signal::Cancel;
 use crate::runs::signal::Order;
-use crate::runs::signal::Signal;
-use crate::runs::store;
 use crate::runs::store::approvals;
 use crate::runs::store::signals;
-use crate::runs::take_up;
-use crate::runs::take_up::Found;
-use crate::runs::tool;
-use crate::tools::ToolFailure;
-
-/// When a run below that should be over is looked at again.
-const AGAIN: Duration = Duration::from_secs(10);
 
 impl Driver {
     /// Records what others left for this run, and what nobody has decided in time.
@@ -68,9 +45,13 @@ impl Driver {
                 }
                 Order::Decision(decided) | Order::Consent(decided) => {
                     self.log.take(signal.id);
-                    if self.agent.awaits(&decided.approval_id) {
+                    if self.execution.awaits(&decided.approval_id) {
                         self.record(*decided)?;
                     }
+                }
+                Order::Event(event) => {
+                    self.log.take(signal.id);
+                    self.receive(*event)?;
                 }
                 Order::ChildEnded { run_id, usage, worked_ms } => {
                     self.child_ended(run_id, usage, worked_ms).await?;
@@ -78,7 +59,7 @@ impl Driver {
             }
         }
         let now = self.now();
-        for approval_id in self.agent.expired(now) {
+        for approval_id in self.execution.expired(now) {
             self.expire(approval_id, At::new(now)).await?;
         }
         Ok(())
@@ -108,142 +89,125 @@ impl Driver {
     }
 
     /// Asks people. Their approvals become rows in the transaction of the events.
-    pub(super) fn ask(&mut self, due: Vec<ApprovalDue>) -> Result<(), Stop> {
+    pub(super) fn ask(&mut self, due: Vec<StepAsk>) -> Result<(), Stop> {
         for due in due {
-            let now = self.runs.clock.now();
-            let patience = Duration::from_millis(due.policy.timeout_ms);
-            self.record(Approval {
-                id: self.runs.ids.next().to_string(),
-                kind: due.kind,
-                run_id: self.live.run_id.to_string(),
-                step: due.step,
-                call_id: due.call_id,
-                tool: due.tool,
-                arguments: due.arguments,
-                arguments_hash: due.arguments_hash,
-                message: due.consent.as_ref().map(|it| {
-                    format!("`{}` wants to know that you agree: {}", it.upstream, it.url)
-                }),
-                status: ApprovalStatus::Pending,
-                required_scope: due.policy.scope.unwrap_or_else(|| engine::APPROVER.to_owned()),
-                requested_by: self.record.run.summary.subject.clone(),
-                expires_at: At::new(now.time() + patience).time(),
-                on_timeout: due.policy.on_timeout,
-                decided_by: None,
-                decided_at: None,
-                reason: None,
-                created_at: now.time(),
-                consent: due.consent,
-            })?;
+            let approval = match due {
+                StepAsk::Call(due) => self.ask_for_call(due),
+                StepAsk::Entry {
+                    step,
+                    call_id,
+                    message,
+                    arguments,
+                    scope,
+                    expires_at,
+                    on_timeout,
+                } => {
+                    let tool = ApprovalTool { name: step.clone(), version: None };
+                    let asked = self.approval(step, call_id, tool, arguments, expires_at);
+                    Approval {
+                        message: Some(message),
+                        required_scope: scope.unwrap_or_else(|| engine::APPROVER.to_owned()),
+                        on_timeout,
+                        ..asked
+                    }
+                }
+            };
+            self.record(approval)?;
         }
         Ok(())
     }
 
-    /// Begins runs of other agents: their rows go in with the events that say so.
-    pub(super) async fn start_children(&mut self, due: Vec<ChildDue>) -> Result<(), Stop> {
-        let mut begun = Vec::new();
-        let held = rights::held(&self.runs, &self.record).await?;
-        for ChildDue { started, agent } in due {
-            let call_id = started.call_id.clone();
-            let input = question(&started.arguments);
-            self.record(started)?;
-            let left = self.agent.left(self.now());
-            let held = held.clone();
-            match child::record(&self.runs, &self.record, &agent, input, held, left).await? {
-                Ok(record) => {
-                    let summary = &record.run.summary;
-                    let (run_id, kind) = (summary.id, summary.kind);
-                    let name = summary.definition.name.clone();
-                    begun.push(run_id);
-                    self.log.begin(execute::queued(record));
-                    self.record(ChildStarted { run_id: run_id.to_string(), kind, name, call_id })?;
-                }
-                Err(message) => {
-                    let error = ToolError::new(ToolErrorKind::Failed, message);
-                    self.record(without_result(call_id, ToolStatus::Failed, error))?;
-                }
-            }
+    fn ask_for_call(&self, due: ApprovalDue) -> Approval {
+        let patience = Duration::from_millis(due.policy.timeout_ms);
+        let expires_at = self.runs.clock.now().time() + patience;
+        let say =
+            |it: &Consent| format!("`{}` wants to know that you agree: {}", it.upstream, it.url);
+        let asked = self.approval(due.step, due.call_id, due.tool, due.arguments, expires_at);
+        Approval {
+            kind: due.kind,
+            arguments_hash: due.arguments_hash,
+            message: due.consent.as_deref().map(say),
+            required_scope: due.policy.scope.unwrap_or_else(|| engine::APPROVER.to_owned()),
+            on_timeout: due.policy.on_timeout,
+            consent: due.consent,
+            ..asked
         }
-        self.store().await?;
-        for run_id in begun {
-            let (tenant, reason) = (self.record.tenant.clone(), ResumeReason::Recovery);
-            take_up::soon(&self.runs, Found { tenant, run_id, owner: None, reason });
-        }
-        Ok(())
     }
 
-    /// Records the end of a run that this one began, and of the call that it answers.
-    async fn child_ended(
-        &mut self,
-        child: Id,
-        usage: Usage,
-        worked_ms: Option<u64>,
-    ) -> Result<(), Stop> {
-        self.log.take(child);
-        let Some(call_id) = self.agent.call_of_child(&child.to_string()).map(str::to_owned) else {
-            return Ok(());
-        };
-        let tenant = &self.record.tenant;
-        let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await).await?;
-        let run = found.map(|record| record.run).filter(|run| run.summary.status.is_final());
-        let status = run.as_ref().map_or(Outcome::Failed, |run| outcome(run.summary.status));
-        let output = run.as_ref().and_then(|run| run.output.as_ref());
-        let (run_id, citations) = (child.to_string(), output.map(citations).unwrap_or_default());
-        let (own, error) = (None, None);
-        let finished =
-            ChildFinished { run_id, status, usage, worked_ms, citations, output: own, error };
-        self.record(finished)?;
-        let answer = match output.filter(|_| status == Outcome::Succeeded) {
-            Some(output) => Some(self.checked(&call_id, said(output)).await?),
-            None => None,
-        };
-        let finished = match (status, answer) {
-            (_, Some(Ok(result))) => {
-                let status = ToolStatus::Done;
-                ToolFinished { call_id, status, result, error: None, duration_ms: 0 }
-            }
-            (_, Some(Err(why))) => {
-                let error = ToolError::new(ToolErrorKind::Failed, why.to_string());
-                without_result(call_id, ToolStatus::Failed, error)
-            }
-            (outcome, _) => {
-                let error = run.and_then(|run| run.summary.error);
-                let why = error.map_or_else(|| "it is gone".to_owned(), |error| error.message);
-                let kind = match outcome {
-                    Outcome::Canceled => ToolErrorKind::Canceled,
-                    _ => ToolErrorKind::Failed,
-                };
-                let message = format!("the agent did not answer: {why}");
-                without_result(call_id, ToolStatus::Failed, ToolError::new(kind, message))
-            }
-        };
-        self.record(finished)
-    }
-
-    /// What an agent answered to a call, if it is what the tool says of its results.
-    async fn checked(
+    /// An approval of an entry that is asked for now.
+    fn approval(
         &self,
-        call_id: &str,
-        answer: Value,
-    ) -> Result<Result<Value, ToolFailure>, RunsError> {
-        let Some(name) = self.agent.tool_of(call_id) else { return Ok(Ok(answer)) };
-        let Record { tenant, asked, .. } = &*self.record;
-        let tool = pins::find(&self.runs, tenant, asked, name).await?;
-        Ok(match tool {
-            Some(tool) => tool::checked(&tool, answer),
-            None => Ok(answer),
-        })
+        step: String,
+        call_id: String,
+        tool: ApprovalTool,
+        arguments: Value,
+        expires_at: DateTime<Utc>,
+    ) -> Approval {
+        Approval {
+            id: self.runs.ids.next().to_string(),
+            kind: ApprovalKind::Step,
+            run_id: self.live.run_id.to_string(),
+            step,
+            call_id,
+            tool,
+            arguments_hash: engine::arguments_hash(&arguments),
+            arguments,
+            message: None,
+            status: ApprovalStatus::Pending,
+            required_scope: engine::APPROVER.to_owned(),
+            requested_by: self.record.run.summary.subject.clone(),
+            expires_at: At::new(expires_at).time(),
+            on_timeout: OnTimeout::default(),
+            decided_by: None,
+            decided_at: None,
+            reason: None,
+            created_at: self.runs.clock.now().time(),
+            consent: None,
+        }
+    }
+
+    /// Records an event from outside for all steps that wait for it.
+    fn receive(&mut self, event: Happening) -> Result<(), Stop> {
+        let Happening { name, key, payload } = event;
+        // The row that says so went with the event.
+        self.awaited = None;
+        for (step, of, at) in self.execution.events_awaited(self.now()).unwrap_or_default() {
+            if of == name && at == key {
+                let (name, key, payload) = (name.clone(), key.clone(), payload.clone());
+                self.record(EventReceived { step, name, key, payload })?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Has stored which events from outside the run waits for, if it is others than before.
+    pub(super) fn note_events(&mut self) {
+        let Some(awaited) = self.execution.events_awaited(self.now()) else { return };
+        self.wait_for_events(awaited.into_iter().map(|(_, name, key)| (name, key)).collect());
+    }
+
+    /// The same of a run that waits for these.
+    pub(super) fn wait_for_events(&mut self, awaited: BTreeSet<(String, String)>) {
+        let may_wait = self.execution.events_awaited(self.now()).is_some();
+        if !may_wait || self.awaited.as_ref() == Some(&awaited) {
+            return;
+        }
+        let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
+        let (of, at) = (awaited.clone(), self.runs.clock.now());
+        self.log.wait_for(Waits { tenant, run_id, awaited: of, at });
+        self.awaited = Some(awaited);
     }
 
     /// Lets go of the run until what it waits for comes.
     pub(super) async fn pause(&mut self, waiting: RunWaiting) -> Result<End, Stop> {
         let look_at = self.end_overdue_children().await?;
+        self.note_events();
         self.record(waiting.clone())?;
         let mut run = self.progressed();
         run.summary.status = waiting.status.into();
         run.summary.waiting_for = waiting.waiting_for;
         let (tenant, run) = (self.record.tenant.clone(), Arc::new(run));
-        let wake_at = self.agent.next_expiry().into_iter().chain(look_at).min();
+        let wake_at = self.execution.next_time(self.now()).into_iter().chain(look_at).min();
         let wake_at = Some(wake_at.map_or(At::NEVER, At::new));
         self.log.change(Change { tenant, run: Arc::clone(&run), wake_at });
         self.store().await?;
@@ -252,92 +216,4 @@ impl Driver {
             WaitingStatus::Waiting => End::LetGo,
         })
     }
-
-    /// Ends the runs below that are still in the queue when what was left of the time of this one is over; those
-    /// that have begun end by themselves. Says when to look again, if that is needed.
-    async fn end_overdue_children(&self) -> Result<Option<DateTime<Utc>>, Stop> {
-        let (now, tenant) = (self.now(), &self.record.tenant);
-        let mut look_at = None;
-        for (child, due) in self.agent.children_due() {
-            let Ok(child) = child.parse::<Id>() else { continue };
-            let next = if due > now {
-                due
-            } else {
-                let found = self.runs.db.read(async |conn| store::find(conn, tenant, child).await);
-                let queued = found.await?.filter(|it| it.run.summary.status == Status::Queued);
-                let Some(record) = queued else { continue };
-                let reason = Some("the time of the run that began it is over".to_owned());
-                let cancel = Cancel { by: self.record.run.summary.subject.clone(), reason };
-                cancel::soon(&self.runs, record, cancel);
-                now + AGAIN
-            };
-            look_at = Some(look_at.map_or(next, |at: DateTime<Utc>| at.min(next)));
-        }
-        Ok(look_at)
-    }
-
-    /// Tells the runs above and below of the end of this one.
-    pub(super) fn tell_relatives(&mut self) -> Vec<Signal> {
-        let summary = &self.record.run.summary;
-        let usage = self.agent.usage_of_all();
-        let (tenant, own, created_at) = (&self.record.tenant, summary.id, self.runs.clock.now());
-        let worked = created_at.time() - summary.created_at.time() - self.agent.waited();
-        let worked_ms = Some(worked.num_milliseconds().try_into().unwrap_or(0));
-        let to_parent = summary.parent_run_id.map(|parent| Signal {
-            tenant: tenant.clone(),
-            run_id: parent,
-            id: own,
-            order: Order::ChildEnded { run_id: own, usage, worked_ms },
-            created_at,
-        });
-        let canceled = self.agent.open_children().filter_map(|child| child.parse().ok());
-        let to_children = canceled.map(|child| {
-            let reason = Some("the run that began it is over".to_owned());
-            let cancel = Cancel { by: summary.subject.clone(), reason };
-            Signal::cancel(tenant.clone(), child, cancel, created_at)
-        });
-        let signals: Vec<Signal> = to_children.chain(to_parent).collect();
-        signals.iter().cloned().for_each(|signal| self.log.leave(signal));
-        signals
-    }
-}
-
-/// What an agent is asked by a call: the text `input` if there is nothing else, or the arguments as JSON.
-fn question(arguments: &Value) -> String {
-    match (arguments.as_object().map(Map::len), &arguments["input"]) {
-        (Some(1), Value::String(input)) => input.clone(),
-        _ => arguments.to_string(),
-    }
-}
-
-fn outcome(status: Status) -> Outcome {
-    match status {
-        Status::Succeeded => Outcome::Succeeded,
-        Status::Canceled => Outcome::Canceled,
-        Status::TimedOut => Outcome::TimedOut,
-        _ => Outcome::Failed,
-    }
-}
-
-/// What an agent that was asked has said.
-fn said(output: &Output) -> Value {
-    match output {
-        Output::Answer(Answer { text, object: Some(object), .. }) => {
-            json!({ "text": text, "object": object })
-        }
-        Output::Answer(Answer { text, .. }) => json!({ "text": text }),
-        Output::Value(result) => result.clone(),
-    }
-}
-
-/// What an answer rests on.
-fn citations(output: &Output) -> Vec<Value> {
-    match output {
-        Output::Answer(answer) => answer.citations.clone(),
-        Output::Value(_) => Vec::new(),
-    }
-}
-
-fn without_result(call_id: String, status: ToolStatus, error: ToolError) -> ToolFinished {
-    ToolFinished { call_id, status, result: Value::Null, error: Some(error), duration_ms: 0 }
 }

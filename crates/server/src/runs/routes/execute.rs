@@ -1,4 +1,4 @@
-//! `POST /agents/{id}/execute` and `/tools/{id}/execute`.
+//! `POST /agents/{id}/execute`, `/tools/{id}/execute` and `/workflows/{id}/execute`.
 
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::oauth::caller::Principal;
 use crate::oauth::caller::insufficient;
 use crate::oauth::scopes::AgentExecute;
 use crate::oauth::scopes::ToolExecute;
+use crate::oauth::scopes::WorkflowExecute;
 use crate::runs::Run;
 use crate::runs::Status;
 use crate::runs::asked::Execute;
@@ -40,6 +41,8 @@ use crate::runs::execute::ExecuteError;
 use crate::runs::journal::JournalError;
 use crate::runs::journal::NewKey;
 use crate::runs::look;
+use crate::runs::perform;
+use crate::runs::perform::ExecuteWorkflow;
 use crate::runs::stream;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
@@ -112,6 +115,40 @@ pub async fn execute_tool(
     } else {
         let tool = executable::tool(&app.runs, &caller, &name, body.version).await?;
         call::call(&app.runs, &caller, &tool, body, key).await?
+    };
+    answer(&app, &caller, &begun, wanted).await
+}
+
+/// Execute a workflow
+///
+/// Waits for its end, or until it needs somebody; with `stream` the events come as they happen, with `background` the
+/// run comes at once. A closed connection never stops a run.
+#[utoipa::path(post, path = "/workflows/{id}/execute", tag = "workflows",
+    params(("id" = String, Path, description = "Id or name"),
+        ("Idempotency-Key" = Option<String>, Header, description = "The same key is the same run")),
+    request_body = ExecuteWorkflow,
+    responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
+        (status = 202, body = Run, description = "The run goes on"), Problem),
+    security(("oauth2" = ["workflow.execute"])))]
+pub async fn execute_workflow(
+    State(app): State<App>,
+    caller: Caller<WorkflowExecute>,
+    Path(name): Path<String>,
+    headers: HeaderMap,
+    Keyed { body, key }: Keyed<ExecuteWorkflow>,
+) -> Result<Response, Problem> {
+    let key = key.map(NewKey::from);
+    let stream = body.stream || events::wanted(&headers);
+    let wanted = Wanted { stream, background: body.background };
+    let replayed = match &key {
+        Some(key) => execute::replay(&app.runs, &caller, key).await?,
+        None => None,
+    };
+    let begun = if let Some(begun) = replayed {
+        begun
+    } else {
+        let workflow = executable::workflow(&app.runs, &caller, &name, body.version).await?;
+        perform::perform(&app.runs, &caller, &workflow, body, key).await?
     };
     answer(&app, &caller, &begun, wanted).await
 }

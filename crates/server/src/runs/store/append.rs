@@ -8,6 +8,7 @@ use sqlx::QueryBuilder;
 use super::approvals;
 use super::budgets;
 use super::deliveries;
+use super::happenings;
 use super::row;
 use super::signals;
 use crate::db::Conn;
@@ -67,6 +68,8 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for entry in entries {
         append_dealings(conn, entry).await?;
     }
+    let waits: Vec<_> = entries.iter().filter_map(|it| it.waits.as_deref()).collect();
+    happenings::wait(conn, &waits).await?;
     // Last, because other processes wait for these rows.
     budgets::settle(conn, entries.iter().flat_map(|it| &it.settled)).await?;
     Ok(())
@@ -106,6 +109,9 @@ async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), Journ
     }
     for (tenant, approval) in &entry.asked {
         approvals::insert(conn, tenant, approval).await?;
+    }
+    for (tenant, approval) in &entry.withdrawn {
+        approvals::withdraw(conn, tenant, *approval).await?;
     }
     if let Some((tenant, run_id)) = &entry.closed {
         approvals::close(conn, tenant, *run_id).await?;
@@ -189,7 +195,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(&run.user)
                 .push_bind(run.trigger.as_str())
                 .push_bind(texts.metadata)
-                .push_bind(engine::ENGINE)
+                .push_bind(engine::engine_of(run.kind))
                 .push_bind(new.worker)
                 .push_bind(run.created_at)
                 .push_bind(run.created_at)

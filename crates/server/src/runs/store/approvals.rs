@@ -280,6 +280,19 @@ pub async fn expire(
     Ok(done.rows_affected() > 0)
 }
 
+/// Nobody needs to decide this any more.
+pub async fn withdraw(conn: &mut Conn<'_>, tenant: &TenantId, id: Id) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query(
+            "UPDATE approvals SET status = 'canceled'
+             WHERE tenant_id = $1 AND id = $2 AND status = 'pending'",
+        )
+        .bind(tenant.as_str())
+        .bind(id)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// Nobody needs to decide anything of a run that is over.
 pub async fn close(conn: &mut Conn<'_>, tenant: &TenantId, run_id: Id) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(

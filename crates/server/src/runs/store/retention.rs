@@ -141,6 +141,7 @@ pub async fn delete_run(
     let mut rows = 0;
     for sql in [
         "DELETE FROM run_signals WHERE tenant_id = $1 AND run_id = $2",
+        "DELETE FROM workflow_waits WHERE tenant_id = $1 AND run_id = $2",
         "DELETE FROM webhook_deliveries WHERE tenant_id = $1 AND run_id = $2",
         "DELETE FROM approvals WHERE tenant_id = $1 AND run_id = $2",
         "DELETE FROM runs WHERE tenant_id = $1 AND id = $2",

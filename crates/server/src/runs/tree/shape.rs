@@ -31,6 +31,8 @@ pub struct Shape {
     /// Where the present turn and the open model call are among the spans.
     step: usize,
     model: Option<usize>,
+    /// Where the entries of a workflow are, each by its name.
+    steps: HashMap<String, usize>,
     /// Calls by their ids: the name of the tool, and the span while it is open.
     calls: HashMap<String, (String, Option<usize>)>,
     /// The runs that it began, and the spans of their calls.
@@ -86,6 +88,7 @@ impl Shape {
             is_taking_over: summary.forked_from.is_some(),
             step: 0,
             model: None,
+            steps: HashMap::new(),
             calls: HashMap::new(),
             children: Vec::new(),
         }
@@ -114,10 +117,13 @@ impl Shape {
             }
             "run.finished" => self.interrupt(event.at),
             "step.started" => {
-                self.step = self.begin(0, SpanKind::Step, told.step, event);
+                let around = around(&told.step).and_then(|it| self.steps.get(it));
+                let around = around.copied().unwrap_or_default();
+                self.step = self.begin(around, SpanKind::Step, told.step.clone(), event);
                 self.spans[self.step].usage = Some(Usage::default());
+                self.steps.insert(told.step, self.step);
             }
-            "step.finished" => self.end(self.step, event.at, &told.status, &told),
+            "step.finished" => self.end(self.step_of(&told.step), event.at, &told.status, &told),
             "model.started" => {
                 self.model = Some(self.begin(self.step, SpanKind::Model, told.model, event));
             }
@@ -129,7 +135,8 @@ impl Shape {
                 self.end_model(event.at, "failed", &told);
             }
             "tool.started" => {
-                let span = self.begin(self.step, SpanKind::Tool, told.tool.clone(), event);
+                let step = self.step_of(&told.step);
+                let span = self.begin(step, SpanKind::Tool, told.tool.clone(), event);
                 let before = self.calls.insert(told.call_id, (told.tool, Some(span)));
                 if let Some((_, Some(lost))) = before {
                     self.close(lost, event.at, INTERRUPTED);
@@ -140,12 +147,19 @@ impl Shape {
             "tool.finished" => self.end_tool(event, &told),
             "child.started" => {
                 let span = self.calls.get(&told.call_id).and_then(|(_, span)| *span);
-                let span = self.spans[span.unwrap_or(self.step)].id.clone();
+                let span = span.unwrap_or_else(|| self.step_of(&told.call_id));
+                let span = self.spans[span].id.clone();
                 self.children.extend(told.run_id.map(|child| (child, span)));
             }
             _ => {}
         }
         Ok(())
+    }
+
+    /// The span of the turn or the entry that an event names, or whose call it does; the present one, if it names none.
+    fn step_of(&self, name: &str) -> usize {
+        let name = name.split('#').next().unwrap_or(name);
+        self.steps.get(name).copied().unwrap_or(self.step)
     }
 
     fn begin(&mut self, parent: usize, kind: SpanKind, name: String, event: &StoredEvent) -> usize {
@@ -235,6 +249,12 @@ impl Shape {
             }
         }
     }
+}
+
+/// The loop in whose turn an entry is: of `each[3].send` it is `each`.
+fn around(step: &str) -> Option<&str> {
+    let (turn, _) = step.rsplit_once('.')?;
+    Some(turn.rsplit_once('[')?.0)
 }
 
 /// Whole milliseconds from `start` to `end`.

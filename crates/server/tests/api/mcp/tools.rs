@@ -243,6 +243,41 @@ on_both! {
         assert_eq!((between - before, commits() - between), (1, 1));
     }
 
+    async fn a_workflow_is_run_by_mcp(server: TestServer) {
+        let admin = server.admin().await;
+        let steps = json!([{"id": "a", "type": "mapping", "output": {"got": {"$": "/input"}}}]);
+        let schema = json!({"type": "object", "properties": {"n": {"type": "integer"}}, "required": ["n"]});
+        for workflow in [
+            json!({"name": "count", "description": "Counts.", "steps": steps, "input_schema": schema, "output_schema": {"type": "object"}}),
+            json!({"name": "list", "steps": steps, "input_schema": {"type": "array"}}),
+            json!({"name": "ask", "steps": [{"id": "ok", "type": "approval", "message": "Go on?"}]}),
+        ] {
+            assert_eq!(admin.post("/workflows/definitions", workflow).await.status, 201);
+        }
+        let client = server.mcp_client("mcp.access workflow.execute").await;
+
+        let tools = result(&client, "tools/list", json!({})).await["tools"].clone();
+
+        let shown = |it: &Value| format!("{} {:?} {} {}", it["name"].as_str().unwrap(), it["description"].as_str().unwrap(), it["inputSchema"], it["outputSchema"]);
+        let shown: Vec<_> = tools.as_array().unwrap().iter().map(shown).collect();
+        expect![[r#"
+            run_ask "Runs the workflow ask." {"type":"object"} null
+            run_count "Runs the workflow count: Counts." {"properties":{"n":{"type":"integer"}},"required":["n"],"type":"object"} {"type":"object"}
+            run_list "Runs the workflow list." {"additionalProperties":false,"properties":{"input":{"type":"array"}},"required":["input"],"type":"object"} null"#]].assert_eq(&shown.join("\n"));
+        let call = async |name: &str, arguments: Value| {
+            result(&client, "tools/call", json!({"name": name, "arguments": arguments})).await
+        };
+        assert_eq!(call("run_count", json!({"n": 1})).await["structuredContent"], json!({"got": {"n": 1}}));
+        assert_eq!(call("run_list", json!({"input": [1]})).await["structuredContent"], json!({"got": [1]}));
+        let wrong = call("run_count", json!({"n": "x"})).await;
+        assert_eq!(wrong["isError"], true, "{wrong}");
+        assert!(wrong["content"][0]["text"].as_str().unwrap().starts_with("/n: "), "{wrong}");
+        let stranger = server.mcp_client("mcp.access tool.execute").await;
+        let tools = result(&stranger, "tools/list", json!({})).await["tools"].to_string();
+        assert!(tools.contains("current_time") && !tools.contains("run_"), "{tools}");
+        assert_eq!(runs(&server).await[0]["kind"], "workflow");
+    }
+
     async fn an_agent_is_asked_by_mcp(server: TestServer) {
         server.agent("support").await;
         let client = server.mcp_client(ALL).await;

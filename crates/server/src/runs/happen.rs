@@ -1,0 +1,76 @@
+//! Events from outside, for which runs of workflows wait.
+//!
+//! An event goes to all runs that wait for its name and key, to each once. If none does, it is kept, and the first that
+//! comes to wait for it gets it. Who waits and who brings an event do so in transactions that see each other.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use serde::Deserialize;
+use serde::Serialize;
+use serde_json::Value;
+
+use super::journal::JournalError;
+use super::service::Runs;
+use super::store::happenings;
+use super::take_up;
+use crate::db::At;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::oauth::caller::Principal;
+
+/// So many events of a tenant may wait for somebody.
+pub const KEPT: i64 = 10_000;
+
+/// An event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Happening {
+    pub name: String,
+    pub key: String,
+    pub payload: Value,
+}
+
+/// What a run waits for from now on, by names and keys.
+#[derive(Debug)]
+pub struct Waits {
+    pub tenant: TenantId,
+    pub run_id: Id,
+    pub awaited: BTreeSet<(String, String)>,
+    pub at: At,
+}
+
+/// Why an event was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum HappenError {
+    #[error("{KEPT} events wait for somebody, and no more may")]
+    Full,
+    #[error("an event could not be stored")]
+    Journal(#[from] JournalError),
+    #[error("the database refused a query of events")]
+    Database(#[from] sqlx::Error),
+}
+
+/// Brings an event to the runs that wait for it, and says to how many; keeps it for so long if none does.
+pub async fn happen(
+    runs: &Runs,
+    caller: &Principal,
+    event: Happening,
+    keep: Duration,
+) -> Result<usize, HappenError> {
+    let (tenant, by) = (&caller.tenant, caller.subject.to_string());
+    if runs.db.read(async |conn| happenings::count(conn, tenant, KEPT).await).await? >= KEPT {
+        return Err(HappenError::Full);
+    }
+    let (id, now) = (runs.ids.next(), runs.clock.now());
+    let times = (now, At::new(now.time() + keep));
+    let given = runs
+        .db
+        .write(async |tx| happenings::happen(tx, tenant, id, &event, &by, times).await)
+        .await?;
+    let count = given.len();
+    for signal in given {
+        runs.relay().signal(signal.run_id);
+        take_up::bring_soon(runs, signal);
+    }
+    Ok(count)
+}
