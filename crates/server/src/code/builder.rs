@@ -128,9 +128,8 @@ impl Builder {
         let (names, tasks) = (std::mem::take(&mut self.names), Tasks::default());
         let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
         let (key, sealer) = sealer(&config.identity)?;
-        let keys = Keys::new(&config, db.clone(), clock.clone(), Arc::clone(&sealer))?;
-        let (keys, cursors, outgoing) = (Arc::new(keys), Cursors::new(&key), &config.outgoing);
-        let egress = Egress::with(outgoing.allow.clone(), names)?;
+        let keys = Arc::new(Keys::new(&config, db.clone(), clock.clone(), sealer.clone())?);
+        let egress = Egress::with(config.outgoing.allow.clone(), names)?;
         let clients = Arc::new(clients(&config, &db, &egress));
         let mac = key.mac("secrets");
         let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), sealer, mac);
@@ -138,7 +137,7 @@ impl Builder {
         let embedders = Embedders::new(&config.models, &most, &client);
         let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));
         let rag = Rag::new(db.clone(), own, new, tasks.clone(), means, most);
-        let onward = Onward::new(Arc::clone(&keys), clock.clone(), ids.clone());
+        let onward = Onward::new(keys.clone(), clock.clone(), ids.clone());
         let upstreams = remote(&config, (&db, &clock, &ids), (&egress, &secrets), &onward, &tasks);
         let makers = makers(&sandbox, &tasks, (&egress, &secrets), onward, (&rag, &upstreams));
         let kind = ToolRows::new(makers, code_agents.known(), upstreams.programs());
@@ -157,7 +156,7 @@ impl Builder {
             models,
             rag: rag.clone(),
             tools: tools.clone(),
-            webhooks: webhooks(outgoing, &egress, &secrets),
+            webhooks: webhooks(&config.outgoing, &egress, &secrets),
             telemetry: Telemetry::start(&config.telemetry, client)?,
             budgets: Budgets::new(db.clone()),
         };
@@ -170,7 +169,7 @@ impl Builder {
             clock,
             ids,
             tasks,
-            cursors,
+            cursors: Cursors::new(&key),
             probe: Probe::default(),
             keys,
             refusals: clients.refusals().clone(),

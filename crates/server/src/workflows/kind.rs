@@ -91,7 +91,9 @@ impl Kind for WorkflowKind {
         let parts = Parts { steps, output, input_schema, output_schema, limits };
         let mut faults = Vec::new();
         // What is wrong with one that is none is said elsewhere.
-        for (place, code) in engine::Workflow::parse(parts).iter().flat_map(|it| it.scripts()) {
+        for (place, code) in
+            engine::Workflow::parse(parts).iter().flat_map(engine::Workflow::scripts)
+        {
             let script = Map::from_iter([("execute_code".to_owned(), Value::from(code))]);
             let found = makers.examine(tenant, &script).await.into_iter();
             faults.extend(found.map(|it| Invalid { pointer: place.clone(), ..it }));

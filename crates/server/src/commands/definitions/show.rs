@@ -74,8 +74,8 @@ fn in_words(drift: &Drift) -> String {
     let what = match version {
         Some(version) if version == applied_version => ": it was switched".to_owned(),
         Some(version) => {
-            let by = changed_by.iter().map(|it| format!(", by {it}")).collect::<String>();
-            let at = changed_at.iter().map(|it| format!(" at {it}")).collect::<String>();
+            let by = changed_by.as_ref().map_or_else(String::new, |it| format!(", by {it}"));
+            let at = changed_at.as_ref().map_or_else(String::new, |it| format!(" at {it}"));
             format!(": version {version} instead of {applied_version}{by}{at}")
         }
         None => ", in SQL".to_owned(),
