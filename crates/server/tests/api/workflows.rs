@@ -84,13 +84,7 @@ on_both! {
                 "$": "/steps/answer/output/text"
               },
               "output_schema": null,
-              "problems": [
-                {
-                  "code": "not_supported",
-                  "detail": "this release keeps workflows and does not execute them",
-                  "pointer": "/steps"
-                }
-              ],
+              "problems": [],
               "scopes": [],
               "shadows": null,
               "source": "database",
@@ -227,9 +221,7 @@ on_both! {
         }
         assert_eq!(admin.delete("/tools/definitions/get_order?force=true").await.status, 204);
         let problems = admin.get(REFUND).await.json()["problems"].clone();
-        expect![[r#"
-            /steps not_supported: this release keeps workflows and does not execute them
-            /steps/0/tool unknown_tool: no tool is named `get_order`"#]].assert_eq(&faults(&problems));
+        expect!["/steps/0/tool unknown_tool: no tool is named `get_order`"].assert_eq(&faults(&problems));
         assert_eq!(admin.delete("/workflows/definitions/all").await.status, 204);
         assert_eq!(admin.delete(REFUND).await.status, 204);
         assert_eq!(admin.delete(REFUND).await.json()["type"], "/problems/workflow-not-found");
@@ -290,9 +282,7 @@ on_both! {
 
         let old = admin.get("/workflows/definitions/old").await.json();
 
-        expect![[r#"
-            /steps not_supported: this release keeps workflows and does not execute them
-            /steps/0/type not_one_of: must be one of agent, tool, workflow, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail"#]].assert_eq(&faults(&old["problems"]));
+        expect!["/steps/0/type not_one_of: must be one of agent, tool, workflow, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail"].assert_eq(&faults(&old["problems"]));
         assert_eq!(old["version"], 1);
     }
 
