@@ -265,14 +265,14 @@ on_both! {
         assert_eq!(run["waiting_for"], json!([{"kind": "timer", "until": "2026-11-25T11:00:00Z"}]));
         assert!(server.app.runs.live(run["id"].as_str().unwrap().parse().unwrap()).is_none());
 
-        server.app.clock.advance(Duration::from_secs(3600));
+        server.app.clock.advance(Duration::from_hours(1));
         let admin = server.admin().await;
         let run = loop {
             let run = once(&admin, &path, "waiting").await;
             if run["waiting_for"][0]["until"] != "2026-11-25T11:00:00Z" { break run; }
         };
         assert_eq!(run["waiting_for"], json!([{"kind": "timer", "until": "2026-11-26T00:00:00Z"}]));
-        server.app.clock.advance(Duration::from_secs(13 * 3600));
+        server.app.clock.advance(Duration::from_hours(13));
         let admin = server.admin().await;
         assert_eq!(end(&admin, &path).await["status"], "succeeded");
         expect![[r#"
@@ -358,7 +358,7 @@ on_both! {
         once(&admin, &patient, "suspended").await;
         once(&admin, &around, "suspended").await;
 
-        server.app.clock.advance(Duration::from_secs(60));
+        server.app.clock.advance(Duration::from_mins(1));
 
         let run = once(&admin, &patient, "succeeded").await;
         assert_eq!(run["output"], json!({"decision": "approve", "payload": null, "by": null}));
@@ -642,7 +642,7 @@ on_both! {
         in_sql(&server, &format!("UPDATE runs SET run_after = created_at WHERE id = '{id}'")).await;
         once(&admin, &path, "waiting").await;
 
-        server.app.clock.advance(Duration::from_secs(3600));
+        server.app.clock.advance(Duration::from_hours(1));
 
         assert_eq!(end(&server.admin().await, &path).await["output"], "old");
     }
