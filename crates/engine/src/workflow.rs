@@ -61,6 +61,14 @@ use crate::waiting::RunWaiting;
 use crate::waiting::WaitingFor;
 use crate::waiting::WaitingStatus;
 
+/// How a run stands.
+enum Stand {
+    Running(Due),
+    /// With this output.
+    Over(Value),
+    Failed(RunError),
+}
+
 /// A run of a workflow: its definition, and the state to which its events fold.
 ///
 /// Every event of the run is applied in order, whoever made it and whether it was just recorded or read back from the
@@ -115,37 +123,60 @@ impl WorkflowRun {
         if let Some((outcome, error)) = self.early_end(now) {
             return self.end(outcome, error, now);
         }
-        if let Some(error) = &self.state.failure {
-            return self.fail_run(error, now);
-        }
-        let mut due = Due::default();
-        match self.look(&self.workflow.steps, &self.state.root, &[], now, &mut due) {
-            Progress::Failed(error) => self.fail_run(&error, now),
-            Progress::Over => match self.output() {
-                Ok(output) => WorkflowStep::Finish(RunFinished {
-                    status: Outcome::Succeeded,
-                    output: Some(Output::Value(output)),
-                    error: None,
-                    usage: Usage::default(),
-                }),
-                Err(error) => self.fail_run(&error, now),
-            },
-            Progress::Running => self.take(due),
+        match self.stand(now) {
+            Stand::Failed(error) => self.fail_run(&error, now),
+            Stand::Over(output) => WorkflowStep::Finish(RunFinished {
+                status: Outcome::Succeeded,
+                output: Some(Output::Value(output)),
+                error: None,
+                usage: Usage::default(),
+            }),
+            Stand::Running(due) => self.take(due),
         }
     }
 
     /// When something is to be done although nothing comes: a timer, a timeout, or the deadline.
     pub fn next_time(&self, now: DateTime<Utc>) -> Option<DateTime<Utc>> {
-        let mut due = Due::default();
-        self.look(&self.workflow.steps, &self.state.root, &[], now, &mut due);
-        due.time.into_iter().chain(self.deadline()).min()
+        let due = self.due(now);
+        // What has come meanwhile hides what comes after it.
+        let time = due.record.map_or(due.time, |_| Some(now));
+        time.into_iter().chain(self.deadline()).min()
     }
 
     /// The steps that wait for an event at the time `now`, each with its name and its key.
     pub fn events_awaited(&self, now: DateTime<Utc>) -> Vec<(String, String, String)> {
+        self.due(now).events
+    }
+
+    /// How the run stands, but for a cancel and its deadline.
+    fn stand(&self, now: DateTime<Utc>) -> Stand {
+        if let Some(error) = &self.state.failure {
+            return Stand::Failed(error.clone());
+        }
         let mut due = Due::default();
-        self.look(&self.workflow.steps, &self.state.root, &[], now, &mut due);
-        due.events
+        match self.look(&self.workflow.steps, &self.state.root, &[], now, &mut due) {
+            Progress::Failed(error) => Stand::Failed(error),
+            Progress::Over => self.output().map_or_else(Stand::Failed, Stand::Over),
+            Progress::Running => Stand::Running(due),
+        }
+    }
+
+    /// What is due, also of a run that makes up for what it has done.
+    fn due(&self, now: DateTime<Utc>) -> Due {
+        match self.stand(now) {
+            Stand::Running(due) => due,
+            Stand::Failed(_) => self.making_up(now).unwrap_or_default(),
+            Stand::Over(_) => Due::default(),
+        }
+    }
+
+    /// What is due of the entry that makes up for another now, if there is one.
+    fn making_up(&self, now: DateTime<Utc>) -> Option<Due> {
+        let undo = self.state.undo.iter().rev().find(|it| !it.node.is_over())?;
+        let entry = self.workflow.entry(&undo.place)?;
+        let mut due = Due::default();
+        self.visit(Seen { entry, node: &undo.node, place: &undo.place, now }, &mut due);
+        Some(due)
     }
 
     /// When the run must be over, as long as somebody has it. The time in which nobody does, because it sleeps or
@@ -219,11 +250,7 @@ impl WorkflowRun {
         if let Some(event) = self.close(list, root, &[], error, now) {
             return WorkflowStep::Record(event);
         }
-        if let Some(undo) = self.state.undo.iter().rev().find(|it| !it.node.is_over())
-            && let Some(entry) = self.workflow.entry(&undo.place)
-        {
-            let mut due = Due::default();
-            self.visit(Seen { entry, node: &undo.node, place: &undo.place, now }, &mut due);
+        if let Some(due) = self.making_up(now) {
             return self.take(due);
         }
         self.end(Outcome::Failed, error.clone(), now)
@@ -246,7 +273,8 @@ impl WorkflowRun {
         if !due.asks.is_empty() {
             return WorkflowStep::Ask(due.asks);
         }
-        let at_work = self.state.children.len() + due.in_flight;
+        let waited_for = self.state.children.len().saturating_sub(self.state.abandoned.len());
+        let at_work = waited_for + due.in_flight;
         let most =
             usize::try_from(self.limits.max_parallel_tool_calls.max(1)).unwrap_or(usize::MAX);
         let free = most.saturating_sub(at_work);

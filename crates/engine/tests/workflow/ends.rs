@@ -1,6 +1,8 @@
 //! How entries and runs fail, are begun again, and are made up for.
 
+use chrono::TimeDelta;
 use engine::Decision;
+use engine::Limits;
 use engine::Outcome;
 use expect_test::expect;
 use serde_json::json;
@@ -176,6 +178,82 @@ fn what_is_done_is_made_up_for_in_reverse_order_when_the_run_fails() {
         run.finished Failed Tool: broken
     "#]]);
     script.check_all_cuts();
+}
+
+#[test]
+fn what_makes_up_is_tried_again_in_its_time() {
+    let mut script = Script::new(json!([
+        {"id": "hold", "type": "tool", "tool": "pay",
+         "compensate": {"id": "release", "type": "tool", "tool": "put", "retry": {"max": 1, "backoff_ms": 500}}},
+        {"id": "bad", "type": "tool", "tool": "read"}
+    ]));
+    script.fails.insert("bad", "broken");
+    script.fails.insert("release", "lost");
+
+    script.check(expect![[r#"
+        run.started
+        step.started hold
+        tool.started hold pay({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished hold Done
+        step.finished hold {"list":[1,2,3],"n":1,"yes":true}
+        step.started bad
+        tool.started bad read({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished bad Failed
+        step.finished bad Tool: broken
+        step.started release
+        tool.started release put({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished release Failed
+        step.finished release Tool: lost
+        timer.set release#2 515 ms
+        run.waiting Waiting 1
+        run.resumed Timer
+        timer.fired release#2
+        step.started release attempt 2
+        tool.started release#2 put({"list":[1,2,3],"n":1,"yes":true})
+        tool.finished release#2 Done
+        step.finished release {"list":[1,2,3],"n":1,"yes":true}
+        run.finished Failed Tool: broken
+    "#]]);
+    script.check_all_cuts();
+}
+
+#[test]
+fn runs_that_nobody_waits_for_any_more_take_no_place() {
+    let mut script = Script::new(json!([
+        {"id": "slow", "type": "agent", "agent": "a", "timeout_ms": 1000, "on_error": "continue"},
+        {"id": "then", "type": "tool", "tool": "read"}
+    ]));
+    script.hangs = vec!["run_slow"];
+    script.limits = Limits { max_parallel_tool_calls: 1, ..script.limits };
+
+    script.check(expect![[r#"
+        run.started
+        step.started slow
+        child.started run_slow a({"list":[1,2,3],"n":1,"yes":true})
+        run.waiting Waiting 1
+        run.resumed Timer
+        step.finished slow Timeout: `slow` was not done in 1000 ms
+        step.started then
+        tool.started then read(null)
+        tool.finished then Done
+        step.finished then null
+        run.finished Succeeded 
+    "#]]);
+    script.check_all_cuts();
+}
+
+#[test]
+fn a_time_that_has_come_meanwhile_is_now() {
+    let script = Script::new(json!([{"id": "nap", "type": "sleep", "duration_ms": 1000}]));
+    let (log, mut run) = (script.run(), script.workflow_run());
+    for (event, at) in &log {
+        run.apply(event, *at);
+        if event.name() == "timer.set" {
+            let (soon, late) = (*at, *at + TimeDelta::seconds(5));
+            assert_eq!(run.next_time(soon), Some(soon + TimeDelta::seconds(1)));
+            assert_eq!(run.next_time(late), Some(late));
+        }
+    }
 }
 
 #[test]

@@ -34,12 +34,15 @@ fn a_log_of_a_workflow_folds_to_the_same_for_ever() {
     for text in fs::read_to_string(folder.join("8_workflow.jsonl")).unwrap().lines() {
         let Line { name, at, data } = serde_json::from_str(text).unwrap();
         let event = Event::parse(&name, data.get()).unwrap();
-        match (&event, run.next(at)) {
+        // Nothing is next of a run that has not begun.
+        let next = (name != "run.started").then(|| run.next(at));
+        match (&event, next) {
             (Event::RunFinished(end), next) => {
-                assert_eq!(next, WorkflowStep::Finish(end.clone()), "{text}");
+                assert_eq!(next, Some(WorkflowStep::Finish(end.clone())), "{text}");
             }
+            (Event::RunResumed(_), _) => {}
             // What the interpreter says itself, it says again. Times of what took some are those of then.
-            (_, WorkflowStep::Record(due)) => assert_eq!(due.name(), event.name(), "{text}"),
+            (_, Some(WorkflowStep::Record(due))) => assert_eq!(due.name(), event.name(), "{text}"),
             _ => {}
         }
         run.apply(&event, at);
