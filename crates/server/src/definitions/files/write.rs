@@ -185,7 +185,48 @@ mod tests {
 
         let text = write("agent", "support", &members);
 
-        expect![[r#""#]].assert_eq(&text);
+        expect![[r#"
+            kind: agent
+            name: support
+            spec:
+              display_name: "Support: first"
+              instructions: |
+                Be brief.
+
+                  Never guess: ask.
+              code: |-
+                return 1
+                return 2
+              rest:
+                approval:
+                  when:
+                    left:
+                      "$": /arguments/amount
+                    op: gt
+                    right: 100
+                e: {}
+                empty: ""
+                end: |
+                  a 
+                l:
+                -
+                  - 1
+                  -
+                    - 2
+                - a:
+                  - x
+                "n": 1.0
+                "no": true
+                "off": "no"
+                regex: "^a$"
+                tools:
+                - current_time
+                - approval: always
+                  name: refund
+                - []
+                url: https://a.example.com/x?y=1
+                z: null
+        "#]].assert_eq(&text);
         assert_eq!(read(&text).unwrap()[0].value["spec"]["rest"], members[3].1);
         assert_eq!(write("agent", "a", &[]), "kind: agent\nname: a\nspec: {}\n");
     }

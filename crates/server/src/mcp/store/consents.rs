@@ -218,8 +218,9 @@ pub async fn upsert_wanted(
     Ok(())
 }
 
-pub async fn delete_wanted(conn: &mut Conn<'_>, key: Key<'_>) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query(
+/// Forgets that; says whether there was anything.
+pub async fn delete_wanted(conn: &mut Conn<'_>, key: Key<'_>) -> Result<bool, sqlx::Error> {
+    let done = on!(conn, c => sqlx::query(
             "DELETE FROM mcp_consent_scopes WHERE tenant_id = $1 AND subject = $2 AND upstream_id = $3",
         )
         .bind(key.tenant)
@@ -227,7 +228,7 @@ pub async fn delete_wanted(conn: &mut Conn<'_>, key: Key<'_>) -> Result<(), sqlx
         .bind(key.upstream)
         .execute(c)
         .await)?;
-    Ok(())
+    Ok(done.rows_affected() == 1)
 }
 
 /// What somebody has consented to, in the order of the names.

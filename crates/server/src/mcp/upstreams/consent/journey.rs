@@ -205,19 +205,21 @@ impl Consents {
     ) -> Result<bool, ConsentError> {
         let now = self.0.clock.now();
         let taken = self.0.db.write(async |tx| {
-            let taken = store::delete(tx, key).await?;
-            if taken.is_some() {
-                store::delete_wanted(tx, key).await?;
+            let tokens = store::delete(tx, key).await?;
+            let any = store::delete_wanted(tx, key).await? || tokens.is_some();
+            if any {
                 let act = Act::new("mcp_consent.delete", name, Value::Null);
                 audit::record(tx, by, act, now).await?;
             }
-            Ok::<_, sqlx::Error>(taken)
+            Ok::<_, sqlx::Error>((tokens, any))
         });
-        let Some(sealed) = taken.await? else { return Ok(false) };
-        if let Ok(tokens) = self.open::<Tokens>(&sealed, tokens::place(&row(key))) {
+        let (sealed, any) = taken.await?;
+        let place = row(key);
+        let opened = sealed.map(|it| self.open::<Tokens>(&it, tokens::place(&place)));
+        if let Some(Ok(tokens)) = opened {
             self.revoke_soon(key.tenant, tokens);
         }
-        Ok(true)
+        Ok(any)
     }
 
     /// Lets runs go on whose consent came between their look at it and their rest.

@@ -241,7 +241,11 @@ on_both! {
         assert_eq!((&failed["status"], &failed["error"]["message"]),
             (&json!("failed"), &json!("the server wants the scope `files.read`, which was asked for and does not help")));
         assert_eq!(number(&world.server, CONSENTS).await, 1);
-        // Who takes it back begins anew.
+        // Who does not want to be asked for more takes it back, and begins anew.
+        world.far.wants(Some("admin"));
+        let run = world.call(&mut maria).await;
+        assert_eq!(world.rested(&run).await["waiting_for"][0]["kind"], "consent");
+        assert_eq!(number(&world.server, CONSENTS).await, 0);
         let back = maria.request("DELETE", "/mcp/consents/far").header("sec-fetch-site", "same-origin");
         assert_eq!(maria.send(back).await.status, 204);
         assert_eq!(scopes(&world.leave(&mut maria).await).as_deref(), Some("offline_access"));
