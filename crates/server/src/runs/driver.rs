@@ -179,11 +179,9 @@ impl Driver {
             }
             Err(Stop::HandOver) => {
                 let (tenant, worker) = (&self.record.tenant, self.runs.worker());
-                let released = self
-                    .runs
-                    .db
-                    .write(async |tx| owners::release(tx, tenant, run_id, worker).await)
-                    .await;
+                let db = &self.runs.db;
+                let released =
+                    db.write(async |tx| owners::release(tx, tenant, run_id, worker).await).await;
                 info!(run.id = %run_id, released = released.is_ok(), "run handed over");
                 End::LetGo
             }

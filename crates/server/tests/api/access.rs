@@ -211,7 +211,7 @@ pub async fn another_tenant(server: &TestServer) -> Client {
                 r#"INSERT INTO client_registrations (tenant_id, client_id, secret_sha256, scopes)
                 VALUES ('other', 'theirs', $1,
                     '["admin.read", "admin.write", "agent.*", "run.*", "thread.*", "client.*",
-                    "approval.*", "key.*", "rag.*", "secret.*", "tool.*", "user.*"]')"#,
+                    "approval.*", "key.*", "rag.*", "secret.*", "tool.*", "user.*", "workflow.*"]')"#,
             )
             .bind(&digest)
             .execute(c)

@@ -37,6 +37,7 @@ fn body(operation: &str) -> Value {
         "POST /rag/databases/{id}/search" => json!({"query": "leave"}),
         "POST /agents/{id}/execute" => json!({"input": "Hi"}),
         "POST /tools/{id}/execute" => json!({"input": {}}),
+        "POST /workflows/{id}/execute" => json!({"input": {}, "background": true}),
         "POST /threads/{id}/messages" => json!({"role": "user", "content": "Hi"}),
         "POST /runs/{id}/fork" => json!({"from_seq": 1}),
         "POST /approvals/{id}" => json!({"decision": "approve", "arguments_hash": "0".repeat(64)}),
@@ -203,7 +204,7 @@ async fn nobody_reaches_what_is_anothers(dialect: Dialect) {
     let ours = Ours::make(&server, &receiver).await;
     let operations = operations(&server.stranger().get("/openapi.json").await.json());
     let theirs = another_tenant(&server).await;
-    let colleague = server.client("agent.* tool.* run.* thread.* rag.*").await;
+    let colleague = server.client("agent.* tool.* workflow.* run.* thread.* rag.*").await;
     let before = ours.seen(&operations).await;
 
     let mut wrong = Vec::new();

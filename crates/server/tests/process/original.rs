@@ -210,11 +210,7 @@ on_both! {
         let database: Value = server.get("/rag/databases/handbook").await.json().await.unwrap();
         assert_eq!((&database["chunk_size"], &database["chunk_overlap"]), (&json!(100), &json!(20)));
         // The client goes on with the secret that it has.
-        let body = json!({
-            "grant_type": "client_credentials", "client_id": "portal",
-            "client_secret": "c1d9b7d6-8a53-4a35-93c5-0b6f5b0a4d11",
-        });
-        let token: Value = server.post("/oauth/token", body).await.json().await.unwrap();
+        let token = server.token_of("portal", "c1d9b7d6-8a53-4a35-93c5-0b6f5b0a4d11").await;
         assert_eq!(token["scope"], "agent.execute tool.* scorer.execute rfp.process workflow.execute rfp.analysis.execute", "{token:#}");
         let trail = server.list("/audit?actor=system:import&limit=200").await;
         assert_eq!(trail.len(), 8);

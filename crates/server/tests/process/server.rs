@@ -215,11 +215,17 @@ impl Server {
     }
 
     async fn new_token(&self) -> String {
-        let body = json!({
-            "grant_type": "client_credentials", "client_id": "admin", "client_secret": SECRET,
-        });
-        let reply: Value = self.post("/oauth/token", body).await.json().await.unwrap();
+        let reply = self.token_of("admin", SECRET).await;
         reply["access_token"].as_str().unwrap().to_owned()
+    }
+
+    /// What a client is answered that asks for a token.
+    pub async fn token_of(&self, client_id: &str, secret: &str) -> Value {
+        let body = json!({
+            "grant_type": "client_credentials", "client_id": client_id, "client_secret": secret,
+        });
+        let request = self.http.post(format!("{}/oauth/token", self.base)).json(&body);
+        request.send().await.unwrap().json().await.unwrap()
     }
 
     pub async fn get(&self, path: &str) -> reqwest::Response {

@@ -226,7 +226,8 @@ mod tests {
                 - []
                 url: https://a.example.com/x?y=1
                 z: null
-        "#]].assert_eq(&text);
+        "#]]
+        .assert_eq(&text);
         assert_eq!(read(&text).unwrap()[0].value["spec"]["rest"], members[3].1);
         assert_eq!(write("agent", "a", &[]), "kind: agent\nname: a\nspec: {}\n");
     }
