@@ -63,7 +63,7 @@ use crate::waiting::WaitingStatus;
 
 /// How a run stands.
 enum Stand {
-    Running(Due),
+    Running,
     /// With this output.
     Over(Value),
     Failed(RunError),
@@ -123,7 +123,8 @@ impl WorkflowRun {
         if let Some((outcome, error)) = self.early_end(now) {
             return self.end(outcome, error, now);
         }
-        match self.stand(now) {
+        let mut due = Due::default();
+        match self.stand(now, &mut due) {
             Stand::Failed(error) => self.fail_run(&error, now),
             Stand::Over(output) => WorkflowStep::Finish(RunFinished {
                 status: Outcome::Succeeded,
@@ -131,7 +132,7 @@ impl WorkflowRun {
                 error: None,
                 usage: Usage::default(),
             }),
-            Stand::Running(due) => self.take(due),
+            Stand::Running => self.take(due),
         }
     }
 
@@ -148,25 +149,24 @@ impl WorkflowRun {
         self.due(now).events
     }
 
-    /// How the run stands, but for a cancel and its deadline.
-    fn stand(&self, now: DateTime<Utc>) -> Stand {
+    /// How the run stands, but for a cancel and its deadline, and what is due as long as it does not fail.
+    fn stand(&self, now: DateTime<Utc>, due: &mut Due) -> Stand {
         if let Some(error) = &self.state.failure {
             return Stand::Failed(error.clone());
         }
-        let mut due = Due::default();
-        match self.look(&self.workflow.steps, &self.state.root, &[], now, &mut due) {
+        match self.look(&self.workflow.steps, &self.state.root, &[], now, due) {
             Progress::Failed(error) => Stand::Failed(error),
             Progress::Over => self.output().map_or_else(Stand::Failed, Stand::Over),
-            Progress::Running => Stand::Running(due),
+            Progress::Running => Stand::Running,
         }
     }
 
     /// What is due, also of a run that makes up for what it has done.
     fn due(&self, now: DateTime<Utc>) -> Due {
-        match self.stand(now) {
-            Stand::Running(due) => due,
+        let mut due = Due::default();
+        match self.stand(now, &mut due) {
             Stand::Failed(_) => self.making_up(now).unwrap_or_default(),
-            Stand::Over(_) => Due::default(),
+            Stand::Running | Stand::Over(_) => due,
         }
     }
 
