@@ -36,7 +36,7 @@ test("somebody is a client, and sees why it is allowed or denied", async ({ sign
   });
   await page.goto(`${server.url}/ui/clients/${made.client_id}`);
   await page.getByRole("link", { name: "Be this client" }).click();
-  await expect(page.getByLabel("Client id")).toHaveValue(made.client_id);
+  await expect(page.getByRole("textbox", { name: "Client id" })).toHaveValue(made.client_id);
   await page.getByLabel("Client secret").fill("ags_wrong");
   await page.getByRole("button", { name: "Call as this client" }).click();
   await expect(page.getByText("No token", { exact: true })).toBeVisible();

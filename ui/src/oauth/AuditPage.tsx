@@ -100,7 +100,14 @@ function Whole() {
     </Button>
   );
   if (check.isError) return <ProblemNote error={check.error} retry={() => check.refetch()} />;
-  if (!check.data) return <Note title="The log is being checked…" />;
+  if (!check.data) {
+    // As much as will stand here: what is below does not move.
+    return (
+      <Note title="The log is being checked…" action={again}>
+        Its entries form a chain of hashes.
+      </Note>
+    );
+  }
   const { entries, broken } = check.data;
   if (broken) {
     return (
