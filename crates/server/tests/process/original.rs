@@ -75,7 +75,7 @@ INSERT INTO agent_definitions (name, display_name, instructions, model, tools, s
     ('analyst', 'Analyst', 'You analyse {{documents}}.', 'smartest', '["file-analyzer","Web Search!","citation-formatter","broken"]',
      '{agent.execute,rfp.process,agent.chat}', '["writer"]', '{"voice":"alto"}', true),
     ('writer', 'Writer', 'You write.', 'claude-sonnet-4', '[]', '{}', '["analyst"]', '{}', false),
-    ('9 lives!', 'Nine Lives', 'You live.', 'gpt-4', '[]', '{}', '[]', '{}', true);
+    ('9 lives!', 'Nine Lives', 'You live.', 'gpt-4', '[]', '{night shift,rfp.process}', '[]', '{}', true);
 INSERT INTO workflow_definitions (name, display_name, description, triggers, scopes) VALUES
     ('document-analysis-workflow', 'Document Analysis', 'Counts words.', '[{"type":"manual"}]', '{workflow.execute}'),
     ('empty', 'Empty', NULL, '[]', '{}');
@@ -149,12 +149,13 @@ on_both! {
             taken over  tool file-analyzer
             taken over  agent x-9-lives
                         it was called `9 lives!`
+                        it is not active: the scope "night shift", which it demands, means nothing here
                         cannot be used yet: the provider `openai` is not configured: set `OPENAI_API_KEY`
             taken over  agent analyst
+                        `agent.chat` is `agent.execute` here
                         its model `smartest` is `openai/gpt-5` here; how much it thinks is not set
                         not taken over, as the original did not use it: voice_config
                         without "citation-formatter": no tool is named `citation-formatter`
-                        without "agent.chat": agent has no such action; it has read, write, execute
                         without "broken": no tool is named `broken`
                         cannot be used yet: the provider `openai` is not configured: set `OPENAI_API_KEY`
             taken over  agent writer
@@ -193,6 +194,9 @@ on_both! {
         let [tools, agents, scopes] = ["tools", "agents", "scopes"].map(|it| &analyst[it]);
         assert_eq!((tools, agents), (&json!(["file-analyzer", "Web-Search"]), &json!(["writer"])));
         assert_eq!((scopes, &analyst["model"]), (&json!(["agent.execute", "rfp.process"]), &json!("openai/gpt-5")));
+        // What nobody can hold here is not left away: without it everybody would be let in.
+        let closed: Value = server.get("/agents/definitions/x-9-lives").await.json().await.unwrap();
+        assert_eq!((&closed["scopes"], &closed["is_active"]), (&json!(["rfp.process"]), &json!(false)));
         let tool: Value = server.get("/tools/definitions/file-analyzer").await.json().await.unwrap();
         assert_eq!(tool["execute_code"], "return { length: input.text.length };");
         let body = json!({"input": {"text": "four"}});

@@ -13,6 +13,7 @@ use super::original::text;
 use super::original::texts;
 use super::report::Fate;
 use super::report::Report;
+use super::scopes;
 use crate::app::App;
 use crate::audit::Actor;
 use crate::audit::Origin;
@@ -22,17 +23,6 @@ use crate::oauth::OAuthFailure;
 use crate::oauth::TakenOver;
 use crate::oauth::exists;
 use crate::oauth::take_over as insert;
-
-/// What the original called an action, and what the same is called here.
-const ACTIONS: [(&str, &str); 7] = [
-    ("agent.chat", "agent.execute"),
-    ("agent.memory.read", "thread.read"),
-    ("agent.memory.write", "thread.write"),
-    ("rag.retrieve", "rag.search"),
-    ("tool.invoke", "tool.execute"),
-    ("workflow.monitor", "run.read"),
-    ("workflow.trigger", "workflow.execute"),
-];
 
 pub async fn take_over(
     app: &App,
@@ -117,17 +107,10 @@ fn client(original: &Original, row: &Row, report: &mut Report) -> TakenOver {
 
 /// A scope as it is called here; nothing that the original did not allow.
 fn scope(asked: &str, client_id: &str, report: &mut Report) -> Option<Scope> {
-    if let Ok(scope) = asked.parse() {
-        return Some(scope);
-    }
-    let known = ACTIONS.iter().find(|(old, _)| *old == asked).and_then(|(_, new)| new.parse().ok());
-    match &known {
-        Some(new) => report.note("client", client_id, format!("`{asked}` is `{new}` here")),
-        None => report.note(
-            "client",
-            client_id,
-            format!("without the scope `{asked}`, which means nothing here"),
-        ),
+    let known = scopes::known(asked, "client", client_id, report);
+    if known.is_none() {
+        let note = format!("without the scope `{asked}`, which means nothing here");
+        report.note("client", client_id, note);
     }
     known
 }

@@ -16,6 +16,7 @@ use super::original::text;
 use super::original::texts;
 use super::report::Fate;
 use super::report::Report;
+use super::scopes::Demanded;
 use super::workflows;
 use crate::app::App;
 use crate::commands::Failure;
@@ -81,8 +82,7 @@ pub async fn definitions(
                 convert: &dyn Fn(&Row, &str, &mut Report) -> Map<String, Value>| {
         for row in original.rows(table) {
             if let Some(name) = names.get(text(row, "name")) {
-                let mut members = convert(row, name, report);
-                members.insert("is_active".to_owned(), is_active(row).into());
+                let members = convert(row, name, report);
                 made.push(Filed::made(kind, name, members, SOURCE));
             }
         }
@@ -190,6 +190,7 @@ fn fitting(old: &str) -> String {
     name.trim_end_matches('-').to_owned()
 }
 
+/// What rows of all kinds have. One that demands a scope that there is not here is switched off.
 pub fn common(
     row: &Row,
     kind: &'static str,
@@ -206,7 +207,9 @@ pub fn common(
     }
     let description: String = description.chars().take(DESCRIPTION).collect();
     members.insert("description".to_owned(), description.into());
-    members.insert("scopes".to_owned(), json!(texts(row, "scopes")));
+    let Demanded { scopes, is_closed } = Demanded::of(row, kind, name, report);
+    members.insert("scopes".to_owned(), json!(scopes));
+    members.insert("is_active".to_owned(), (is_active(row) && !is_closed).into());
     members
 }
 

@@ -7,6 +7,7 @@ mod clients;
 mod convert;
 mod original;
 mod report;
+mod scopes;
 mod settle;
 mod store;
 mod workflows;

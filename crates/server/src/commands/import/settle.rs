@@ -18,10 +18,11 @@ use crate::definitions::files::Filed;
 const ROUNDS: usize = 100;
 
 /// What is wrong with an item of a list, or a member, and is mended by taking it away.
-const MENDABLE: [&str; 6] =
-    ["bad_scope", "cycle", "unknown_agent", "unknown_model", "unknown_tool", "unknown_workflow"];
-/// The members of which something may be taken away.
-const LISTS: [&str; 4] = ["agents", "scopes", "tools", "workflows"];
+const MENDABLE: [&str; 5] =
+    ["cycle", "unknown_agent", "unknown_model", "unknown_tool", "unknown_workflow"];
+/// The members of which something may be taken away. What callers must hold (`scopes`) is none of them: without it
+/// more of them would be let in.
+const LISTS: [&str; 3] = ["agents", "tools", "workflows"];
 const MEMBERS: [&str; 2] = ["embedding_model", "model"];
 
 /// Writes `made`, without what is wrong in it, and says what that was.
