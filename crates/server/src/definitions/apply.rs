@@ -6,6 +6,10 @@
 mod carry_out;
 mod plan;
 
+use std::path::Component;
+use std::path::Path;
+use std::path::PathBuf;
+
 use serde::Serialize;
 use serde_json::Map;
 use serde_json::Value;
@@ -74,8 +78,10 @@ pub struct Drift {
 #[derive(Debug, Default)]
 pub struct Plan {
     pub all: Vec<Planned>,
-    /// The names of those that are in no file now, and were in one of the set.
+    /// The names of those that are in no file now, and were in one of these files.
     pub orphans: Vec<(&'static str, String)>,
+    /// The names of those of the set that were applied from other files than these; they stay.
+    pub elsewhere: Vec<(&'static str, String)>,
     /// The names of those that no file has ever had.
     pub others: Vec<(&'static str, String)>,
 }
@@ -88,6 +94,8 @@ pub type OrderedMembers = Vec<(String, Value)>;
 pub struct FileSet<'s> {
     /// `None`: it is not remembered that they were applied.
     pub name: Option<&'s str>,
+    /// The files and folders that are looked at, which may be a part of the set.
+    pub paths: &'s [PathBuf],
     pub prune: bool,
 }
 
@@ -148,6 +156,34 @@ impl<K: Kind> Definitions<K> {
     }
 }
 
+impl FileSet<'_> {
+    fn is(self, name: &str) -> bool {
+        self.name == Some(name)
+    }
+
+    /// Whether `file` is one of these, or in one of these folders, whether it is still there or not. What is hidden is
+    /// in no folder: it is only taken when it is named.
+    fn has(self, file: &str) -> bool {
+        let file = plain(Path::new(file));
+        let has = |path: &Path| {
+            let rest = file.strip_prefix(plain(path));
+            let is_in = rest.is_ok_and(|rest| rest.components().all(is_visible));
+            is_in && file.is_absolute() == path.is_absolute()
+        };
+        self.paths.iter().any(|path| has(path))
+    }
+}
+
+/// `./a` as `a`.
+fn plain(path: &Path) -> &Path {
+    path.strip_prefix(".").unwrap_or(path)
+}
+
+/// `..` is in no folder, either.
+fn is_visible(part: Component<'_>) -> bool {
+    !part.as_os_str().as_encoded_bytes().starts_with(b".")
+}
+
 impl Plan {
     pub fn changes_something(&self) -> bool {
         self.all.iter().any(|it| it.action != Action::Keep)
@@ -168,4 +204,37 @@ fn members<K: Kind>(normal: &Normalised<K>, is_active: bool) -> Map<String, Valu
     let mut members = normal.document.members().clone();
     members.insert("is_active".to_owned(), is_active.into());
     members
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_set_has_the_files_of_its_paths() {
+        let has = |path: &str, file: &str| {
+            FileSet { name: None, paths: &[path.into()], prune: true }.has(file)
+        };
+        for (path, file) in [
+            ("definitions", "definitions/a/b.yaml"),
+            ("./definitions/", "definitions/b.yaml"),
+            ("definitions/b.yaml", "definitions/b.yaml"),
+            (".", "definitions/b.yaml"),
+            ("..", "../b.yaml"),
+            ("/srv/definitions", "/srv/definitions/b.yaml"),
+            (".hidden.yaml", ".hidden.yaml"),
+        ] {
+            assert!(has(path, file), "{path} {file}");
+        }
+        for (path, file) in [
+            ("definitions/a", "definitions/ab/c.yaml"),
+            ("definitions/a.yaml", "definitions/b.yaml"),
+            ("definitions", "/srv/definitions/b.yaml"),
+            (".", "/srv/b.yaml"),
+            (".", "../b.yaml"),
+            (".", ".hidden.yaml"),
+        ] {
+            assert!(!has(path, file), "{path} {file}");
+        }
+    }
 }

@@ -365,6 +365,47 @@ on_both! {
         assert_eq!(left.out, "left/tools/refund.yaml\nleft/agents/own.yaml\nleft/agents/researcher.yaml\n");
     }
 
+    async fn what_other_files_have_is_not_pruned(place: Place) {
+        let part = |index: usize| SHOP.split("---\n").nth(index).unwrap();
+        place.write("agents/researcher.yaml", part(1));
+        place.write("agents/lawyer.yaml", part(3));
+        place.write("handbook.yaml", part(5));
+        place.run(&["apply"]).await.ends_with(0);
+        fs::remove_file(place.path("agents/lawyer.yaml")).unwrap();
+
+        let file = place.run(&["apply", "definitions/handbook.yaml", "--prune"]).await.ends_with(0);
+        let pattern = place.run(&["diff", "definitions/h*.yaml", "--prune", "--json"]).await.ends_with(0);
+        let folder = place.run(&["apply", "./definitions/agents/", "--prune"]).await.ends_with(0);
+
+        expect![[r#"
+            0 created, 0 updated, 0 deleted, 1 unchanged
+            2 of the set were applied from other files than these
+        "#]].assert_eq(&file.out);
+        let elsewhere = json!([{"kind": "agent", "name": "lawyer"}, {"kind": "agent", "name": "researcher"}]);
+        assert_eq!(pattern.json()["elsewhere"], elsewhere);
+        expect![[r#"
+            - agent lawyer  (was in definitions/agents/lawyer.yaml)
+            0 created, 0 updated, 1 deleted, 1 unchanged
+            1 of the set were applied from other files than these
+        "#]].assert_eq(&folder.out);
+    }
+
+    async fn nothing_is_pruned_where_there_are_no_definitions(place: Place) {
+        place.write("shop.yaml", SHOP);
+        place.run(&["apply"]).await.ends_with(0);
+        fs::remove_file(place.path("shop.yaml")).unwrap();
+
+        for command in ["apply", "diff"] {
+            let refused = place.run(&[command, "--prune", "--delete-documents"]).await.ends_with(1);
+
+            expect![[r#"
+                there are no definitions here, and --prune would delete all that ever were (nothing_read)
+                1 wrong; nothing was written
+            "#]].assert_eq(&refused.err);
+        }
+        assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 8);
+    }
+
     async fn another_set_keeps_what_is_its_own(place: Place) {
         place.write("a.yaml", SHOP.split("---\n").nth(6).unwrap());
         place.write("b.yaml", SHOP.split("---\n").nth(1).unwrap());
@@ -385,7 +426,8 @@ on_both! {
             1 created, 0 updated, 2 deleted, 0 unchanged
         "#]].assert_eq(&done.out);
         let taken = place.run(&["apply", "definitions/b.yaml", "--set", "a"]).await.ends_with(0);
-        assert!(taken.out.ends_with("0 created, 0 updated, 0 deleted, 1 unchanged\n"), "{}", taken.out);
+        let end = "0 created, 0 updated, 0 deleted, 1 unchanged\n1 of the set were applied from other files than these\n";
+        assert!(taken.out.ends_with(end), "{}", taken.out);
         let wrong = place.run(&["apply", "--set", "a b"]).await.ends_with(2);
         assert!(wrong.err.contains("1 to 64 letters"), "{}", wrong.err);
     }

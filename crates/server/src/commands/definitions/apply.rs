@@ -1,5 +1,6 @@
 //! `agent-server apply` and `diff`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
@@ -19,6 +20,9 @@ use crate::commands::Failure;
 use crate::commands::terminal;
 use crate::config::Environment;
 use crate::definitions::FileSet;
+use crate::definitions::files::Fault;
+use crate::definitions::files::Filed;
+use crate::http::Invalid;
 
 pub const APPLY_HELP: &str = "\
 All of it is one transaction: whatever is wrong with any file is said with file and line, and nothing is
@@ -26,7 +30,8 @@ written. What files name may stand in any order. A definition that is what its f
 with its version. Running servers notice within half a second. The settings are those of the server.
 
 With --prune definitions go that were applied before, from the same set, and are in no file any more. What
-others name, and databases that have documents, do not.
+others name, and databases that have documents, do not, and neither does what was applied from files that are
+not among the paths. Where the paths have no definitions nothing is pruned: that is an error.
 
 The command ends with
   0  it is done; with --dry-run: there is nothing to do    1  something is wrong, as the last lines say
@@ -75,7 +80,7 @@ pub struct DiffArgs {
 
 #[derive(Debug, Args)]
 struct Pruning {
-    /// Delete what was applied before and is in no file any more
+    /// Delete what was applied before from these paths and is in no file of them any more
     #[arg(long)]
     prune: bool,
     /// Let databases go with their documents
@@ -100,9 +105,13 @@ pub async fn diff(args: DiffArgs, env: &Environment, server: Builder) -> Result<
 }
 
 async fn run(args: &Files, pruning: &Pruning, end: End, app: &App) -> Result<ExitCode, Failure> {
-    let (files, faults) = load(&args.paths, &kinds(app));
+    let (files, mut faults) = load(&args.paths, &kinds(app));
+    if pruning.prune && files.is_empty() && faults.is_empty() {
+        faults.push(nothing_read());
+    }
+    let paths = looked_at(&args.paths, &files);
     let outcome = if faults.is_empty() {
-        let set = FileSet { name: Some(&pruning.set), prune: pruning.prune };
+        let set = FileSet { name: Some(&pruning.set), paths: &paths, prune: pruning.prune };
         let deletes_documents = pruning.delete_documents;
         let batch = Batch { files: &files, set, deletes_documents, by: BY };
         batch.run(app, end).await?
@@ -111,6 +120,19 @@ async fn run(args: &Files, pruning: &Pruning, end: End, app: &App) -> Result<Exi
     };
     app.db.close().await;
     Ok(say(&outcome, end, args.json))
+}
+
+/// All that is in the set would be in no file any more, which is more likely a wrong path than meant.
+fn nothing_read() -> Fault {
+    let detail = "there are no definitions here, and --prune would delete all that ever were";
+    let what = Invalid::new("", "nothing_read", detail);
+    Fault { file: None, line: None, kind: None, name: None, what }
+}
+
+/// The files and folders that are meant; of a pattern the files that fit it now.
+fn looked_at(paths: &[PathBuf], files: &[Filed]) -> Vec<PathBuf> {
+    let named = paths.iter().filter(|path| path.exists()).cloned();
+    named.chain(files.iter().map(|it| PathBuf::from(&*it.file))).collect()
 }
 
 /// Says what came of it, and how the command ends.

@@ -44,6 +44,10 @@ pub fn plan(plan: &Plan, notes: &Notes, tense: Tense) {
         "{create} {}, {update} {}, {delete} {}, {keep} unchanged",
         words[0], words[1], words[2]
     ));
+    let elsewhere = plan.elsewhere.len();
+    if elsewhere > 0 {
+        terminal::dim(format!("{elsewhere} of the set were applied from other files than these"));
+    }
     let others = plan.others.len();
     if others > 0 {
         terminal::dim(format!("{others} in the server that no file has ever had"));
@@ -150,7 +154,8 @@ pub fn plan_json(plan: &Plan, notes: &Notes, tense: Tense) -> Value {
         "applied": tense == Tense::Done,
         "changes": changes,
         "create": create, "update": update, "delete": delete, "unchanged": keep,
-        "orphans": named(&plan.orphans), "others": named(&plan.others),
+        "orphans": named(&plan.orphans), "elsewhere": named(&plan.elsewhere),
+        "others": named(&plan.others),
         "notes": notes, "errors": [],
     })
 }

@@ -88,7 +88,7 @@ pub async fn validate(
     let app = server.start(config).await?;
     let (files, mut faults) = load(&args.files.paths, &kinds(&app));
     let mut notes = Vec::new();
-    let set = FileSet { name: None, prune: false };
+    let set = FileSet { name: None, paths: &[], prune: false };
     let batch = Batch { files: &files, set, deletes_documents: false, by: "system:validate" };
     match batch.run(&app, End::Undo).await? {
         Outcome::Planned(_, found) => notes.extend(found),

@@ -34,7 +34,7 @@ pub async fn apply(
 ) -> Result<(), Failure> {
     let end = if is_dry { End::Undo } else { End::Commit };
     for _ in 0..ROUNDS {
-        let set = FileSet { name: None, prune: false };
+        let set = FileSet { name: None, paths: &[], prune: false };
         let batch = Batch { files: &made, set, deletes_documents: false, by: BY };
         match batch.run(app, end).await? {
             Outcome::Planned(_, notes) => {

@@ -146,12 +146,6 @@ impl Plan {
     }
 }
 
-impl FileSet<'_> {
-    pub(in crate::definitions) fn is(self, name: &str) -> bool {
-        self.name == Some(name)
-    }
-}
-
 impl Planned {
     /// What the audit trail is told of what was there.
     fn told(&self) -> Option<Map<String, Value>> {

@@ -46,11 +46,12 @@ impl<K: Kind> Definitions<K> {
             let name = definition.content.name().to_owned();
             let own = applied.iter().find(|it| it.definition_id == definition.id);
             match own {
-                Some(own) if set.is(&own.file_set) && set.prune => {
+                Some(own) if !set.is(&own.file_set) => {}
+                Some(own) if !set.has(&own.file) => plan.elsewhere.push((K::NAME, name)),
+                Some(own) if set.prune => {
                     plan.all.push(self.plan_delete(tx, tenant, definition.id, own.clone()).await?);
                 }
-                Some(own) if set.is(&own.file_set) => plan.orphans.push((K::NAME, name)),
-                Some(_) => {}
+                Some(_) => plan.orphans.push((K::NAME, name)),
                 None => plan.others.push((K::NAME, name)),
             }
         }
