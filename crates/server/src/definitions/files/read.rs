@@ -1,7 +1,8 @@
 //! YAML as JSON values, with the place of each.
 //!
 //! What is read is YAML 1.2 with its core schema, as far as JSON has the same: keys are texts, each is there once, numbers
-//! are finite. Anchors and aliases are understood as long as they make the whole no larger than a file could be.
+//! are finite. Anchors and aliases are understood as long as they do not make the whole much larger than a file may be:
+//! values are counted, and so are the bytes of their texts and of the pointers to them.
 
 use std::collections::HashMap;
 
@@ -18,9 +19,12 @@ use serde_json::Value;
 
 use crate::http::pointer_to;
 
-/// Values that one file may have, those that aliases repeat among them, and levels.
+/// Values that one file may have, and bytes of their texts, keys and pointers, what aliases repeat among them; and levels.
 const VALUES: usize = 100_000;
+const BYTES: usize = 64 << 20;
 const DEPTH: usize = 64;
+/// Bytes of a key: it is a part of the pointer to whatever is below it.
+const KEY: usize = 1024;
 
 /// One document of a file.
 #[derive(Debug)]
@@ -58,8 +62,9 @@ impl Places {
 /// Reads all documents of a file; those without a value are left out.
 pub fn read(text: &str) -> Result<Vec<Read>, Unreadable> {
     let events = Parser::new_from_str(text);
-    let mut reading =
-        Reading { events, anchors: HashMap::new(), values: 0, places: HashMap::new() };
+    let (anchors, places) = (HashMap::new(), HashMap::new());
+    let (size, kept) = (Size::default(), Size::default());
+    let mut reading = Reading { events, anchors, kept, size, places };
     let mut documents = Vec::new();
     loop {
         let (event, span) = reading.next()?;
@@ -67,6 +72,7 @@ pub fn read(text: &str) -> Result<Vec<Read>, Unreadable> {
             Event::StreamEnd => return Ok(documents),
             Event::StreamStart | Event::DocumentStart(..) | Event::DocumentEnd => {
                 reading.anchors.clear();
+                reading.kept = Size::default();
             }
             node => {
                 reading.places.insert(String::new(), span.start.line());
@@ -82,10 +88,39 @@ pub fn read(text: &str) -> Result<Vec<Read>, Unreadable> {
 
 struct Reading<'t> {
     events: Parser<'t, StrInput<'t>>,
-    /// What has an anchor, by its number, and how many values are in it.
-    anchors: HashMap<usize, (Value, usize)>,
-    values: usize,
+    /// What has an anchor, by its number, and how large it is.
+    anchors: HashMap<usize, (Value, Size)>,
+    /// Of all that has an anchor: each is kept beside the value that it is in.
+    kept: Size,
+    /// Of all that was read.
+    size: Size,
     places: HashMap<String, usize>,
+}
+
+/// What values take in memory.
+#[derive(Debug, Clone, Copy, Default)]
+struct Size {
+    values: usize,
+    /// Of texts, keys and pointers.
+    bytes: usize,
+}
+
+impl Size {
+    /// Says so if `more` makes it too much, before anything is made of it.
+    fn add(&mut self, more: Self, at: Marker) -> Result<(), Unreadable> {
+        self.values += more.values;
+        self.bytes += more.bytes;
+        let too_much = match *self {
+            Self { values, .. } if values > VALUES => format!("{VALUES} values"),
+            Self { bytes, .. } if bytes > BYTES => format!("{} MiB of texts", BYTES >> 20),
+            _ => return Ok(()),
+        };
+        Err(fault(at, format!("it has more than {too_much}, counting what aliases repeat")))
+    }
+
+    fn since(self, before: Self) -> Self {
+        Self { values: self.values - before.values, bytes: self.bytes - before.bytes }
+    }
 }
 
 impl<'t> Reading<'t> {
@@ -104,13 +139,14 @@ impl<'t> Reading<'t> {
         pointer: &str,
         depth: usize,
     ) -> Result<Value, Unreadable> {
-        let before = self.values;
-        self.count(1, span.start)?;
+        let before = self.size;
+        self.size.add(Size { values: 1, bytes: pointer.len() }, span.start)?;
         if depth > DEPTH {
             return Err(fault(span.start, format!("it has more than {DEPTH} levels")));
         }
         let (value, anchor) = match event {
             Event::Scalar(text, style, anchor, tag) => {
+                self.size.add(Size { values: 0, bytes: text.len() }, span.start)?;
                 (scalar(&text, style, tag.as_deref(), span.start)?, anchor)
             }
             Event::SequenceStart(_, anchor, tag) => {
@@ -122,16 +158,18 @@ impl<'t> Reading<'t> {
                 (self.object(pointer, depth)?, anchor)
             }
             Event::Alias(anchor) => {
-                let Some((value, size)) = self.anchors.get(&anchor).cloned() else {
+                let Some((value, size)) = self.anchors.get(&anchor) else {
                     return Err(fault(span.start, "an alias stands in what it repeats"));
                 };
-                self.count(size, span.start)?;
-                (value, 0)
+                self.size.add(*size, span.start)?;
+                (value.clone(), 0)
             }
             _ => return Err(fault(span.start, "a value is missing")),
         };
         if anchor > 0 {
-            self.anchors.insert(anchor, (value.clone(), self.values - before));
+            let size = self.size.since(before);
+            self.kept.add(size, span.start)?;
+            self.anchors.insert(anchor, (value.clone(), size));
         }
         Ok(value)
     }
@@ -162,6 +200,10 @@ impl<'t> Reading<'t> {
                 }
                 Event::Scalar(key, _, _, tag) => {
                     refuse(tag.as_deref(), span.start)?;
+                    if key.len() > KEY {
+                        return Err(fault(span.start, format!("a key has at most {KEY} bytes")));
+                    }
+                    self.size.add(Size { values: 0, bytes: key.len() }, span.start)?;
                     checked(&key, span.start)?
                 }
                 _ => return Err(fault(span.start, "a key must be a text")),
@@ -174,14 +216,6 @@ impl<'t> Reading<'t> {
             let value = self.value(event, span, &pointer, depth + 1)?;
             members.insert(key, value);
         }
-    }
-
-    fn count(&mut self, more: usize, at: Marker) -> Result<(), Unreadable> {
-        self.values += more;
-        if self.values <= VALUES {
-            return Ok(());
-        }
-        Err(fault(at, format!("it has more than {VALUES} values, counting what aliases repeat")))
     }
 }
 
@@ -382,8 +416,35 @@ mod tests {
             let before = format!("*a{}, ", n - 1).repeat(10);
             let _ = writeln!(bomb, "a{n}: &a{n} [{before}]");
         }
-        assert_eq!(read(&bomb).unwrap_err().line, 5);
+        let fault = read(&bomb).unwrap_err();
+        let detail = "it has more than 100000 values, counting what aliases repeat";
+        assert_eq!((fault.line, fault.detail.as_str()), (5, detail));
         let deep = format!("a: {}1{}\n", "[".repeat(80), "]".repeat(80));
         assert_eq!(read(&deep).unwrap_err().detail, "it has more than 64 levels");
+    }
+
+    #[test]
+    fn few_values_with_long_texts_are_too_much_too() {
+        let too_much = "it has more than 64 MiB of texts, counting what aliases repeat";
+        let long = "x".repeat(2 << 20);
+        // Repeated by aliases: 2 MiB more with each.
+        let repeated = format!("a: &x {long}\nb: [{}]\n", "*x, ".repeat(40));
+        // Kept for aliases of each level.
+        let mut nested = String::from("a: ");
+        for level in 0..60 {
+            let _ = write!(nested, "&a{level} [");
+        }
+        let _ = writeln!(nested, "{long}{}", "]".repeat(60));
+        // In the pointer to each item.
+        let pointers = format!("{}: [{}]\n", "k".repeat(900), "1, ".repeat(90_000));
+        for (text, line) in [(repeated, 2), (nested, 1), (pointers, 1)] {
+            let fault = read(&text).unwrap_err();
+            assert_eq!((fault.line, fault.detail.as_str()), (line, too_much));
+        }
+
+        let fault = read(&format!("? {long}\n: 1\n")).unwrap_err();
+        assert_eq!((fault.line, fault.detail.as_str()), (1, "a key has at most 1024 bytes"));
+        let right = format!("? {}\n: &x {long}\nb: [*x, *x]\n", "k".repeat(1024));
+        assert_eq!(read(&right).unwrap()[0].value["b"][1], long);
     }
 }
