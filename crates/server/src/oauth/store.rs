@@ -135,6 +135,19 @@ pub async fn list(
     Ok(rows.into_iter().map(Registration::from).collect())
 }
 
+/// Whose the client of that id is: no two tenants have one of the same.
+pub async fn find_tenant(
+    conn: &mut Conn<'_>,
+    client_id: &str,
+) -> Result<Option<TenantId>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, TenantId>(
+            "SELECT tenant_id FROM client_registrations WHERE client_id = $1",
+        )
+        .bind(client_id)
+        .fetch_optional(c)
+        .await)
+}
+
 pub async fn find(
     conn: &mut Conn<'_>,
     tenant: &TenantId,

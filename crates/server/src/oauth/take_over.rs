@@ -28,30 +28,29 @@ pub struct TakenOver {
     pub scope: Scopes,
 }
 
-/// Whether there is a client of this id.
-pub async fn exists(
+/// Whose client of this id there is, if there is one.
+pub async fn tenant_of(
     conn: &mut Conn<'_>,
-    tenant: &TenantId,
     client_id: &str,
-) -> Result<bool, sqlx::Error> {
-    Ok(store::find(conn, tenant, client_id).await?.is_some())
+) -> Result<Option<TenantId>, sqlx::Error> {
+    store::find_tenant(conn, client_id).await
 }
 
 /// Registers a client that goes on proving itself as before.
 pub async fn take_over(
     tx: &mut Conn<'_>,
-    taken: TakenOver,
+    taken: &TakenOver,
     by: Actor<'_>,
     (id, now): (Id, At),
 ) -> Result<(), OAuthFailure> {
     let registration = Registration {
         id: Some(id),
         tenant: by.tenant.clone(),
-        client_id: taken.client_id,
-        client_name: taken.name,
+        client_id: taken.client_id.clone(),
+        client_name: taken.name.clone(),
         grant_types: vec![GrantType::ClientCredentials],
         token_endpoint_auth_method: Some(AuthMethod::ClientSecretPost),
-        scope: taken.scope,
+        scope: taken.scope.clone(),
         redirect_uris: Vec::new(),
         may_act: Vec::new(),
         is_active: true,
@@ -60,7 +59,7 @@ pub async fn take_over(
         created_at: Some(now),
         updated_at: Some(now),
         problems: Vec::new(),
-        secret: taken.secret.map(|it| Digest::of(it.expose_secret())),
+        secret: taken.secret.as_ref().map(|it| Digest::of(it.expose_secret())),
         previous: None,
         keys: None,
         token: None,

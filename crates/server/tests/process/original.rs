@@ -223,6 +223,42 @@ on_both! {
     }
 }
 
+on_both! {
+    async fn definitions_and_clients_are_imported_together_or_not_at_all(both: Move) {
+        let [hinder, help] = match both.ours.file() {
+            Some(_) => [
+                "CREATE TRIGGER no_portal BEFORE INSERT ON client_registrations WHEN new.client_id = 'portal'
+                     BEGIN SELECT RAISE(ABORT, 'not now'); END",
+                "DROP TRIGGER no_portal",
+            ],
+            None => [
+                "ALTER TABLE client_registrations ADD CONSTRAINT no_portal CHECK (client_id <> 'portal')",
+                "ALTER TABLE client_registrations DROP CONSTRAINT no_portal",
+            ],
+        };
+        server::in_sql(&both.ours, hinder).await;
+
+        let failed = import(both.ours.url(), both.original.url(), &[]).await;
+
+        assert_eq!(failed.status.code(), Some(1), "{failed:?}");
+        server::in_sql(&both.ours, help).await;
+        let done: Value = serde_json::from_str(&both.import(&["--json"]).await).unwrap();
+        assert_eq!((&done["taken"], &done["kept"]), (&json!(8), &json!(1)), "{done:#}");
+    }
+
+    async fn a_client_of_another_tenant_keeps_its_id(both: Move) {
+        let other = "INSERT INTO tenants (id, name) VALUES ('other', 'Other');
+            INSERT INTO client_registrations (tenant_id, client_id) VALUES ('other', 'portal')";
+        server::in_sql(&both.ours, other).await;
+
+        let done = both.import(&[]).await;
+
+        let left_out = "left out    client portal\n            the tenant `other` has a client of this id\n";
+        assert!(done.contains(left_out), "{done}");
+        assert!(done.ends_with("7 taken over, 1 here already, 7 left out\n"), "{done}");
+    }
+}
+
 #[tokio::test]
 async fn what_is_not_the_original_is_not_imported() {
     let (ours, empty) = (

@@ -9,6 +9,9 @@ use rustix::process::Rlimit;
 use rustix::process::Signal;
 use serde_json::Value;
 use serde_json::json;
+use sqlx::Connection;
+use sqlx::PgConnection;
+use sqlx::SqliteConnection;
 use testkit::database::DatabaseKind;
 use testkit::database::TestDatabase;
 use testkit::model::FakeModel;
@@ -41,6 +44,19 @@ pub async fn migrated(database: TestDatabase) -> TestDatabase {
         command.args(["migrate", "up"]).env("DATABASE_URL", database.url()).stdout(Stdio::null());
     assert!(status.status().await.unwrap().success());
     database
+}
+
+/// Runs statements on a database, as who sits beside the server.
+pub async fn in_sql(database: &TestDatabase, statement: &'static str) {
+    let statement = sqlx::raw_sql(statement);
+    let done = if database.file().is_some() {
+        let mut shell = SqliteConnection::connect(database.url()).await.unwrap();
+        statement.execute(&mut shell).await.map(drop)
+    } else {
+        let mut shell = PgConnection::connect(database.url()).await.unwrap();
+        statement.execute(&mut shell).await.map(drop)
+    };
+    done.unwrap();
 }
 
 impl Server {

@@ -81,8 +81,7 @@ pub type Notes = Vec<Fault>;
 /// Why a transaction is undone.
 enum Stop {
     Outcome(Box<Outcome>),
-    Definition(DefinitionError),
-    Database(sqlx::Error),
+    Failed(Failure),
 }
 
 /// The names of all kinds, in the order in which they are written.
@@ -95,6 +94,14 @@ pub fn kinds(app: &App) -> Vec<&'static str> {
 impl Batch<'_> {
     /// Makes the definitions of the tenant `default` what the files say: all of it, or nothing.
     pub async fn run(&self, app: &App, end: End) -> Result<Outcome, Failure> {
+        self.run_along(app, end, async |_: &mut Conn<'_>| Ok::<_, Failure>(())).await
+    }
+
+    /// The same, and what `along` writes in the same transaction, if it is to be.
+    pub async fn run_along<F>(&self, app: &App, end: End, along: F) -> Result<Outcome, Failure>
+    where
+        F: AsyncFnOnce(&mut Conn<'_>) -> Result<(), Failure>,
+    {
         let (tenant, scopes, origin) =
             (TenantId::default(), Scopes::everything(), Origin::default());
         let author = Author {
@@ -108,13 +115,15 @@ impl Batch<'_> {
         // Then those of the code are known, too.
         each_kind!(app, it => it.snapshot(&tenant).await?);
         each_kind!(app, it => examined.extend(it.examine_files(&tenant, self.files).await));
-        let written =
-            app.db.write(async |tx| Box::pin(self.within(app, tx, author, examined, end)).await);
+        let written = app.db.write(async |tx| {
+            let outcome = Box::pin(self.within(app, tx, author, examined, end)).await?;
+            along(tx).await.map_err(Stop::Failed)?;
+            Ok::<_, Stop>(outcome)
+        });
         match written.await {
             Ok(outcome) => Ok(outcome),
             Err(Stop::Outcome(outcome)) => Ok(*outcome),
-            Err(Stop::Definition(error)) => Err(error.into()),
-            Err(Stop::Database(error)) => Err(error.into()),
+            Err(Stop::Failed(failure)) => Err(failure),
         }
     }
 
@@ -200,12 +209,12 @@ fn of_none(kind: &'static str, name: &str, code: &'static str, detail: &impl ToS
 
 impl From<DefinitionError> for Stop {
     fn from(error: DefinitionError) -> Self {
-        Self::Definition(error)
+        Self::Failed(error.into())
     }
 }
 
 impl From<sqlx::Error> for Stop {
     fn from(error: sqlx::Error) -> Self {
-        Self::Database(error)
+        Self::Failed(error.into())
     }
 }

@@ -18,25 +18,30 @@ use crate::app::App;
 use crate::audit::Actor;
 use crate::audit::Origin;
 use crate::commands::Failure;
+use crate::db::Conn;
 use crate::db::TenantId;
 use crate::oauth::OAuthFailure;
 use crate::oauth::TakenOver;
-use crate::oauth::exists;
-use crate::oauth::take_over as insert;
+use crate::oauth::take_over;
+use crate::oauth::tenant_of;
 
-pub async fn take_over(
+/// The clients that are to be here; of the others it says why they are not.
+pub async fn to_take_over(
     app: &App,
     original: &Original,
-    is_dry: bool,
     report: &mut Report,
-) -> Result<(), Failure> {
-    let (tenant, origin) = (TenantId::default(), Origin::default());
-    let by = Actor { tenant: &tenant, subject: BY, client_id: None, origin: &origin };
+) -> Result<Vec<TakenOver>, Failure> {
+    let own = TenantId::default();
     let mut taken = Vec::new();
     for row in original.rows("client_registrations") {
         let client_id = text(row, "client_id");
-        let is_here = app.db.read(async |conn| exists(conn, &tenant, client_id).await).await?;
-        if is_here || client_id == app.config.identity.management.id {
+        let here = app.db.read(async |conn| tenant_of(conn, client_id).await).await?;
+        if let Some(other) = here.as_ref().filter(|it| **it != own) {
+            let why = format!("the tenant `{other}` has a client of this id");
+            report.leave_out("client", client_id, why);
+            continue;
+        }
+        if here.is_some() || client_id == app.config.identity.management.id {
             report.fate("client", client_id, Fate::Kept);
             continue;
         }
@@ -48,17 +53,18 @@ pub async fn take_over(
         report.fate("client", client_id, Fate::Taken);
         taken.push(client(original, row, report));
     }
-    if is_dry || taken.is_empty() {
-        return Ok(());
-    }
+    Ok(taken)
+}
+
+/// Writes them as a part of a transaction.
+pub async fn insert(tx: &mut Conn<'_>, app: &App, taken: &[TakenOver]) -> Result<(), OAuthFailure> {
+    let (tenant, origin) = (TenantId::default(), Origin::default());
+    let by = Actor { tenant: &tenant, subject: BY, client_id: None, origin: &origin };
     let now = app.clock.now();
-    let written = app.db.write(async |tx| {
-        for client in taken {
-            insert(tx, client, by, (app.ids.next(), now)).await?;
-        }
-        Ok::<_, OAuthFailure>(())
-    });
-    Ok(written.await?)
+    for client in taken {
+        take_over(tx, client, by, (app.ids.next(), now)).await?;
+    }
+    Ok(())
 }
 
 fn client(original: &Original, row: &Row, report: &mut Report) -> TakenOver {

@@ -28,7 +28,7 @@ pub const IMPORT_HELP: &str = "\
 From PostgreSQL it reads the tables of the original agent server, which stays as it is: clients (their secrets are
 hashed and go on working), agents, tools, workflows with their step rows, and RAG databases. They come into the
 database of DATABASE_URL. What has a name that is taken here stays as it is here, so that a second import changes
-nothing. Of each thing it says what was changed and what could not be taken over.
+nothing. Of each thing it says what was changed and what could not be taken over. All of it is one transaction.
 
 The command ends with
   0  it is done, as the lines say    1  it failed, and nothing was written
@@ -64,8 +64,8 @@ pub async fn import(
     let app = open(env, server).await?;
     let mut report = Report::default();
     let made = convert::definitions(&original, &app, &mut report).await?;
-    settle::apply(&app, made, args.dry_run, &mut report).await?;
-    clients::take_over(&app, &original, args.dry_run, &mut report).await?;
+    let taken = clients::to_take_over(&app, &original, &mut report).await?;
+    settle::apply(&app, made, &taken, args.dry_run, &mut report).await?;
     convert::left_out(&original, &mut report);
     app.db.close().await;
     if args.json {

@@ -1,9 +1,10 @@
-//! Definitions of the original applied: what is wrong with one keeps no other out.
+//! Definitions of the original applied, and its clients with them: what is wrong with one keeps no other out.
 
 use serde_json::Map;
 use serde_json::Value;
 
 use super::BY;
+use super::clients;
 use super::report::Report;
 use crate::app::App;
 use crate::commands::Failure;
@@ -13,6 +14,7 @@ use crate::commands::definitions::Outcome;
 use crate::definitions::FileSet;
 use crate::definitions::files::Fault;
 use crate::definitions::files::Filed;
+use crate::oauth::TakenOver;
 
 /// Each time something goes, so that it comes to an end; beyond this it does not come to one.
 const ROUNDS: usize = 100;
@@ -25,10 +27,11 @@ const MENDABLE: [&str; 5] =
 const LISTS: [&str; 3] = ["agents", "tools", "workflows"];
 const MEMBERS: [&str; 2] = ["embedding_model", "model"];
 
-/// Writes `made`, without what is wrong in it, and says what that was.
+/// Writes `made`, without what is wrong in it, and says what that was; and `taken` in the same transaction.
 pub async fn apply(
     app: &App,
     mut made: Vec<Filed>,
+    taken: &[TakenOver],
     is_dry: bool,
     report: &mut Report,
 ) -> Result<(), Failure> {
@@ -36,7 +39,11 @@ pub async fn apply(
     for _ in 0..ROUNDS {
         let set = FileSet { name: None, paths: &[], prune: false };
         let batch = Batch { files: &made, set, deletes_documents: false, by: BY };
-        match batch.run(app, end).await? {
+        let along = batch.run_along(app, end, async |tx| {
+            clients::insert(tx, app, taken).await?;
+            Ok::<_, Failure>(())
+        });
+        match along.await? {
             Outcome::Planned(_, notes) => {
                 say(&notes, report);
                 return Ok(());
