@@ -30,6 +30,7 @@ use crate::definitions::code_id;
 use crate::definitions::settle;
 use crate::definitions::settle_code;
 use crate::definitions::store;
+use crate::definitions::store::UnreadableRow;
 
 /// How often we look whether somebody else changed something.
 const POLL: Duration = Duration::from_millis(500);
@@ -357,14 +358,15 @@ fn is_of_one_row(fault: &sqlx::Error) -> bool {
 }
 
 /// The rows that could be read; of the others the log tells.
-fn readable<K: Kind>(rows: Vec<Result<Row<K>, sqlx::Error>>) -> Vec<Row<K>> {
+fn readable<K: Kind>(rows: Vec<Result<Row<K>, UnreadableRow>>) -> Vec<Row<K>> {
     let mut readable = Vec::with_capacity(rows.len());
     for row in rows {
         match row {
             Ok(row) => readable.push(row),
-            Err(error) => warn!(
+            Err(UnreadableRow { name, why }) => warn!(
                 table = K::TABLE.name,
-                error = &error as &dyn Error,
+                definition.name = name,
+                error = &why as &dyn Error,
                 "a row of definitions is left out: its id or a time of it cannot be read"
             ),
         }

@@ -27,6 +27,7 @@ use crate::definitions::files::Filed;
 use crate::definitions::save::take_read_only;
 use crate::definitions::store;
 use crate::definitions::store::Applied;
+use crate::definitions::store::UnreadableRow;
 use crate::http::Invalid;
 
 /// What becomes of a definition.
@@ -89,6 +90,14 @@ pub struct Plan {
 /// Members in the order in which files have them.
 pub type OrderedMembers = Vec<(String, Value)>;
 
+/// All rows of a kind as files say them.
+#[derive(Debug)]
+pub struct AllFiled {
+    /// By their names.
+    pub filed: Vec<(String, OrderedMembers)>,
+    pub unreadable: Vec<UnreadableRow>,
+}
+
 /// Which files they are, and whether what they have no more goes away.
 #[derive(Debug, Clone, Copy)]
 pub struct FileSet<'s> {
@@ -125,15 +134,18 @@ impl<K: Kind> Definitions<K> {
         faults
     }
 
-    /// All rows of this kind as files say them, by their names: what is usual is left out.
-    pub async fn list_filed(
-        &self,
-        tenant: &TenantId,
-    ) -> Result<Vec<(String, OrderedMembers)>, DefinitionError> {
+    /// All rows of this kind as files say them: what is usual is left out.
+    pub async fn list_filed(&self, tenant: &TenantId) -> Result<AllFiled, DefinitionError> {
         let rows = self.db().read(async |conn| store::list::<K>(conn, tenant).await).await?;
-        let mut filed = Vec::with_capacity(rows.len());
+        let (mut filed, mut unreadable) = (Vec::with_capacity(rows.len()), Vec::new());
         for row in rows {
-            let row = row?;
+            let row = match row {
+                Ok(row) => row,
+                Err(row) => {
+                    unreadable.push(row);
+                    continue;
+                }
+            };
             let normal = row.normalise(self.kind());
             let mut document = members(&normal, row.is_active);
             let order = K::TABLE.columns.iter().map(|(column, _)| *column);
@@ -145,7 +157,7 @@ impl<K: Kind> Definitions<K> {
             filed.push((normal.content.name().to_owned(), ordered.collect()));
         }
         filed.sort_by_key(|(name, _)| name.to_ascii_lowercase());
-        Ok(filed)
+        Ok(AllFiled { filed, unreadable })
     }
 
     /// What a file says, and which members of it nobody sets.

@@ -15,6 +15,7 @@ pub use applied::delete as delete_applied;
 pub use applied::list as list_applied;
 pub use applied::upsert as upsert_applied;
 pub use rows::Row;
+pub use rows::UnreadableRow;
 pub use rows::delete;
 pub use rows::find;
 pub use rows::insert;

@@ -241,6 +241,42 @@ on_both! {
         place.run(&["diff", "first"]).await.ends_with(0);
     }
 
+    async fn what_has_no_file_keeps_nothing_else_from_being_exported(place: Place) {
+        place.write("shop.yaml", SHOP);
+        place.run(&["apply"]).await.ends_with(0);
+        let rows = "UPDATE tool_definitions SET created_at = 'infinity' WHERE name = 'refund';
+            INSERT INTO rag_databases (name, display_name) VALUES ('Hand book', 'A'), ('hand_book', 'B'), ('old book', 'C')";
+        server::in_sql(&place.database, rows).await;
+
+        let exported = place.run(&["export", "all"]).await.ends_with(1);
+
+        expect![[r#"
+            all/mcp_upstreams/tickets.yaml
+            all/rag_databases/hand_book.yaml
+            all/rag_databases/handbook.yaml
+            all/rag_databases/old_book.yaml
+            all/tools/ask_lawyer.yaml
+            all/agents/lawyer.yaml
+            all/agents/researcher.yaml
+            all/agents/support.yaml
+            all/workflows/complaint.yaml
+        "#]].assert_eq(&exported.out);
+        // What the database says of a time differs.
+        let lines: Vec<_> = exported.err.lines().map(|it| it.split(": error").next().unwrap()).collect();
+        expect![[r#"
+            9 written, 0 as they were
+            tool refund: its row cannot be read
+            rag_database Hand book: `Hand_book.yaml` would be the file of another, too
+            error: 2 not written, all others are"#]].assert_eq(&lines.join("\n"));
+        let text = fs::read_to_string(place.folder.path().join("all/rag_databases/hand_book.yaml")).unwrap();
+        assert!(text.contains("name: hand_book\n"), "{text}");
+        let one = place.run(&["export", "--only", "tool/refund"]).await.ends_with(1);
+        assert!(one.err.contains("its row cannot be read"), "{}", one.err);
+        place.run(&["export", "--only", "tool/ask_lawyer"]).await.ends_with(0);
+        let stream = place.run(&["export", "--stdout"]).await.ends_with(1);
+        assert!(stream.out.contains("name: Hand book\n"), "{}", stream.out);
+    }
+
     async fn a_change_of_a_file_is_seen_and_applied_once(place: Place) {
         place.write("shop.yaml", SHOP);
         place.run(&["apply"]).await.ends_with(0);

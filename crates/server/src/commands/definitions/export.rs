@@ -1,5 +1,6 @@
 //! `agent-server export`: the definitions of the server as files.
 
+use std::collections::HashMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::Path;
@@ -22,7 +23,11 @@ use crate::definitions::files::write;
 pub const EXPORT_HELP: &str = "\
 Each definition is a file <FOLDER>/<kind>s/<name>.yaml with what it says that is not usual anyway: no ids, no
 times, no versions, and of secrets the names. The same definitions always give the same bytes. Files of other
-definitions stay as they are.
+definitions stay as they are. What cannot be written hides no other: a row that cannot be read, and one whose
+name, written in SQL, would make the file of another.
+
+The command ends with
+  0  all is written    1  it failed, or something could not be written, as the lines say
 
 Examples:
   agent-server export
@@ -49,23 +54,93 @@ struct Written {
     text: String,
 }
 
+/// One that is not.
+struct Missed {
+    kind: &'static str,
+    /// If it can be read.
+    name: Option<String>,
+    why: String,
+}
+
 pub async fn export(args: ExportArgs, env: &Environment, server: Builder) -> Result<(), Failure> {
     let app = open(env, server).await?;
     let only = args.only.iter().map(|it| asked(it, &kinds(&app))).collect::<Result<Vec<_>, _>>()?;
-    let mut all = definitions(&app).await?;
+    let (mut all, mut missed) = definitions(&app).await?;
     app.db.close().await;
-    all.retain(|it| only.is_empty() || only.iter().any(|asked| asked.means(it)));
-    if let Some(missing) = only.iter().find(|asked| !all.iter().any(|it| asked.means(it))) {
-        return Err(format!("there is no `{}`", missing.0).into());
+    if !args.stdout {
+        missed.extend(take_doubles(&mut all));
     }
+    for asked in &only {
+        let is_here = all.iter().any(|it| asked.means(it.kind, Some(&it.name)));
+        if !is_here && !missed.iter().any(|it| asked.means(it.kind, it.name.as_deref())) {
+            return Err(format!("there is no `{}`", asked.0).into());
+        }
+    }
+    let is_asked = |kind: &str, name: Option<&str>| {
+        only.is_empty() || only.iter().any(|asked| asked.means(kind, name))
+    };
+    all.retain(|it| is_asked(it.kind, Some(&it.name)));
+    missed.retain(|it| is_asked(it.kind, it.name.as_deref()));
     if args.stdout {
         let texts: Vec<_> = all.into_iter().map(|it| it.text).collect();
         terminal::text(texts.join("---\n"));
+    } else {
+        write_files(&all, &args.folder)?;
+    }
+    say(&missed)
+}
+
+/// Says what could not be written, which is a failure.
+fn say(missed: &[Missed]) -> Result<(), Failure> {
+    for Missed { kind, name, why } in missed {
+        let name = terminal::harmless(name.as_deref().unwrap_or("?"));
+        terminal::aside(format!("{kind} {name}: {why}"));
+    }
+    if missed.is_empty() {
         return Ok(());
     }
+    Err(format!("{} not written, all others are", missed.len()).into())
+}
+
+async fn definitions(app: &App) -> Result<(Vec<Written>, Vec<Missed>), Failure> {
+    let (tenant, mut all, mut missed) = (TenantId::default(), Vec::new(), Vec::new());
+    each_kind!(app, it => {
+        let kind = it.filed_as();
+        let found = it.list_filed(&tenant).await?;
+        for (name, members) in found.filed {
+            let text = write(kind, &name, &members);
+            all.push(Written { kind, name, text });
+        }
+        for row in found.unreadable {
+            let why = format!("its row cannot be read: {}", row.why);
+            missed.push(Missed { kind, name: row.name, why });
+        }
+    });
+    Ok((all, missed))
+}
+
+/// Takes out those whose files would be those of others; the one that a file is named after keeps it.
+fn take_doubles(all: &mut Vec<Written>) -> Vec<Missed> {
+    // There are file systems to which `A` and `a` are one name.
+    let file = |it: &Written| (it.kind, it.stem().to_ascii_lowercase());
+    let mut counts = HashMap::new();
+    for it in all.iter() {
+        *counts.entry(file(it)).or_insert(0) += 1;
+    }
+    let is_double = |it: &Written| it.stem() != it.name && counts[&file(it)] > 1;
+    let (doubles, own): (Vec<_>, Vec<_>) = std::mem::take(all).into_iter().partition(is_double);
+    *all = own;
+    let missed = doubles.into_iter().map(|it| {
+        let why = format!("`{}.yaml` would be the file of another, too", it.stem());
+        Missed { kind: it.kind, name: Some(it.name), why }
+    });
+    missed.collect()
+}
+
+fn write_files(all: &[Written], folder: &Path) -> Result<(), Failure> {
     let mut changed = 0;
-    for definition in &all {
-        let path = definition.path(&args.folder);
+    for definition in all {
+        let path = definition.path(folder);
         if is_written(&path, &definition.text)? {
             changed += 1;
             terminal::line(path.display());
@@ -73,18 +148,6 @@ pub async fn export(args: ExportArgs, env: &Environment, server: Builder) -> Res
     }
     terminal::aside(format!("{changed} written, {} as they were", all.len() - changed));
     Ok(())
-}
-
-async fn definitions(app: &App) -> Result<Vec<Written>, Failure> {
-    let (tenant, mut all) = (TenantId::default(), Vec::new());
-    each_kind!(app, it => {
-        let kind = it.filed_as();
-        for (name, members) in it.list_filed(&tenant).await? {
-            let text = write(kind, &name, &members);
-            all.push(Written { kind, name, text });
-        }
-    });
-    Ok(all)
 }
 
 /// Writes a file unless it says the same already.
@@ -103,13 +166,15 @@ fn is_written(path: &Path, text: &str) -> Result<bool, Failure> {
 }
 
 impl Written {
+    fn path(&self, folder: &Path) -> PathBuf {
+        folder.join(format!("{}s", self.kind)).join(format!("{}.yaml", self.stem()))
+    }
+
     /// Names have letters, digits, `_` and `-` only, so each makes the name of a file. A row that was written in SQL may
     /// have another.
-    fn path(&self, folder: &Path) -> PathBuf {
+    fn stem(&self) -> String {
         let is_plain = |it: char| it.is_ascii_alphanumeric() || it == '_' || it == '-';
-        let name: String =
-            self.name.chars().map(|it| if is_plain(it) { it } else { '_' }).collect();
-        folder.join(format!("{}s", self.kind)).join(format!("{name}.yaml"))
+        self.name.chars().map(|it| if is_plain(it) { it } else { '_' }).collect()
     }
 }
 
@@ -125,10 +190,13 @@ fn asked(text: &str, kinds: &[&str]) -> Result<Asked, Failure> {
 }
 
 impl Asked {
-    fn means(&self, it: &Written) -> bool {
+    /// Whether it is this; what has no name that can be read may be.
+    fn means(&self, kind: &str, name: Option<&str>) -> bool {
         match self.0.split_once('/') {
-            Some((kind, name)) => kind == it.kind && name.eq_ignore_ascii_case(&it.name),
-            None => self.0 == it.kind,
+            Some((asked, named)) => {
+                asked == kind && name.is_none_or(|it| it.eq_ignore_ascii_case(named))
+            }
+            None => self.0 == kind,
         }
     }
 }

@@ -9,6 +9,7 @@ use serde_json::Value;
 use sqlx::ColumnIndex;
 use sqlx::Decode;
 use sqlx::FromRow;
+use sqlx::Row as _;
 use sqlx::Type;
 
 use crate::db::At;
@@ -46,6 +47,14 @@ pub struct Row<K> {
     /// Whether the history has this version with this hash.
     is_in_history: bool,
     kind: PhantomData<fn() -> K>,
+}
+
+/// A row of which not even id and times can be read, as databases allow.
+#[derive(Debug)]
+pub struct UnreadableRow {
+    /// If at least that can be read.
+    pub name: Option<String>,
+    pub why: sqlx::Error,
 }
 
 /// What one column holds.
@@ -91,17 +100,22 @@ where
     }
 }
 
-/// Lists all definitions of a tenant. A row of which not even id and times can be read, as SQLite allows,
-/// is an error of its own, so that it hides no other.
+/// Lists all definitions of a tenant. A row that cannot be read is an error of its own, so that it hides no other.
 pub async fn list<K: Kind>(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-) -> Result<Vec<Result<Row<K>, sqlx::Error>>, sqlx::Error> {
+) -> Result<Vec<Result<Row<K>, UnreadableRow>>, sqlx::Error> {
     on!(conn, c => sqlx::query(K::TABLE.list)
-        .bind(tenant)
-        .fetch_all(c)
-        .await
-        .map(|rows| rows.iter().map(Row::from_row).collect::<Vec<_>>()))
+    .bind(tenant)
+    .fetch_all(c)
+    .await
+    .map(|rows| {
+        let read = rows.iter().map(|row| {
+            let unreadable = |why| UnreadableRow { name: row.try_get("name").ok(), why };
+            Row::<K>::from_row(row).map_err(unreadable)
+        });
+        read.collect::<Vec<_>>()
+    }))
 }
 
 /// Keeps everybody else from changing a definition until the transaction ends.
