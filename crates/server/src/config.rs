@@ -78,6 +78,8 @@ pub struct Config {
     pub database: DatabaseSettings,
     /// Where this process hears others; `None`: nowhere.
     pub listen: Option<DatabaseSettings>,
+    /// Where `import` reads; nothing else does.
+    pub import_from: Option<SecretString>,
     pub identity: Identity,
     pub models: Models,
     pub outgoing: Outgoing,
@@ -212,6 +214,7 @@ impl Config {
             ui_dir: from.given("AGENT_SERVER_UI_DIR").map(PathBuf::from),
             trusted_proxies: from.list("AGENT_SERVER_TRUSTED_PROXIES", network),
             listen: database::listen(&mut from, &database),
+            import_from: from.secret("IMPORT_FROM"),
             database,
             identity: identity(&mut from, mode),
             models: models::models(&mut from),

@@ -125,6 +125,11 @@ const DATABASE: &[Setting] = &[
         "full",
         "SQLite: `full` survives a crash of the machine; `normal` is faster and survives one of the process only.",
     ),
+    secret(
+        "IMPORT_FROM",
+        "The database of the original server that `agent-server import` reads where `--from` does not say: \
+         `postgresql://user:password@host:5432/name`. What stands on a command line is seen by whoever lists processes.",
+    ),
 ];
 
 const MODELS: &[Setting] = &[

@@ -117,16 +117,20 @@ impl Move {
 }
 
 async fn import(ours: &str, original: &str, arguments: &[&str]) -> Output {
+    into(ours).args(["--from", original]).args(arguments).output().await.unwrap()
+}
+
+/// The command that imports into a database of ours.
+fn into(ours: &str) -> Command {
     let mut command = Command::new(PROGRAM);
     command
-        .args(["import", "--from", original])
-        .args(arguments)
+        .arg("import")
         .env_clear()
         .env("DATABASE_URL", ours)
         .env("DATABASE_SYNC", "normal")
         .env("MANAGEMENT_CLIENT_SECRET", SECRET)
         .env("AGENT_SERVER_ENCRYPTION_KEY", "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=");
-    command.output().await.unwrap()
+    command
 }
 
 on_both! {
@@ -273,6 +277,29 @@ async fn what_is_not_the_original_is_not_imported() {
         ("nonsense", "--from must begin with"),
     ] {
         let refused = import(lite.url(), from, &[]).await;
+        assert_eq!(refused.status.code(), Some(1));
+        let err = String::from_utf8(refused.stderr).unwrap();
+        assert!(err.contains(why), "{err}");
+    }
+}
+
+#[tokio::test]
+async fn the_original_is_named_without_showing_its_password_to_other_processes() {
+    let both = Move::on(DatabaseKind::Sqlite).await;
+    let url = both.original.url();
+
+    let dry =
+        into(both.ours.url()).arg("--dry-run").env("IMPORT_FROM", url).output().await.unwrap();
+
+    assert!(dry.status.success(), "{dry:?}");
+    let said = String::from_utf8(dry.stdout).unwrap();
+    assert!(said.ends_with("6 left out; nothing was written\n"), "{said}");
+    for (from, why) in [
+        ("", "set IMPORT_FROM, or give --from"),
+        ("nonsense", "IMPORT_FROM must begin with"),
+        (both.ours.url(), "IMPORT_FROM: the original keeps its tables in PostgreSQL"),
+    ] {
+        let refused = into(both.ours.url()).env("IMPORT_FROM", from).output().await.unwrap();
         assert_eq!(refused.status.code(), Some(1));
         let err = String::from_utf8(refused.stderr).unwrap();
         assert!(err.contains(why), "{err}");

@@ -30,12 +30,15 @@ hashed and go on working), agents, tools, workflows with their step rows, and RA
 database of DATABASE_URL. What has a name that is taken here stays as it is here, so that a second import changes
 nothing. Of each thing it says what was changed and what could not be taken over. All of it is one transaction.
 
+A password does not belong on a command line, where whoever lists processes sees it: put the URL into IMPORT_FROM,
+in the environment or in .env, or leave the password out of it and set PGPASSWORD.
+
 The command ends with
   0  it is done, as the lines say    1  it failed, and nothing was written
 
 Examples:
-  agent-server import --from postgres://reader:password@old-host/agent_server --dry-run
-  agent-server import --from postgres://reader:password@old-host/agent_server";
+  agent-server import --dry-run
+  agent-server import --from postgres://reader@old-host/agent_server";
 
 /// How it is told to the audit trail.
 const BY: &str = "system:import";
@@ -44,9 +47,9 @@ const SOURCE: &str = "the original server";
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The database of the original server; a user that may only read is enough
+    /// The database of the original server, else that of IMPORT_FROM; a user that may only read is enough
     #[arg(long, value_name = "URL")]
-    from: String,
+    from: Option<String>,
     /// Say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
@@ -60,8 +63,12 @@ pub async fn import(
     env: &Environment,
     server: Builder,
 ) -> Result<ExitCode, Failure> {
-    let original = Original::read(args.from.into()).await?;
     let app = open(env, server).await?;
+    let original = match (args.from, &app.config.import_from) {
+        (Some(url), _) => Original::read(url.into(), "--from").await?,
+        (None, Some(url)) => Original::read(url.clone(), "IMPORT_FROM").await?,
+        (None, None) => return Err("set IMPORT_FROM, or give --from".into()),
+    };
     let mut report = Report::default();
     let made = convert::definitions(&original, &app, &mut report).await?;
     let taken = clients::to_take_over(&app, &original, &mut report).await?;

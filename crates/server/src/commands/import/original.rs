@@ -11,6 +11,7 @@ use crate::commands::Failure;
 use crate::db::DatabaseSettings;
 use crate::db::Db;
 use crate::db::Dialect;
+use crate::db::OpenError;
 use crate::db::Sync;
 
 /// A row: its columns, lists and objects as JSON.
@@ -23,12 +24,15 @@ pub struct Original {
 }
 
 impl Original {
-    pub async fn read(url: SecretString) -> Result<Self, Failure> {
+    /// Reads what is at `url`, which was given as `source`.
+    pub async fn read(url: SecretString, source: &str) -> Result<Self, Failure> {
+        // The words of these errors are about DATABASE_URL, which this is not.
+        let refuse = |error: OpenError| error.to_string().replace("DATABASE_URL", source);
         let settings = DatabaseSettings { url, pool: 1, sync: Sync::Full };
-        if settings.dialect().map_err(of_source)? != Dialect::Postgres {
-            return Err("--from: the original keeps its tables in PostgreSQL".into());
+        if settings.dialect().map_err(refuse)? != Dialect::Postgres {
+            return Err(format!("{source}: the original keeps its tables in PostgreSQL").into());
         }
-        let db = Db::open(&settings).await.map_err(of_source)?;
+        let db = Db::open(&settings).await.map_err(refuse)?;
         let read = db.read(async |conn| {
             let (mut tables, mut counts) = (HashMap::new(), HashMap::new());
             let is_ours = store::has_table(conn, "definition_versions").await?;
@@ -47,10 +51,12 @@ impl Original {
         let (is_ours, tables, counts) = read.await?;
         db.close().await;
         if is_ours {
-            return Err("--from: this is a database of this server, not of the original".into());
+            let fault = "this is a database of this server, not of the original";
+            return Err(format!("{source}: {fault}").into());
         }
         if tables.is_empty() {
-            return Err("--from: there are no tables of the original agent server".into());
+            let fault = "there are no tables of the original agent server";
+            return Err(format!("{source}: {fault}").into());
         }
         let mut read = HashMap::new();
         for (table, rows) in tables {
@@ -72,11 +78,6 @@ impl Original {
     pub fn count(&self, table: &str) -> u64 {
         self.counts.get(table).copied().unwrap_or_default()
     }
-}
-
-fn of_source(error: crate::db::OpenError) -> Failure {
-    // Its words are about DATABASE_URL, which this is not.
-    error.to_string().replace("DATABASE_URL", "--from").into()
 }
 
 /// The text of a column; empty where there is none.
