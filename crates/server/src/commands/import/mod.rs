@@ -47,7 +47,7 @@ const SOURCE: &str = "the original server";
 
 #[derive(Debug, Args)]
 pub struct ImportArgs {
-    /// The database of the original server, else that of IMPORT_FROM; a user that may only read is enough
+    /// The database of the original server, else that of `IMPORT_FROM`; a user that may only read is enough
     #[arg(long, value_name = "URL")]
     from: Option<String>,
     /// Say what would be done, and do nothing
