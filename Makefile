@@ -39,7 +39,7 @@ conformance: ## Hold what speaks MCP to the suite of the protocol (installs it)
 
 .PHONY: test-stores
 test-stores: ## Hold vector stores that others wrote to the suites of our own (installs Chroma)
-	scripts/postgres run scripts/chroma run cargo test --package agent-server --test stores
+	scripts/postgres run scripts/chroma run $(CARGO_TEST) --test stores
 
 .PHONY: ui
 ui: ## Build the Admin UI, which needs Node; without npm the server goes without

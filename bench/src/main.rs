@@ -16,6 +16,7 @@ mod process;
 mod report;
 mod server;
 mod settings;
+mod sleepers;
 mod soak;
 mod stats;
 

@@ -23,6 +23,8 @@ use crate::server::EXPERT;
 use crate::server::Server;
 use crate::settings::Database;
 use crate::settings::Settings;
+use crate::sleepers;
+use crate::sleepers::Slept;
 
 pub const HELLO: &str = "Say hello to the benchmark.";
 pub const USE_TOOL: &str = "use tool current_time with {}";
@@ -67,6 +69,8 @@ pub enum Phase {
     /// An agent with many tools.
     ManyTools(Measured),
     Stream(Measured),
+    /// Many runs of a workflow that sleep.
+    Sleepers(Slept),
 }
 
 impl Phase {
@@ -100,6 +104,10 @@ impl Phase {
 
     pub fn stream(&self) -> Option<&Measured> {
         if let Self::Stream(measured) = self { Some(measured) } else { None }
+    }
+
+    pub fn sleepers(&self) -> Option<&Slept> {
+        if let Self::Sleepers(slept) = self { Some(slept) } else { None }
     }
 }
 
@@ -158,13 +166,18 @@ impl<'a> Bench<'a> {
         let who = database.title();
         note(format_args!("== {who}"));
         pace(self.model, 20, 0).await?;
-        let server = Server::start(self.settings, database, self.model.port).await?;
+        let mut server = Server::start(self.settings, database, self.model.port).await?;
         let (port, process) = (server.port(), server.process());
         let candidate = Candidate { who, port, process, server: Some(&server) };
         self.cold(&candidate, &server).await?;
         self.plain(&candidate, &server.execute(HELLO)).await?;
         self.tools(&candidate, &server).await?;
-        self.streams(&candidate, &server.execute(HELLO).streamed()).await
+        self.streams(&candidate, &server.execute(HELLO).streamed()).await?;
+        // A token lives for ten minutes, and this goes on for one.
+        server.renew_token().await?;
+        let slept = sleepers::run(&server, self.settings.sleepers).await?;
+        self.rows.push(Row { who, phase: Phase::Sleepers(slept) });
+        Ok(())
     }
 
     async fn cold(&mut self, candidate: &Candidate<'_>, server: &Server) -> Result<()> {

@@ -10,6 +10,7 @@ use crate::measure::Phase;
 use crate::measure::Row;
 use crate::server::TOOLS;
 use crate::settings::Settings;
+use crate::sleepers::Slept;
 use crate::soak::Round;
 use crate::stats::Percentiles;
 
@@ -35,6 +36,17 @@ const COLD: &[Column<(&str, Cold)>] = &[
     ("CPU to start ms", |(_, it)| ms(it.start_cpu)),
     ("first answer ms", |(_, it)| ms(it.first_answer)),
     ("idle MiB", |(_, it)| mebibytes(it.idle_memory)),
+];
+
+const SLEEPERS: &[Column<(&str, Slept)>] = &[
+    ("measured", |(who, _)| (*who).to_owned()),
+    ("asleep", |(_, it)| it.runs.to_string()),
+    ("MiB before", |(_, it)| mebibytes(it.before)),
+    ("MiB asleep", |(_, it)| mebibytes(it.asleep)),
+    ("CPU % asleep", |(_, it)| number(it.idle_cpu * 100.0)),
+    ("late p50 ms", |(_, it)| ms(it.late.p50)),
+    ("p95 ms", |(_, it)| ms(it.late.p95)),
+    ("p99 ms", |(_, it)| ms(it.late.p99)),
 ];
 
 const RUNS: &[LoadColumn] = &[
@@ -106,6 +118,9 @@ pub fn tables(settings: &Settings, rows: &[Row]) -> String {
     table(&mut out, &many, RUNS, &shown(Phase::many_tools));
     let streams = format!("Streams: {tokens} tokens, one each {interval} ms");
     table(&mut out, &streams, STREAMS, &shown(Phase::stream));
+    let slept: Vec<(&str, Slept)> =
+        rows.iter().filter_map(|row| Some((row.who, *row.phase.sleepers()?))).collect();
+    table(&mut out, "Runs of a workflow that sleep, and wake one each 2 ms", SLEEPERS, &slept);
     out
 }
 

@@ -31,6 +31,9 @@ pub const ADDER: &str = "adder";
 pub const EXPERT: &str = "expert";
 pub const TOOLS: usize = 200;
 
+/// A workflow that does nothing until a moment that it is told.
+pub const SLEEPER: &str = "sleeper";
+
 /// How long the server may take until it is ready.
 const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -115,6 +118,16 @@ impl Server {
             .with_token(&self.token)
     }
 
+    /// What to send to begin a run of a workflow, without waiting for it.
+    pub fn begin(&self, workflow: &str, input: &Value, metadata: &Value) -> Call {
+        let body = json!({"input": input, "metadata": metadata, "background": true});
+        Call::post(&format!("/workflows/{workflow}/execute"), &body).with_token(&self.token)
+    }
+
+    pub fn get(&self, path: &str) -> Call {
+        Call::get(path).with_token(&self.token)
+    }
+
     /// Transactions that the server has committed so far, by its own count.
     pub async fn commits(&self) -> Result<u64> {
         let (_, text) = Connection::to(self.port()).fetch(&Call::get("/metrics")).await?;
@@ -175,7 +188,7 @@ async fn sign_in(port: u16) -> Result<String> {
     Ok(answer["access_token"].as_str().ok_or("the server gave no token")?.to_owned())
 }
 
-/// Makes the agents and tools that the phases execute.
+/// Makes the agents, tools and workflows that the phases execute.
 async fn make_definitions(port: u16, model: u16, token: &str) -> Result<()> {
     let number = json!({"type": "number"});
     let schema =
@@ -207,7 +220,14 @@ async fn make_definitions(port: u16, model: u16, token: &str) -> Result<()> {
         agent(EXPERT, json!(names)),
     ];
     let tools = [add, fetch].into_iter().chain(fixed).map(|tool| ("/tools/definitions", tool));
-    let all = tools.chain(agents.into_iter().map(|agent| ("/agents/definitions", agent)));
+    let sleep = json!({"id": "sleep", "type": "sleep_until", "until": {"$": "/input/until"}});
+    let sleeper = json!({
+        "name": SLEEPER, "steps": [sleep],
+        "input_schema": {"type": "object", "properties": {"until": {"type": "string"}}, "required": ["until"]},
+    });
+    let all = tools
+        .chain(agents.into_iter().map(|agent| ("/agents/definitions", agent)))
+        .chain([("/workflows/definitions", sleeper)]);
     let mut connection = Connection::to(port);
     for (path, definition) in all {
         connection.fetch_json(&Call::post(path, &definition).with_token(token)).await?;

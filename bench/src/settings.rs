@@ -17,6 +17,7 @@ pub struct Settings {
     pub tokens: u32,
     pub interval_ms: u64,
     pub soak_minutes: usize,
+    pub sleepers: u32,
 }
 
 /// Where the measured server keeps its data.
@@ -43,6 +44,7 @@ impl Settings {
             tokens: one("BENCH_TOKENS", or("60", "20"))?,
             interval_ms: one("BENCH_INTERVAL_MS", "50")?,
             soak_minutes: one("BENCH_SOAK_MINUTES", or("10", "3"))?,
+            sleepers: one("BENCH_SLEEPERS", or("10000", "1000"))?,
         })
     }
 }

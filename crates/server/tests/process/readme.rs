@@ -5,7 +5,7 @@ use tokio::process::Command;
 use crate::dev;
 
 /// What the steps make the server say, in this order.
-const SAID: [&str; 14] = [
+const SAID: [&str; 18] = [
     r#""name":"demo""#,
     "You said: Hello!",
     "event: tool.finished",
@@ -20,6 +20,10 @@ const SAID: [&str; 14] = [
     r#""name":"reader""#,
     r#""citations":[{"#,
     r#""quote":"Parental leave lasts fourteen months.""#,
+    r#""name":"checked_answer""#,
+    r#""decision":"approve""#,
+    r#""status":"succeeded""#,
+    "You said: How long is parental leave?",
 ];
 
 #[tokio::test]
