@@ -1,6 +1,7 @@
 //! `/workflows` without executing: who may see and write which, and which error is which status.
 
 mod schedules;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -51,6 +52,8 @@ use crate::workflows::WorkflowKind;
 use crate::workflows::normalise::NewWorkflow;
 use crate::workflows::normalise::WorkflowChange;
 
+pub use triggers::not_found as trigger_not_found;
+
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_workflows))
@@ -62,6 +65,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(list_workflow_versions))
         .routes(routes!(restore_workflow))
         .routes(routes!(schedules::preview_schedule))
+        .routes(routes!(triggers::list_triggers))
+        .routes(routes!(triggers::pause_trigger))
+        .routes(routes!(triggers::resume_trigger))
+        .routes(routes!(triggers::list_firings))
 }
 
 /// What callers see of a workflow.

@@ -68,7 +68,8 @@ async fn administer(administrator: &mut Administrator<'_>) {
     let tool = json!({"name": "one", "description": "One.", "kind": "static", "input_schema": {"type": "object"},
         "config": {"result": 1}});
     let agent = json!({"name": "helper", "display_name": "Helper", "instructions": "", "model": "openai/fake"});
-    let workflow = json!({"name": "daily", "steps": [{"id": "a", "type": "mapping", "output": 1}]});
+    let workflow = json!({"name": "daily", "steps": [{"id": "a", "type": "mapping", "output": 1}],
+        "triggers": [{"type": "event", "name": "paid"}]});
     for (place, body) in [("tools", tool), ("agents", agent), ("workflows", workflow)] {
         let name = body["name"].as_str().unwrap().to_owned();
         let of = |rest: &str| format!("/{place}/definitions/{{id}}{rest}");
@@ -79,6 +80,12 @@ async fn administer(administrator: &mut Administrator<'_>) {
         administrator.act(&restore, &[&name, "1"], json!({})).await;
         administrator.act(&format!("POST {}", of("/deactivate")), &[&name], json!({})).await;
         administrator.act(&format!("POST {}", of("/activate")), &[&name], json!({})).await;
+        if place == "workflows" {
+            for turn in ["pause", "resume"] {
+                let operation = format!("POST /workflows/{{id}}/triggers/{{trigger}}/{turn}");
+                administrator.act(&operation, &[&name, "event"], json!({})).await;
+            }
+        }
         administrator.act(&format!("DELETE {}", of("")), &[&name], json!({})).await;
     }
     let document = json!({"openapi": "3.1.0", "servers": [{"url": "https://api.example.com"}],
@@ -198,37 +205,39 @@ on_both! {
             15 workflow.restore daily
             16 workflow.deactivate daily
             17 workflow.activate daily
-            18 workflow.delete daily
-            19 tool.create look
-            20 rag_database.create handbook
-            21 rag_database.update handbook
-            22 rag_database.delete handbook
-            23 secret.create key
-            24 secret.update key
-            25 secret.delete key
-            26 client.create shop
-            27 client.update shop
-            28 client.rotate_secret shop
-            29 api_key.create shop
-            30 api_key.delete shop
-            31 client.delete shop
-            32 key.import …
-            33 key.rotate …
-            34 key.retire …
-            35 user.create 01900000-0000-7000-8000-00000000000b
-            36 user.update 01900000-0000-7000-8000-00000000000b
-            37 user.password 01900000-0000-7000-8000-00000000000b
-            38 user.delete 01900000-0000-7000-8000-00000000000b
-            39 budget.set user/*
-            40 budget.delete user/*
-            41 mcp_server.update mcp
-            42 mcp_server.reload mcp
-            43 mcp_upstream.create far
-            44 mcp_upstream.update far
-            45 mcp_upstream.restore far
-            46 mcp_upstream.refresh far
-            47 mcp_upstream.accept far
-            48 mcp_upstream.delete far"#]].assert_eq(&trail);
+            18 trigger.pause daily/event
+            19 trigger.resume daily/event
+            20 workflow.delete daily
+            21 tool.create look
+            22 rag_database.create handbook
+            23 rag_database.update handbook
+            24 rag_database.delete handbook
+            25 secret.create key
+            26 secret.update key
+            27 secret.delete key
+            28 client.create shop
+            29 client.update shop
+            30 client.rotate_secret shop
+            31 api_key.create shop
+            32 api_key.delete shop
+            33 client.delete shop
+            34 key.import …
+            35 key.rotate …
+            36 key.retire …
+            37 user.create 01900000-0000-7000-8000-00000000000b
+            38 user.update 01900000-0000-7000-8000-00000000000b
+            39 user.password 01900000-0000-7000-8000-00000000000b
+            40 user.delete 01900000-0000-7000-8000-00000000000b
+            41 budget.set user/*
+            42 budget.delete user/*
+            43 mcp_server.update mcp
+            44 mcp_server.reload mcp
+            45 mcp_upstream.create far
+            46 mcp_upstream.update far
+            47 mcp_upstream.restore far
+            48 mcp_upstream.refresh far
+            49 mcp_upstream.accept far
+            50 mcp_upstream.delete far"#]].assert_eq(&trail);
         let all = client.get("/audit?limit=200").await.text;
         assert!(!all.contains("value-of") && !all.contains("ags_") && !all.contains("agk_"), "{all}");
         assert_eq!(client.get("/audit/verify").await.json()["broken"], Value::Null);
