@@ -107,6 +107,7 @@ pub use workflow::Workflow;
 pub use workflow::WorkflowRun;
 pub use workflow::WorkflowSpec;
 pub use workflow::WorkflowStep;
+pub use workflow::named;
 pub use workflow::normalise;
 
 /// The version of the interpreter.
@@ -117,7 +118,8 @@ pub use workflow::normalise;
 /// 6 has searches of documents, and their citations in answers; 7 has consents of people; 8 has workflows.
 pub const ENGINE: i32 = 8;
 
-/// The version that a run of this kind pins when it begins: the first that interprets it as this one does.
+/// The version that a run of this kind pins when it begins: the first that interprets it as this one does. One that may
+/// begin runs of other kinds pins theirs, if that is higher.
 pub fn engine_of(kind: RunKind) -> i32 {
     match kind {
         RunKind::Agent | RunKind::Tool => 7,

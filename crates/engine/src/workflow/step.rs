@@ -55,16 +55,16 @@ pub struct EntryChild {
     /// `None`: the version that there is now.
     pub version: Option<i64>,
     pub input: Value,
-    /// Set if a tool asks the agent.
+    /// Set if it answers a call of a tool.
     pub started: Option<ToolStarted>,
 }
 
 impl From<ChildDue> for EntryChild {
-    fn from(ChildDue { started, agent }: ChildDue) -> Self {
+    fn from(ChildDue { started, kind, name }: ChildDue) -> Self {
         Self {
             call_id: started.call_id.clone(),
-            kind: RunKind::Agent,
-            name: agent,
+            kind,
+            name,
             version: None,
             input: started.arguments.clone(),
             started: Some(started),

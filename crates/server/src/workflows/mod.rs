@@ -8,6 +8,7 @@ mod kind;
 mod normalise;
 mod references;
 pub mod routes;
+mod tool;
 
 use std::collections::BTreeMap;
 
@@ -20,6 +21,10 @@ use crate::definitions::Snapshot;
 pub use content::WorkflowContent;
 pub use content::WorkflowLimits;
 pub use kind::WorkflowKind;
+pub use tool::as_tool;
+pub use tool::given_by;
+pub use tool::is_of_objects;
+pub use tool::object;
 
 /// The definition of a workflow, at one of its versions.
 pub type Workflow = Definition<WorkflowKind>;

@@ -9,7 +9,7 @@ use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::unknown_at;
 use crate::http::Invalid;
-use crate::tools::reaches;
+use crate::tools::Node;
 use crate::workflows::Around;
 use crate::workflows::WorkflowContent;
 
@@ -65,28 +65,13 @@ pub fn beyond_rights(
 
 /// The entries of `content` through which it would, directly or not, run itself.
 pub fn cycles(content: &WorkflowContent, around: &Around) -> Vec<Invalid> {
-    let is_it = |name: &str| name.eq_ignore_ascii_case(&content.name);
-    let runs = |name: &str| {
-        let other = around.find_by_name(name).and_then(|other| other.ready.workflow.as_deref());
-        other.map(|other| nested(other.references())).unwrap_or_default()
-    };
+    let own = Node::workflow(&content.name);
     let circle = |Reference { kind, name, pointer, .. }: Reference| {
-        let is_circle = kind == ReferenceKind::Workflow && reaches(&name, is_it, runs);
+        let is_circle = around.view.view.would_wait(Node::of(kind, &name), &own);
         let detail = format!("`{name}` would run `{}` in turn, which waits for it", content.name);
         is_circle.then(|| Invalid::new(pointer, "cycle", detail))
     };
     of(content).into_iter().filter_map(circle).collect()
-}
-
-/// Whether `workflow` runs the workflow `name`.
-pub fn runs(workflow: Option<&engine::Workflow>, name: &str) -> bool {
-    let nested = workflow.map(|it| nested(it.references())).unwrap_or_default();
-    nested.iter().any(|it| it.eq_ignore_ascii_case(name))
-}
-
-fn nested(references: Vec<Reference>) -> Vec<String> {
-    let is_workflow = |it: &Reference| it.kind == ReferenceKind::Workflow;
-    references.into_iter().filter(is_workflow).map(|it| it.name).collect()
 }
 
 /// None of one that is not valid: that is told of first.

@@ -43,4 +43,5 @@ mod traces;
 mod webhooks;
 mod workflow_cuts;
 mod workflow_runs;
+mod workflow_tools;
 mod workflows;
