@@ -96,6 +96,7 @@ pub use waiting::TimerFired;
 pub use waiting::TimerSet;
 pub use waiting::WaitingFor;
 pub use waiting::WaitingStatus;
+pub use workflow::Called;
 pub use workflow::ChildOf;
 pub use workflow::EntryCall;
 pub use workflow::EntryChild;

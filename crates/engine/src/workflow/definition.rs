@@ -91,6 +91,8 @@ pub(super) enum Action {
     Agent { name: String, version: Option<i64> },
     Tool { name: String, version: Option<i64> },
     Workflow { name: String, version: Option<i64> },
+    /// A step of the program.
+    Step { name: String },
     Mapping { output: Expr },
     Parallel { branches: Vec<(String, List)>, fail_fast: bool },
     Conditional { cases: Vec<(Predicate, List)>, otherwise: List },
@@ -140,10 +142,12 @@ pub enum ReferenceKind {
     Agent,
     Tool,
     Workflow,
+    /// Of the program.
+    Step,
 }
 
 impl Workflow {
-    /// The agents, tools and workflows that it names, in the order of its entries.
+    /// The agents, tools, workflows and steps of the program that it names, in the order of its entries.
     pub fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         self.steps.each(&mut |entry| found.extend(entry.reference()));
@@ -199,6 +203,7 @@ impl Entry {
             Action::Agent { name, version } => (ReferenceKind::Agent, name, version),
             Action::Tool { name, version } => (ReferenceKind::Tool, name, version),
             Action::Workflow { name, version } => (ReferenceKind::Workflow, name, version),
+            Action::Step { name } => (ReferenceKind::Step, name, &None),
             _ => return None,
         };
         Some(Reference {
@@ -223,6 +228,7 @@ impl Action {
             Self::Agent { .. } => "agent",
             Self::Tool { .. } => "tool",
             Self::Workflow { .. } => "workflow",
+            Self::Step { .. } => "step",
             Self::Mapping { .. } => "mapping",
             Self::Parallel { .. } => "parallel",
             Self::Conditional { .. } => "conditional",
@@ -242,6 +248,7 @@ impl Action {
             Self::Agent { .. } => StepKind::Agent,
             Self::Tool { .. } => StepKind::Tool,
             Self::Workflow { .. } => StepKind::Workflow,
+            Self::Step { .. } => StepKind::Step,
             Self::Mapping { .. } => StepKind::Mapping,
             Self::Parallel { .. } => StepKind::Parallel,
             Self::Conditional { .. } => StepKind::Conditional,

@@ -24,11 +24,11 @@ fn entry<'s>(it: &'s Value, found: &mut Vec<(ReferenceKind, &'s str)>) {
     };
     found.extend(kind.and_then(|(kind, member)| Some((kind, it[member].as_str()?))));
     list(&it["do"], found);
-    list(&it["otherwise"], found);
     let branches = it["branches"].as_object();
     branches.into_iter().flatten().for_each(|(_, branch)| list(branch, found));
     let cases = it["cases"].as_array();
     cases.into_iter().flatten().for_each(|case| list(&case["then"], found));
+    list(&it["otherwise"], found);
     if it["compensate"].is_object() {
         entry(&it["compensate"], found);
     }

@@ -42,8 +42,18 @@ pub enum WorkflowStep {
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryCall {
     pub call: ToolCall,
-    /// Set if it is a script: this is executed, without network, and not a tool.
-    pub script: Option<String>,
+    pub called: Called,
+}
+
+/// What a call is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// The tool of the name in it.
+    Tool,
+    /// The step of the program of that name.
+    Step,
+    /// This script, which is executed without network.
+    Script(String),
 }
 
 /// A run that an entry begins.

@@ -98,6 +98,7 @@ pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around
             Node::Tool(_) => &around.view.find_by_name(name)?.content.scopes,
             Node::Agent(_) => &around.find_by_name(name)?.content.scopes,
             Node::Workflow(_) => &around.view.view.workflow(name)?.scopes,
+            Node::Step(_) => return None,
         };
         definitions::beyond_rights(author, scopes, place)
     });

@@ -128,6 +128,32 @@ pub async fn workflow(
     Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))
 }
 
+/// The step of the program that entries call `name`. Who holds too little calls it in vain, as does who asks a program that
+/// does not have it.
+pub fn step(
+    runs: &Runs,
+    tenant: &TenantId,
+    name: &str,
+    scopes: &Scopes,
+) -> Option<OfferedTool> {
+    let found = runs.workflows.step(tenant, name);
+    let (spec, unavailable) = match found {
+        None => {
+            let (name, input_schema) = (name.to_owned(), json!({}));
+            let tool = llm::Tool { name, description: String::new(), input_schema };
+            let why = runs.workflows.kind().steps.unknown(tenant, &tool.name);
+            (ToolSpec::new(tool, None, Effect::Read).ok()?, Some(why))
+        }
+        Some(step) => {
+            let may_use = step.content.scopes.iter().all(|scope| scopes.covers(scope));
+            let why = (!may_use).then(|| format!("the caller may not use the step `{name}`"));
+            (step.ready.spec.clone()?, why)
+        }
+    };
+    let approval = ApprovalPolicy::default();
+    Some(OfferedTool { spec, approval, callee: Callee::Tool, unavailable })
+}
+
 /// Whether who holds `scopes` may execute `definition`.
 pub fn may_execute<K: Kind>(definition: &Definition<K>, scopes: &Scopes) -> bool {
     let own = definition.content.scopes().iter().map(String::as_str);

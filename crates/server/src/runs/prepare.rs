@@ -10,6 +10,7 @@ use engine::DefinitionRef;
 use engine::Limits;
 use engine::OfferedTool;
 use engine::OutputSpec;
+use engine::Reference;
 use engine::ReferenceKind;
 use engine::RetryPolicy;
 use engine::RunKind;
@@ -115,6 +116,7 @@ pub async fn workflow(
     let Record { tenant, asked, scopes, run, .. } = record;
     let Some(workflow) = executed.ready.workflow.clone() else { return Ok(None) };
     let own = executed.id.to_string();
+    let steps = steps(runs, record, &workflow);
     let mut named = workflow.references();
     named.retain(|it| it.kind == ReferenceKind::Tool);
     // Those without a version first: what is asked for without one is the first of its name.
@@ -138,7 +140,15 @@ pub async fn workflow(
         }
     }
     let context = Value::Object(asked.context.clone());
-    Ok(Some(WorkflowSpec { workflow, tools, context, limits: limits(&run.summary) }))
+    Ok(Some(WorkflowSpec { workflow, tools, steps, context, limits: limits(&run.summary) }))
+}
+
+/// The steps of the program that entries of `workflow` call.
+fn steps(runs: &Runs, record: &Record, workflow: &engine::Workflow) -> Vec<OfferedTool> {
+    let mut named = workflow.references();
+    named.retain(|it| it.kind == ReferenceKind::Step);
+    let step = |it: Reference| offered::step(runs, &record.tenant, &it.name, &record.scopes);
+    named.into_iter().filter_map(step).collect()
 }
 
 /// One of the agent's models whose price nobody knows.

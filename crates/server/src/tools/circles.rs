@@ -37,6 +37,8 @@ pub enum Node {
     Agent(String),
     Tool(String),
     Workflow(String),
+    /// Of the program.
+    Step(String),
 }
 
 impl Node {
@@ -47,6 +49,7 @@ impl Node {
             ReferenceKind::Agent => Self::Agent(name),
             ReferenceKind::Tool => Self::Tool(name),
             ReferenceKind::Workflow => Self::Workflow(name),
+            ReferenceKind::Step => Self::Step(name),
         }
     }
 
@@ -83,6 +86,7 @@ impl Snapshot<ToolRows> {
         let called = match node {
             Node::Agent(name) => self.view.agent(name).map(|it| it.calls.clone()),
             Node::Workflow(name) => self.view.workflow(name).map(|it| it.calls.clone()),
+            Node::Step(_) => None,
             Node::Tool(name) => {
                 self.find_by_name(name).and_then(|it| it.ready.begins()).map(|it| vec![it])
             }

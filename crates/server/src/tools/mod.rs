@@ -239,7 +239,7 @@ impl From<CodeTools> for InCode<ToolRows> {
 }
 
 impl CodeTool {
-    fn into_definition(self) -> ToolDefinition {
+    pub fn into_definition(self) -> ToolDefinition {
         let Self { content, tool } = self;
         let ready = Ready::new(&content, None, Some(Does::Call(tool)));
         let id = code_id(ToolRows::NAME, &content.name);

@@ -27,6 +27,7 @@ use crate::http::schema::Schema;
 use crate::table;
 use crate::tools::Node;
 use crate::tools::list_workflows_with;
+use crate::workflows::CodeSteps;
 use crate::workflows::WorkflowContent;
 use crate::workflows::normalise::normalise;
 use crate::workflows::references;
@@ -35,6 +36,7 @@ use crate::workflows::references;
 #[derive(Debug, Clone)]
 pub struct WorkflowKind {
     pub agents: Agents,
+    pub steps: CodeSteps,
 }
 
 /// A workflow made ready for its runs.
@@ -120,8 +122,13 @@ impl Kind for WorkflowKind {
         self.agents.seen_by(conn, tenant).await
     }
 
-    fn follow(&self, _: &TenantId, content: &WorkflowContent, around: &Snapshot<Self>) -> Broken {
-        references::follow(content, around)
+    fn follow(
+        &self,
+        tenant: &TenantId,
+        content: &WorkflowContent,
+        around: &Snapshot<Self>,
+    ) -> Broken {
+        references::follow(content, around, (&self.steps, tenant))
     }
 
     fn beyond(
@@ -130,7 +137,7 @@ impl Kind for WorkflowKind {
         content: &WorkflowContent,
         around: &Snapshot<Self>,
     ) -> Vec<Invalid> {
-        let mut faults = references::beyond_rights(author, content, around);
+        let mut faults = references::beyond_rights(author, content, around, &self.steps);
         faults.extend(references::cycles(content, around));
         faults
     }

@@ -15,6 +15,7 @@ mod audit;
 mod budgets;
 mod children;
 mod code;
+mod code_steps;
 mod events;
 mod execute;
 mod forks;

@@ -157,7 +157,7 @@ on_both! {
         let tools = server.model.last_request().body["tools"].clone();
         expect![[r##"{"$defs":{"n":{"type":"integer"}},"additionalProperties":false,"properties":{"input":{"items":{"$ref":"#/$defs/n"},"type":"array"}},"required":["input"],"type":"object"}"##]]
             .assert_eq(&tools[0]["function"]["parameters"].to_string());
-        assert_eq!(tools[1]["function"]["parameters"], json!({"type": "object"}));
+        assert_eq!(tools[1]["function"]["parameters"], json!({"type": "object", "properties": {}}));
         call_and_say(&server, "run_any", json!({"a": {"b": null}}));
         execute(&admin, "clerk").await;
         assert_eq!(told(&server), r#"{"a":{"b":null}}"#);
@@ -196,7 +196,7 @@ on_both! {
         let admin = server.admin().await;
 
         let run = once(&admin, &path, "succeeded").await;
-        assert_eq!((&run["output"]["text"], told(&server)), (&json!("So it is."), "\"awake\"".to_owned()));
+        assert_eq!((&run["output"]["text"], told(&server)), (&json!("So it is."), "awake".to_owned()));
 
         call_and_say(&server, "run_nap", json!({}));
         let path = begin(&admin, "clerk", json!({})).await.unwrap();
@@ -238,7 +238,7 @@ on_both! {
 
         let reply = admin.post("/agents/clerk/execute", body).await.json();
 
-        let run = &reply["run"];
+        let run = if reply["run"].is_null() { &reply } else { &reply["run"] };
         let child = children(&admin, run).await.pop().unwrap();
         assert_eq!((&child["limits"]["max_tokens"], &child["limits"]["timeout_ms"]), (&json!(19_500), &json!(5_000)));
         let writer = children(&admin, &child).await[0].clone();
