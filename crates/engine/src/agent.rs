@@ -129,8 +129,8 @@ impl Agent {
     pub fn left(&self, now: DateTime<Utc>) -> Limits {
         let (limits, usage) = (&self.spec.limits, self.usage_of_all());
         let tokens = usage.tokens.input_tokens + usage.tokens.output_tokens;
-        let is_agents = |call: &&Call| call.is_of_agent(&self.spec);
-        let sharers = self.state.open_calls().filter(is_agents).count().max(1) as u64;
+        let begins = |call: &&Call| call.begins_run(&self.spec);
+        let sharers = self.state.open_calls().filter(begins).count().max(1) as u64;
         let money = |max: Usd| max.saturating_sub(usage.cost_usd.unwrap_or(max)).trillionths();
         let time = self.deadline().map_or(TimeDelta::zero(), |deadline| deadline - now);
         Limits {

@@ -28,6 +28,7 @@ use crate::approval::Decision;
 use crate::approval::OnTimeout;
 use crate::child::ChildStarted;
 use crate::event::ApprovalDecided;
+use crate::event::RunKind;
 use crate::event::ToolError;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;
@@ -165,8 +166,8 @@ impl Call {
         is_sent && self.effect != Effect::Read && !self.is_done()
     }
 
-    /// Whether another agent is to answer it.
-    pub fn is_of_agent(&self, spec: &AgentSpec) -> bool {
+    /// Whether a run of its own is to answer it.
+    pub fn begins_run(&self, spec: &AgentSpec) -> bool {
         let is_called = |it: &&OfferedTool| it.spec.tool.name == self.tool;
         spec.tools.iter().find(is_called).is_some_and(|it| it.callee != Callee::Tool)
     }
@@ -316,12 +317,12 @@ impl Call {
             return Next::Ask(self.approval(ApprovalKind::ToolCall, found, step));
         }
         let call = self.due(run_id, found, None, step);
-        match &tool.callee {
-            Callee::Tool => Next::Call(call),
-            Callee::Agent(name) => {
-                Next::Child(ChildDue { started: call.started, agent: name.clone() })
-            }
-        }
+        let (kind, name) = match &tool.callee {
+            Callee::Tool => return Next::Call(call),
+            Callee::Agent(name) => (RunKind::Agent, name.clone()),
+            Callee::Workflow(name) => (RunKind::Workflow, name.clone()),
+        };
+        Next::Child(ChildDue { started: call.started, kind, name })
     }
 
     /// Somebody agreed to this version of the tool. An attempt that followed his agreement is not

@@ -96,6 +96,7 @@ pub use waiting::TimerFired;
 pub use waiting::TimerSet;
 pub use waiting::WaitingFor;
 pub use waiting::WaitingStatus;
+pub use workflow::Called;
 pub use workflow::ChildOf;
 pub use workflow::EntryCall;
 pub use workflow::EntryChild;
@@ -107,6 +108,7 @@ pub use workflow::Workflow;
 pub use workflow::WorkflowRun;
 pub use workflow::WorkflowSpec;
 pub use workflow::WorkflowStep;
+pub use workflow::named;
 pub use workflow::normalise;
 
 /// The version of the interpreter.
@@ -117,7 +119,8 @@ pub use workflow::normalise;
 /// 6 has searches of documents, and their citations in answers; 7 has consents of people; 8 has workflows.
 pub const ENGINE: i32 = 8;
 
-/// The version that a run of this kind pins when it begins: the first that interprets it as this one does.
+/// The version that a run of this kind pins when it begins: the first that interprets it as this one does. One that may
+/// begin runs of other kinds pins theirs, if that is higher.
 pub fn engine_of(kind: RunKind) -> i32 {
     match kind {
         RunKind::Agent | RunKind::Tool => 7,

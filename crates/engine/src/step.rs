@@ -42,6 +42,8 @@ pub enum StepStatus {
 pub enum StepKind {
     Agent,
     Tool,
+    /// A step of the program.
+    Step,
     Workflow,
     Mapping,
     Parallel,

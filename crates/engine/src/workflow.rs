@@ -9,6 +9,7 @@ mod begin;
 mod definition;
 mod env;
 mod form;
+mod named;
 mod open;
 mod parse;
 mod place;
@@ -28,9 +29,11 @@ use serde_json::json;
 pub use definition::Reference;
 pub use definition::ReferenceKind;
 pub use definition::Workflow;
+pub use named::named;
 pub use open::ChildOf;
 pub use parse::Parts;
 pub use parse::normalise;
+pub use step::Called;
 pub use step::EntryCall;
 pub use step::EntryChild;
 pub use step::StepAsk;
@@ -79,6 +82,7 @@ pub struct WorkflowRun {
     run_id: String,
     workflow: Arc<Workflow>,
     tools: Vec<OfferedTool>,
+    steps: Vec<OfferedTool>,
     /// How scripts are called, which are no tools.
     script: Option<OfferedTool>,
     context: Value,
@@ -92,6 +96,8 @@ pub struct WorkflowSpec {
     pub workflow: Arc<Workflow>,
     /// Those that the definition names and the caller may use; of one name the one without a version first.
     pub tools: Vec<OfferedTool>,
+    /// Steps of the program, which are called as tools are.
+    pub steps: Vec<OfferedTool>,
     pub context: Value,
     pub limits: Limits,
 }
@@ -99,7 +105,7 @@ pub struct WorkflowSpec {
 impl WorkflowRun {
     /// A run of which no event is applied yet.
     pub fn new(run_id: impl Into<String>, spec: WorkflowSpec) -> Self {
-        let WorkflowSpec { workflow, tools, context, limits } = spec;
+        let WorkflowSpec { workflow, tools, steps, context, limits } = spec;
         let script = llm::Tool {
             name: begin::SCRIPT.to_owned(),
             description: String::new(),
@@ -112,7 +118,7 @@ impl WorkflowRun {
             unavailable: None,
         });
         let (run_id, state) = (run_id.into(), State::default());
-        Self { run_id, workflow, tools, script, context, limits, state }
+        Self { run_id, workflow, tools, steps, script, context, limits, state }
     }
 
     /// What comes next at the time `now`. The same until the next event is applied, but for the passing of time.

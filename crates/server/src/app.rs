@@ -94,7 +94,7 @@ pub enum StartError {
 }
 
 impl App {
-    /// Begins to put a server together, with tools, agents and models of one's own.
+    /// Begins to put a server together, with tools, agents, models and steps of one's own.
     pub fn builder() -> Builder {
         Builder::default()
     }

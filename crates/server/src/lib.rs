@@ -59,6 +59,7 @@ pub mod workers;
 pub use app::App;
 pub use code::Agent;
 pub use code::Builder;
+pub use code::Step;
 pub use code::Tool;
 pub use llm;
 pub use tools::Approval;

@@ -14,6 +14,7 @@ use crate::approval::Consent;
 use crate::event::Event;
 use crate::event::ModelStarted;
 use crate::event::RunFinished;
+use crate::event::RunKind;
 use crate::event::ToolError;
 use crate::event::ToolStarted;
 use crate::limits::Limits;
@@ -70,6 +71,8 @@ pub enum Callee {
     Tool,
     /// The agent of this name, in a run of its own.
     Agent(String),
+    /// The workflow of this name, in a run of its own.
+    Workflow(String),
 }
 
 /// What comes next.
@@ -128,9 +131,10 @@ pub struct ApprovalDue {
     pub consent: Option<Box<Consent>>,
 }
 
-/// A run of another agent that is due.
+/// A run of another agent, or of a workflow, that is due.
 #[derive(Debug, Clone, PartialEq)]
 pub struct ChildDue {
     pub started: ToolStarted,
-    pub agent: String,
+    pub kind: RunKind,
+    pub name: String,
 }

@@ -70,7 +70,9 @@ impl WorkflowRun {
             Action::Agent { .. } | Action::Tool { .. } | Action::Workflow { .. } => {
                 self.called(entry, place, attempt, input)
             }
-            Action::Script { .. } => self.called(entry, place, attempt, input),
+            Action::Step { .. } | Action::Script { .. } => {
+                self.called(entry, place, attempt, input)
+            }
             Action::Mapping { output } => Work::Ready(env.evaluate(output)?),
             Action::Parallel { branches, .. } => {
                 let turn = |(_, list): &(String, List)| Turn::new(list, input.clone());
@@ -113,7 +115,7 @@ impl WorkflowRun {
     /// The work of an entry that calls something.
     fn called(&self, entry: &Entry, place: &Place, attempt: u32, input: Value) -> Work {
         let tool = match &entry.action {
-            Action::Tool { name, .. } => name,
+            Action::Tool { name, .. } | Action::Step { name } => name,
             Action::Script { .. } => SCRIPT,
             _ => return Work::Child { input, run_id: None, ended: None },
         };

@@ -88,20 +88,62 @@ impl Default for Retry {
 /// What an entry does.
 #[derive(Debug, Clone)]
 pub(super) enum Action {
-    Agent { name: String, version: Option<i64> },
-    Tool { name: String, version: Option<i64> },
-    Workflow { name: String, version: Option<i64> },
-    Mapping { output: Expr },
-    Parallel { branches: Vec<(String, List)>, fail_fast: bool },
-    Conditional { cases: Vec<(Predicate, List)>, otherwise: List },
-    Foreach { items: Expr, body: List, concurrency: usize, max_items: usize },
-    Loop { test: Test, body: List, max_iterations: usize },
-    Sleep { duration: Expr },
-    SleepUntil { until: Expr },
-    WaitForEvent { event: String, key: Expr, schema: Option<Validator> },
+    Agent {
+        name: String,
+        version: Option<i64>,
+    },
+    Tool {
+        name: String,
+        version: Option<i64>,
+    },
+    Workflow {
+        name: String,
+        version: Option<i64>,
+    },
+    /// A step of the program.
+    Step {
+        name: String,
+    },
+    Mapping {
+        output: Expr,
+    },
+    Parallel {
+        branches: Vec<(String, List)>,
+        fail_fast: bool,
+    },
+    Conditional {
+        cases: Vec<(Predicate, List)>,
+        otherwise: List,
+    },
+    Foreach {
+        items: Expr,
+        body: List,
+        concurrency: usize,
+        max_items: usize,
+    },
+    Loop {
+        test: Test,
+        body: List,
+        max_iterations: usize,
+    },
+    Sleep {
+        duration: Expr,
+    },
+    SleepUntil {
+        until: Expr,
+    },
+    WaitForEvent {
+        event: String,
+        key: Expr,
+        schema: Option<Validator>,
+    },
     Approval(Asking),
-    Script { code: String },
-    Fail { message: Template },
+    Script {
+        code: String,
+    },
+    Fail {
+        message: Template,
+    },
 }
 
 /// When a loop ends.
@@ -140,10 +182,12 @@ pub enum ReferenceKind {
     Agent,
     Tool,
     Workflow,
+    /// Of the program.
+    Step,
 }
 
 impl Workflow {
-    /// The agents, tools and workflows that it names, in the order of its entries.
+    /// The agents, tools, workflows and steps of the program that it names, in the order of its entries.
     pub fn references(&self) -> Vec<Reference> {
         let mut found = Vec::new();
         self.steps.each(&mut |entry| found.extend(entry.reference()));
@@ -199,6 +243,7 @@ impl Entry {
             Action::Agent { name, version } => (ReferenceKind::Agent, name, version),
             Action::Tool { name, version } => (ReferenceKind::Tool, name, version),
             Action::Workflow { name, version } => (ReferenceKind::Workflow, name, version),
+            Action::Step { name } => (ReferenceKind::Step, name, &None),
             _ => return None,
         };
         Some(Reference {
@@ -223,6 +268,7 @@ impl Action {
             Self::Agent { .. } => "agent",
             Self::Tool { .. } => "tool",
             Self::Workflow { .. } => "workflow",
+            Self::Step { .. } => "step",
             Self::Mapping { .. } => "mapping",
             Self::Parallel { .. } => "parallel",
             Self::Conditional { .. } => "conditional",
@@ -242,6 +288,7 @@ impl Action {
             Self::Agent { .. } => StepKind::Agent,
             Self::Tool { .. } => StepKind::Tool,
             Self::Workflow { .. } => StepKind::Workflow,
+            Self::Step { .. } => StepKind::Step,
             Self::Mapping { .. } => StepKind::Mapping,
             Self::Parallel { .. } => StepKind::Parallel,
             Self::Conditional { .. } => StepKind::Conditional,

@@ -45,7 +45,9 @@ impl<'a> Form<'a> {
 
     /// The member `name`, if it is there and not `null`.
     pub fn get(&mut self, name: &'static str) -> Option<&'a Value> {
-        self.known.push(name);
+        if !self.known.contains(&name) {
+            self.known.push(name);
+        }
         self.members.get(name).filter(|value| !value.is_null())
     }
 

@@ -196,7 +196,7 @@ impl Parser {
             form.finish();
         } else {
             form.faults.clear();
-            form.fault("type", "not_one_of", "must be one of agent, tool, workflow, script");
+            form.fault("type", "not_one_of", "must be one of agent, tool, workflow, step, script");
         }
         self.note(&id, &mut form);
         if let Some(address) = self.index.get_mut(&id) {
@@ -266,7 +266,7 @@ fn empty(at: &str) -> Entry {
 
 /// Whether it calls something, so that doing it again or making up for it has a meaning.
 fn has_effects(action: &Action) -> bool {
-    matches!(action.kind(), "agent" | "tool" | "workflow" | "script")
+    matches!(action.kind(), "agent" | "tool" | "workflow" | "step" | "script")
 }
 
 /// The members that entries of several types have.

@@ -42,8 +42,18 @@ pub enum WorkflowStep {
 #[derive(Debug, Clone, PartialEq)]
 pub struct EntryCall {
     pub call: ToolCall,
-    /// Set if it is a script: this is executed, without network, and not a tool.
-    pub script: Option<String>,
+    pub called: Called,
+}
+
+/// What a call is of.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Called {
+    /// The tool of the name in it.
+    Tool,
+    /// The step of the program of that name.
+    Step,
+    /// This script, which is executed without network.
+    Script(String),
 }
 
 /// A run that an entry begins.
@@ -55,16 +65,16 @@ pub struct EntryChild {
     /// `None`: the version that there is now.
     pub version: Option<i64>,
     pub input: Value,
-    /// Set if a tool asks the agent.
+    /// Set if it answers a call of a tool.
     pub started: Option<ToolStarted>,
 }
 
 impl From<ChildDue> for EntryChild {
-    fn from(ChildDue { started, agent }: ChildDue) -> Self {
+    fn from(ChildDue { started, kind, name }: ChildDue) -> Self {
         Self {
             call_id: started.call_id.clone(),
-            kind: RunKind::Agent,
-            name: agent,
+            kind,
+            name,
             version: None,
             input: started.arguments.clone(),
             started: Some(started),

@@ -135,7 +135,8 @@ impl WorkflowRun {
         let name = match &seen.entry.action {
             Action::Agent { name, .. }
             | Action::Tool { name, .. }
-            | Action::Workflow { name, .. } => name,
+            | Action::Workflow { name, .. }
+            | Action::Step { name } => name,
             _ => &seen.entry.id,
         };
         StepStarted {

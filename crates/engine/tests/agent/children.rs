@@ -3,6 +3,7 @@
 use engine::Callee;
 use engine::ChildFinished;
 use engine::Event;
+use engine::RunKind;
 use expect_test::expect;
 use serde_json::json;
 
@@ -38,6 +39,27 @@ fn the_run_waits_for_its_child() {
         step.finished 2 Done
         run.finished Succeeded "He says 3."
     "#]]);
+}
+
+#[test]
+fn a_workflow_is_run_as_another_agent_is_asked() {
+    let asked = asks_another().run();
+    let mut script = asks_another();
+    script.callee = Callee::Workflow("adder".to_owned());
+    let run = script.run();
+
+    let kind = |log: &[Event]| {
+        log.iter().find_map(|it| match it {
+            Event::ChildStarted(it) => Some(it.kind),
+            _ => None,
+        })
+    };
+    assert_eq!((kind(&asked), kind(&run)), (Some(RunKind::Agent), Some(RunKind::Workflow)));
+    assert_eq!((asked.len(), asked.last()), (run.len(), run.last()));
+    let begun = run.iter().position(|it| it.name() == "child.started").unwrap();
+    for cut in (1..run.len()).filter(|cut| *cut != begun) {
+        assert_eq!(script.go_on(run[..cut].to_vec()).last(), run.last(), "cut after event {cut}");
+    }
 }
 
 #[test]

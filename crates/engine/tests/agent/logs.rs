@@ -2,7 +2,7 @@
 //!
 //! `logs/<engine>_<what>.jsonl` is never edited. A release that adds events adds logs that have them. Those
 //! of engine 1 have the format and the order of events of its release, in which a lost effect was told to
-//! the model and nobody was asked. Those of engines 4, 6 and 7 were written by a build of the whole server.
+//! the model and nobody was asked. Those of engines 4 and 6 to 8 were written by a build of the whole server.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -96,6 +96,9 @@ fn agent(name: &str) -> Agent {
     script.models = vec!["test/one".to_owned(), "test/two".to_owned()];
     if name.contains("child") {
         script.callee = Callee::Agent("adder".to_owned());
+    }
+    if name.contains("nested") {
+        script.callee = Callee::Workflow("adder".to_owned());
     }
     if name.contains("limit") {
         script.limits.max_steps = 1;

@@ -182,8 +182,7 @@ impl Script {
                         log.push(due.started.into());
                         let run_id = format!("child_of_{call_id}");
                         log.push(
-                            ChildStarted { run_id, kind: RunKind::Agent, name: due.agent, call_id }
-                                .into(),
+                            ChildStarted { run_id, kind: due.kind, name: due.name, call_id }.into(),
                         );
                     }
                 }

@@ -1,6 +1,6 @@
 //! Logs of finished runs of workflows, as releases have written them: each folds to the same for ever.
 //!
-//! `logs/<engine>_workflow.jsonl` is the log of a run of the definition beside it, and never edited.
+//! `logs/<engine>_workflow….jsonl` is the log of a run of the definition beside it, and never edited.
 
 use std::fmt::Write;
 use std::fs;
@@ -27,11 +27,17 @@ struct Line {
 
 #[test]
 fn a_log_of_a_workflow_folds_to_the_same_for_ever() {
+    for log in ["8_workflow", "8_workflow_steps"] {
+        folds_to_the_same(log);
+    }
+}
+
+fn folds_to_the_same(log: &str) {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/logs");
-    let steps = fs::read_to_string(folder.join("8_workflow.json")).unwrap();
+    let steps = fs::read_to_string(folder.join(format!("{log}.json"))).unwrap();
     let mut run = Script::new(serde_json::from_str(&steps).unwrap()).workflow_run();
     let (mut told, mut last) = (String::new(), DateTime::UNIX_EPOCH);
-    for text in fs::read_to_string(folder.join("8_workflow.jsonl")).unwrap().lines() {
+    for text in fs::read_to_string(folder.join(format!("{log}.jsonl"))).unwrap().lines() {
         let Line { name, at, data } = serde_json::from_str(text).unwrap();
         let event = Event::parse(&name, data.get()).unwrap();
         // Nothing is next of a run that has not begun.
@@ -51,5 +57,5 @@ fn a_log_of_a_workflow_folds_to_the_same_for_ever() {
     }
     assert_eq!(run.next(last), WorkflowStep::Finished);
     writeln!(told, "{} entries begun, {} attempts", run.steps(), run.run_attempt()).unwrap();
-    expect_file![folder.join("8_workflow.txt")].assert_eq(&told);
+    expect_file![folder.join(format!("{log}.txt"))].assert_eq(&told);
 }

@@ -220,6 +220,8 @@ fn everything() -> Script {
                         {"id": "nap", "type": "sleep", "duration_ms": 50}]}
             ],
             "talk": [
+                {"id": "count", "type": "step", "step": "Count", "retry": {"max": 1, "backoff_ms": 10}},
+                {"id": "charge", "type": "step", "step": "charge", "input": 7},
                 {"id": "ask", "type": "agent", "agent": "support", "input": "Hello?"},
                 {"id": "until", "type": "sleep_until", "until": "2026-12-01T00:01:00Z"},
                 {"id": "come", "type": "wait_for_event", "event": "payment", "key": "k"},

@@ -110,7 +110,8 @@ impl Script {
             tool("put", Effect::Idempotent),
         ];
         let workflow = Arc::new(workflow);
-        let spec = WorkflowSpec { workflow, tools, context, limits: self.limits };
+        let steps = vec![tool("count", Effect::Read), tool("charge", Effect::Effect)];
+        let spec = WorkflowSpec { workflow, tools, steps, context, limits: self.limits };
         WorkflowRun::new("r1", spec)
     }
 

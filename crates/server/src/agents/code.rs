@@ -7,6 +7,7 @@ use crate::agents::AgentKind;
 use crate::agents::models::Models;
 use crate::agents::normalise::normalise;
 use crate::agents::references;
+use crate::agents::references::Others;
 use crate::definitions::Document;
 use crate::definitions::InCode;
 use crate::definitions::in_order;
@@ -19,8 +20,8 @@ use crate::tools::KnownAgents;
 pub struct CodeAgents(BTreeMap<String, (AgentContent, Document)>);
 
 impl CodeAgents {
-    /// Adds an agent, or says all that is wrong with it. Other agents and databases of documents that it names may
-    /// be rows, so they are not looked for, and a provider may be set up later. `is_tool` knows the tools of
+    /// Adds an agent, or says all that is wrong with it. Other agents, workflows and databases of documents that it names
+    /// may be rows, so they are not looked for, and a provider may be set up later. `is_tool` knows the tools of
     /// the code.
     pub fn add(
         &mut self,
@@ -31,7 +32,13 @@ impl CodeAgents {
         let normal = normalise(given, Vec::new());
         let mut faults = normal.problems;
         let (content, is_row) = (&normal.content, |_: &str| true);
-        faults.extend(references::follow(models, content, is_tool, is_row, is_row).unknown);
+        let others = Others {
+            is_tool: &is_tool,
+            is_agent: &is_row,
+            is_workflow: &is_row,
+            is_database: &is_row,
+        };
+        faults.extend(references::follow(models, content, others).unknown);
         let name = normal.content.name.to_ascii_lowercase();
         if self.0.contains_key(&name) {
             faults.push(Invalid::new("/name", "not_unique", "there is an agent of this name"));
@@ -46,11 +53,8 @@ impl CodeAgents {
     /// What tools must know of each.
     pub fn known(&self) -> KnownAgents {
         let known = |(name, (content, _)): (&String, &(AgentContent, Document))| {
-            let known = KnownAgent {
-                scopes: content.scopes.clone(),
-                agents: content.agents.clone(),
-                tools: content.tools.iter().map(|it| it.name.clone()).collect(),
-            };
+            let calls = references::calls(content).into_iter().map(|(.., node)| node).collect();
+            let known = KnownAgent { scopes: content.scopes.clone(), calls };
             (name.clone(), known)
         };
         self.0.iter().map(known).collect()

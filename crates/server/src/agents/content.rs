@@ -38,7 +38,7 @@ pub struct AgentContent {
     /// Agents that the model may ask.
     #[schema(max_items = 128)]
     pub agents: Vec<String>,
-    /// Workflows that the model may run.
+    /// Workflows that the model may run, each by a tool `run_<name>`.
     #[schema(max_items = 128)]
     pub workflows: Vec<String>,
     /// Databases that the model may search, each by a tool `search_<name>`. What it finds stands in the

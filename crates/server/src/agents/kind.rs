@@ -5,6 +5,7 @@ use crate::agents::instructions::Instructions;
 use crate::agents::models::Models;
 use crate::agents::normalise::normalise;
 use crate::agents::references;
+use crate::agents::references::Others;
 use crate::db::Conn;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -23,6 +24,7 @@ use crate::definitions::Words;
 use crate::http::Invalid;
 use crate::rag::Embedders;
 use crate::table;
+use crate::tools::Node;
 use crate::tools::ToolSnapshot;
 use crate::tools::Tools;
 use crate::tools::list_workflows_with;
@@ -68,8 +70,13 @@ impl Kind for AgentKind {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Agent";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] =
-        &["agent_definitions", "tool_definitions", "rag_databases", "secrets"];
+    const WATCHED: &'static [&'static str] = &[
+        "agent_definitions",
+        "tool_definitions",
+        "workflow_definitions",
+        "rag_databases",
+        "secrets",
+    ];
     const EXECUTE: &'static str = "agent.execute";
 
     type Content = AgentContent;
@@ -100,10 +107,13 @@ impl Kind for AgentKind {
     }
 
     fn follow(&self, _: &TenantId, content: &AgentContent, around: &Snapshot<Self>) -> Broken {
-        let is_tool = |name: &str| around.view.find_by_name(name).is_some();
-        let is_agent = |name: &str| around.find_by_name(name).is_some();
-        let is_database = |name: &str| around.view.view.to_search(name).is_some();
-        let mut broken = references::follow(&self.models, content, is_tool, is_agent, is_database);
+        let others = Others {
+            is_tool: &|name| around.view.find_by_name(name).is_some(),
+            is_agent: &|name| around.find_by_name(name).is_some(),
+            is_workflow: &|name| around.view.view.workflow(name).is_some(),
+            is_database: &|name| around.view.view.to_search(name).is_some(),
+        };
+        let mut broken = references::follow(&self.models, content, others);
         references::follow_recall(&self.embedders, content, &mut broken);
         broken
     }
@@ -135,8 +145,9 @@ impl Kind for AgentKind {
             .filter(|other| names_it(&other.content))
             .map(|other| Dependent { kind: "agent", name: other.content.name.clone() });
         let mut dependents: Vec<_> = agents.collect();
-        dependents.extend(self.tools.that_ask(conn, tenant, name).await?);
-        dependents.extend(list_workflows_with(conn, tenant, Self::NAME, name).await?);
+        let own = Node::agent(name);
+        dependents.extend(self.tools.that_begin(conn, tenant, &own).await?);
+        dependents.extend(list_workflows_with(conn, tenant, &own).await?);
         Ok(dependents)
     }
 }

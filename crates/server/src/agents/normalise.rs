@@ -24,6 +24,7 @@ use crate::definitions::metadata;
 use crate::definitions::new_body;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
+use crate::tools::run_name;
 use crate::tools::search_name;
 
 /// That an agent may name.
@@ -106,8 +107,8 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
         models(content),
         tools(content),
         duplicates("/agents", content.agents.iter().map(String::as_str)),
-        duplicates("/workflows", content.workflows.iter().map(String::as_str)),
-        databases(content),
+        by_tools("workflows", &content.workflows, run_name, content),
+        by_tools("rag_databases", &content.rag_databases, search_name, content),
         Instructions::new(&content.instructions, content.context_schema.as_ref())
             .err()
             .unwrap_or_default(),
@@ -117,15 +118,19 @@ fn broken_rules(content: &AgentContent) -> [Vec<Invalid>; 10] {
     ]
 }
 
-/// Each database is searched by a tool, whose name must be its own.
-fn databases(content: &AgentContent) -> Vec<Invalid> {
-    let mut faults = duplicates("/rag_databases", content.rag_databases.iter().map(String::as_str));
-    faults.extend(content.rag_databases.iter().enumerate().filter_map(|(index, name)| {
-        let tool = search_name(name);
+/// Each of the list `list` is used by a tool, whose name must be its own.
+fn by_tools(
+    list: &str,
+    names: &[String],
+    tool_of: fn(&str) -> String,
+    content: &AgentContent,
+) -> Vec<Invalid> {
+    let mut faults = duplicates(&format!("/{list}"), names.iter().map(String::as_str));
+    faults.extend(names.iter().enumerate().filter_map(|(index, name)| {
+        let tool = tool_of(name);
         let is_taken = content.tools.iter().any(|it| it.name.eq_ignore_ascii_case(&tool));
-        let detail =
-            format!("it is searched by a tool `{tool}`, and there is another of this name");
-        is_taken.then(|| Invalid::new(format!("/rag_databases/{index}"), "not_unique", detail))
+        let detail = format!("it is used by a tool `{tool}`, and there is another of this name");
+        is_taken.then(|| Invalid::new(format!("/{list}/{index}"), "not_unique", detail))
     }));
     faults
 }

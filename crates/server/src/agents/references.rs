@@ -4,7 +4,6 @@ use std::collections::BTreeSet;
 
 use crate::agents::AgentContent;
 use crate::agents::Around;
-use crate::agents::ToolUse;
 use crate::agents::models::Models;
 use crate::agents::models::NoModel;
 use crate::definitions;
@@ -14,25 +13,28 @@ use crate::definitions::unknown;
 use crate::http::Invalid;
 use crate::rag::Embedders;
 use crate::rag::NoEmbedder;
-use crate::tools::reaches;
+use crate::tools::Node;
 
-/// Follows all references of `content`; the functions know the names of tools, of agents, and of databases.
-pub fn follow(
-    models: &Models,
-    content: &AgentContent,
-    is_tool: impl Fn(&str) -> bool,
-    is_agent: impl Fn(&str) -> bool,
-    is_database: impl Fn(&str) -> bool,
-) -> Broken {
+/// Whether there is what an agent refers to: each knows the names of its kind.
+#[derive(Clone, Copy)]
+pub struct Others<'o> {
+    pub is_tool: &'o dyn Fn(&str) -> bool,
+    pub is_agent: &'o dyn Fn(&str) -> bool,
+    pub is_workflow: &'o dyn Fn(&str) -> bool,
+    pub is_database: &'o dyn Fn(&str) -> bool,
+}
+
+/// Follows all references of `content`.
+pub fn follow(models: &Models, content: &AgentContent, others: Others<'_>) -> Broken {
     let mut broken = follow_models(models, content);
     let tools = content.tools.iter().map(|tool| &tool.name);
-    let nothing = |_: &str| false; // This kind cannot be made yet.
+    let (workflows, databases) = (&content.workflows, &content.rag_databases);
     broken.unknown.extend(
         [
-            unknown("tools", "unknown_tool", tools, is_tool),
-            unknown("agents", "unknown_agent", &content.agents, is_agent),
-            unknown("workflows", "unknown_workflow", &content.workflows, nothing),
-            unknown("rag_databases", "unknown_rag_database", &content.rag_databases, is_database),
+            unknown("tools", "unknown_tool", tools, others.is_tool),
+            unknown("agents", "unknown_agent", &content.agents, others.is_agent),
+            unknown("workflows", "unknown_workflow", workflows, others.is_workflow),
+            unknown("rag_databases", "unknown_rag_database", databases, others.is_database),
         ]
         .into_iter()
         .flatten(),
@@ -78,42 +80,44 @@ pub fn follow_recall(embedders: &Embedders, content: &AgentContent, broken: &mut
     }
 }
 
-/// The tools, agents and databases in `content` that its author may not use himself.
+/// What `content` asks, calls and runs, each with its place and its name.
+pub fn calls(content: &AgentContent) -> Vec<(String, &str, Node)> {
+    let agents = content.agents.iter().enumerate();
+    let agents = agents.map(|(index, it)| (format!("/agents/{index}"), &**it, Node::agent(it)));
+    let tools = content.tools.iter().map(|it| &*it.name).enumerate();
+    let tools = tools.map(|(index, it)| (format!("/tools/{index}"), it, Node::tool(it)));
+    let runs = content.workflows.iter().enumerate();
+    let runs = runs.map(|(index, it)| (format!("/workflows/{index}"), &**it, Node::workflow(it)));
+    agents.chain(tools).chain(runs).collect()
+}
+
+/// The tools, agents, workflows and databases in `content` that its author may not use himself.
 pub fn beyond_rights(author: Author<'_>, content: &AgentContent, around: &Around) -> Vec<Invalid> {
-    let tools = content.tools.iter().enumerate().filter_map(|(index, tool)| {
-        let scopes = &around.view.find_by_name(&tool.name)?.content.scopes;
-        definitions::beyond_rights(author, scopes, format!("/tools/{index}"))
-    });
-    let agents = content.agents.iter().enumerate().filter_map(|(index, name)| {
-        let scopes = &around.find_by_name(name)?.content.scopes;
-        definitions::beyond_rights(author, scopes, format!("/agents/{index}"))
+    let called = calls(content).into_iter().filter_map(|(place, name, node)| {
+        let scopes = match node {
+            Node::Tool(_) => &around.view.find_by_name(name)?.content.scopes,
+            Node::Agent(_) => &around.find_by_name(name)?.content.scopes,
+            Node::Workflow(_) => &around.view.view.workflow(name)?.scopes,
+            Node::Step(_) => return None,
+        };
+        definitions::beyond_rights(author, scopes, place)
     });
     let databases = content.rag_databases.iter().enumerate().filter_map(|(index, name)| {
         let needed = around.view.view.to_search(name)?;
         definitions::beyond_rights(author, needed, format!("/rag_databases/{index}"))
     });
-    tools.chain(agents).chain(databases).collect()
+    called.chain(databases).collect()
 }
 
-/// The agents and tools of `content` through which it would, directly or not, ask itself.
+/// The agents, tools and workflows of `content` through which it would, directly or not, ask itself.
 pub fn cycles(content: &AgentContent, around: &Around) -> Vec<Invalid> {
-    let through =
-        |tool: &ToolUse| around.view.find_by_name(&tool.name)?.ready.asks().map(str::to_owned);
-    let asks = |name: &str| {
-        let Some(agent) = around.find_by_name(name) else { return Vec::new() };
-        let AgentContent { agents, tools, .. } = &agent.content;
-        agents.iter().cloned().chain(tools.iter().filter_map(through)).collect()
-    };
-    let is_it = |name: &str| name.eq_ignore_ascii_case(&content.name);
-    let fault = |place: String, name: &str| {
+    let own = Node::agent(&content.name);
+    let circle = |(place, name, node): (String, &str, Node)| {
         let detail = format!("`{name}` would ask `{}` in turn, which waits for it", content.name);
-        reaches(name, is_it, asks).then(|| Invalid::new(place, "cycle", detail))
+        let is_circle = around.view.would_wait(node, &own);
+        is_circle.then(|| Invalid::new(place, "cycle", detail))
     };
-    let agents = content.agents.iter().enumerate();
-    let agents = agents.filter_map(|(index, name)| fault(format!("/agents/{index}"), name));
-    let tools = content.tools.iter().enumerate();
-    let tools = tools.filter_map(|(index, it)| fault(format!("/tools/{index}"), &through(it)?));
-    agents.chain(tools).collect()
+    calls(content).into_iter().filter_map(circle).collect()
 }
 
 #[cfg(test)]
@@ -128,13 +132,20 @@ mod tests {
     use super::*;
     use crate::config;
 
+    const NOTHING: Others<'_> = Others {
+        is_tool: &|_| false,
+        is_agent: &|_| false,
+        is_workflow: &|_| false,
+        is_database: &|_| false,
+    };
+
     #[test]
     fn a_provider_without_a_key_is_a_problem_but_no_mistake() {
         let models = json!(["demo/scripted", "gpt-5", "gemini-3"]);
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, NOTHING);
 
         assert_eq!(places(&broken.unusable), ["/model/1 model_not_configured"]);
         assert_eq!(places(&broken.unknown), ["/model/2 unknown_model"]);
@@ -146,7 +157,7 @@ mod tests {
         let content =
             AgentContent { model: from_value(models).unwrap(), ..AgentContent::default() };
 
-        let broken = follow(&set_up("demo/scripted"), &content, |_| false, |_| false, |_| false);
+        let broken = follow(&set_up("demo/scripted"), &content, NOTHING);
 
         assert_eq!(places(&broken.unknown), ["/model/1 not_unique"]);
     }
@@ -155,7 +166,7 @@ mod tests {
     fn the_default_model_must_be_usable_too() {
         let content = AgentContent::default();
 
-        let broken = follow(&set_up("openai/gpt-5"), &content, |_| false, |_| false, |_| false);
+        let broken = follow(&set_up("openai/gpt-5"), &content, NOTHING);
 
         assert_eq!(places(&broken.unusable), ["/model model_not_configured"]);
     }

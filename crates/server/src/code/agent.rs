@@ -67,6 +67,11 @@ impl Agent {
         self.add("agents", name.into())
     }
 
+    /// A workflow that the model may run, by its name.
+    pub fn workflow(self, name: impl Into<String>) -> Self {
+        self.add("workflows", name.into())
+    }
+
     /// A database of documents that the model may search, by its name.
     pub fn rag_database(self, name: impl Into<String>) -> Self {
         self.add("rag_databases", name.into())

@@ -10,6 +10,7 @@ use llm::ChatModel;
 use sandbox::Pool;
 
 use super::Agent;
+use super::Step;
 use super::Tool;
 use crate::agents::AgentKind;
 use crate::agents::Agents;
@@ -60,6 +61,7 @@ use crate::tools::ToolRows;
 use crate::tools::Tools;
 use crate::tools::http::Http;
 use crate::tools::javascript::Javascript;
+use crate::workflows::CodeSteps;
 use crate::workflows::Workflows;
 
 /// A server in the making: [`App::builder`].
@@ -67,6 +69,7 @@ use crate::workflows::Workflows;
 #[must_use]
 pub struct Builder {
     tools: Vec<Tool>,
+    steps: Vec<Step>,
     agents: Vec<Agent>,
     models: Vec<(String, Arc<dyn ChatModel>)>,
     worker_program: Option<PathBuf>,
@@ -77,6 +80,12 @@ impl Builder {
     /// Adds a tool that agents may name.
     pub fn tool(mut self, tool: Tool) -> Self {
         self.tools.push(tool);
+        self
+    }
+
+    /// Adds a step that entries of workflows may name, as `{"type": "step", "step": name}`.
+    pub fn step(mut self, step: Step) -> Self {
+        self.steps.push(step);
         self
     }
 
@@ -126,7 +135,8 @@ impl Builder {
         let models = Models::new(&config.models, &client);
         let sandbox = pool(self.worker_program.take(), config.tool_workers);
         let (names, tasks) = (std::mem::take(&mut self.names), Tasks::default());
-        let (models, code_tools, code_agents) = self.check(models).map_err(StartError::Code)?;
+        let Checked { models, tools: code_tools, agents: code_agents, steps } =
+            self.check(models).map_err(StartError::Code)?;
         let (key, sealer) = sealer(&config.identity)?;
         let keys = Arc::new(Keys::new(&config, db.clone(), clock.clone(), sealer.clone())?);
         let egress = Egress::with(config.outgoing.allow.clone(), names)?;
@@ -144,7 +154,7 @@ impl Builder {
         let tools = Tools::new(db.clone(), clock.clone(), ids.clone(), kind, code_tools.into());
         let kind = AgentKind { models: models.clone(), tools: tools.clone(), embedders };
         let agents = Agents::new(db.clone(), clock.clone(), ids.clone(), kind, code_agents.into());
-        let workflows = Workflows::of(agents.clone());
+        let workflows = Workflows::of(agents.clone(), steps);
         let services = Services {
             db: db.clone(),
             clock: clock.clone(),
@@ -185,7 +195,7 @@ impl Builder {
     }
 
     /// Adds what is defined in code to what there is already, or says all that is wrong with it.
-    fn check(self, mut models: Models) -> Result<(Models, CodeTools, CodeAgents), Vec<Invalid>> {
+    fn check(self, mut models: Models) -> Result<Checked, Vec<Invalid>> {
         let (mut tools, mut faults) = (CodeTools::built_in(), Vec::new());
         let mut note = |list: &str, name: &str, found: Vec<Invalid>| {
             let place = pointer_to(list, name);
@@ -203,6 +213,14 @@ impl Builder {
                 note("/tools", &name, found);
             }
         }
+        let mut steps = CodeSteps::default();
+        for step in self.steps {
+            let name = step.name().to_owned();
+            let added = step.check().and_then(|step| steps.add(step).map_err(|fault| vec![fault]));
+            if let Err(found) = added {
+                note("/steps", &name, found);
+            }
+        }
         let mut agents = CodeAgents::default();
         for agent in self.agents {
             let name = agent.name().to_owned();
@@ -210,8 +228,16 @@ impl Builder {
                 note("/agents", &name, found);
             }
         }
-        if faults.is_empty() { Ok((models, tools, agents)) } else { Err(faults) }
+        if faults.is_empty() { Ok(Checked { models, tools, agents, steps }) } else { Err(faults) }
     }
+}
+
+/// What is defined in code, and right.
+struct Checked {
+    models: Models,
+    tools: CodeTools,
+    agents: CodeAgents,
+    steps: CodeSteps,
 }
 
 fn webhooks(outgoing: &Outgoing, egress: &Egress, secrets: &Vault) -> Webhooks {
@@ -269,6 +295,7 @@ impl fmt::Debug for Builder {
         let models: Vec<_> = self.models.iter().map(|(name, _)| name).collect();
         f.debug_struct("Builder")
             .field("tools", &self.tools)
+            .field("steps", &self.steps)
             .field("agents", &self.agents)
             .field("models", &models)
             .finish_non_exhaustive()

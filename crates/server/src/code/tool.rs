@@ -98,7 +98,7 @@ impl Tool {
         Self::new(name.into(), description.into(), Effect::Effect, function)
     }
 
-    fn new<I, O, F>(
+    pub(super) fn new<I, O, F>(
         name: String,
         description: String,
         effect: Effect,
@@ -153,6 +153,18 @@ impl Tool {
 
     /// The tool as the server calls it, or all that is wrong with it.
     pub(super) fn check(self) -> Result<CodeTool, Vec<Invalid>> {
+        let mut faults = self.faults();
+        if self.input_schema.get("type").is_none_or(|kind| kind != "object") {
+            let detail = "arguments are an object: take a struct with named members";
+            faults.push(Invalid::new("/input_schema/type", "bad_schema", detail));
+        } else if let Err(fault) = Schema::compile(self.input_schema.clone()) {
+            faults.push(fault.under("/input_schema"));
+        }
+        if faults.is_empty() { Ok(self.into_code()) } else { Err(faults) }
+    }
+
+    /// What is wrong with it, whatever it takes.
+    pub(super) fn faults(&self) -> Vec<Invalid> {
         let mut faults: Vec<_> = check_name(&self.name).err().into_iter().collect();
         if self.description.is_empty() {
             faults.push(Invalid::new("/description", "too_short", "must not be empty"));
@@ -161,15 +173,10 @@ impl Tool {
             faults.push(Invalid::new("/timeout_ms", "out_of_range", "must be at least 1"));
         }
         faults.extend(check_scopes(&self.scopes));
-        if self.input_schema.get("type").is_none_or(|kind| kind != "object") {
-            let detail = "arguments are an object: take a struct with named members";
-            faults.push(Invalid::new("/input_schema/type", "bad_schema", detail));
-        } else if let Err(fault) = Schema::compile(self.input_schema.clone()) {
-            faults.push(fault.under("/input_schema"));
-        }
-        if !faults.is_empty() {
-            return Err(faults);
-        }
+        faults
+    }
+
+    pub(super) fn into_code(self) -> CodeTool {
         let content = ToolContent {
             display_name: self.name.clone(),
             name: self.name,
@@ -181,17 +188,22 @@ impl Tool {
             scopes: self.scopes,
             ..ToolContent::default()
         };
-        Ok(CodeTool { content, tool: Arc::new(Called(self.function)) })
+        CodeTool { content, tool: Arc::new(Called(self.function)) }
     }
 }
 
-/// What models are told of `I`. Types that it is made of stand where they are used.
+/// What models are told of `I`.
 fn schema_of<I: JsonSchema>() -> Value {
-    let settings = SchemaSettings::draft2020_12().with(|it| {
+    schema_by::<I>(SchemaSettings::draft2020_12())
+}
+
+/// The schema of `T`, without the name of it. Types that it is made of stand where they are used.
+pub(super) fn schema_by<T: JsonSchema>(settings: SchemaSettings) -> Value {
+    let settings = settings.with(|it| {
         it.meta_schema = None;
         it.inline_subschemas = true;
     });
-    let mut schema = settings.into_generator().into_root_schema_for::<I>();
+    let mut schema = settings.into_generator().into_root_schema_for::<T>();
     schema.remove("title"); // The name of a Rust type tells a model nothing.
     schema.to_value()
 }

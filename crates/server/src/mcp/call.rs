@@ -41,6 +41,7 @@ use crate::runs::signal::Cancel;
 use crate::runs::watch::Deltas;
 use crate::runs::watch::Until;
 use crate::runs::watch::Watcher;
+use crate::workflows::given_by;
 
 /// How long a call is waited for before it is answered with the run as it is.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -96,7 +97,7 @@ pub async fn begin(
         Offer::Workflow(workflow) => {
             let workflow = workflow.id.to_string();
             let workflow = executable::workflow(runs, caller, &workflow, None).await?;
-            let asked = ExecuteWorkflow::of(offers::given_to(&workflow, arguments));
+            let asked = ExecuteWorkflow::of(given_by(&workflow, Value::Object(arguments)));
             Ok(perform::perform(runs, caller, &workflow, asked, None).await?)
         }
         Offer::Agent(agent) => {

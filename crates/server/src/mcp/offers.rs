@@ -23,13 +23,16 @@ use crate::tools::Does;
 use crate::tools::ToolDefinition;
 use crate::tools::ToolKind;
 use crate::tools::database_of;
+use crate::tools::run_name;
 use crate::tools::search_of;
+use crate::tools::workflow_of;
 use crate::workflows::Workflow;
+use crate::workflows::as_tool;
+use crate::workflows::is_of_objects;
+use crate::workflows::object;
 
 /// What the names of tools that ask an agent begin with, before its name.
 const ASK: &str = "ask_";
-/// The same of tools that run a workflow.
-const RUN: &str = "run_";
 
 /// What every caller of all of it must hold.
 pub const ACCESS: &str = "mcp.access";
@@ -124,7 +127,7 @@ pub async fn find(
         let found = found.filter(|it| it.is_active && means(&expose.agents, agent));
         return Ok(found.map(Offer::Agent));
     }
-    if let Some(workflow) = name.strip_prefix(RUN) {
+    if let Some(workflow) = workflow_of(name) {
         let found = app.workflows.find(tenant, workflow).await?;
         let found = found.filter(|it| it.content.name == workflow && it.is_active);
         let found = found.filter(|_| means(&expose.workflows, workflow));
@@ -165,17 +168,21 @@ impl Offer {
         match self {
             Self::Tool(tool) | Self::Search(tool) => tool.content.name.clone(),
             Self::Agent(agent) => ask(&agent.content.name),
-            Self::Workflow(workflow) => format!("{RUN}{}", workflow.content.name),
+            Self::Workflow(workflow) => run_name(&workflow.content.name),
         }
     }
 
     /// All that a caller must hold.
     pub fn needs(&self) -> Vec<&str> {
         let (kinds, own): (&[&str], _) = match self {
-            Self::Tool(tool) if matches!(tool.ready.does, Some(Does::Ask(_))) => {
-                (&["tool.execute", "agent.execute"], &tool.content.scopes)
+            Self::Tool(tool) => {
+                let kinds: &[&str] = match tool.ready.does {
+                    Some(Does::Ask(_)) => &["tool.execute", "agent.execute"],
+                    Some(Does::Run(_)) => &["tool.execute", "workflow.execute"],
+                    Some(Does::Call(_)) | None => &["tool.execute"],
+                };
+                (kinds, &tool.content.scopes)
             }
-            Self::Tool(tool) => (&["tool.execute"], &tool.content.scopes),
             Self::Agent(agent) => (&["agent.execute"], &agent.content.scopes),
             Self::Workflow(it) => (&["workflow.execute"], &it.content.scopes),
             Self::Search(tool) => (&["tool.execute", "rag.search"], &tool.content.scopes),
@@ -267,45 +274,16 @@ fn show_agent(agent: &Agent) -> Shown {
 }
 
 fn show_workflow(workflow: &Workflow) -> Shown {
-    let content = &workflow.content;
-    let about = if content.description.is_empty() { "." } else { ": " };
+    let (content, tool) = (&workflow.content, as_tool(workflow));
     Shown {
-        name: format!("{RUN}{}", content.name),
+        name: tool.name,
         title: content.display_name.clone(),
-        description: format!(
-            "Runs the workflow {}{about}{}",
-            content.display_name, content.description
-        ),
-        input_schema: match &content.input_schema {
-            Some(schema) if is_wrapped(workflow) => object(&json!({
-                "type": "object",
-                "properties": {"input": schema},
-                "required": ["input"],
-                "additionalProperties": false,
-            })),
-            schema => object(schema.as_ref().unwrap_or(&Value::Null)),
-        },
+        description: tool.description,
+        input_schema: object(&tool.input_schema),
         output_schema: content.output_schema.as_ref().filter(|it| is_of_objects(it)).map(object),
         effect: Effect::Effect,
         is_open: true,
     }
-}
-
-/// What a workflow is given by a call with `arguments`: these, or their `input` where it takes something else.
-pub fn given_to(workflow: &Workflow, mut arguments: Map<String, Value>) -> Value {
-    if is_wrapped(workflow) {
-        return arguments.remove("input").unwrap_or_default();
-    }
-    Value::Object(arguments)
-}
-
-/// Whether a workflow takes anything but an object, which arguments always are.
-fn is_wrapped(workflow: &Workflow) -> bool {
-    workflow.content.input_schema.as_ref().is_some_and(|schema| !is_of_objects(schema))
-}
-
-fn is_of_objects(schema: &Value) -> bool {
-    schema.get("type").is_none_or(|it| it == "object")
 }
 
 /// The schema of what an agent is asked with.
@@ -333,11 +311,4 @@ fn names_headers(schema: &Value) -> bool {
     let properties = schema["properties"].as_object();
     schema.get("x-mcp-header").is_some()
         || properties.is_some_and(|all| all.values().any(names_headers))
-}
-
-/// A schema of an object, which says that it is one.
-fn object(schema: &Value) -> Map<String, Value> {
-    let mut schema = schema.as_object().cloned().unwrap_or_default();
-    schema.entry("type").or_insert_with(|| json!("object"));
-    schema
 }

@@ -20,8 +20,8 @@ use super::execute::Executed;
 use super::execute::Prepared;
 use super::execution::Spec;
 use super::journal::NewKey;
-use super::pins::Pin;
-use super::pins::Pins;
+use super::pins;
+use super::pins::Pinned;
 use super::prepare;
 use super::service::Runs;
 use super::webhook::Webhook;
@@ -85,11 +85,13 @@ pub async fn call(
     let webhook = runs.webhooks.accept(caller, body.webhook.take()).await;
     let webhook = webhook.map_err(RunsError::from)?;
     let (asked, limits) = body.read(tool, webhook).map_err(ExecuteError::Invalid)?;
+    let Pinned { engine, .. } = pins::pin_tool(tool);
     let executed = Executed {
         kind: RunKind::Tool,
         id: tool.id,
         name: tool.content.name.clone(),
         version: tool.version,
+        engine,
     };
     let mut record = execute::record(runs, caller, executed, asked, limits);
     record.run.summary.metadata = metadata;
@@ -154,7 +156,7 @@ impl ExecuteTool {
             webhook,
             memory: Memory::default(),
             output_schema: None,
-            tools: Some(Pins::from([(tool.key(), Pin::of(tool))])),
+            tools: Some(pins::pin_tool(tool).tools),
         };
         Ok((asked, limits))
     }

@@ -8,6 +8,7 @@ use engine::Limits;
 use engine::RunKind;
 use llm::ModelOptions;
 use llm::Usd;
+use serde_json::Map;
 use serde_json::Value;
 
 use super::Record;
@@ -17,7 +18,9 @@ use super::asked;
 use super::asked::Asked;
 use super::execute;
 use super::execute::Executed;
+use super::offered;
 use super::pins;
+use super::pins::Pinned;
 use super::pins::Pins;
 use super::prepare;
 use super::service::Runs;
@@ -29,6 +32,7 @@ use crate::definitions::DefinitionError;
 use crate::definitions::Definitions;
 use crate::definitions::Kind;
 use crate::http::Invalid;
+use crate::workflows;
 use crate::workflows::Workflow;
 
 /// What a run begins.
@@ -38,7 +42,15 @@ pub struct Wanted<'w> {
     pub name: &'w str,
     /// `None`: the version that there is now.
     pub version: Option<i64>,
-    pub input: Value,
+    pub given: Given,
+}
+
+/// What a run is given.
+#[derive(Debug)]
+pub enum Given {
+    Input(Value),
+    /// By a call that it answers.
+    Arguments(Value),
 }
 
 /// The run of another agent or workflow that `parent` begins, on behalf of the same caller with what he still
@@ -56,12 +68,12 @@ pub async fn record(
         RunKind::Workflow => {
             let found = usable(&runs.workflows, parent, &wanted, &held).await?;
             match found {
-                Ok(workflow) => of_workflow(runs, parent, &workflow, wanted.input, left).await?,
+                Ok(workflow) => of_workflow(runs, parent, &workflow, wanted.given, left).await?,
                 Err(why) => Err(why),
             }
         }
         _ => match usable(&runs.agents, parent, &wanted, &held).await? {
-            Ok(agent) => of_agent(runs, parent, &agent, wanted.input, left).await?,
+            Ok(agent) => of_agent(runs, parent, &agent, wanted.given, left).await?,
             Err(why) => Err(why),
         },
     };
@@ -101,11 +113,11 @@ async fn usable<K: Kind>(
         let version = version.map(|it| format!(" at version {it}")).unwrap_or_default();
         return Ok(Err(format!("the {kind} `{name}`{version} cannot be asked now")));
     };
-    if !prepare::may_execute(&found, held) {
+    if !offered::may_execute(&found, held) {
         return Ok(Err(format!("the caller may not execute `{name}` any more")));
     }
     let own = parent.definition.to_string();
-    let circle = prepare::circle(found.id, found.content.name(), (&own, &parent.asked));
+    let circle = offered::circle(found.id, found.content.name(), (&own, &parent.asked));
     Ok(circle.map_or(Ok(found), Err))
 }
 
@@ -113,7 +125,7 @@ async fn of_agent(
     runs: &Runs,
     parent: &Record,
     agent: &Agent,
-    input: Value,
+    given: Given,
     left: Limits,
 ) -> Result<Begun, RunsError> {
     let limits = narrowed(agent.content.limits, left);
@@ -124,6 +136,10 @@ async fn of_agent(
             "the price of `{model}` is unknown, and the cost of this run is limited"
         )));
     }
+    let input = match given {
+        Given::Input(input) => input,
+        Given::Arguments(arguments) => Value::String(question(&arguments)),
+    };
     let input = match input {
         Value::String(text) if text.is_empty() => {
             return Ok(Err(format!(
@@ -135,30 +151,43 @@ async fn of_agent(
         input => asked::read_input(input.clone(), &mut Vec::new())
             .unwrap_or_else(|| Input::Text(input.to_string())),
     };
+    let Pinned { tools, engine } = pins::pin(runs, &parent.tenant, agent).await?;
     let asked = Asked {
         model_options: agent.content.model_options.clone(),
         memory: agent.content.memory.clone(),
-        ..below(parent, input, pins::pin(runs, &parent.tenant, agent).await?)
+        ..below(parent, input, tools)
     };
-    Ok(Ok((agent.into(), asked, limits)))
+    Ok(Ok((Executed { engine, ..agent.into() }, asked, limits)))
 }
 
 async fn of_workflow(
     runs: &Runs,
     parent: &Record,
     workflow: &Workflow,
-    input: Value,
+    given: Given,
     left: Limits,
 ) -> Result<Begun, RunsError> {
     let name = &workflow.content.name;
+    let input = match given {
+        Given::Input(input) => input,
+        Given::Arguments(arguments) => workflows::given_by(workflow, arguments),
+    };
     let faults = workflow.ready.input.as_ref().map(|it| it.check(&input)).unwrap_or_default();
     if let Some(Invalid { pointer, detail, .. }) = faults.first() {
         let place = if pointer.is_empty() { String::new() } else { format!(" (at `{pointer}`)") };
         return Ok(Err(format!("`{name}` does not take this input: {detail}{place}")));
     }
-    let pins = pins::pin_workflow(runs, &parent.tenant, workflow).await?;
-    let asked = below(parent, Input::Arguments(input), pins);
+    let Pinned { tools, .. } = pins::pin_workflow(runs, &parent.tenant, workflow).await?;
+    let asked = below(parent, Input::Arguments(input), tools);
     Ok(Ok((workflow.into(), asked, narrowed(workflow.content.limits.into(), left))))
+}
+
+/// What an agent is asked by a call: the text `input` if there is nothing else, or the arguments as JSON.
+fn question(arguments: &Value) -> String {
+    match (arguments.as_object().map(Map::len), &arguments["input"]) {
+        (Some(1), Value::String(input)) => input.clone(),
+        _ => arguments.to_string(),
+    }
 }
 
 /// What a run below `parent` is asked.

@@ -41,7 +41,7 @@ pub async fn agent(
     usable(&runs.agents, caller, name, version).await
 }
 
-/// The same for a tool. Of one that asks an agent, the caller may execute the agent, too.
+/// The same for a tool. Of one that asks an agent or runs a workflow, the caller may execute that, too.
 pub async fn tool(
     runs: &Runs,
     caller: &Principal,
@@ -49,15 +49,25 @@ pub async fn tool(
     version: Option<i64>,
 ) -> Result<Arc<ToolDefinition>, NotExecutable> {
     let tool = usable(&runs.tools, caller, name, version).await?;
-    if let Some(Does::Ask(agent)) = &tool.ready.does
-        && let Some(agent) = runs.agents.find(&caller.tenant, agent).await?
-    {
-        if !caller.holds("agent.execute") {
-            return Err(NotExecutable::MissingScope("agent.execute".to_owned()));
-        }
-        may_execute(caller, &agent)?;
+    match &tool.ready.does {
+        Some(Does::Ask(agent)) => may_begin(&runs.agents, caller, agent).await?,
+        Some(Does::Run(workflow)) => may_begin(&runs.workflows, caller, workflow).await?,
+        Some(Does::Call(_)) | None => {}
     }
     Ok(tool)
+}
+
+/// Refuses who may not execute `name`, if there is such a thing.
+async fn may_begin<K: Kind>(
+    definitions: &Definitions<K>,
+    caller: &Principal,
+    name: &str,
+) -> Result<(), NotExecutable> {
+    let Some(found) = definitions.find(&caller.tenant, name).await? else { return Ok(()) };
+    if !caller.holds(K::EXECUTE) {
+        return Err(NotExecutable::MissingScope(K::EXECUTE.to_owned()));
+    }
+    may_execute(caller, &found)
 }
 
 /// The same for a workflow. What it names, whoever executes it must be allowed to use, too; that is seen when it is

@@ -30,6 +30,7 @@ use super::journal::NewRun;
 use super::live::Live;
 use super::log::Log;
 use super::pins;
+use super::pins::Pinned;
 use super::prepare;
 use super::service::Runs;
 use super::signal::Signal;
@@ -119,8 +120,10 @@ pub async fn execute(
     if let Some(thread) = &thread {
         asked.user.clone_from(&thread.user);
     }
-    asked.tools = Some(pins::pin(runs, &caller.tenant, agent).await?);
-    let mut record = record(runs, caller, agent.into(), asked, limits);
+    let Pinned { tools, engine } = pins::pin(runs, &caller.tenant, agent).await?;
+    asked.tools = Some(tools);
+    let executed = Executed { engine, ..agent.into() };
+    let mut record = record(runs, caller, executed, asked, limits);
     record.run.summary.metadata = metadata;
     record.run.summary.thread_id = thread.as_ref().map(|it| it.id);
     let created_at = record.run.summary.created_at;
@@ -272,19 +275,23 @@ pub struct Executed {
     pub name: String,
     /// 0 for a tool of the program.
     pub version: i64,
+    /// The engine that it needs.
+    pub engine: i32,
 }
 
 impl From<&Agent> for Executed {
     fn from(agent: &Agent) -> Self {
         let (name, version) = (agent.content.name.clone(), agent.version);
-        Self { kind: RunKind::Agent, id: agent.id, name, version }
+        let engine = engine::engine_of(RunKind::Agent);
+        Self { kind: RunKind::Agent, id: agent.id, name, version, engine }
     }
 }
 
 impl From<&Workflow> for Executed {
     fn from(workflow: &Workflow) -> Self {
         let (name, version) = (workflow.content.name.clone(), workflow.version);
-        Self { kind: RunKind::Workflow, id: workflow.id, name, version }
+        let engine = engine::engine_of(RunKind::Workflow);
+        Self { kind: RunKind::Workflow, id: workflow.id, name, version, engine }
     }
 }
 
@@ -306,7 +313,7 @@ pub fn record(
 /// A run that nobody has asked for yet.
 pub fn new_record(
     runs: &Runs,
-    Executed { kind, id: definition, name, version }: Executed,
+    Executed { kind, id: definition, name, version, engine }: Executed,
     asked: Asked,
     limits: Limits,
     tenant: TenantId,
@@ -343,5 +350,6 @@ pub fn new_record(
         run: Run { summary, input: asked.input.clone(), output: None },
         asked,
         scopes,
+        engine,
     }
 }

@@ -7,6 +7,7 @@ use chrono::TimeDelta;
 use chrono::Utc;
 use engine::Agent;
 use engine::AgentSpec;
+use engine::Called;
 use engine::ChildOf;
 use engine::EntryCall;
 use engine::EntryChild;
@@ -264,7 +265,7 @@ impl From<Step> for Next {
             Step::Record(event) => Self::Record(event),
             Step::CallModel(call) => Self::CallModel(call),
             Step::CallTools(calls) => {
-                let alone = |call| EntryCall { call, script: None };
+                let alone = |call| EntryCall { call, called: Called::Tool };
                 Self::CallAll(calls.into_iter().map(alone).collect())
             }
             Step::Ask(due) => Self::Ask(due.into_iter().map(StepAsk::Call).collect()),

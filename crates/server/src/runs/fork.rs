@@ -25,6 +25,7 @@ use super::journal::JournalError;
 use super::journal::NewKey;
 use super::journal::NewRun;
 use super::pins;
+use super::pins::Pinned;
 use super::prepare;
 use super::service::Runs;
 use super::take_up;
@@ -137,7 +138,9 @@ async fn begin(
 ) -> Result<Begun, ExecuteError> {
     let mut record = record(runs, caller, from, agent, input);
     // What was mended since then is what it is about.
-    record.asked.tools = Some(pins::pin(runs, &record.tenant, agent).await?);
+    let Pinned { tools, engine } = pins::pin(runs, &record.tenant, agent).await?;
+    record.asked.tools = Some(tools);
+    record.engine = engine.max(from.engine);
     let Record { tenant, asked, scopes, run, .. } = &record;
     let (limits, began) = (run.summary.limits, run.summary.created_at);
     let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)

@@ -27,6 +27,7 @@ mod live;
 mod log;
 pub mod look;
 mod mirror;
+mod offered;
 pub mod perform;
 mod permits;
 mod pins;
@@ -160,6 +161,8 @@ pub struct Record {
     pub asked: asked::Asked,
     /// The rights of the caller, which the run never exceeds.
     pub scopes: auth::scope::Scopes,
+    /// The engine that the run needs.
+    pub engine: i32,
 }
 
 /// Why something could not be done with a run.

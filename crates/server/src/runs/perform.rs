@@ -23,6 +23,7 @@ use super::execute::Prepared;
 use super::execution::Spec;
 use super::journal::NewKey;
 use super::pins;
+use super::pins::Pinned;
 use super::pins::Pins;
 use super::prepare;
 use super::service::Runs;
@@ -134,8 +135,8 @@ pub async fn record(
     let metadata = body.metadata.clone();
     let webhook = runs.webhooks.accept(caller, body.webhook.take()).await;
     let webhook = webhook.map_err(RunsError::from)?;
-    let pins = pins::pin_workflow(runs, &caller.tenant, workflow).await?;
-    let (asked, limits) = body.read(workflow, pins, webhook).map_err(ExecuteError::Invalid)?;
+    let Pinned { tools, .. } = pins::pin_workflow(runs, &caller.tenant, workflow).await?;
+    let (asked, limits) = body.read(workflow, tools, webhook).map_err(ExecuteError::Invalid)?;
     let mut record = execute::record(runs, caller, workflow.into(), asked, limits);
     record.run.summary.metadata = metadata;
     Ok(record)

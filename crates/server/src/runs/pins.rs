@@ -8,6 +8,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use engine::ReferenceKind;
+use engine::RunKind;
 use engine::ToolStarted;
 use serde::Deserialize;
 use serde::Serialize;
@@ -19,6 +20,7 @@ use crate::agents::Agent;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::definitions::Source;
+use crate::tools::Does;
 use crate::tools::ToolDefinition;
 use crate::tools::database_of;
 use crate::tools::search_of;
@@ -41,9 +43,34 @@ impl Pin {
     }
 }
 
+/// Tools, and the engine that a run with them needs.
+#[derive(Debug)]
+pub struct Pinned {
+    pub tools: Pins,
+    pub engine: i32,
+}
+
 /// The versions of the tools of `agent` as they are now; what is not there is left out.
-pub async fn pin(runs: &Runs, tenant: &TenantId, agent: &Agent) -> Result<Pins, RunsError> {
-    pin_all(runs, tenant, agent.content.tools.iter().map(|it| &*it.name)).await
+pub async fn pin(runs: &Runs, tenant: &TenantId, agent: &Agent) -> Result<Pinned, RunsError> {
+    let tools = agent.content.tools.iter().map(|it| &*it.name);
+    let runs_workflows = !agent.content.workflows.is_empty();
+    let kind = if runs_workflows { RunKind::Workflow } else { RunKind::Agent };
+    pin_all(runs, tenant, tools, kind).await
+}
+
+/// The same of `tool`, which is called alone.
+pub fn pin_tool(tool: &ToolDefinition) -> Pinned {
+    let tools = Pins::from([(tool.key(), Pin::of(tool))]);
+    Pinned { tools, engine: engine_of(RunKind::Tool, tool) }
+}
+
+/// The engine that a run of this kind needs if it calls `tool`.
+fn engine_of(kind: RunKind, tool: &ToolDefinition) -> i32 {
+    let begun = match tool.ready.does {
+        Some(Does::Run(_)) => RunKind::Workflow,
+        Some(Does::Ask(_) | Does::Call(_)) | None => kind,
+    };
+    engine::engine_of(kind).max(engine::engine_of(begun))
 }
 
 /// The same of the tools of `workflow`.
@@ -51,24 +78,26 @@ pub async fn pin_workflow(
     runs: &Runs,
     tenant: &TenantId,
     workflow: &Workflow,
-) -> Result<Pins, RunsError> {
+) -> Result<Pinned, RunsError> {
     let named = workflow.ready.workflow.iter().flat_map(|it| it.references());
     let tools: Vec<_> = named.filter(|it| it.kind == ReferenceKind::Tool).collect();
-    pin_all(runs, tenant, tools.iter().map(|it| &*it.name)).await
+    pin_all(runs, tenant, tools.iter().map(|it| &*it.name), RunKind::Workflow).await
 }
 
 async fn pin_all(
     runs: &Runs,
     tenant: &TenantId,
     names: impl Iterator<Item = &str>,
-) -> Result<Pins, RunsError> {
-    let mut pins = Pins::new();
+    kind: RunKind,
+) -> Result<Pinned, RunsError> {
+    let (mut tools, mut engine) = (Pins::new(), engine::engine_of(kind));
     for name in names {
         if let Some(tool) = runs.tools.find(tenant, name).await? {
-            pins.insert(name.to_ascii_lowercase(), Pin::of(&tool));
+            engine = engine.max(engine_of(kind, &tool));
+            tools.insert(name.to_ascii_lowercase(), Pin::of(&tool));
         }
     }
-    Ok(pins)
+    Ok(Pinned { tools, engine })
 }
 
 /// The tool `name` of a run, in its version. Runs of the first releases have none: they take what there is.

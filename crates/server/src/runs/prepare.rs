@@ -7,18 +7,16 @@ use engine::AgentSpec;
 use engine::ApprovalPolicy;
 use engine::Callee;
 use engine::DefinitionRef;
-use engine::Effect;
 use engine::Limits;
 use engine::OfferedTool;
 use engine::OutputSpec;
+use engine::Reference;
 use engine::ReferenceKind;
 use engine::RetryPolicy;
 use engine::RunKind;
-use engine::ToolSpec;
 use engine::WorkflowSpec;
 use llm::ModelOptions;
 use serde_json::Value;
-use serde_json::json;
 
 use super::Record;
 use super::RunSummary;
@@ -26,6 +24,7 @@ use super::RunsError;
 use super::asked::Asked;
 use super::execution::Execution;
 use super::execution::Spec;
+use super::offered;
 use super::pins;
 use super::pins::Pin;
 use super::service::Runs;
@@ -33,20 +32,12 @@ use crate::agents::Agent;
 use crate::agents::ToolUse;
 use crate::agents::Variables;
 use crate::db::At;
-use crate::db::Id;
 use crate::db::TenantId;
-use crate::definitions::Content;
-use crate::definitions::Definition;
 use crate::definitions::DefinitionError;
-use crate::definitions::Kind;
 use crate::http::Invalid;
-use crate::tools::Does;
 use crate::tools::ToolDefinition;
 use crate::tools::search_of;
 use crate::workflows::Workflow;
-
-/// An agent may ask one that asks one, and so on, to this depth.
-const MAX_DEPTH: usize = 5;
 
 /// What the engine needs to execute `agent` as `asked`, or what is wrong with that.
 ///
@@ -72,16 +63,19 @@ pub async fn spec(
     let own = agent.id.to_string();
     for used in &content.tools {
         let Some(found) = pins::find(runs, tenant, asked, &used.name).await? else { continue };
-        tools.extend(tool(runs, tenant, (&own, asked), used, &found, scopes).await?);
+        tools.extend(offered::tool(runs, tenant, (&own, asked), used, &found, scopes).await?);
     }
     for name in &content.rag_databases {
         let Some(database) = runs.rag.databases().find(tenant, name).await? else { continue };
         let found = search_of(&runs.rag, &database);
         let offer = ToolUse::of(&found.content.name);
-        tools.extend(tool(runs, tenant, (&own, asked), &offer, &found, scopes).await?);
+        tools.extend(offered::tool(runs, tenant, (&own, asked), &offer, &found, scopes).await?);
     }
     for name in &content.agents {
-        tools.extend(agent_as_tool(runs, tenant, agent, name, asked, scopes).await?);
+        tools.extend(offered::agent(runs, tenant, (&own, asked), name, scopes).await?);
+    }
+    for name in &content.workflows {
+        tools.extend(offered::workflow(runs, tenant, (&own, asked), name, scopes).await?);
     }
     let schema = asked.output_schema.as_ref().or(content.output_schema.as_ref());
     let output = match schema.cloned().map(OutputSpec::new).transpose() {
@@ -108,7 +102,7 @@ pub async fn call(
 ) -> Result<AgentSpec, RunsError> {
     let Record { tenant, asked, scopes, run, .. } = record;
     let (own, used) = (called.id.to_string(), ToolUse::of(&called.content.name));
-    let offered = tool(runs, tenant, (&own, asked), &used, called, scopes).await?;
+    let offered = offered::tool(runs, tenant, (&own, asked), &used, called, scopes).await?;
     let name = called.content.name.clone();
     Ok(AgentSpec { name, tools: offered.into_iter().collect(), ..empty(run.summary.limits) })
 }
@@ -122,6 +116,7 @@ pub async fn workflow(
     let Record { tenant, asked, scopes, run, .. } = record;
     let Some(workflow) = executed.ready.workflow.clone() else { return Ok(None) };
     let own = executed.id.to_string();
+    let steps = steps(runs, record, &workflow);
     let mut named = workflow.references();
     named.retain(|it| it.kind == ReferenceKind::Tool);
     // Those without a version first: what is asked for without one is the first of its name.
@@ -134,7 +129,7 @@ pub async fn workflow(
             continue;
         };
         let used = ToolUse::of(&found.content.name);
-        match tool(runs, tenant, (&own, asked), &used, &found, scopes).await? {
+        match offered::tool(runs, tenant, (&own, asked), &used, &found, scopes).await? {
             Some(offered) => tools.push(offered),
             None => tools.extend(found.ready.spec.clone().map(|spec| OfferedTool {
                 spec,
@@ -145,96 +140,15 @@ pub async fn workflow(
         }
     }
     let context = Value::Object(asked.context.clone());
-    Ok(Some(WorkflowSpec { workflow, tools, context, limits: limits(&run.summary) }))
+    Ok(Some(WorkflowSpec { workflow, tools, steps, context, limits: limits(&run.summary) }))
 }
 
-/// The tool `tool` as it is `used` by the definition `own`, which is executed as `asked`; none if the caller may
-/// not use it: then it is not offered to the model.
-async fn tool(
-    runs: &Runs,
-    tenant: &TenantId,
-    own: (&str, &Asked),
-    used: &ToolUse,
-    tool: &ToolDefinition,
-    scopes: &Scopes,
-) -> Result<Option<OfferedTool>, RunsError> {
-    let may_use = tool.content.scopes.iter().all(|scope| scopes.covers(scope));
-    let Some(spec) = tool.ready.spec.clone().filter(|_| may_use) else { return Ok(None) };
-    let mut unavailable = pins::refusal(tool);
-    let callee = match &tool.ready.does {
-        Some(Does::Ask(other)) => {
-            let callee = runs.agents.find(tenant, other).await?;
-            if !callee.as_ref().is_some_and(|it| may_execute(it, scopes)) {
-                return Ok(None);
-            }
-            let circle = |it: Arc<Agent>| circle(it.id, &it.content.name, own);
-            unavailable = unavailable.or_else(|| callee.and_then(circle));
-            Callee::Agent(other.clone())
-        }
-        _ => Callee::Tool,
-    };
-    let approval = used.policy_with(&tool.content.approval);
-    Ok(Some(OfferedTool { spec, approval, callee, unavailable }))
-}
-
-/// Another agent, as a tool of `agent` named `ask_<name>`; none if the caller may not execute it.
-async fn agent_as_tool(
-    runs: &Runs,
-    tenant: &TenantId,
-    agent: &Agent,
-    name: &str,
-    asked: &Asked,
-    scopes: &Scopes,
-) -> Result<Option<OfferedTool>, RunsError> {
-    let Some(other) = runs.agents.find(tenant, name).await? else { return Ok(None) };
-    if !may_execute(&other, scopes) {
-        return Ok(None);
-    }
-    let own = agent.id.to_string();
-    let unavailable = circle(other.id, &other.content.name, (&own, asked));
-    let tool = llm::Tool {
-        name: format!("ask_{}", other.content.name),
-        description: description(&other),
-        input_schema: json!({
-            "type": "object",
-            "properties": {"input": {
-                "type": "string",
-                "minLength": 1,
-                "description": "What to ask. The agent knows nothing else of this conversation.",
-            }},
-            "required": ["input"],
-            "additionalProperties": false,
-        }),
-    };
-    let Ok(spec) = ToolSpec::new(tool, Some(other.version), Effect::Effect) else {
-        return Ok(None);
-    };
-    let callee = Callee::Agent(other.content.name.clone());
-    Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))
-}
-
-/// Whether who holds `scopes` may execute `definition`.
-pub fn may_execute<K: Kind>(definition: &Definition<K>, scopes: &Scopes) -> bool {
-    let own = definition.content.scopes().iter().map(String::as_str);
-    own.chain([K::EXECUTE]).all(|scope| scopes.covers(scope))
-}
-
-/// Why the agent or workflow `other` cannot be asked by the run of the definition `own`, which is below others.
-pub fn circle(other: Id, name: &str, (own, asked): (&str, &Asked)) -> Option<String> {
-    let id = other.to_string();
-    if own == id || asked.ancestors.contains(&id) {
-        return Some(format!("`{name}` waits for this answer itself, and cannot be asked"));
-    }
-    let is_deep = asked.ancestors.len() + 1 >= MAX_DEPTH;
-    is_deep.then(|| format!("agents ask each other at most {MAX_DEPTH} deep"))
-}
-
-fn description(agent: &Agent) -> String {
-    let content = &agent.content;
-    if content.description.is_empty() {
-        return format!("Asks the agent {}.", content.display_name);
-    }
-    format!("Asks the agent {}: {}", content.display_name, content.description)
+/// The steps of the program that entries of `workflow` call.
+fn steps(runs: &Runs, record: &Record, workflow: &engine::Workflow) -> Vec<OfferedTool> {
+    let mut named = workflow.references();
+    named.retain(|it| it.kind == ReferenceKind::Step);
+    let step = |it: Reference| offered::step(runs, &record.tenant, &it.name, &record.scopes);
+    named.into_iter().filter_map(step).collect()
 }
 
 /// One of the agent's models whose price nobody knows.

@@ -9,6 +9,7 @@ use std::time::Duration;
 use std::time::Instant;
 
 use auth::scope::Scopes;
+use engine::Called;
 use engine::Effect;
 use engine::EntryCall;
 use engine::ToolError;
@@ -50,10 +51,13 @@ pub async fn refuse(
 ) -> Result<(), RunsError> {
     let held = rights::held(runs, record).await?;
     let of_all = rights::to_execute(record.run.summary.kind);
-    for EntryCall { call, script } in calls.iter_mut().filter(|it| it.call.refused.is_none()) {
-        let tool = match script {
-            Some(_) => None,
-            None => pins::of_call(runs, &record.tenant, &record.asked, &call.started).await?,
+    for EntryCall { call, called } in calls.iter_mut().filter(|it| it.call.refused.is_none()) {
+        let tool = match called {
+            Called::Script(_) => None,
+            Called::Step => runs.workflows.step(&record.tenant, &call.started.tool),
+            Called::Tool => {
+                pins::of_call(runs, &record.tenant, &record.asked, &call.started).await?
+            }
         };
         let own = tool.iter().flat_map(|tool| &tool.content.scopes).map(String::as_str);
         if let Some(scope) = own.chain([of_all]).find(|scope| !held.covers(scope)) {
@@ -70,7 +74,7 @@ pub async fn refuse(
 pub fn call(
     runs: &Runs,
     record: &Record,
-    EntryCall { call, script }: EntryCall,
+    EntryCall { call, called }: EntryCall,
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
     let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
@@ -107,7 +111,7 @@ pub fn call(
         };
         let outcome = match call.refused {
             Some(refused) => Err((ToolStatus::Failed, refused)),
-            None => match find(&runs, &tenant, &asked, &started, script).await {
+            None => match find(&runs, &tenant, &asked, &started, called).await {
                 Ok(Some(tool)) => make(&tool, &context, started.arguments)
                     .await
                     .map_err(|failure| without_result(failure, started.effect)),
@@ -128,17 +132,18 @@ pub fn call(
     }
 }
 
-/// What is called: a tool, or a script of a workflow.
+/// What is called: a tool, or what only entries of workflows call.
 async fn find(
     runs: &Runs,
     tenant: &TenantId,
     asked: &Asked,
     started: &ToolStarted,
-    script: Option<String>,
+    called: Called,
 ) -> Result<Option<Arc<ToolDefinition>>, RunsError> {
-    match script {
-        Some(code) => Ok(runs.tools.script(code).map(Arc::new)),
-        None => pins::of_call(runs, tenant, asked, started).await,
+    match called {
+        Called::Script(code) => Ok(runs.tools.script(code).map(Arc::new)),
+        Called::Step => Ok(runs.workflows.step(tenant, &started.tool)),
+        Called::Tool => pins::of_call(runs, tenant, asked, started).await,
     }
 }
 

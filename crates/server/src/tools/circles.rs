@@ -1,37 +1,96 @@
-//! Agents and tools that would wait for themselves: an agent asks another, or calls a tool that does.
+//! Definitions that would wait for themselves, directly or through others: agents ask agents, call tools and run
+//! workflows, and some tools and all entries of workflows do so too.
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
 
+use engine::ReferenceKind;
+
+use crate::definitions::Snapshot;
+use crate::tools::ToolRows;
+
 /// What tools must know of agents, which come after them, by their names in lower case.
 pub type KnownAgents = BTreeMap<String, KnownAgent>;
+
+/// The same of workflows.
+pub type KnownWorkflows = BTreeMap<String, KnownWorkflow>;
 
 /// What tools must know of an agent.
 #[derive(Debug, Clone, Default)]
 pub struct KnownAgent {
     pub scopes: Vec<String>,
-    /// The agents that it asks.
-    pub agents: Vec<String>,
-    /// The tools that it calls.
-    pub tools: Vec<String>,
+    /// What it asks, calls and runs.
+    pub calls: Vec<Node>,
 }
 
-/// Whether an agent that `is_it` is asked when `first` is: it itself, or one that it asks, directly or
-/// through others. `asks` says whom an agent asks.
-pub fn reaches(
-    first: &str,
-    is_it: impl Fn(&str) -> bool,
-    asks: impl Fn(&str) -> Vec<String>,
-) -> bool {
-    let (mut seen, mut ahead) = (HashSet::new(), vec![first.to_ascii_lowercase()]);
-    while let Some(name) = ahead.pop() {
-        if is_it(&name) {
-            return true;
-        }
-        if !seen.contains(&name) {
-            ahead.extend(asks(&name).iter().map(|it| it.to_ascii_lowercase()));
-            seen.insert(name);
+/// What tools must know of a workflow.
+#[derive(Debug, Clone, Default)]
+pub struct KnownWorkflow {
+    pub scopes: Vec<String>,
+    /// What its entries ask, call and run.
+    pub calls: Vec<Node>,
+}
+
+/// Something that may wait for others, by its name in lower case.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub enum Node {
+    Agent(String),
+    Tool(String),
+    Workflow(String),
+    /// Of the program.
+    Step(String),
+}
+
+impl Node {
+    /// What a definition names.
+    pub fn of(kind: ReferenceKind, name: &str) -> Self {
+        let name = name.to_ascii_lowercase();
+        match kind {
+            ReferenceKind::Agent => Self::Agent(name),
+            ReferenceKind::Tool => Self::Tool(name),
+            ReferenceKind::Workflow => Self::Workflow(name),
+            ReferenceKind::Step => Self::Step(name),
         }
     }
-    false
+
+    pub fn agent(name: &str) -> Self {
+        Self::of(ReferenceKind::Agent, name)
+    }
+
+    pub fn tool(name: &str) -> Self {
+        Self::of(ReferenceKind::Tool, name)
+    }
+
+    pub fn workflow(name: &str) -> Self {
+        Self::of(ReferenceKind::Workflow, name)
+    }
+}
+
+impl Snapshot<ToolRows> {
+    /// Whether `first` would wait for `own`: it is that, or it waits for it directly or through others.
+    pub fn would_wait(&self, first: Node, own: &Node) -> bool {
+        let (mut seen, mut ahead) = (HashSet::new(), vec![first]);
+        while let Some(node) = ahead.pop() {
+            if node == *own {
+                return true;
+            }
+            if !seen.contains(&node) {
+                ahead.extend(self.called_by(&node));
+                seen.insert(node);
+            }
+        }
+        false
+    }
+
+    fn called_by(&self, node: &Node) -> Vec<Node> {
+        let called = match node {
+            Node::Agent(name) => self.view.agent(name).map(|it| it.calls.clone()),
+            Node::Workflow(name) => self.view.workflow(name).map(|it| it.calls.clone()),
+            Node::Step(_) => None,
+            Node::Tool(name) => {
+                self.find_by_name(name).and_then(|it| it.ready.begins()).map(|it| vec![it])
+            }
+        };
+        called.unwrap_or_default()
+    }
 }

@@ -68,7 +68,7 @@ pub enum ToolKind {
     Template,
     /// It asks the agent `config.agent`, in a run of its own.
     Agent,
-    /// It runs a workflow.
+    /// It runs the workflow `config.workflow`, in a run of its own.
     Workflow,
     /// It searches databases.
     Rag,

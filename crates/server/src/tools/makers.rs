@@ -14,10 +14,12 @@ use serde_json::Value;
 use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
+use crate::tools::Node;
 use crate::tools::Tool;
 use crate::tools::ToolContent;
 use crate::tools::ToolKind;
 use crate::tools::kinds::AskAgent;
+use crate::tools::kinds::RunWorkflow;
 use crate::tools::kinds::Static;
 use crate::tools::kinds::Template;
 
@@ -48,6 +50,8 @@ pub enum Does {
     Call(Arc<dyn Tool>),
     /// It asks the agent of this name, in a run of its own.
     Ask(String),
+    /// It runs the workflow of this name.
+    Run(String),
 }
 
 /// A tool made ready for its calls.
@@ -68,7 +72,8 @@ pub struct Makers(Arc<Vec<Box<dyn Maker>>>);
 impl Makers {
     /// Those that need nothing, and `more`.
     pub fn with(more: impl IntoIterator<Item = Box<dyn Maker>>) -> Self {
-        let own: [Box<dyn Maker>; 3] = [Box::new(Static), Box::new(Template), Box::new(AskAgent)];
+        let own: [Box<dyn Maker>; 4] =
+            [Box::new(Static), Box::new(Template), Box::new(AskAgent), Box::new(RunWorkflow)];
         Self(Arc::new(own.into_iter().chain(more).collect()))
     }
 
@@ -85,11 +90,12 @@ impl Makers {
 }
 
 impl Ready {
-    /// The agent that a call asks.
-    pub fn asks(&self) -> Option<&str> {
+    /// The agent or the workflow of which a call begins a run.
+    pub fn begins(&self) -> Option<Node> {
         match &self.does {
-            Some(Does::Ask(agent)) => Some(agent),
-            _ => None,
+            Some(Does::Ask(agent)) => Some(Node::agent(agent)),
+            Some(Does::Run(workflow)) => Some(Node::workflow(workflow)),
+            Some(Does::Call(_)) | None => None,
         }
     }
 
@@ -114,6 +120,7 @@ impl fmt::Debug for Does {
         match self {
             Self::Call(_) => f.write_str("Call"),
             Self::Ask(agent) => f.debug_tuple("Ask").field(agent).finish(),
+            Self::Run(workflow) => f.debug_tuple("Run").field(workflow).finish(),
         }
     }
 }

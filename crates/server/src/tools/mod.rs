@@ -53,12 +53,16 @@ use crate::http::Invalid;
 pub use approval::Approval;
 pub use circles::KnownAgent;
 pub use circles::KnownAgents;
-pub use circles::reaches;
+pub use circles::KnownWorkflow;
+pub use circles::KnownWorkflows;
+pub use circles::Node;
 pub use content::Retry;
 pub use content::ToolContent;
 pub use content::ToolKind;
 pub use current_time::current_time;
 pub use kinds::OfServer;
+pub use kinds::run_name;
+pub use kinds::workflow_of;
 pub use makers::Does;
 pub use makers::Maker;
 pub use makers::Makers;
@@ -235,7 +239,7 @@ impl From<CodeTools> for InCode<ToolRows> {
 }
 
 impl CodeTool {
-    fn into_definition(self) -> ToolDefinition {
+    pub fn into_definition(self) -> ToolDefinition {
         let Self { content, tool } = self;
         let ready = Ready::new(&content, None, Some(Does::Call(tool)));
         let id = code_id(ToolRows::NAME, &content.name);
@@ -268,18 +272,16 @@ impl Tools {
         }
     }
 
-    /// The tools that ask the agent `agent`.
-    pub async fn that_ask(
+    /// The tools whose calls begin runs of `begun`.
+    pub async fn that_begin(
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
-        agent: &str,
+        begun: &Node,
     ) -> Result<Vec<Dependent>, DefinitionError> {
         let tools = self.seen_by(conn, tenant).await?;
-        let asks_it = |tool: &&Arc<ToolDefinition>| {
-            tool.ready.asks().is_some_and(|name| name.eq_ignore_ascii_case(agent))
-        };
-        let names = tools.newest_first(None).filter(asks_it).map(|it| it.content.name.clone());
+        let begins_it = |tool: &&Arc<ToolDefinition>| tool.ready.begins().as_ref() == Some(begun);
+        let names = tools.newest_first(None).filter(begins_it).map(|it| it.content.name.clone());
         Ok(names.map(|name| Dependent { kind: ToolRows::NAME, name }).collect())
     }
 }

@@ -29,15 +29,18 @@ use crate::secrets;
 use crate::secrets::SecretHosts;
 use crate::table;
 use crate::tools::Does;
+use crate::tools::KnownAgent;
 use crate::tools::KnownAgents;
+use crate::tools::KnownWorkflow;
+use crate::tools::KnownWorkflows;
 use crate::tools::Makers;
+use crate::tools::Node;
 use crate::tools::OfServer;
 use crate::tools::Ready;
 use crate::tools::SecretUse;
 use crate::tools::ToolContent;
 use crate::tools::ToolKind;
 use crate::tools::normalise::normalise;
-use crate::tools::reaches;
 use crate::tools::store;
 
 /// The kind of definition that a tool is, with what tools are made of.
@@ -63,6 +66,7 @@ pub type DatabaseScopes = BTreeMap<String, Vec<String>>;
 #[derive(Debug, Default)]
 pub struct Around {
     agents: KnownAgents,
+    workflows: KnownWorkflows,
     secrets: SecretHosts,
     databases: DatabaseScopes,
     servers: KnownServers,
@@ -86,6 +90,16 @@ impl Around {
     /// Whether there is a secret of this name.
     pub fn has_secret(&self, name: &str) -> bool {
         self.secrets.contains_key(&key(name))
+    }
+
+    /// The agent `name`, if there is one.
+    pub fn agent(&self, name: &str) -> Option<&KnownAgent> {
+        self.agents.get(&key(name))
+    }
+
+    /// The workflow `name`, if there is one.
+    pub fn workflow(&self, name: &str) -> Option<&KnownWorkflow> {
+        self.workflows.get(&key(name))
     }
 
     /// What an author must hold to have the database `name` searched, if there is one.
@@ -128,6 +142,7 @@ impl Kind for ToolRows {
     const WATCHED: &'static [&'static str] = &[
         "tool_definitions",
         "agent_definitions",
+        "workflow_definitions",
         "secrets",
         "rag_databases",
         "mcp_upstreams",
@@ -172,11 +187,12 @@ impl Kind for ToolRows {
                 agents.entry(name.clone()).or_insert_with(|| agent.clone());
             }
         }
+        let workflows = store::list_workflows(conn, tenant).await?;
         let secrets = secrets::list_hosts(conn, tenant).await?;
         let databases = store::list_database_scopes(conn, tenant).await?;
         let programs = (*tenant == TenantId::default()).then_some(&self.programs);
         let servers = store::list_servers(conn, tenant, programs.into_iter().flatten()).await?;
-        Ok(Around { agents, secrets, databases, servers })
+        Ok(Around { agents, workflows, secrets, databases, servers })
     }
 
     fn follow(&self, _: &TenantId, content: &ToolContent, around: &Snapshot<Self>) -> Broken {
@@ -188,8 +204,12 @@ impl Kind for ToolRows {
                 let detail = format!("this release cannot execute tools of kind `{kind}`");
                 broken.unusable.push(Invalid::new("/kind", "not_supported", detail));
             }
-            Some(Ok(Does::Ask(agent))) if !around.view.agents.contains_key(&key(&agent)) => {
+            Some(Ok(Does::Ask(agent))) if around.view.agent(&agent).is_none() => {
                 broken.unknown.push(unknown_at("/config/agent".into(), "unknown_agent", &agent));
+            }
+            Some(Ok(Does::Run(name))) if around.view.workflow(&name).is_none() => {
+                let place = "/config/workflow".to_owned();
+                broken.unknown.push(unknown_at(place, "unknown_workflow", &name));
             }
             Some(Ok(Does::Call(tool))) => {
                 for used in tool.secrets() {
@@ -214,8 +234,15 @@ impl Kind for ToolRows {
         content: &ToolContent,
         around: &Snapshot<Self>,
     ) -> Vec<Invalid> {
-        let agent = match self.makers.make(content) {
-            Some(Ok(Does::Ask(agent))) => agent,
+        let (place, name, first, known) = match self.makers.make(content) {
+            Some(Ok(Does::Ask(name))) => {
+                let known = around.view.agent(&name).map(|it| &it.scopes);
+                ("/config/agent", name.clone(), Node::agent(&name), known)
+            }
+            Some(Ok(Does::Run(name))) => {
+                let known = around.view.workflow(&name).map(|it| &it.scopes);
+                ("/config/workflow", name.clone(), Node::workflow(&name), known)
+            }
             Some(Ok(Does::Call(tool))) => {
                 let used = tool.secrets().iter();
                 let beyond =
@@ -229,9 +256,14 @@ impl Kind for ToolRows {
             }
             _ => return Vec::new(),
         };
-        let Some(known) = around.view.agents.get(&key(&agent)) else { return Vec::new() };
-        let beyond = beyond_rights(author, &known.scopes, "/config/agent".to_owned());
-        beyond.into_iter().chain(circle(content, &agent, around)).collect()
+        let Some(scopes) = known else { return Vec::new() };
+        let beyond = beyond_rights(author, scopes, place.to_owned());
+        let circle = around.would_wait(first, &Node::tool(&content.name)).then(|| {
+            let detail =
+                format!("`{name}` would call `{}` in turn, which waits for it", content.name);
+            Invalid::new(place, "cycle", detail)
+        });
+        beyond.into_iter().chain(circle).collect()
     }
 
     async fn dependents(
@@ -248,25 +280,9 @@ impl Kind for ToolRows {
         }
         let agents = store::list_agents_with_tool(conn, tenant, name).await?;
         let agents = agents.into_iter().map(|name| Dependent { kind: "agent", name });
-        let workflows = store::list_workflows_with(conn, tenant, Self::NAME, name).await?;
+        let workflows = store::list_workflows_with(conn, tenant, &Node::tool(name)).await?;
         Ok(agents.chain(workflows).collect())
     }
-}
-
-/// That a tool which asks `agent` is called by somebody who would be asked then.
-fn circle(content: &ToolContent, agent: &str, around: &Snapshot<ToolRows>) -> Option<Invalid> {
-    let agents = &around.view.agents;
-    let is_it = |tool: &String| tool.eq_ignore_ascii_case(&content.name);
-    let calls_it = |name: &str| agents.get(name).is_some_and(|it| it.tools.iter().any(is_it));
-    let asks = |name: &str| {
-        let Some(known) = agents.get(name) else { return Vec::new() };
-        let through = known.tools.iter().filter(|it| !is_it(it));
-        let through =
-            through.filter_map(|tool| around.find_by_name(tool)?.ready.asks().map(str::to_owned));
-        known.agents.iter().cloned().chain(through).collect()
-    };
-    let detail = format!("`{agent}` would call `{}` in turn, which waits for it", content.name);
-    reaches(agent, calls_it, asks).then(|| Invalid::new("/config/agent", "cycle", detail))
 }
 
 /// What is wrong with the use of a secret.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use engine::ReferenceKind;
 use serde_json::Value;
 
 use crate::db::Conn;
@@ -16,20 +17,50 @@ use crate::tools::KnownAgent;
 use crate::tools::KnownAgents;
 use crate::tools::KnownServer;
 use crate::tools::KnownServers;
+use crate::tools::KnownWorkflow;
+use crate::tools::KnownWorkflows;
+use crate::tools::Node;
 
 /// All agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
 pub async fn list_agents(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
 ) -> Result<KnownAgents, sqlx::Error> {
-    let query = "SELECT name, scopes, agents, tools FROM agent_definitions WHERE tenant_id = $1";
-    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json, Json)>(query)
+    let query =
+        "SELECT name, scopes, agents, tools, workflows FROM agent_definitions WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json, Json, Json)>(query)
         .bind(tenant)
         .fetch_all(c)
         .await)?;
-    let read = |(name, scopes, agents, tools): (String, Json, Json, Json)| {
+    let read = |(name, scopes, agents, tools, workflows): (String, Json, Json, Json, Json)| {
         let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
-        let known = KnownAgent { scopes, agents: names(&agents), tools: names(&tools) };
+        let lists = [
+            (ReferenceKind::Agent, agents),
+            (ReferenceKind::Tool, tools),
+            (ReferenceKind::Workflow, workflows),
+        ];
+        let of_list = |(kind, list): &(ReferenceKind, Json)| {
+            names(list).iter().map(|it| Node::of(*kind, it)).collect::<Vec<_>>()
+        };
+        let calls = lists.iter().flat_map(of_list).collect();
+        (name.to_ascii_lowercase(), KnownAgent { scopes, calls })
+    };
+    Ok(rows.into_iter().map(read).collect())
+}
+
+/// All workflows of a tenant. A row whose scopes cannot be read is one that nobody may use.
+pub async fn list_workflows(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<KnownWorkflows, sqlx::Error> {
+    let query = "SELECT name, scopes, steps FROM workflow_definitions WHERE tenant_id = $1";
+    let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json)>(query)
+        .bind(tenant)
+        .fetch_all(c)
+        .await)?;
+    let read = |(name, scopes, steps): (String, Json, Json)| {
+        let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
+        let known = KnownWorkflow { scopes, calls: entries(&steps) };
         (name.to_ascii_lowercase(), known)
     };
     Ok(rows.into_iter().map(read).collect())
@@ -99,37 +130,26 @@ pub async fn list_agents_with_tool(
     Ok(rows.into_iter().filter(names_it).map(|(name, _)| name).collect())
 }
 
-/// The names of the workflows of a tenant with an entry of this `kind` that names `name`, in their order.
+/// The names of the workflows of a tenant with an entry that calls `called`, in their order.
 pub async fn list_workflows_with(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-    kind: &'static str,
-    name: &str,
+    called: &Node,
 ) -> Result<Vec<Dependent>, sqlx::Error> {
     let query = "SELECT name, steps FROM workflow_definitions WHERE tenant_id = $1 ORDER BY name";
     let rows = on!(conn, c => sqlx::query_as::<_, (String, Json)>(query)
         .bind(tenant)
         .fetch_all(c)
         .await)?;
-    let names_it = |(_, steps): &(String, Json)| {
-        steps.read::<Value>().is_ok_and(|steps| has_entry(&steps, kind, name))
-    };
+    let names_it = |(_, steps): &(String, Json)| entries(steps).contains(called);
     let named = |(name, _)| Dependent { kind: "workflow", name };
     Ok(rows.into_iter().filter(names_it).map(named).collect())
 }
 
-/// Whether an entry of this `kind` names `name`, however deep it stands.
-fn has_entry(value: &Value, kind: &str, name: &str) -> bool {
-    let is_it = |member: &Value| member.as_str().is_some_and(|it| it.eq_ignore_ascii_case(name));
-    match value {
-        Value::Array(items) => items.iter().any(|it| has_entry(it, kind, name)),
-        Value::Object(members) => {
-            let is_entry = members.get("type").is_some_and(|it| it == kind);
-            is_entry && members.get(kind).is_some_and(is_it)
-                || members.values().any(|it| has_entry(it, kind, name))
-        }
-        _ => false,
-    }
+/// What the entries of a workflow call.
+fn entries(steps: &Json) -> Vec<Node> {
+    let steps: Value = steps.read().unwrap_or_default();
+    engine::named(&steps).into_iter().map(|(kind, name)| Node::of(kind, name)).collect()
 }
 
 /// The names in a list of them, or of objects that have them.

@@ -25,6 +25,9 @@ use crate::definitions::Words;
 use crate::http::Invalid;
 use crate::http::schema::Schema;
 use crate::table;
+use crate::tools::Node;
+use crate::tools::list_workflows_with;
+use crate::workflows::CodeSteps;
 use crate::workflows::WorkflowContent;
 use crate::workflows::normalise::normalise;
 use crate::workflows::references;
@@ -34,6 +37,7 @@ use crate::workflows::triggers;
 #[derive(Debug, Clone)]
 pub struct WorkflowKind {
     pub agents: Agents,
+    pub steps: CodeSteps,
 }
 
 /// A workflow made ready for its runs.
@@ -125,8 +129,13 @@ impl Kind for WorkflowKind {
         self.agents.seen_by(conn, tenant).await
     }
 
-    fn follow(&self, _: &TenantId, content: &WorkflowContent, around: &Snapshot<Self>) -> Broken {
-        let mut broken = references::follow(content, around);
+    fn follow(
+        &self,
+        tenant: &TenantId,
+        content: &WorkflowContent,
+        around: &Snapshot<Self>,
+    ) -> Broken {
+        let mut broken = references::follow(content, around, (&self.steps, tenant));
         triggers::follow(content, around, &mut broken);
         broken
     }
@@ -137,7 +146,7 @@ impl Kind for WorkflowKind {
         content: &WorkflowContent,
         around: &Snapshot<Self>,
     ) -> Vec<Invalid> {
-        let mut faults = references::beyond_rights(author, content, around);
+        let mut faults = references::beyond_rights(author, content, around, &self.steps);
         faults.extend(references::cycles(content, around));
         faults.extend(triggers::missing_rights(author, content));
         faults
@@ -145,15 +154,22 @@ impl Kind for WorkflowKind {
 
     async fn dependents(
         &self,
-        _: &mut Conn<'_>,
-        _: &TenantId,
-        id: Id,
+        conn: &mut Conn<'_>,
+        tenant: &TenantId,
+        _: Id,
         name: &str,
         around: &Snapshot<Self>,
     ) -> Result<Vec<Dependent>, DefinitionError> {
-        let others = around.newest_first(None).filter(|other| other.id != id);
-        let others = others.filter(|other| references::runs(other.ready.workflow.as_deref(), name));
-        let named = |name: &String| Dependent { kind: Self::NAME, name: name.clone() };
-        Ok(others.map(|other| named(&other.content.name)).collect())
+        let own = Node::workflow(name);
+        let runs_it = |it: &String| it.eq_ignore_ascii_case(name);
+        let agents = around.view.newest_first(None);
+        let agents = agents.filter(|it| it.content.workflows.iter().any(runs_it));
+        let agents = agents.map(|it| Dependent { kind: "agent", name: it.content.name.clone() });
+        let mut dependents: Vec<_> = agents.collect();
+        dependents.extend(self.agents.kind().tools.that_begin(conn, tenant, &own).await?);
+        let workflows = list_workflows_with(conn, tenant, &own).await?;
+        let others = workflows.into_iter().filter(|it| !it.name.eq_ignore_ascii_case(name));
+        dependents.extend(others);
+        Ok(dependents)
     }
 }

@@ -4,59 +4,75 @@ use engine::Effect;
 use engine::Reference;
 use engine::ReferenceKind;
 
+use crate::db::TenantId;
 use crate::definitions;
 use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::unknown_at;
 use crate::http::Invalid;
-use crate::tools::reaches;
+use crate::tools::Node;
 use crate::workflows::Around;
+use crate::workflows::CodeSteps;
 use crate::workflows::WorkflowContent;
 
-/// Follows all references of `content`.
-pub fn follow(content: &WorkflowContent, around: &Around) -> Broken {
+/// Follows all references of `content`; `steps` are those of the program.
+pub fn follow(
+    content: &WorkflowContent,
+    around: &Around,
+    (steps, tenant): (&CodeSteps, &TenantId),
+) -> Broken {
     let mut broken = Broken::default();
     for reference in of(content) {
-        let Reference { kind, name, pointer, .. } = &reference;
-        let (is_known, code) = match kind {
-            ReferenceKind::Agent => (around.view.find_by_name(name).is_some(), "unknown_agent"),
-            ReferenceKind::Tool => (around.view.view.find_by_name(name).is_some(), "unknown_tool"),
+        let Reference { kind, name, pointer, retries, .. } = &reference;
+        let (tool, code) = match kind {
+            ReferenceKind::Tool => (around.view.view.find_by_name(name), "unknown_tool"),
+            ReferenceKind::Step => (steps.find(tenant, name), "unknown_code_step"),
+            ReferenceKind::Agent => (None, "unknown_agent"),
+            ReferenceKind::Workflow => (None, "unknown_workflow"),
+        };
+        let is_known = match kind {
+            ReferenceKind::Tool | ReferenceKind::Step => tool.is_some(),
+            ReferenceKind::Agent => around.view.find_by_name(name).is_some(),
             ReferenceKind::Workflow => {
                 let is_itself = name.eq_ignore_ascii_case(&content.name);
-                (is_itself || around.find_by_name(name).is_some(), "unknown_workflow")
+                is_itself || around.find_by_name(name).is_some()
             }
         };
         if !is_known {
-            broken.unknown.push(unknown_at(pointer.clone(), code, name));
+            broken.unknown.push(match kind {
+                ReferenceKind::Step => {
+                    Invalid::new(pointer.clone(), code, steps.unknown(tenant, name))
+                }
+                _ => unknown_at(pointer.clone(), code, name),
+            });
         }
-        broken.unknown.extend(repeated_effect(&reference, around));
+        if tool.is_some_and(|it| it.content.effect == Effect::Effect) && *retries > 0 {
+            broken.unknown.extend(repeated_effect(pointer));
+        }
     }
     broken
 }
 
 /// A call that has effects is never made again, so an entry that makes it is not begun again either.
-fn repeated_effect(reference: &Reference, around: &Around) -> Option<Invalid> {
-    if reference.kind != ReferenceKind::Tool || reference.retries == 0 {
-        return None;
-    }
-    let tool = around.view.view.find_by_name(&reference.name)?;
-    let place = reference.pointer.strip_suffix("/tool")?;
+fn repeated_effect(pointer: &str) -> Option<Invalid> {
+    let (entry, _) = pointer.rsplit_once('/')?;
     let detail = "must be 0: a call that has effects is never made again";
-    (tool.content.effect == Effect::Effect)
-        .then(|| Invalid::new(format!("{place}/retry/max"), "out_of_range", detail))
+    Some(Invalid::new(format!("{entry}/retry/max"), "out_of_range", detail))
 }
 
-/// The agents, tools and workflows in `content` that its author may not use himself.
+/// The agents, tools, workflows and steps in `content` that its author may not use himself.
 pub fn beyond_rights(
     author: Author<'_>,
     content: &WorkflowContent,
     around: &Around,
+    steps: &CodeSteps,
 ) -> Vec<Invalid> {
     let beyond = |Reference { kind, name, pointer, .. }: Reference| {
         let scopes = match kind {
             ReferenceKind::Agent => &around.view.find_by_name(&name)?.content.scopes,
             ReferenceKind::Tool => &around.view.view.find_by_name(&name)?.content.scopes,
             ReferenceKind::Workflow => &around.find_by_name(&name)?.content.scopes,
+            ReferenceKind::Step => &steps.find(author.tenant, &name)?.content.scopes,
         };
         definitions::beyond_rights(author, scopes, pointer)
     };
@@ -65,28 +81,13 @@ pub fn beyond_rights(
 
 /// The entries of `content` through which it would, directly or not, run itself.
 pub fn cycles(content: &WorkflowContent, around: &Around) -> Vec<Invalid> {
-    let is_it = |name: &str| name.eq_ignore_ascii_case(&content.name);
-    let runs = |name: &str| {
-        let other = around.find_by_name(name).and_then(|other| other.ready.workflow.as_deref());
-        other.map(|other| nested(other.references())).unwrap_or_default()
-    };
+    let own = Node::workflow(&content.name);
     let circle = |Reference { kind, name, pointer, .. }: Reference| {
-        let is_circle = kind == ReferenceKind::Workflow && reaches(&name, is_it, runs);
+        let is_circle = around.view.view.would_wait(Node::of(kind, &name), &own);
         let detail = format!("`{name}` would run `{}` in turn, which waits for it", content.name);
         is_circle.then(|| Invalid::new(pointer, "cycle", detail))
     };
     of(content).into_iter().filter_map(circle).collect()
-}
-
-/// Whether `workflow` runs the workflow `name`.
-pub fn runs(workflow: Option<&engine::Workflow>, name: &str) -> bool {
-    let nested = workflow.map(|it| nested(it.references())).unwrap_or_default();
-    nested.iter().any(|it| it.eq_ignore_ascii_case(name))
-}
-
-fn nested(references: Vec<Reference>) -> Vec<String> {
-    let is_workflow = |it: &Reference| it.kind == ReferenceKind::Workflow;
-    references.into_iter().filter(is_workflow).map(|it| it.name).collect()
 }
 
 /// None of one that is not valid: that is told of first.

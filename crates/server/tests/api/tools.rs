@@ -331,14 +331,6 @@ on_both! {
         expect!["/kind missing_member: is required"].assert_eq(&faults(&admin.get("/tools/definitions/empty").await.json()["problems"]));
     }
 
-    async fn a_kind_that_comes_later_can_be_saved_and_says_so(server: TestServer) {
-        let admin = server.admin().await;
-
-        let tool = create(&admin, with(greeting(), json!({"kind": "workflow", "config": {"workflow": "onboard"}}))).await;
-
-        expect!["/kind not_supported: this release cannot execute tools of kind `workflow`"].assert_eq(&faults(&tool["problems"]));
-    }
-
     async fn an_author_names_only_an_agent_that_he_may_ask(server: TestServer) {
         let admin = server.admin().await;
         agent(&admin, json!([])).await;
@@ -584,7 +576,8 @@ on_both! {
     async fn a_tool_is_not_executed_wrongly(server: TestServer) {
         let admin = server.admin().await;
         create(&admin, with(greeting(), json!({"scopes": ["approval.decide"]}))).await;
-        create(&admin, with(fixed("later", json!(1)), json!({"kind": "workflow", "config": {}}))).await;
+        in_sql(&server, r#"INSERT INTO tool_definitions (name, display_name, description, input_schema, kind, config)
+            VALUES ('later', 'Later', 'Runs.', '{"type": "object"}', 'workflow', '{"workflow": "gone"}')"#).await;
         let mut answers = Vec::new();
         for (path, body) in [
             ("/tools/greeting/execute", json!({"input": {"nam": "Ann"}})),
@@ -609,7 +602,7 @@ on_both! {
             422 "/problems/invalid-request" /thread_id unknown_member: there is no such member
             422 "/problems/invalid-request" /version unknown_version: the tool has no version 9
             422 "/problems/invalid-request" /limits/timeout_ms out_of_range: must be at most 600000
-            422 "/problems/tool-invalid" /kind not_supported: this release cannot execute tools of kind `workflow`
+            422 "/problems/tool-invalid" /config/workflow unknown_workflow: no workflow is named `gone`
             404 "/problems/tool-not-found" 
             403 "approval.decide""#]].assert_eq(&answers.join("\n"));
         assert_eq!(admin.get("/runs").await.json()["data"], json!([]));

@@ -142,7 +142,7 @@ on_both! {
             /steps/0/tool missing_member: is required
             /steps/1/output/0/$ unknown_member: the input has no member `b`, as its schema says
             /steps/1/output/1/$ not_before: `c` is not sure to be over here, or is in turns that are not around this
-            /steps/2/type not_one_of: must be one of agent, tool, workflow, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail
+            /steps/2/type not_one_of: must be one of agent, tool, workflow, step, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail
             /tiggers unknown_member: there is no such member; did you mean `triggers`?"#]].assert_eq(&faults(&reply.json()["errors"]));
     }
 
@@ -283,7 +283,7 @@ on_both! {
 
         let old = admin.get("/workflows/definitions/old").await.json();
 
-        expect!["/steps/0/type not_one_of: must be one of agent, tool, workflow, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail"].assert_eq(&faults(&old["problems"]));
+        expect!["/steps/0/type not_one_of: must be one of agent, tool, workflow, step, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail"].assert_eq(&faults(&old["problems"]));
         assert_eq!(old["version"], 1);
     }
 

@@ -468,6 +468,48 @@ on_both! {
         assert!(wrong.err.contains("1 to 64 letters"), "{}", wrong.err);
     }
 
+    async fn agents_tools_and_workflows_of_files_name_each_other(place: Place) {
+        let files = |clerk: &str| format!("kind: agent
+name: boss
+spec: {{display_name: Boss, instructions: x, workflows: [month_end]}}
+---
+kind: workflow
+name: month_end
+spec: {{steps: [{{id: a, type: tool, tool: pay_all}}, {{id: b, type: agent, agent: clerk, input: Done?}}]}}
+---
+kind: tool
+name: pay_all
+spec: {{kind: workflow, description: Pays all., input_schema: {{type: object}}, config: {{workflow: pay}}}}
+---
+kind: workflow
+name: pay
+spec: {{steps: [{{id: a, type: mapping, output: paid}}]}}
+---
+kind: agent
+name: clerk
+spec: {{display_name: Clerk, instructions: x{clerk}}}
+");
+        place.write("all.yaml", &files(""));
+        let done = place.run(&["apply"]).await.ends_with(0);
+        assert!(done.out.ends_with("5 created, 0 updated, 0 deleted, 0 unchanged\n"), "{done:?}");
+        assert!(place.run(&["diff"]).await.ends_with(0).out.contains("5 unchanged"));
+        let exported = place.run(&["export", "--stdout"]).await.ends_with(0).out;
+        assert!(exported.contains("workflows:\n  - month_end") && exported.contains("workflow: pay"), "{exported}");
+
+        place.write("all.yaml", &files(", workflows: [month_end]"));
+        let refused = place.run(&["apply"]).await.ends_with(1);
+        expect![[r#"
+            definitions/all.yaml:7: /spec/steps/1/agent: `clerk` would run `month_end` in turn, which waits for it (cycle)
+            definitions/all.yaml:19: /spec/workflows/0: `month_end` would ask `clerk` in turn, which waits for it (cycle)
+            2 wrong; nothing was written
+        "#]].assert_eq(&refused.err);
+
+        place.write("all.yaml", files("").split("---\n").filter(|it| !it.contains("name: pay\n")).collect::<Vec<_>>().join("---\n").as_str());
+        let in_use = place.run(&["apply", "--prune"]).await.ends_with(1);
+        assert!(in_use.err.contains("/spec/config/workflow: no workflow is named `pay` (unknown_workflow)"), "{}", in_use.err);
+        assert!(in_use.err.contains("workflow pay: others name it: the tool `pay_all`"), "{}", in_use.err);
+    }
+
     async fn all_that_is_wrong_is_said_at_once_and_nothing_is_written(place: Place) {
         place.write("shop.yaml", SHOP);
         place.run(&["apply"]).await.ends_with(0);

@@ -27,10 +27,11 @@ const CODE_BYTES: usize = 256 << 10;
 const NAME_BYTES: usize = 200;
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
-const TYPES: [&str; 14] = [
+const TYPES: [&str; 15] = [
     "agent",
     "tool",
     "workflow",
+    "step",
     "mapping",
     "parallel",
     "conditional",
@@ -52,6 +53,7 @@ impl Parser {
         let kind = form.required_text("type", 20);
         match kind.as_str() {
             "agent" | "tool" | "workflow" => called(form, &kind),
+            "step" => Action::Step { name: form.required_text("step", 56) },
             "mapping" => Action::Mapping { output: form.required_value("output") },
             "parallel" => self.parallel(form),
             "conditional" => self.conditional(form),

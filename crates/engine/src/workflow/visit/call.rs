@@ -1,4 +1,4 @@
-//! Calls of tools and scripts that entries make.
+//! Calls of tools, of steps of the program and of scripts that entries make.
 
 use super::Due;
 use super::EntryCall;
@@ -11,6 +11,7 @@ use crate::outcome::RunErrorKind;
 use crate::workflow::WorkflowRun;
 use crate::workflow::definition::Action;
 use crate::workflow::state::Flight;
+use crate::workflow::step::Called;
 use crate::workflow::step::StepAsk;
 
 impl WorkflowRun {
@@ -28,15 +29,16 @@ impl WorkflowRun {
             return;
         }
         let step = self.workflow.name(seen.place);
-        let (found, script) = match &seen.entry.action {
-            Action::Script { code } => (self.script.as_ref(), Some(code.clone())),
-            Action::Tool { name, version } => (self.tool(name, *version), None),
-            _ => (None, None),
+        let (found, called) = match &seen.entry.action {
+            Action::Script { code } => (self.script.as_ref(), Called::Script(code.clone())),
+            Action::Step { name } => (named(&self.steps, name, None), Called::Step),
+            Action::Tool { name, version } => (named(&self.tools, name, *version), Called::Tool),
+            _ => (None, Called::Tool),
         };
         match call.next(&self.run_id, &step, found) {
             Next::Record(finished) => due.record = Some(finished.into()),
             Next::Ask(asked) => due.asks.push(StepAsk::Call(asked)),
-            Next::Call(call) => due.calls.push(EntryCall { call, script }),
+            Next::Call(call) => due.calls.push(EntryCall { call, called }),
             Next::Wait(waiting) => {
                 if let Some((_, expires_at)) = call.expiry() {
                     due.at(expires_at);
@@ -46,14 +48,18 @@ impl WorkflowRun {
             Next::Child(child) => due.children.push(child.into()),
         }
     }
+}
 
-    fn tool(&self, name: &str, version: Option<i64>) -> Option<&OfferedTool> {
-        let is_it = |it: &&OfferedTool| {
-            it.spec.tool.name.eq_ignore_ascii_case(name)
-                && version.is_none_or(|version| it.spec.version == Some(version))
-        };
-        self.tools.iter().find(is_it)
-    }
+fn named<'t>(
+    tools: &'t [OfferedTool],
+    name: &str,
+    version: Option<i64>,
+) -> Option<&'t OfferedTool> {
+    let is_it = |it: &&OfferedTool| {
+        it.spec.tool.name.eq_ignore_ascii_case(name)
+            && version.is_none_or(|version| it.spec.version == Some(version))
+    };
+    tools.iter().find(is_it)
 }
 
 /// What is told of a call that gave no result.

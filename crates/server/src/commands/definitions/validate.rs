@@ -32,8 +32,8 @@ use crate::definitions::files::Fault;
 
 pub const VALIDATE_HELP: &str = "\
 It needs no database, no keys and no server. What files name that is in none of them (secrets, models, tools
-that the server has) cannot be known then: it is said as a note. With --closed that is wrong, but for secrets
-and models: the files are all there is.
+that the server has) cannot be known then: it is said as a note. With --closed that is wrong, but for secrets,
+models and steps of the program: the files are all there is.
 
 The command ends with
   0  the files are right, as far as can be known    1  something is wrong, as the last lines say
@@ -43,8 +43,9 @@ Examples:
   agent-server validate definitions/ --closed";
 
 /// What is said of references to things that may be in the server.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
     "unknown_agent",
+    "unknown_code_step",
     "unknown_mcp_upstream",
     "unknown_model",
     "unknown_rag_database",
@@ -53,7 +54,7 @@ const ELSEWHERE: [&str; 7] = [
     "unknown_workflow",
 ];
 /// Those of them that are never in files.
-const NEVER_FILED: [&str; 2] = ["unknown_model", "unknown_secret"];
+const NEVER_FILED: [&str; 3] = ["unknown_code_step", "unknown_model", "unknown_secret"];
 
 /// Settings that would lead to the server's own surroundings, or that only they could satisfy.
 const LEFT_OUT: [&str; 5] = [
@@ -68,7 +69,7 @@ const LEFT_OUT: [&str; 5] = [
 pub struct ValidateArgs {
     #[command(flatten)]
     files: Files,
-    /// What files name is in one of them, but for secrets and models
+    /// What files name is in one of them, but for secrets, models and steps of the program
     #[arg(long)]
     closed: bool,
 }

@@ -14,12 +14,12 @@ use engine::Output;
 use engine::ResumeReason;
 use engine::RunError;
 use engine::RunErrorKind;
+use engine::RunKind;
 use engine::ToolError;
 use engine::ToolErrorKind;
 use engine::ToolFinished;
 use engine::Usage;
 use llm::ToolStatus;
-use serde_json::Map;
 use serde_json::Value;
 use serde_json::json;
 
@@ -32,6 +32,7 @@ use crate::runs::RunsError;
 use crate::runs::Status;
 use crate::runs::cancel;
 use crate::runs::child;
+use crate::runs::child::Given;
 use crate::runs::child::Wanted;
 use crate::runs::execute;
 use crate::runs::pins;
@@ -55,15 +56,15 @@ impl Driver {
         let held = rights::held(&self.runs, &self.record).await?;
         for (number, child) in due.iter().enumerate() {
             let EntryChild { call_id, kind, name, version, input, started } = child;
-            let input = match started {
-                Some(started) => Value::String(question(&started.arguments)),
-                None => input.clone(),
+            let given = match started {
+                Some(started) => Given::Arguments(started.arguments.clone()),
+                None => Given::Input(input.clone()),
             };
             if let Some(started) = started {
                 self.record(started.clone())?;
             }
             let left = self.execution.left(self.now(), due.len() - number);
-            let wanted = Wanted { kind: *kind, name, version: *version, input };
+            let wanted = Wanted { kind: *kind, name, version: *version, given };
             match child::record(&self.runs, &self.record, wanted, held.clone(), left).await? {
                 Ok(record) => {
                     let summary = &record.run.summary;
@@ -122,7 +123,7 @@ impl Driver {
         }
     }
 
-    /// Records the end of a call that the run of an agent answers.
+    /// Records the end of a call that a run answers.
     async fn call_answered(
         &mut self,
         call_id: String,
@@ -143,20 +144,24 @@ impl Driver {
                 without_result(call_id, ToolError::new(ToolErrorKind::Failed, why.to_string()))
             }
             None => {
+                let what = match run.as_ref().map(|run| run.summary.kind) {
+                    Some(RunKind::Workflow) => "the workflow did not succeed",
+                    _ => "the agent did not answer",
+                };
                 let error = run.and_then(|run| run.summary.error);
                 let why = error.map_or_else(|| "it is gone".to_owned(), |error| error.message);
                 let kind = match status {
                     Outcome::Canceled => ToolErrorKind::Canceled,
                     _ => ToolErrorKind::Failed,
                 };
-                let message = format!("the agent did not answer: {why}");
+                let message = format!("{what}: {why}");
                 without_result(call_id, ToolError::new(kind, message))
             }
         };
         self.record(finished)
     }
 
-    /// What an agent answered to a call, if it is what the tool says of its results.
+    /// What a run answered to a call, if it is what the tool says of its results.
     async fn checked(
         &self,
         call_id: &str,
@@ -212,14 +217,6 @@ impl Driver {
     }
 }
 
-/// What an agent is asked by a call: the text `input` if there is nothing else, or the arguments as JSON.
-fn question(arguments: &Value) -> String {
-    match (arguments.as_object().map(Map::len), &arguments["input"]) {
-        (Some(1), Value::String(input)) => input.clone(),
-        _ => arguments.to_string(),
-    }
-}
-
 fn outcome(status: Status) -> Outcome {
     match status {
         Status::Succeeded => Outcome::Succeeded,
@@ -229,7 +226,7 @@ fn outcome(status: Status) -> Outcome {
     }
 }
 
-/// What an agent that was asked has said.
+/// What a run has answered.
 fn said(output: &Output) -> Value {
     match output {
         Output::Answer(Answer { text, object: Some(object), .. }) => {

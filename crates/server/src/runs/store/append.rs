@@ -201,7 +201,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(&run.user)
                 .push_bind(run.trigger.as_str())
                 .push_bind(texts.metadata)
-                .push_bind(engine::engine_of(run.kind))
+                .push_bind(new.record.engine)
                 .push_bind(new.worker)
                 .push_bind(run.created_at)
                 .push_bind(run.created_at)

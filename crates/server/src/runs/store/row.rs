@@ -32,7 +32,7 @@ pub(super) use summary_columns;
 /// The columns of a [`RunRow`].
 macro_rules! run_columns {
     () => {
-        concat!("tenant_id, request, scopes, output, ", summary_columns!())
+        concat!("tenant_id, request, scopes, output, engine, ", summary_columns!())
     };
 }
 pub(super) use run_columns;
@@ -43,6 +43,7 @@ pub(super) struct RunRow {
     request: String,
     scopes: String,
     output: Option<String>,
+    engine: i32,
     #[sqlx(flatten)]
     summary: SummaryRow,
 }
@@ -89,7 +90,7 @@ impl RunRow {
         let run = Run { summary: self.summary.read()?, input: asked.input.clone(), output };
         let tenant = TenantId::try_from(self.tenant_id).map_err(serde_json::Error::custom)?;
         let scopes = self.scopes.parse().map_err(serde_json::Error::custom)?;
-        Ok(Record { tenant, definition, run, asked, scopes })
+        Ok(Record { tenant, definition, run, asked, scopes, engine: self.engine })
     }
 }
 

@@ -4,12 +4,16 @@ mod agent;
 mod fixed;
 mod mcp;
 mod template;
+mod workflow;
 
 pub use agent::AskAgent;
 pub use fixed::Static;
 pub use mcp::OfServer;
 pub use mcp::misplaced;
 pub use template::Template;
+pub use workflow::RunWorkflow;
+pub use workflow::run_name;
+pub use workflow::workflow_of;
 
 use serde::de::DeserializeOwned;
 use utoipa::ToSchema;
