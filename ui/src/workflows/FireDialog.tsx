@@ -3,8 +3,9 @@ import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { TextArea } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
-import { parseJson, pretty } from "../kit/json";
+import { parseJson } from "../kit/json";
 import { useToast } from "../kit/Toasts";
+import { json } from "../parts/reading";
 import { fireTrigger } from "./live/queries";
 import type { Trigger } from "./trigger";
 
@@ -16,7 +17,7 @@ interface Props {
 
 /** Runs what a trigger runs, now and once. */
 export function FireDialog({ workflow, trigger, onClose }: Props) {
-  const [text, setText] = useState(trigger.input === undefined ? "" : pretty(trigger.input));
+  const [text, setText] = useState(json(trigger.input));
   const queries = useQueryClient();
   const navigate = useNavigate();
   const say = useToast();

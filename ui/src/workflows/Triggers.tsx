@@ -28,6 +28,7 @@ interface Props {
 export function Triggers({ workflow, mayWrite }: Props) {
   const { trigger: wanted } = useSearch({ strict: false }) as { trigger?: string };
   const triggers = useQuery(triggersQuery(workflow.id));
+  const mayRun = useMay("workflow.execute");
   const [firing, setFiring] = useState<Trigger | null>(null);
   const rows = triggers.data ?? [];
   const chosen = rows.find((it) => it.id === wanted) ?? rows[0];
@@ -37,7 +38,7 @@ export function Triggers({ workflow, mayWrite }: Props) {
         noun="trigger"
         label="Triggers"
         list={listed(triggers)}
-        columns={columns(workflow, mayWrite, useMay("workflow.execute"), setFiring)}
+        columns={columns(workflow, mayWrite, mayRun, setFiring)}
         rowKey={(it) => it.id}
         empty={{
           title: "Nothing begins it by itself",
@@ -66,7 +67,7 @@ export function Triggers({ workflow, mayWrite }: Props) {
   );
 }
 
-export const ICONS: Record<Trigger["type"], IconName> = {
+const ICONS: Readonly<Record<string, IconName>> = {
   api: "braces",
   webhook: "external-link",
   cron: "clock",
@@ -85,7 +86,7 @@ function columns(
       narrow: "title",
       cell: (it) => (
         <span className="row">
-          <Icon name={ICONS[it.type]} />
+          <Icon name={ICONS[it.type] ?? "zap"} />
           <RowLink
             to="/workflows/$workflowId"
             params={{ workflowId: workflow.name }}

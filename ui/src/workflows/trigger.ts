@@ -1,7 +1,8 @@
 /** What begins runs of a workflow by itself, and how it is now. Members that its type does not have are absent or null. */
 export interface Trigger {
   id: string;
-  type: "api" | "webhook" | "cron" | "event";
+  /** `api`, `webhook`, `cron` or `event`. */
+  type: string;
   path?: string | null;
   url?: string | null;
   method?: string | null;
