@@ -46,11 +46,11 @@ test("what begins a run from outside has an address, and leaves a line", async (
   await expect(chosen(page)).toContainText("open to everybody who knows it");
   const url = await chosen(page)
     .getByText(/\/hooks\/counted$/)
-    .innerText();
+    .textContent();
   await expect(chosen(page).getByRole("button", { name: "Copy URL" })).toBeVisible();
   await expect(history(page)).toContainText("It has not begun a run yet.");
   const headers = { "content-type": "application/json" };
-  const answer = await fetch(url, { method: "POST", headers, body: '{"of": "today"}' });
+  const answer = await fetch(url ?? "", { method: "POST", headers, body: '{"of": "today"}' });
   expect(answer.status).toBeLessThan(300);
   await page.reload();
   await history(page).getByRole("link", { name: "Began a run" }).click();
