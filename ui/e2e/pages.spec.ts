@@ -3,6 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, expectNothingMoved, signIn, test } from "./server";
 import { fill, tracker } from "./shop";
+import { runWorkflows } from "./workflows";
 
 test.use({ of: "pages" });
 // They only look at what is there: each worker has a server of its own.
@@ -12,6 +13,7 @@ const PICTURES = process.env.PICTURES;
 const WIDTHS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
 
 let runs: Awaited<ReturnType<typeof fill>>;
+let flows: Awaited<ReturnType<typeof runWorkflows>>;
 
 interface Shown {
   name: string;
@@ -136,6 +138,36 @@ const PAGES: Shown[] = [
     name: "run-waiting",
     path: () => `/ui/runs/${runs.waiting}`,
     ready: (page) => page.getByRole("button", { name: "Approve" }).waitFor(),
+  },
+  {
+    name: "workflow-run",
+    path: () => `/ui/runs/${flows.done}?entry=line&turn=each%5B1%5D`,
+    ready: (page) => page.getByRole("figure", { name: "Output" }).waitFor(),
+  },
+  {
+    name: "workflow-run-asks",
+    path: () => `/ui/runs/${flows.asks}`,
+    ready: (page) => page.getByLabel(/^Amount/).waitFor(),
+  },
+  {
+    name: "workflow-run-waits",
+    path: () => `/ui/runs/${flows.waits}?entry=nap`,
+    ready: (page) => page.getByText(/^It wakes at/).waitFor(),
+  },
+  {
+    name: "workflow-fork",
+    path: () => `/ui/runs/${flows.fails}`,
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Fork…" }).click();
+      await page.getByRole("combobox", { name: "Something else for" }).fill("first");
+      await page.keyboard.press("Enter");
+      await page.getByLabel("Output of first").waitFor();
+    },
+  },
+  {
+    name: "workflow-form",
+    path: () => `/ui/workflows/refund?tab=run&run=${flows.done}`,
+    ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),
   },
   {
     name: "approvals",
@@ -344,6 +376,7 @@ async function find(page: Page) {
 
 test.beforeAll(async ({ server }) => {
   runs = await fill(server.admin);
+  flows = await runWorkflows(server.admin);
   await tracker(server);
 });
 

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
+import { isObject, textOf } from "../graph/entry";
 import { twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
-import { isObject, textOf } from "./entry";
 import { NumberField } from "./fields";
 import type { KindProps } from "./KindFields";
 import { toolInputQuery } from "./queries";

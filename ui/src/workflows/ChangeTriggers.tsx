@@ -14,7 +14,7 @@ import {
   triggersBody,
   triggersDraft,
   triggersOf,
-} from "./trigger";
+} from "./triggerDraft";
 import s from "./Workflows.module.css";
 
 const TYPES = [

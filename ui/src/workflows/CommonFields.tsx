@@ -1,17 +1,27 @@
+import {
+  afterOf,
+  type Entry,
+  entriesOf,
+  idOf,
+  isGraph,
+  isObject,
+  type Path,
+  textOf,
+  typeOf,
+} from "../graph/entry";
 import { Check, SelectField, twoClass } from "../kit/Field";
 import { Segmented } from "../kit/Page";
 import { PickField } from "../kit/PickField";
 import { at, freeId, listOf, put, toGraph, toSequence } from "./change";
-import { afterOf, type Entry, entriesOf, idOf, isGraph, isObject, type Path, textOf, typeOf } from "./entry";
 import { NumberField, SecondsField } from "./fields";
 import type { Wire } from "./KindFields";
 import { ValueField } from "./ValueField";
 
 /** What calls something: it can be repeated, and made up for. */
-const CALLS = ["agent", "tool", "workflow", "script"];
+const CALLS = ["agent", "tool", "workflow", "step", "script"];
 const TAKES_INPUT = [...CALLS, "parallel", "conditional", "loop", "approval"];
 const TAKES_NO_TIME = ["mapping", "sleep", "sleep_until", "fail", "approval"];
-const NAMES_ITS_INPUT = ["agent", "tool", "workflow"];
+const NAMES_ITS_INPUT = ["agent", "tool", "workflow", "step"];
 
 const KINDS = ["provider", "provider_timeout", "timeout", "tool", "output", "guardrail", "internal"];
 

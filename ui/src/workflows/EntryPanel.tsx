@@ -1,4 +1,18 @@
 import { useId, useRef } from "react";
+import {
+  type Entry,
+  type EntryType,
+  entriesOf,
+  idOf,
+  keyOf,
+  type Path,
+  partsOf,
+  pointerOf,
+  pointerTo,
+  TYPES,
+  typeOf,
+} from "../graph/entry";
+import { markOf, whatOf } from "../graph/words";
 import { Button } from "../kit/Button";
 import { ExactFaults, SelectField, selectClass, TextField, twoClass } from "../kit/Field";
 import { KindMark } from "../kit/Marks";
@@ -18,25 +32,11 @@ import {
   retyped,
   shift,
 } from "./change";
-import {
-  type Entry,
-  type EntryType,
-  entriesOf,
-  idOf,
-  keyOf,
-  type Path,
-  partsOf,
-  pointerOf,
-  pointerTo,
-  TYPES,
-  typeOf,
-} from "./entry";
 import { ReadsList } from "./fields";
 import { KindFields, type Wire } from "./KindFields";
 import { readsAt } from "./reads";
 import type { Names } from "./useNames";
 import s from "./Workflows.module.css";
-import { markOf, whatOf } from "./words";
 
 interface Props {
   steps: readonly Entry[];
@@ -63,7 +63,7 @@ export function EntryPanel({ steps, path, inputSchema, names, change, onClose }:
     value: entry[name],
     onChange: (value) => put1(name, value),
   });
-  const types = makesUp ? (["agent", "tool", "workflow", "script"] as const) : TYPES;
+  const types = makesUp ? (["agent", "tool", "workflow", "step", "script"] as const) : TYPES;
   const isKnown = types.some((it) => it === type);
   return (
     <ReadsList.Provider value={reads}>
@@ -206,7 +206,9 @@ function Placing({
 const placeWords = ({ id, part }: { id: string; part: string }) =>
   id === "" ? "the workflow itself" : part ? `${id}: ${part}` : id;
 
-export const TYPE_OPTIONS = TYPES.map((it) => [it, it.replaceAll("_", " ")] as const);
+export const TYPE_OPTIONS = TYPES.map(
+  (it) => [it, it === "step" ? "step of the program" : it.replaceAll("_", " ")] as const,
+);
 
 interface MenuProps {
   label: string;

@@ -1,7 +1,7 @@
+import { type Entry, pointerOf, textOf } from "../graph/entry";
 import { CodeField } from "../kit/CodeField";
 import { Check, SelectField, TextArea, twoClass } from "../kit/Field";
 import { Called } from "./CalledFields";
-import { type Entry, pointerOf, textOf } from "./entry";
 import { JsonField, NumberField, SecondsField, WordField } from "./fields";
 import { Branches, Cases } from "./Parts";
 import { PredicateField } from "./PredicateField";
@@ -32,6 +32,24 @@ export function KindFields(props: KindProps) {
     case "tool":
     case "workflow":
       return <Called {...props} kind={entry.type} />;
+    case "step":
+      return (
+        <>
+          <WordField
+            label="Step"
+            required
+            mono
+            hint="Its name in the program of the server."
+            {...wire("step")}
+          />
+          <ValueField
+            label="Input"
+            optional
+            hint="What came before, if nothing is said."
+            {...wire("input")}
+          />
+        </>
+      );
     case "mapping":
       return <ValueField label="Output" hint="What it gives." {...wire("output")} />;
     case "parallel":

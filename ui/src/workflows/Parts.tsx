@@ -1,8 +1,8 @@
 import { useState } from "react";
+import { entriesOf, isObject, pointerOf } from "../graph/entry";
 import { Button } from "../kit/Button";
 import { Check, ExactFaults, inputClass } from "../kit/Field";
 import { plural } from "../kit/format";
-import { entriesOf, isObject, pointerOf } from "./entry";
 import type { KindProps } from "./KindFields";
 import { PredicateField } from "./PredicateField";
 import { NEW_RULE } from "./predicate";

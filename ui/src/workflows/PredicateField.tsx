@@ -1,7 +1,7 @@
 import { useState } from "react";
+import { pointerOf } from "../graph/entry";
 import { Button } from "../kit/Button";
 import { ExactFaults, selectClass } from "../kit/Field";
-import { pointerOf } from "./entry";
 import { JsonField, type ValueProps } from "./fields";
 import { NEW_RULE, OPS, type Op, opOf, shapeOf, withOp } from "./predicate";
 import { ValueField } from "./ValueField";

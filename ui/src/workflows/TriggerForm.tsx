@@ -2,14 +2,14 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useState } from "react";
 import { PATH } from "../api/client";
 import { failureOf } from "../api/problem";
+import { pointerOf, textOf } from "../graph/entry";
 import { Button, Copy } from "../kit/Button";
 import { Field, inputClass, SelectField, TextField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { SecretHint, useSecrets } from "../parts/Secrets";
-import { pointerOf, textOf } from "./entry";
 import { JsonField, WordField } from "./fields";
 import { scheduleQuery } from "./queries";
-import { type Trigger, type TriggerType, triggerWords } from "./trigger";
+import { type Trigger, type TriggerType, triggerWords } from "./triggerDraft";
 import { ValueField } from "./ValueField";
 import s from "./Workflows.module.css";
 

@@ -1,7 +1,7 @@
 import { useId, useState } from "react";
+import { pointerOf } from "../graph/entry";
 import { Button } from "../kit/Button";
 import { ExactFaults, Field, inputClass, selectClass, TextArea } from "../kit/Field";
-import { pointerOf } from "./entry";
 import { JsonField, PointerField, type ValueProps } from "./fields";
 import { canShow, changedTo, type Mode, modeOf, textShown, textTyped } from "./value";
 import s from "./Workflows.module.css";

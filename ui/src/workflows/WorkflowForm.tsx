@@ -1,6 +1,8 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { NewWorkflow, Workflow } from "../api/types";
+import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey } from "../graph/entry";
+import { Graph } from "../graph/Graph";
 import { sentence, useFaults } from "../kit/Field";
 import { parseObject } from "../kit/json";
 import { Note, Skeleton } from "../kit/Messages";
@@ -10,8 +12,6 @@ import type { FormProps } from "../parts/Editor";
 import { entryAt, insert, newEntry } from "./change";
 import { bodyOf, contentOf, draftOf, type WorkflowDraft } from "./draft";
 import { EntryPanel, Menu, TYPE_OPTIONS } from "./EntryPanel";
-import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey } from "./entry";
-import { Graph } from "./Graph";
 import { checkWorkflow } from "./queries";
 import { entryOfPointer } from "./reads";
 import { Settings } from "./Settings";

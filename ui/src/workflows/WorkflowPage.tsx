@@ -6,7 +6,7 @@ import type { Workflow } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { Tag } from "../kit/Marks";
 import { Skeleton } from "../kit/Messages";
-import { Body, Head, Tabs } from "../kit/Page";
+import { Body, Head, Segmented, Tabs } from "../kit/Page";
 import { DefinitionState, Problems } from "../parts/DefinitionState";
 import { Meant, unread } from "../parts/Unread";
 import { Verbs } from "../parts/Verbs";
@@ -18,8 +18,11 @@ import {
   workflowQuery,
   workflowsQuery,
 } from "./queries";
-import { triggersOf } from "./trigger";
+import { triggersOf } from "./triggerDraft";
+import s from "./Workflows.module.css";
 
+const RunForm = lazy(() => import("./RunForm").then((it) => ({ default: it.RunForm })));
+const Triggers = lazy(() => import("./Triggers").then((it) => ({ default: it.Triggers })));
 const ChangeWorkflow = lazy(() => import("./ChangeWorkflow"));
 const ChangeTriggers = lazy(() => import("./ChangeTriggers"));
 const Versions = lazy(() => import("../parts/Versions").then((it) => ({ default: it.Versions<Workflow> })));
@@ -27,13 +30,14 @@ const Versions = lazy(() => import("../parts/Versions").then((it) => ({ default:
 const route = getRouteApi("/workflows/$workflowId");
 const CRUMBS = [{ label: "Workflows", to: "/workflows" }] as const;
 
-/** One workflow: as it is made, what begins it, and as it was. */
+/** One workflow: as it is made, to be run, what begins it, and as it was. */
 export function WorkflowPage() {
   const { workflowId: name } = route.useParams();
-  const { tab: asked, version } = route.useSearch();
+  const { tab: asked, version, run } = route.useSearch();
   const navigate = route.useNavigate();
   const mayWrite = useMay("workflow.write");
   const maySee = useMay("workflow.write", "admin.read");
+  const mayRead = useMay("workflow.read", "workflow.write");
   const definition = useQuery({ ...workflowDefinitionQuery(name), enabled: maySee });
   const summary = useQuery({ ...workflowQuery(name), enabled: !maySee });
   const { data: workflow, error, refetch } = maySee ? definition : summary;
@@ -53,7 +57,8 @@ export function WorkflowPage() {
   }
   const whole = definition.data;
   const mayChange = mayWrite && whole?.source !== "code";
-  const tab = asked ?? "editor";
+  const tab = asked && (whole || asked === "run" || asked === "triggers") ? asked : whole ? "editor" : "run";
+  const isTriggers = tab === "triggers" || tab === "triggers-edit";
   return (
     <>
       <Head
@@ -95,17 +100,29 @@ export function WorkflowPage() {
       {whole && <Problems problems={whole.problems} />}
       <Tabs
         label="Workflow"
-        current={tab}
+        current={isTriggers ? "triggers" : tab}
         tabs={[
           ...(whole ? ([{ id: "editor", label: "Definition" }] as const) : []),
-          ...(whole
-            ? ([
-                { id: "triggers", label: "Triggers", count: triggersOf(whole).length },
-                { id: "versions", label: "Versions", count: whole.version },
-              ] as const)
+          { id: "run", label: "Run" },
+          ...(mayRead
+            ? ([{ id: "triggers", label: "Triggers", count: whole && triggersOf(whole).length }] as const)
             : []),
+          ...(whole ? ([{ id: "versions", label: "Versions", count: whole.version }] as const) : []),
         ]}
       />
+      {isTriggers && whole && (
+        <div className={s.lookAt}>
+          <Segmented
+            label="Look at"
+            value={tab}
+            options={[
+              ["triggers", "As they are"],
+              ["triggers-edit", "In the definition"],
+            ]}
+            onChange={(next) => navigate({ search: (before) => ({ ...before, tab: next }) })}
+          />
+        </div>
+      )}
       <Suspense
         fallback={
           <Body>
@@ -114,7 +131,15 @@ export function WorkflowPage() {
         }
       >
         {tab === "editor" && whole && <ChangeWorkflow workflow={whole} called={name} mayChange={mayChange} />}
-        {tab === "triggers" && whole && (
+        {tab === "run" && (
+          <RunForm
+            workflow={workflow}
+            run={run}
+            onRun={(id) => navigate({ search: (before) => ({ ...before, run: id }), replace: true })}
+          />
+        )}
+        {tab === "triggers" && <Triggers workflow={workflow} mayWrite={mayChange} />}
+        {tab === "triggers-edit" && whole && (
           <ChangeTriggers workflow={whole} called={name} mayChange={mayChange} />
         )}
         {tab === "versions" && whole && (

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useMay } from "../api/me";
 import { isEmpty, listed } from "../api/pages";
 import type { Workflow, WorkflowSummary } from "../api/types";
+import { allOf, entriesOf } from "../graph/entry";
 import { buttonClass } from "../kit/Button";
 import { Icon } from "../kit/Icon";
 import { Listing } from "../kit/Listing";
@@ -12,9 +13,8 @@ import { Body, Head } from "../kit/Page";
 import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { DefinitionState } from "../parts/DefinitionState";
-import { allOf, entriesOf } from "./entry";
 import { workflowDefinitionsQuery, workflowsQuery } from "./queries";
-import { triggersOf, triggerWords } from "./trigger";
+import { triggersOf, triggerWords } from "./triggerDraft";
 
 /** Whoever may see how workflows are made sees more of each. */
 type Row = WorkflowSummary & Partial<Workflow>;

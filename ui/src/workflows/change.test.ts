@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { type Entry, keyOf, TYPES } from "../graph/entry";
 import {
   at,
   entryAt,
@@ -15,7 +16,6 @@ import {
   toGraph,
   toSequence,
 } from "./change";
-import { type Entry, keyOf, TYPES } from "./entry";
 
 const step = (id: string, more: Entry = {}): Entry => ({ id, type: "mapping", output: 1, ...more });
 const ids = (list: unknown) => (list as Entry[]).map((it) => it.id);

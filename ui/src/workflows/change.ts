@@ -9,7 +9,7 @@ import {
   isObject,
   type Path,
   partsOf,
-} from "./entry";
+} from "../graph/entry";
 import { renamed } from "./references";
 
 type Steps = readonly Entry[];
@@ -171,6 +171,7 @@ export function newEntry(steps: Steps, type: EntryType): Entry {
     agent: { agent: "" },
     tool: { tool: "" },
     workflow: { workflow: "" },
+    step: { step: "" },
     mapping: { output: {} },
     parallel: { branches: { a: [], b: [] } },
     conditional: { cases: [{ when: rule, then: [] }] },

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { WorkflowContent } from "../api/types";
+import { Unread } from "../graph/entry";
 import {
   bodyOf,
   contentOf,
@@ -10,7 +11,6 @@ import {
   secondsText,
   secondsTyped,
 } from "./draft";
-import { Unread } from "./entry";
 
 const CONTENT = {
   name: "refund",

@@ -1,7 +1,7 @@
 import type { NewWorkflow, WorkflowContent } from "../api/types";
+import { type Entry, entriesOf, pointerOf, Unread } from "../graph/entry";
 import { parseJson, pretty } from "../kit/json";
 import { json, type Made, reader, words } from "../parts/reading";
-import { type Entry, entriesOf, pointerOf, Unread } from "./entry";
 
 /** A workflow as it is edited. Its steps are what they will be, but for what was typed and cannot be read. */
 export interface WorkflowDraft {

@@ -1,8 +1,8 @@
 import { createContext, useContext, useState } from "react";
+import { Unread } from "../graph/entry";
 import { CodeField } from "../kit/CodeField";
 import { type Base, Field, inputClass, TextField } from "../kit/Field";
 import { jsonText, jsonTyped, numberText, numberTyped, secondsText, secondsTyped } from "./draft";
-import { Unread } from "./entry";
 
 /** The list of what values of the entry that is open may read: its id in the page. */
 export const ReadsList = createContext<string | undefined>(undefined);

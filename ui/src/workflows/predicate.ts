@@ -1,4 +1,4 @@
-import { isObject } from "./entry";
+import { isObject } from "../graph/entry";
 
 export const COMPARISONS = ["eq", "ne", "lt", "lte", "gt", "gte", "in", "contains"] as const;
 export const OPS = [...COMPARISONS, "exists", "truthy", "and", "or", "not"] as const;

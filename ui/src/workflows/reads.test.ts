@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { type Entry, keyOf } from "./entry";
+import { type Entry, keyOf } from "../graph/entry";
 import { entryOfPointer, readsAt } from "./reads";
 
 const step = (id: string, more: Entry = {}): Entry => ({ id, type: "mapping", output: 1, ...more });

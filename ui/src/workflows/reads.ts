@@ -1,5 +1,15 @@
+import {
+  afterOf,
+  type Entry,
+  entriesOf,
+  idOf,
+  isGraph,
+  isObject,
+  type Path,
+  partsOf,
+  typeOf,
+} from "../graph/entry";
 import { at } from "./change";
-import { afterOf, type Entry, entriesOf, idOf, isGraph, isObject, type Path, partsOf, typeOf } from "./entry";
 
 /** What the values of an entry may read: pointers to what is there when it begins, the nearest first. */
 export function readsAt(steps: readonly Entry[], path: Path, inputSchema: unknown): string[] {

@@ -1,4 +1,4 @@
-import { isObject } from "./entry";
+import { isObject } from "../graph/entry";
 
 /** A value in which what named an entry by one id names it by another: pointers, templates and `depends_on`. */
 export function renamed(value: unknown, from: string, to: string): unknown {

@@ -1,6 +1,6 @@
 import { oneOf, type Raw, textIn } from "../kit/search";
 
-export const WORKFLOW_TABS = ["editor", "run", "triggers", "versions"] as const;
+export const WORKFLOW_TABS = ["editor", "run", "triggers", "triggers-edit", "versions"] as const;
 
 export interface WorkflowSearch {
   tab?: (typeof WORKFLOW_TABS)[number] | undefined;
@@ -8,12 +8,18 @@ export interface WorkflowSearch {
   entry?: string | undefined;
   /** The version that is compared with the current one. */
   version?: string | undefined;
+  /** The run that is shown where it is run. */
+  run?: string | undefined;
+  /** The trigger whose history is shown. */
+  trigger?: string | undefined;
 }
 
 export const workflowSearch = (raw: Raw): WorkflowSearch => ({
   tab: oneOf(raw, "tab", WORKFLOW_TABS),
   entry: textIn(raw, "entry"),
   version: textIn(raw, "version"),
+  run: textIn(raw, "run"),
+  trigger: textIn(raw, "trigger"),
 });
 
 /** A new workflow may begin as a copy. */

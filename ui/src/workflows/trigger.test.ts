@@ -1,54 +1,49 @@
 import { expect, test } from "vitest";
-import { numberTyped } from "./draft";
-import {
-  asType,
-  newTrigger,
-  TRIGGER_TYPES,
-  triggersBody,
-  triggersDraft,
-  triggersOf,
-  triggerWords,
-} from "./trigger";
+import { cameOf, type Firing, missedOf, type Trigger, whatOf } from "./trigger";
 
-test("what begins runs is said in words, also as long as nothing is typed", () => {
-  expect(triggerWords({ type: "api", path: "analyze", method: "PUT" })).toBe("PUT /hooks/analyze");
-  expect(triggerWords({ type: "webhook", path: "order" })).toBe("POST /hooks/order");
-  expect(triggerWords({ type: "cron", cron: "0 9 * * *", timezone: "Europe/Berlin" })).toBe(
-    "0 9 * * * Europe/Berlin",
+const trigger = (more: Partial<Trigger>): Trigger => ({
+  id: "t",
+  type: "cron",
+  paused: false,
+  next_at: [],
+  ...more,
+});
+const firing = (more: Partial<Firing>): Firing => ({
+  id: "f",
+  fired_at: "2026-12-01T00:00:00Z",
+  status: "started",
+  ...more,
+});
+
+test("each type says what it waits for", () => {
+  expect(whatOf(trigger({ cron: "0 9 * * 1-5", timezone: "Europe/Berlin" }))).toBe(
+    "0 9 * * 1-5 in Europe/Berlin",
   );
-  expect(triggerWords({ type: "event", name: "paid" })).toBe("the event paid");
-  expect(triggerWords({})).toBe("of no type yet");
+  expect(whatOf(trigger({ type: "api", path: "analyze", method: "PUT" }))).toBe(
+    "PUT /hooks/analyze, with a token",
+  );
+  expect(whatOf(trigger({ type: "webhook", path: "gh", signature: "github" }))).toBe(
+    "POST /hooks/gh, signed as GitHub does",
+  );
+  expect(whatOf(trigger({ type: "webhook", path: "x", signature: "none" }))).toContain("signed by nobody");
+  expect(whatOf(trigger({ type: "event", name: "paid", key: "" }))).toBe("the event paid");
+  expect(whatOf(trigger({ type: "event", name: "paid", key: { n: 1 } }))).toBe('the event paid of {"n":1}');
 });
 
-test("a definition of before there were triggers has none, and garbage keeps its place", () => {
-  expect(triggersOf({})).toEqual([]);
-  expect(triggersOf({ triggers: [null, { type: "api" }] })).toEqual([{}, { type: "api" }]);
+test("what was missed is left out, unless something else is said", () => {
+  expect(["skip", "once", "all", null].map((missed) => missedOf(trigger({ missed })))).toEqual([
+    "left out",
+    "made up for once",
+    "made up for, each of them",
+    "left out",
+  ]);
 });
 
-test("what was read is what is sent, if nobody changes it", () => {
-  const body = {
-    triggers: [
-      { type: "cron", cron: "0 9 * * *", input: { a: [1] } },
-      { type: "event", name: "x" },
-    ],
-  };
-  expect(triggersBody(triggersDraft(body))).toEqual({ body });
-});
-
-test("what cannot be read is said where it stands", () => {
-  const triggers = [{ type: "cron" }, { type: "cron", input: { n: numberTyped("x") } }];
-  expect(triggersBody({ triggers })).toEqual({ errors: { "/triggers/1/input/n": "A whole number." } });
-});
-
-test("one of another type keeps what both have", () => {
-  const api = { id: "a", type: "api", path: "order", method: "PUT", input: { a: 1 } };
-  expect(asType(api, "webhook")).toEqual({
-    id: "a",
-    type: "webhook",
-    path: "order",
-    signature: "standard",
-    secret: "",
-    input: { a: 1 },
-  });
-  for (const type of TRIGGER_TYPES) expect(newTrigger(type).type).toBe(type);
+test("a firing says what came of it, and by whom", () => {
+  expect(cameOf(firing({}))).toBe("Began a run");
+  expect(cameOf(firing({ by: "user:ada" }))).toBe("Began a run by hand");
+  expect(cameOf(firing({ status: "refused", error: { code: "x", message: "the input is wrong" } }))).toBe(
+    "Refused: the input is wrong",
+  );
+  expect(cameOf(firing({ status: "skipped" }))).toBe("Left out");
 });

@@ -1,72 +1,71 @@
-import type { Made } from "../parts/reading";
-import { noteUnread } from "./draft";
-import { isObject, textOf } from "./entry";
+/** What begins runs of a workflow by itself, and how it is now. Members that its type does not have are absent or null. */
+export interface Trigger {
+  id: string;
+  /** `api`, `webhook`, `cron` or `event`. */
+  type: string;
+  path?: string | null;
+  url?: string | null;
+  method?: string | null;
+  signature?: string | null;
+  cron?: string | null;
+  timezone?: string | null;
+  missed?: string | null;
+  input?: unknown;
+  name?: string | null;
+  key?: unknown;
+  paused: boolean;
+  paused_at?: string | null;
+  next_at: readonly string[];
+  last_firing?: Firing | null;
+  /** Why it begins nothing. */
+  problem?: string | null;
+}
 
-/** Something that begins runs of a workflow, as its definition says it. */
-export type Trigger = Readonly<Record<string, unknown>>;
+/** A time at which a trigger began a run, or did not. */
+export interface Firing {
+  id: string;
+  /** What it was for, of a schedule. */
+  at?: string | null;
+  fired_at: string;
+  status: "started" | "skipped" | "refused";
+  run_id?: string | null;
+  error?: { code: string; message: string } | null;
+  /** Who did it by hand. */
+  by?: string | null;
+}
 
-export const TRIGGER_TYPES = ["api", "webhook", "cron", "event"] as const;
-export type TriggerType = (typeof TRIGGER_TYPES)[number];
-
-/** The triggers of a definition; it may be one of before there were any. */
-export const triggersOf = (it: object): Trigger[] => {
-  const { triggers } = it as { triggers?: unknown };
-  return Array.isArray(triggers) ? triggers.map((one) => (isObject(one) ? one : {})) : [];
-};
-
-/** What begins runs, in a few words. */
-export function triggerWords(it: Trigger): string {
+/** What it waits for, in a few words. */
+export function whatOf(it: Trigger): string {
   switch (it.type) {
     case "api":
+      return `${it.method ?? "POST"} ${pathOf(it)}, with a token`;
     case "webhook":
-      return `${textOf(it.method) || "POST"} /hooks/${textOf(it.path)}`;
+      return `POST ${pathOf(it)}, ${SIGNED[it.signature ?? "none"] ?? it.signature}`;
     case "cron":
-      return `${textOf(it.cron) || "a schedule"}${it.timezone ? ` ${textOf(it.timezone)}` : ""}`;
-    case "event":
-      return `the event ${textOf(it.name)}`;
+      return `${it.cron} in ${it.timezone ?? "UTC"}`;
     default:
-      return textOf(it.type) || "of no type yet";
+      return `the event ${it.name}${keyOf(it)}`;
   }
 }
 
-/** The members that a trigger of each type may have, in order. */
-const MEMBERS: Readonly<Record<TriggerType, readonly string[]>> = {
-  api: ["id", "type", "path", "method", "input"],
-  webhook: ["id", "type", "path", "secret", "signature", "input"],
-  cron: ["id", "type", "cron", "timezone", "missed", "input"],
-  event: ["id", "type", "name", "key", "input"],
+const SIGNED: Record<string, string> = {
+  standard: "signed as Standard Webhooks says",
+  github: "signed as GitHub does",
+  none: "signed by nobody",
 };
 
-/** What a new one begins as. */
-export function newTrigger(type: TriggerType): Trigger {
-  const members: Record<TriggerType, Trigger> = {
-    api: { path: "", method: "POST" },
-    webhook: { path: "", signature: "standard", secret: "" },
-    cron: { cron: "0 9 * * 1-5", timezone: "UTC", missed: "skip" },
-    event: { name: "" },
-  };
-  return { type, ...members[type] };
-}
+const pathOf = ({ path }: Trigger) => `/hooks/${path ?? ""}`;
+const keyOf = ({ key }: Trigger) =>
+  key === undefined || key === null || key === ""
+    ? ""
+    : ` of ${typeof key === "string" ? key : JSON.stringify(key)}`;
 
-/** The same as one of another type: what both have stays. */
-export function asType(it: Trigger, type: TriggerType): Trigger {
-  const kept = Object.entries(it).filter(([name]) => name !== "type" && MEMBERS[type].includes(name));
-  return { ...newTrigger(type), ...Object.fromEntries(kept) };
-}
+/** What becomes of times at which the server was not there. */
+export const missedOf = ({ missed }: Trigger): string =>
+  ({ once: "made up for once", all: "made up for, each of them" })[missed ?? ""] ?? "left out";
 
-/** The triggers of a definition as they are edited. */
-export interface TriggersDraft {
-  triggers: readonly Trigger[];
-}
-export interface TriggersBody {
-  triggers: readonly Trigger[];
-}
-
-export const triggersDraft = (body: TriggersBody): TriggersDraft => ({ triggers: triggersOf(body) });
-
-/** What is sent, or which fields cannot be read, by their pointers. */
-export function triggersBody({ triggers }: TriggersDraft): Made<TriggersBody> {
-  const errors: Record<string, string> = {};
-  noteUnread(triggers, "/triggers", errors);
-  return Object.keys(errors).length > 0 ? { errors } : { body: { triggers } };
+/** What came of a firing, in a few words. */
+export function cameOf({ status, error, by }: Firing): string {
+  const word = { started: "Began a run", skipped: "Left out", refused: "Refused" }[status] ?? status;
+  return [word, by && "by hand"].filter(Boolean).join(" ") + (error ? `: ${error.message}` : "");
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Unread } from "./entry";
+import { Unread } from "../graph/entry";
 import { NEW_RULE, OPS, opOf, shapeOf, withOp } from "./predicate";
 import { canShow, changedTo, modeOf, textShown, textTyped } from "./value";
 

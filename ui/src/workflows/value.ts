@@ -1,5 +1,5 @@
-import { isObject, Unread } from "./entry";
-import { isSpecial } from "./words";
+import { isObject, Unread } from "../graph/entry";
+import { isSpecial } from "../graph/words";
 
 /** How a value is typed. */
 export type Mode = "none" | "reads" | "text" | "members" | "json";

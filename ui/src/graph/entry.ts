@@ -5,6 +5,7 @@ export const TYPES = [
   "agent",
   "tool",
   "workflow",
+  "step",
   "mapping",
   "parallel",
   "conditional",

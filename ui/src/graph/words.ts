@@ -47,6 +47,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   agent: "agent",
   tool: "tool",
   workflow: "workflow",
+  step: "step",
   mapping: "mapping",
   parallel: "parallel",
   conditional: "conditional",
@@ -68,7 +69,8 @@ export function whatOf(entry: Entry): string {
   switch (entry.type) {
     case "agent":
     case "tool":
-    case "workflow": {
+    case "workflow":
+    case "step": {
       const name = textOf(entry[entry.type]) || "none chosen";
       return `${entry.type} ${name}${typeof entry.version === "number" ? ` v${entry.version}` : ""}`;
     }

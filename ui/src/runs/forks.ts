@@ -1,0 +1,51 @@
+import { parseJson } from "../kit/json";
+import type { Execution } from "./entries";
+import type { ForkAsked } from "./queries";
+
+type All = ReadonlyMap<string, Execution>;
+
+/** The entries from which a fork can go on: those that have begun, outside of turns. */
+export const startsOf = (all: All): string[] =>
+  [...all.values()].filter((it) => it.turn === null).map((it) => it.entry);
+
+/** The entries whose recorded output a fork from this one uses, with what was recorded. */
+export function recordedBefore(all: All, from: string): Map<string, unknown> {
+  const begun = all.get(from)?.attempts[0]?.seq ?? 0;
+  const recorded = new Map<string, unknown>();
+  for (const it of all.values()) {
+    const end = it.attempts.at(-1)?.end;
+    if (it.turn === null && end && end.seq < begun && end.status === "done")
+      recorded.set(it.entry, end.output);
+  }
+  return recorded;
+}
+
+/** The newest entry that failed; else the first. */
+export function likelyStart(all: All): string {
+  const outside = [...all.values()].filter((it) => it.turn === null);
+  const failed = outside.findLast((it) => it.attempts.at(-1)?.end?.status === "failed");
+  return (failed ?? outside[0])?.entry ?? "";
+}
+
+/** The body of a fork, or which outputs are no JSON, by their pointers. */
+export function forkOf(
+  from: string,
+  typed: ReadonlyMap<string, string>,
+  version: string,
+): { body: ForkAsked } | { errors: Record<string, string> } {
+  const errors: Record<string, string> = {};
+  const overrides: Record<string, unknown> = {};
+  for (const [id, text] of typed) {
+    const parsed = parseJson(text);
+    if ("value" in parsed) overrides[id] = parsed.value;
+    else errors[`/overrides/${id}`] = parsed.line ? `Line ${parsed.line}: ${parsed.error}` : parsed.error;
+  }
+  if (version.trim() !== "" && !/^[1-9]\d*$/.test(version.trim())) errors["/version"] = "A whole number.";
+  if (Object.keys(errors).length > 0) return { errors };
+  const body = {
+    from_step: from,
+    ...(typed.size > 0 && { overrides }),
+    ...(version.trim() !== "" && { version: Number(version) }),
+  };
+  return { body: body as unknown as ForkAsked };
+}
