@@ -70,6 +70,69 @@ const PAGES: Shown[] = [
   { name: "playground-compare", path: () => "/ui/agents/support?beside=support%401", ready: compare },
   { name: "playground-approval", path: () => "/ui/agents/careful", ready: askForConsent },
   {
+    name: "workflows",
+    path: () => "/ui/workflows",
+    ready: (page) => page.getByRole("link", { name: "Refund" }).waitFor(),
+  },
+  {
+    name: "workflow-new",
+    path: () => "/ui/workflows/new",
+    ready: (page) => page.getByLabel("Input schema").waitFor(),
+  },
+  {
+    name: "workflow",
+    path: () => "/ui/workflows/refund",
+    ready: (page) => page.getByLabel("Input schema").waitFor(),
+  },
+  {
+    name: "workflow-conditional",
+    path: () => "/ui/workflows/refund?entry=1",
+    ready: (page) => page.getByRole("group", { name: /^Case 1/ }).waitFor(),
+  },
+  {
+    name: "workflow-approval",
+    path: () => "/ui/workflows/refund?entry=1/cases/0/then/0",
+    ready: (page) => page.getByLabel("Schema of the answer").waitFor(),
+  },
+  {
+    name: "workflow-agent",
+    path: () => "/ui/workflows/refund?entry=3",
+    ready: (page) => page.getByRole("button", { name: "Remove demo" }).waitFor(),
+  },
+  {
+    name: "workflow-graph",
+    path: () => "/ui/workflows/graph?entry=3",
+    ready: (page) => page.getByRole("button", { name: "as a graph", pressed: true }).waitFor(),
+  },
+  {
+    name: "workflow-wrong",
+    path: () => "/ui/workflows/refund?entry=3",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Remove demo" }).click();
+      await page.getByRole("combobox", { name: "Agent", exact: true }).fill("nobody");
+      await page.keyboard.press("Enter");
+      await page.getByText("One thing is wrong").waitFor();
+    },
+  },
+  {
+    name: "workflow-json",
+    path: () => "/ui/workflows/refund",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "JSON", exact: true }).click();
+      await page.getByLabel("Definition", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "workflow-versions",
+    path: () => "/ui/workflows/graph?tab=versions&version=1",
+    ready: (page) => page.getByText("From version 1 to 2").waitFor(),
+  },
+  {
+    name: "workflow-triggers-edit",
+    path: () => "/ui/workflows/graph?tab=triggers-edit",
+    ready: (page) => page.getByRole("list", { name: "Next times" }).getByRole("listitem").nth(4).waitFor(),
+  },
+  {
     name: "tools",
     path: () => "/ui/tools",
     ready: (page) => page.getByRole("link", { name: "greet" }).waitFor(),

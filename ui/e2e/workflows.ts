@@ -118,6 +118,30 @@ export const NIGHTLY = {
   ],
 };
 
+/** Entries that wait for each other; begun by itself in each way. */
+export const GRAPH = {
+  name: "graph",
+  display_name: "Graph",
+  steps: [
+    { id: "clock", type: "tool", tool: "current_time", depends_on: [], retry: { max: 2 } },
+    { id: "order", type: "mapping", output: { id: { $: "/input/order" } }, depends_on: [] },
+    { id: "weigh", type: "script", code: "return 2;", depends_on: ["order"], on_error: "continue" },
+    {
+      id: "tell",
+      type: "agent",
+      agent: "demo",
+      input: { $template: "It is {{ steps.clock.output.now }}" },
+      depends_on: ["clock", "weigh"],
+    },
+    { id: "keep", type: "mapping", output: { $: "/steps/order/output" }, depends_on: ["order", "tell"] },
+  ],
+  triggers: [
+    { type: "cron", cron: "0 9 * * 1-5", timezone: "Europe/Berlin", missed: "once" },
+    { type: "api", path: "graph", method: "POST" },
+    { type: "event", name: "payment", key: "A-17" },
+  ],
+};
+
 interface Run {
   id: string;
   status: string;
@@ -138,7 +162,11 @@ export async function once(admin: Api, id: string, status: string): Promise<stri
 
 /** The workflows, and runs of them in which something is to be seen. */
 export async function runWorkflows(admin: Api) {
-  for (const it of [REFUND, PATIENT, BROKEN]) await admin("POST", "/workflows/definitions", it);
+  for (const it of [REFUND, PATIENT, BROKEN, GRAPH]) await admin("POST", "/workflows/definitions", it);
+  await admin("PUT", "/workflows/definitions/graph", {
+    description: "Waits for the clock and for the order, and tells of both.",
+    steps: GRAPH.steps.with(2, { ...GRAPH.steps[2], code: "return input.id.length;" }),
+  });
   const [asks, waits, fails, done] = await Promise.all([
     begin(admin, "refund", { order: "A-17", total: 140 }),
     begin(admin, "patient", { order: "A-17" }),

@@ -5,6 +5,7 @@ export const TYPES = [
   "agent",
   "tool",
   "workflow",
+  "step",
   "mapping",
   "parallel",
   "conditional",
@@ -21,6 +22,9 @@ export type EntryType = (typeof TYPES)[number];
 
 /** The way to something in the steps: `[0, "cases", 1, "then"]`. */
 export type Path = readonly (string | number)[];
+
+/** The pointer to a member of what a pointer leads to. */
+export const pointerOf = (pointer: string, name: string | number) => `${pointer}/${escaped(name)}`;
 
 /** The same as a text: `0/cases/1/then`. */
 export const keyOf = (path: Path) => path.map(escaped).join("/");
@@ -43,11 +47,24 @@ export interface Part {
   entries: readonly Entry[];
 }
 
+/** What was typed and cannot be read: it stands in the place of the value until it can. */
+export class Unread {
+  readonly text: string;
+  readonly why: string;
+
+  constructor(text: string, why: string) {
+    this.text = text;
+    this.why = why;
+  }
+}
+
 export const textOf = (value: unknown) => (typeof value === "string" ? value : "");
 export const isObject = (value: unknown): value is Record<string, unknown> =>
-  typeof value === "object" && value !== null && !Array.isArray(value);
+  typeof value === "object" && value !== null && !Array.isArray(value) && !(value instanceof Unread);
 
-export const entriesOf = (value: unknown): Entry[] => (Array.isArray(value) ? value.filter(isObject) : []);
+/** The entries of a list; what is none is one of which nothing is known, so that all keep their places. */
+export const entriesOf = (value: unknown): Entry[] =>
+  Array.isArray(value) ? value.map((it) => (isObject(it) ? it : {})) : [];
 export const idOf = (entry: Entry) => textOf(entry.id);
 export const typeOf = (entry: Entry) => textOf(entry.type);
 

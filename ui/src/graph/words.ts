@@ -1,10 +1,11 @@
 import { duration } from "../kit/format";
 import type { Kind } from "../kit/Marks";
-import { type Entry, isObject, partsOf, textOf } from "./entry";
+import { type Entry, isObject, partsOf, textOf, Unread } from "./entry";
 
 /** A value in a few words: what it reads, or what it is. */
 export function valueWords(value: unknown): string {
   if (value === undefined) return "nothing";
+  if (value instanceof Unread) return value.text;
   if (Array.isArray(value)) return value.length === 0 ? "[]" : `${value.length} in a list`;
   if (!isObject(value)) return JSON.stringify(value);
   if (typeof value.$ === "string") return value.$;
@@ -46,6 +47,7 @@ const KINDS: Readonly<Record<string, Kind>> = {
   agent: "agent",
   tool: "tool",
   workflow: "workflow",
+  step: "step",
   mapping: "mapping",
   parallel: "parallel",
   conditional: "conditional",
@@ -67,7 +69,8 @@ export function whatOf(entry: Entry): string {
   switch (entry.type) {
     case "agent":
     case "tool":
-    case "workflow": {
+    case "workflow":
+    case "step": {
       const name = textOf(entry[entry.type]) || "none chosen";
       return `${entry.type} ${name}${typeof entry.version === "number" ? ` v${entry.version}` : ""}`;
     }

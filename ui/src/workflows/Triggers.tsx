@@ -47,7 +47,7 @@ export function Triggers({ workflow, mayWrite }: Props) {
             <Link
               to="/workflows/$workflowId"
               params={{ workflowId: workflow.name }}
-              search={{ tab: "definition" } as never}
+              search={{ tab: "triggers-edit" }}
               className={buttonClass(mayWrite ? "primary" : "plain")}
             >
               {mayWrite ? "Add a trigger" : "See the definition"}

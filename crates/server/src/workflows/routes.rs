@@ -1,5 +1,6 @@
 //! `/workflows` without executing: who may see and write which, and which error is which status.
 
+mod drafts;
 mod schedules;
 
 use std::sync::Arc;
@@ -61,6 +62,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(deactivate_workflow))
         .routes(routes!(list_workflow_versions))
         .routes(routes!(restore_workflow))
+        .routes(routes!(drafts::check_workflow))
         .routes(routes!(schedules::preview_schedule))
 }
 
