@@ -3,6 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, expectNothingMoved, signIn, test } from "./server";
 import { fill, tracker } from "./shop";
+import { runWorkflows } from "./workflows";
 
 test.use({ of: "pages" });
 // They only look at what is there: each worker has a server of its own.
@@ -12,6 +13,7 @@ const PICTURES = process.env.PICTURES;
 const WIDTHS = { wide: { width: 1280, height: 860 }, narrow: { width: 375, height: 780 } };
 
 let runs: Awaited<ReturnType<typeof fill>>;
+let flows: Awaited<ReturnType<typeof runWorkflows>>;
 
 interface Shown {
   name: string;
@@ -67,6 +69,69 @@ const PAGES: Shown[] = [
   { name: "playground", path: () => "/ui/agents/support", ready: talk },
   { name: "playground-compare", path: () => "/ui/agents/support?beside=support%401", ready: compare },
   { name: "playground-approval", path: () => "/ui/agents/careful", ready: askForConsent },
+  {
+    name: "workflows",
+    path: () => "/ui/workflows",
+    ready: (page) => page.getByRole("link", { name: "Refund" }).waitFor(),
+  },
+  {
+    name: "workflow-new",
+    path: () => "/ui/workflows/new",
+    ready: (page) => page.getByLabel("Input schema").waitFor(),
+  },
+  {
+    name: "workflow",
+    path: () => "/ui/workflows/refund",
+    ready: (page) => page.getByLabel("Input schema").waitFor(),
+  },
+  {
+    name: "workflow-conditional",
+    path: () => "/ui/workflows/refund?entry=1",
+    ready: (page) => page.getByRole("group", { name: /^Case 1/ }).waitFor(),
+  },
+  {
+    name: "workflow-approval",
+    path: () => "/ui/workflows/refund?entry=1/cases/0/then/0",
+    ready: (page) => page.getByLabel("Schema of the answer").waitFor(),
+  },
+  {
+    name: "workflow-agent",
+    path: () => "/ui/workflows/refund?entry=3",
+    ready: (page) => page.getByRole("button", { name: "Remove demo" }).waitFor(),
+  },
+  {
+    name: "workflow-graph",
+    path: () => "/ui/workflows/graph?entry=3",
+    ready: (page) => page.getByRole("button", { name: "as a graph", pressed: true }).waitFor(),
+  },
+  {
+    name: "workflow-wrong",
+    path: () => "/ui/workflows/refund?entry=3",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Remove demo" }).click();
+      await page.getByRole("combobox", { name: "Agent", exact: true }).fill("nobody");
+      await page.keyboard.press("Enter");
+      await page.getByText("One thing is wrong").waitFor();
+    },
+  },
+  {
+    name: "workflow-json",
+    path: () => "/ui/workflows/refund",
+    ready: async (page) => {
+      await page.getByRole("button", { name: "JSON", exact: true }).click();
+      await page.getByLabel("Definition", { exact: true }).waitFor();
+    },
+  },
+  {
+    name: "workflow-versions",
+    path: () => "/ui/workflows/graph?tab=versions&version=1",
+    ready: (page) => page.getByText("From version 1 to 2").waitFor(),
+  },
+  {
+    name: "workflow-triggers-edit",
+    path: () => "/ui/workflows/graph?tab=triggers-edit",
+    ready: (page) => page.getByRole("list", { name: "Next times" }).getByRole("listitem").nth(4).waitFor(),
+  },
   {
     name: "tools",
     path: () => "/ui/tools",
@@ -136,6 +201,36 @@ const PAGES: Shown[] = [
     name: "run-waiting",
     path: () => `/ui/runs/${runs.waiting}`,
     ready: (page) => page.getByRole("button", { name: "Approve" }).waitFor(),
+  },
+  {
+    name: "workflow-run",
+    path: () => `/ui/runs/${flows.done}?entry=line&turn=each%5B1%5D`,
+    ready: (page) => page.getByRole("figure", { name: "Output" }).waitFor(),
+  },
+  {
+    name: "workflow-run-asks",
+    path: () => `/ui/runs/${flows.asks}`,
+    ready: (page) => page.getByLabel(/^Amount/).waitFor(),
+  },
+  {
+    name: "workflow-run-waits",
+    path: () => `/ui/runs/${flows.waits}?entry=nap`,
+    ready: (page) => page.getByText(/^It wakes at/).waitFor(),
+  },
+  {
+    name: "workflow-fork",
+    path: () => `/ui/runs/${flows.fails}`,
+    ready: async (page) => {
+      await page.getByRole("button", { name: "Fork…" }).click();
+      await page.getByRole("combobox", { name: "Something else for" }).fill("first");
+      await page.keyboard.press("Enter");
+      await page.getByLabel("Output of first").waitFor();
+    },
+  },
+  {
+    name: "workflow-form",
+    path: () => `/ui/workflows/refund?tab=run&run=${flows.done}`,
+    ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),
   },
   {
     name: "approvals",
@@ -344,6 +439,7 @@ async function find(page: Page) {
 
 test.beforeAll(async ({ server }) => {
   runs = await fill(server.admin);
+  flows = await runWorkflows(server.admin);
   await tracker(server);
 });
 

@@ -12,7 +12,7 @@ test("runs are narrowed by filters that stand in the URL", async ({ signedIn: pa
   await page.goto(`${server.url}/ui/runs`);
   await page.getByLabel("Status").selectOption("failed");
   await page.getByLabel("Started").selectOption("24h");
-  await page.getByRole("searchbox", { name: "Name of the agent or tool" }).fill("short");
+  await page.getByRole("searchbox", { name: "Name of the agent, workflow or tool" }).fill("short");
   await expect(page).toHaveURL(/status=failed/);
   await expect(page).toHaveURL(/definition=short/);
   const table = page.getByRole("table", { name: "Runs" });

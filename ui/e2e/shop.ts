@@ -224,7 +224,41 @@ export async function hostile({ admin, upstream }: Server): Promise<string[]> {
     input: `${HOSTILE} ![x](https://evil.example/x) [a](javascript:alert(1))`,
     background: true,
   });
-  for (const it of [run, said]) await admin("GET", `/runs/${it.id}/wait?timeout_ms=20000`);
+  await admin("POST", "/workflows/definitions", {
+    name: "evil",
+    display_name: HOSTILE,
+    description: HOSTILE,
+    input_schema: { type: "object", properties: { x: { type: "string", title: HOSTILE, default: HOSTILE } } },
+    steps: [
+      { id: "say", type: "mapping", output: { x: HOSTILE } },
+      {
+        id: "ask",
+        type: "approval",
+        message: HOSTILE,
+        payload_schema: {
+          type: "object",
+          properties: { x: { type: "string", title: HOSTILE, description: HOSTILE, default: HOSTILE } },
+        },
+      },
+      {
+        id: "both",
+        type: "parallel",
+        branches: { [HOSTILE]: [{ id: "hear", type: "wait_for_event", event: HOSTILE, key: HOSTILE }] },
+      },
+      {
+        id: "route",
+        type: "conditional",
+        cases: [{ when: { op: "eq", left: { $: "/input/x" }, right: HOSTILE }, then: [] }],
+        otherwise: [{ id: "no", type: "fail", message: HOSTILE }],
+      },
+    ],
+    metadata: { note: HOSTILE },
+  });
+  const asks = await admin<Run>("POST", "/workflows/evil/execute", {
+    input: { x: HOSTILE },
+    background: true,
+  });
+  for (const it of [run, said, asks]) await admin("GET", `/runs/${it.id}/wait?timeout_ms=20000`);
   return [
     "/ui/agents",
     "/ui/agents/evil",
@@ -247,6 +281,16 @@ export async function hostile({ admin, upstream }: Server): Promise<string[]> {
     "/ui/runs",
     `/ui/runs/${run.id}?tab=events`,
     `/ui/runs/${said.id}?tab=io`,
+    `/ui/runs/${asks.id}?entry=say`,
+    `/ui/runs/${asks.id}?tab=events`,
+    "/ui/approvals",
+    "/ui/workflows",
+    "/ui/workflows/evil",
+    "/ui/workflows/evil?entry=1",
+    "/ui/workflows/evil?entry=2",
+    "/ui/workflows/evil?entry=3",
+    "/ui/workflows/evil?tab=run",
+    "/ui/workflows/evil?tab=versions&version=1",
     "/ui/clients",
     `/ui/clients/${client.client_id}`,
     "/ui/secrets",

@@ -19,6 +19,7 @@ import { runSearch, runsSearch } from "./runs/search";
 import { ErrorPage, NotFoundPage } from "./shell/ErrorPage";
 import { Shell } from "./shell/Shell";
 import { newToolSearch, toolSearch } from "./tools/search";
+import { newWorkflowSearch, workflowSearch } from "./workflows/search";
 
 // Every page and its path, in one table. A page is loaded when it is gone to.
 
@@ -74,6 +75,23 @@ const tool = createRoute({
   path: "/tools/$name",
   validateSearch: toolSearch,
   component: lazyRouteComponent(() => import("./tools/ToolPage"), "ToolPage"),
+});
+const workflows = createRoute({
+  ...under,
+  path: "/workflows",
+  component: lazyRouteComponent(() => import("./workflows/WorkflowsPage"), "WorkflowsPage"),
+});
+const newWorkflow = createRoute({
+  ...under,
+  path: "/workflows/new",
+  validateSearch: newWorkflowSearch,
+  component: lazyRouteComponent(() => import("./workflows/NewWorkflowPage"), "NewWorkflowPage"),
+});
+const workflow = createRoute({
+  ...under,
+  path: "/workflows/$workflowId",
+  validateSearch: workflowSearch,
+  component: lazyRouteComponent(() => import("./workflows/WorkflowPage"), "WorkflowPage"),
 });
 const runs = createRoute({
   ...under,
@@ -193,6 +211,9 @@ export const routerOf = (queryClient: QueryClient) =>
       newTool,
       importTools,
       tool,
+      workflows,
+      newWorkflow,
+      workflow,
       databases,
       database,
       document,

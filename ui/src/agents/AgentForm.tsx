@@ -36,7 +36,13 @@ const SHOWN_POINTERS = [
 ];
 
 function AgentForm({ draft, setDraft, errors, isNew }: Props) {
-  const names = useQuery(namesQuery(useMay("tool.read", "tool.execute"), useMay("rag.read", "rag.write")));
+  const names = useQuery(
+    namesQuery(
+      useMay("tool.read", "tool.execute"),
+      useMay("workflow.read", "workflow.execute"),
+      useMay("rag.read", "rag.write"),
+    ),
+  );
   /** What ties a field of the draft to its place in the body. */
   const field = <K extends keyof Draft>(key: K, pointer: string) => ({
     pointer,
@@ -130,6 +136,13 @@ function AgentForm({ draft, setDraft, errors, isNew }: Props) {
           optional
           options={(names.data?.agents ?? []).filter((it) => it !== draft.name)}
           {...field("agents", "/agents")}
+        />
+        <PickField
+          label="Workflows it may run"
+          optional
+          hint="Each is a tool run_<name>, with the input schema of the workflow."
+          options={names.data?.workflows ?? []}
+          {...field("workflows", "/workflows")}
         />
         <PickField
           label="RAG databases it may search"

@@ -1,15 +1,12 @@
 import { Link } from "@tanstack/react-router";
-import { useState } from "react";
-import { PATH } from "../api/client";
 import type { Agent, Status } from "../api/types";
-import { buttonClass, Copy } from "../kit/Button";
-import { Code } from "../kit/Code";
+import { buttonClass } from "../kit/Button";
 import { cx } from "../kit/cx";
 import { duration, money, tokens } from "../kit/format";
 import { KindMark, StatusMark } from "../kit/Marks";
-import { Facts, Segmented } from "../kit/Page";
+import { Facts } from "../kit/Page";
+import { Snippet } from "../parts/Snippet";
 import s from "./Playground.module.css";
-import { LANGUAGES, type Language, snippet } from "./snippets";
 import type { Turn } from "./turn";
 
 interface Props {
@@ -23,8 +20,6 @@ interface Props {
 
 /** What the last run took and cost, and the same call for a program. */
 export function Inspector({ turn, definition, agent, said, isOpen }: Props) {
-  const [language, setLanguage] = useState<Language>("curl");
-  const code = snippet(language, location.origin + PATH, agent, said);
   return (
     <aside className={s.inspect} aria-label="This run" data-open={isOpen || undefined}>
       {turn?.startedAt ? (
@@ -32,19 +27,7 @@ export function Inspector({ turn, definition, agent, said, isOpen }: Props) {
       ) : (
         <p className="small dim">Here stands what a run takes and costs, as soon as there is one.</p>
       )}
-      <section className="stack">
-        <h2>Copy this call</h2>
-        <div className="row">
-          <Segmented
-            label="Language"
-            value={language}
-            options={LANGUAGES.map((it) => [it, it] as const)}
-            onChange={setLanguage}
-          />
-          <Copy text={code} what="call" />
-        </div>
-        <Code text={code} />
-      </section>
+      <Snippet of={{ kind: "agents", name: agent }} body={said} />
     </aside>
   );
 }

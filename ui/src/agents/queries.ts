@@ -50,16 +50,19 @@ export const agentHistory: History<Agent> = {
 };
 
 /** What a definition may name, as far as one may see it: the pickers offer it. */
-export const namesQuery = (mayTools: boolean, mayRag: boolean) =>
+export const namesQuery = (mayTools: boolean, mayWorkflows: boolean, mayRag: boolean) =>
   queryOptions({
-    queryKey: ["agents", "names", mayTools, mayRag],
+    queryKey: ["agents", "names", mayTools, mayWorkflows, mayRag],
     queryFn: async () => {
-      const [models, tools, agents, databases] = await Promise.all([
+      const [models, tools, agents, workflows, databases] = await Promise.all([
         all((cursor) => answer(api.GET("/models", { params: { query: { limit: 200, cursor } } }))),
         mayTools
           ? all((cursor) => answer(api.GET("/tools", { params: { query: { limit: 200, cursor } } })))
           : [],
         all((cursor) => answer(api.GET("/agents", { params: { query: { limit: 200, cursor } } }))),
+        mayWorkflows
+          ? all((cursor) => answer(api.GET("/workflows", { params: { query: { limit: 200, cursor } } })))
+          : [],
         mayRag
           ? all((cursor) => answer(api.GET("/rag/databases", { params: { query: { limit: 200, cursor } } })))
           : [],
@@ -68,6 +71,7 @@ export const namesQuery = (mayTools: boolean, mayRag: boolean) =>
         models,
         tools: tools.map((it) => it.name),
         agents: agents.map((it) => it.name),
+        workflows: workflows.map((it) => it.name),
         databases: databases.map((it) => it.name),
       };
     },

@@ -26,7 +26,7 @@ export function ApprovalsPage() {
     <>
       <Head
         title="Approvals"
-        lede="Tools whose calls a person must consent to ask here. Decisions are recorded with your name."
+        lede="Tools whose calls a person must consent to, and workflows that ask one, ask here. Decisions are recorded with your name."
       />
       <Tabs
         label="Approvals"
@@ -51,7 +51,7 @@ function Waiting() {
     return (
       <Empty title="Nothing waits for a decision">
         A tool with <code>approval: always</code>, or one whose rule holds, stops its run and asks here before
-        it is called.
+        it is called; so does an entry <code>approval</code> of a workflow.
       </Empty>
     );
   }

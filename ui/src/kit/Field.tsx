@@ -54,6 +54,12 @@ export function Field({ label, hint, optional, pointer, error, children }: Field
   );
 }
 
+/** The faults of what has fields within it, that are not theirs. */
+export function ExactFaults({ pointer }: { pointer: string }) {
+  const faults = useFaults(pointer).filter((it) => it.pointer === pointer);
+  return faults.map((it) => <FieldError key={it.code} detail={it.detail} pointer={it.pointer} />);
+}
+
 function FieldError({ detail, pointer }: { detail: string; pointer?: string }) {
   return (
     <p className={s.err}>

@@ -33,7 +33,24 @@ export function StatusMark({ status, more }: { status: Status; more?: string }) 
   );
 }
 
-export type Kind = "model" | "tool" | "retrieval" | "agent" | "step" | "workflow" | "wait" | "approval";
+export type Kind =
+  | "model"
+  | "tool"
+  | "retrieval"
+  | "agent"
+  | "step"
+  | "workflow"
+  | "wait"
+  | "approval"
+  | "mapping"
+  | "parallel"
+  | "conditional"
+  | "foreach"
+  | "loop"
+  | "sleep"
+  | "event"
+  | "script"
+  | "fail";
 
 const KIND: Record<Kind, readonly [icon: IconName, look: string]> = {
   model: ["cpu", "model"],
@@ -44,6 +61,15 @@ const KIND: Record<Kind, readonly [icon: IconName, look: string]> = {
   workflow: ["workflow", "step"],
   wait: ["hourglass", "wait"],
   approval: ["stamp", "wait"],
+  mapping: ["arrow-right-left", "step"],
+  parallel: ["git-branch", "step"],
+  conditional: ["split", "step"],
+  foreach: ["list", "step"],
+  loop: ["repeat", "step"],
+  sleep: ["clock", "wait"],
+  event: ["zap", "wait"],
+  script: ["code-xml", "tool"],
+  fail: ["circle-x", "step"],
 };
 
 export function KindMark({ kind, label }: { kind: Kind; label?: string }) {

@@ -1,5 +1,5 @@
 import { useSyncExternalStore } from "react";
-import { ago } from "./format";
+import { ago, clock } from "./format";
 
 const EVERY_MS = 10_000;
 let now = Date.now();
@@ -31,6 +31,16 @@ export function Time({ at }: { at: string }) {
   return (
     <time dateTime={at} title={EXACTLY.format(time)}>
       {ago(time, new Date())}
+    </time>
+  );
+}
+
+/** A time to come or gone by, with its day if that is another. */
+export function Moment({ at }: { at: string }) {
+  const time = new Date(at);
+  return (
+    <time dateTime={at} title={EXACTLY.format(time)}>
+      {clock(time, new Date())}
     </time>
   );
 }

@@ -46,6 +46,18 @@ export function ago(at: Date, now: Date): string {
   return (sameYear ? DAY : DAY_AND_YEAR).format(at);
 }
 
+const CLOCK = new Intl.DateTimeFormat("en-GB", { timeStyle: "medium" });
+const DAY_AND_CLOCK = new Intl.DateTimeFormat("en-GB", {
+  day: "numeric",
+  month: "short",
+  hour: "2-digit",
+  minute: "2-digit",
+});
+
+/** When something will be: `14:02:11`, on another day `1 Dec, 14:02`. */
+export const clock = (at: Date, now: Date) =>
+  (at.toDateString() === now.toDateString() ? CLOCK : DAY_AND_CLOCK).format(at);
+
 /** The first of many characters: of an id what tells it from those beside it. */
 export const shortId = (id: string) => (id.length > 13 ? id.slice(-8) : id);
 

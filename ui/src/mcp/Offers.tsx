@@ -22,6 +22,7 @@ export function useOffers(server: McpServer) {
     thereQuery({
       tools: useMay("tool.read", "tool.execute"),
       agents: useMay("agent.read", "agent.execute"),
+      workflows: useMay("workflow.read", "workflow.execute"),
       databases: useMay("rag.read", "rag.write"),
     }),
   );
@@ -37,8 +38,8 @@ export default function Offers({ server }: { server: McpServer }) {
       {there.isError && <ProblemNote error={there.error} retry={() => there.refetch()} />}
       {there.isSuccess && offers.length === 0 && (
         <Empty title="Nothing is offered">
-          Say above which agents, tools and databases clients may find: by name, by the beginning of a name
-          with * behind it, or * for all.
+          Say above which agents, workflows, tools and databases clients may find: by name, by the beginning
+          of a name with * behind it, or * for all.
         </Empty>
       )}
       {offers.length > 0 && (
@@ -53,8 +54,8 @@ export default function Offers({ server }: { server: McpServer }) {
   );
 }
 
-const IS = { tool: "tool", agent: "agent", database: "RAG database" } as const;
-const KIND = { tool: "tool", agent: "agent", database: "retrieval" } as const;
+const IS = { tool: "tool", agent: "agent", workflow: "workflow", database: "RAG database" } as const;
+const KIND = { tool: "tool", agent: "agent", workflow: "workflow", database: "retrieval" } as const;
 
 const COLUMNS: Column<Offer>[] = [
   {
@@ -86,6 +87,7 @@ const COLUMNS: Column<Offer>[] = [
 interface Names {
   tools: readonly { name: string }[];
   agents: readonly { name: string }[];
+  workflows: readonly { name: string }[];
   databases: readonly { name: string }[];
 }
 
@@ -108,7 +110,7 @@ function Shown({ server, names }: { server: McpServer; names: Names | undefined 
   });
   const picked = (
     label: string,
-    member: "tools" | "agents" | "rag_databases",
+    member: "tools" | "agents" | "workflows" | "rag_databases",
     all: readonly { name: string }[],
   ) => (
     <PickField
@@ -149,6 +151,7 @@ function Shown({ server, names }: { server: McpServer; names: Names | undefined 
           />
           {picked("Tools", "tools", names?.tools ?? [])}
           {picked("Agents", "agents", names?.agents ?? [])}
+          {picked("Workflows", "workflows", names?.workflows ?? [])}
           {picked("RAG databases", "rag_databases", names?.databases ?? [])}
         </fieldset>
         {save.isError && <ProblemNote error={save.error} known={SHOWN} />}

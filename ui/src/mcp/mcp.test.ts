@@ -13,7 +13,7 @@ test("a pattern means a name, all that begin so, or all", () => {
 test("what is shown has its name on the wire, and a tool goes before what is made", () => {
   const named = (name: string, more: object = {}) => ({ name, description: `d ${name}`, ...more });
   const offers = offersOf(
-    { tools: ["*"], agents: ["support"], rag_databases: ["handbook"] },
+    { tools: ["*"], agents: ["support"], workflows: ["re*"], rag_databases: ["handbook"] },
     {
       tools: [
         named("refund", { scopes: ["shop"] }),
@@ -21,18 +21,20 @@ test("what is shown has its name on the wire, and a tool goes before what is mad
         named("search_handbook"),
       ],
       agents: [named("support", { scopes: ["agent.execute"] }), named("hidden")],
+      workflows: [named("refund"), named("other")],
       databases: [named("handbook"), named("other")],
     },
   );
   expect(offers.map((it) => `${it.name} ${it.is} ${it.takes.join("+")}`)).toEqual([
     "ask_support agent agent.execute",
     "refund tool tool.execute+shop",
+    "run_refund workflow workflow.execute",
     "search_handbook tool tool.execute",
   ]);
 });
 
 test("no database is shown unless somebody says so", () => {
-  const there = { tools: [], agents: [], databases: [{ name: "handbook", description: "" }] };
+  const there = { tools: [], agents: [], workflows: [], databases: [{ name: "handbook", description: "" }] };
   expect(offersOf({}, there)).toEqual([]);
 });
 

@@ -1,7 +1,7 @@
 /** What clients of MCP find, by its name on the wire. */
 export interface Offer {
   name: string;
-  is: "tool" | "agent" | "database";
+  is: "tool" | "agent" | "workflow" | "database";
   /** The name of what it is made of. */
   of: string;
   description: string;
@@ -13,6 +13,7 @@ export interface Offer {
 export interface Expose {
   tools?: string[];
   agents?: string[];
+  workflows?: string[];
   rag_databases?: string[];
 }
 
@@ -35,7 +36,7 @@ export function means(patterns: readonly string[], name: string): boolean {
 /** What is offered of what there is, by names. A tool goes before what is made of something else. */
 export function offersOf(
   expose: Expose,
-  there: { tools: readonly Named[]; agents: readonly Named[]; databases: readonly Named[] },
+  there: Readonly<Record<"tools" | "agents" | "workflows" | "databases", readonly Named[]>>,
 ): Offer[] {
   const shown = (all: readonly Named[], patterns: readonly string[] | undefined) =>
     all.filter((it) => it.is_active !== false && means(patterns ?? [], it.name));
@@ -45,6 +46,9 @@ export function offersOf(
   const agents = shown(there.agents, expose.agents ?? ["*"]).map(
     (it): Offer => ({ ...common(it, `ask_${it.name}`, "agent"), takes: takes("agent.execute", it) }),
   );
+  const workflows = shown(there.workflows, expose.workflows ?? ["*"]).map(
+    (it): Offer => ({ ...common(it, `run_${it.name}`, "workflow"), takes: takes("workflow.execute", it) }),
+  );
   const databases = shown(there.databases, expose.rag_databases).map(
     (it): Offer => ({
       ...common(it, `search_${it.name}`, "database"),
@@ -52,7 +56,7 @@ export function offersOf(
     }),
   );
   const taken = new Set(there.tools.map((it) => it.name));
-  const made = [...agents, ...databases].filter((it) => !taken.has(it.name));
+  const made = [...agents, ...workflows, ...databases].filter((it) => !taken.has(it.name));
   return [...tools, ...made].sort((a, b) => (a.name < b.name ? -1 : 1));
 }
 

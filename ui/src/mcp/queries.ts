@@ -2,6 +2,7 @@ import { queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 import { all } from "../api/pages";
 import type { components } from "../api/schema";
+import type { Run } from "../api/types";
 import type { History } from "../parts/Versions";
 import type { Offer } from "./offered";
 import { CONTENT } from "./upstream";
@@ -22,17 +23,18 @@ export const serverQuery = queryOptions({
 export const changeServer = (body: McpServerChange) => answer(api.POST("/mcp/server", { body }));
 
 /** What there is to offer, as far as one may see it. */
-export const thereQuery = (may: { tools: boolean; agents: boolean; databases: boolean }) =>
+export const thereQuery = (may: Record<"tools" | "agents" | "workflows" | "databases", boolean>) =>
   queryOptions({
     queryKey: ["mcp", "there", may],
     queryFn: async () => {
       const query = (cursor: string | undefined) => ({ params: { query: { limit: 200, cursor } } });
-      const [tools, agents, databases] = await Promise.all([
+      const [tools, agents, workflows, databases] = await Promise.all([
         may.tools ? all((cursor) => answer(api.GET("/tools", query(cursor)))) : [],
         may.agents ? all((cursor) => answer(api.GET("/agents", query(cursor)))) : [],
+        may.workflows ? all((cursor) => answer(api.GET("/workflows", query(cursor)))) : [],
         may.databases ? all((cursor) => answer(api.GET("/rag/databases", query(cursor)))) : [],
       ]);
-      return { tools, agents, databases };
+      return { tools, agents, workflows, databases };
     },
   });
 
@@ -44,6 +46,10 @@ export const schemaQuery = (offer: Offer) =>
       if (offer.is === "tool") {
         const tool = await answer(api.GET("/tools/{id}", { params: { path: { id: offer.of } } }));
         return tool.input_schema;
+      }
+      if (offer.is === "workflow") {
+        const workflow = await answer(api.GET("/workflows/{id}", { params: { path: { id: offer.of } } }));
+        return workflow.input_schema ?? {};
       }
       const [name, description] =
         offer.is === "agent" ? ["input", "What it is asked"] : ["query", "What is looked for"];
@@ -63,10 +69,13 @@ export async function tryOffer(offer: Offer, input: Record<string, unknown>): Pr
     return { found: await answer(api.POST("/rag/databases/{id}/search", { params, body: body as never })) };
   }
   const body = { ...(offer.is === "agent" ? { input: input.input } : { input }), background: true };
-  const run =
-    offer.is === "agent"
-      ? await answer(api.POST("/agents/{id}/execute", { params, body: body as never }))
-      : await answer(api.POST("/tools/{id}/execute", { params, body: body as never }));
+  const asked = { params, body: body as never };
+  const begun = {
+    agent: () => api.POST("/agents/{id}/execute", asked),
+    workflow: () => api.POST("/workflows/{id}/execute", asked),
+    tool: () => api.POST("/tools/{id}/execute", asked),
+  }[offer.is];
+  const run = await answer<Run>(begun());
   return { run: run.id };
 }
 

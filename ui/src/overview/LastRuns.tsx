@@ -33,7 +33,7 @@ export function LastRuns() {
             </Link>
           }
         >
-          What agents do for you stands here. Figures of the whole server are for those who hold{" "}
+          What agents and workflows do for you stands here. Figures of the whole server are for those who hold{" "}
           <code>admin.read</code>.
         </Empty>
       )}

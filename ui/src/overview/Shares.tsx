@@ -34,7 +34,7 @@ export function Shares({ stats, span }: { stats: Stats; span: SpanName }) {
             label="By"
             value={by}
             options={[
-              ["agents", "Agents and tools"],
+              ["agents", "Agents, workflows and tools"],
               ["clients", "Clients"],
             ]}
             onChange={(it) =>
@@ -48,7 +48,7 @@ export function Shares({ stats, span }: { stats: Stats; span: SpanName }) {
       </div>
       {by === "agents" ? (
         <Table
-          label="By agent and tool"
+          label="By agent, workflow and tool"
           columns={[definitionColumn(since), ...COLUMNS]}
           rows={stats.definitions}
           rowKey={(it) => `${it.kind}/${it.name}`}
@@ -66,7 +66,7 @@ export function Shares({ stats, span }: { stats: Stats; span: SpanName }) {
 }
 
 const definitionColumn = (since: Exclude<SpanName, "30d"> | undefined): Column<Definition> => ({
-  head: "Agent or tool",
+  head: "Agent, workflow or tool",
   narrow: "title",
   wide: "40%",
   cell: (it) =>

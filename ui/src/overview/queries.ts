@@ -57,7 +57,7 @@ export const stepsQuery = (scopes: readonly string[]) =>
         may("admin.read") ? answer(api.GET("/settings")) : null,
         may("agent.write") ? answer(api.GET("/agents/definitions", first)) : null,
         may("rag.write") ? answer(api.GET("/rag/databases", first)) : null,
-        may("run.read", "agent.execute")
+        may("run.read", "agent.execute", "workflow.execute")
           ? answer(api.GET("/runs", { params: { query: { limit: 1 } } }))
           : null,
         may("client.write") ? answer(api.GET("/oauth/clients", first)) : null,

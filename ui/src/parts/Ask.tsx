@@ -15,6 +15,8 @@ interface Said {
   reason?: string;
   arguments?: Record<string, never>;
   result?: unknown;
+  /** Of a step of a workflow. */
+  payload?: unknown;
 }
 
 /** Decides, and has what waits read again. */
@@ -69,7 +71,10 @@ export function Ask({
     reject: {
       title: `Deny ${approval.tool.name}?`,
       label: "Reason",
-      hint: "The model reads it, and it stands in the record.",
+      hint:
+        approval.kind === "step"
+          ? "It stands in the record."
+          : "The model reads it, and it stands in the record.",
       verb: "Deny",
     },
     change: {

@@ -2,10 +2,12 @@ import { useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { pendingOfQuery } from "../api/approvals";
-import { useMe } from "../api/me";
+import { useMay, useMe } from "../api/me";
+import { failureOf } from "../api/problem";
 import type { Approval, Run } from "../api/types";
-import { Button, buttonClass } from "../kit/Button";
+import { buttonClass } from "../kit/Button";
 import { cx } from "../kit/cx";
+import { FaultsOf } from "../kit/Field";
 import { duration, shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { isTyping } from "../kit/keys";
@@ -14,7 +16,10 @@ import { Note, ProblemNote } from "../kit/Messages";
 import { Time } from "../kit/Time";
 import { Ask, type Asking, useDecide } from "./Ask";
 import s from "./Decision.module.css";
-import { argumentsOf, msLeft, questionOf, reasonOf } from "./decision";
+import { Words } from "./DecisionWords";
+import { argumentsOf, asksFor, msLeft, questionOf, reasonOf } from "./decision";
+import { SchemaForm, useAny } from "./SchemaForm";
+import type { Schema } from "./schema";
 
 /** The decisions for which a run waits. */
 export function Decisions({ run, mayDecide }: { run: Run; mayDecide: boolean }) {
@@ -54,6 +59,9 @@ function ConsentLink({ of, subject }: { of: { upstream: string; url: string }; s
   );
 }
 
+/** Whoever wants nothing with a decision has no form. */
+const NO_SCHEMA: Schema = {};
+
 interface Props {
   approval: Approval;
   mayDecide: boolean;
@@ -64,8 +72,18 @@ interface Props {
 }
 
 /** What a person is asked: the question, what was done already, the arguments, and the time that is left. */
-export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun = false, onDecided }: Props) {
+export function DecisionCard({
+  approval,
+  mayDecide: may,
+  isCurrent = false,
+  showRun = false,
+  onDecided,
+}: Props) {
   const [asking, setAsking] = useState<Asking | null>(null);
+  const mayDecide = useMay(approval.required_scope) && may;
+  const given = useAny((approval.payload_schema as Schema | null | undefined) ?? NO_SCHEMA);
+  const wants = asksFor(approval);
+  const payload = wants && "body" in given.made ? { value: given.made.body } : null;
   const decide = useDecide(approval, onDecided);
   const isPending = approval.status === "pending";
   const isUnknown = approval.kind === "unknown_effect";
@@ -75,7 +93,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
     if (!isCurrent || !ready || asking || isUnknown) return;
     const press = (event: KeyboardEvent) => {
       if (isTyping(event) || event.metaKey || event.ctrlKey || event.altKey) return;
-      if (event.key === "a" && !approval.consent) decide.mutate({ decision: "approve" });
+      if (event.key === "a" && !approval.consent && !wants) decide.mutate({ decision: "approve" });
       if (event.key === "d") {
         event.preventDefault();
         setAsking("reject");
@@ -83,7 +101,7 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
     };
     addEventListener("keydown", press);
     return () => removeEventListener("keydown", press);
-  }, [isCurrent, ready, asking, isUnknown, decide, approval.consent]);
+  }, [isCurrent, ready, asking, isUnknown, decide, approval.consent, wants]);
   const args = argumentsOf(approval);
   return (
     <article
@@ -127,69 +145,34 @@ export function DecisionCard({ approval, mayDecide, isCurrent = false, showRun =
           , <Time at={approval.created_at} />
         </p>
       )}
+      {isPending && mayDecide && wants && (
+        <FaultsOf value={decide.isError ? failureOf(decide.error).faults : []}>
+          <SchemaForm of={given} pointer="/payload" label="Answer" />
+        </FaultsOf>
+      )}
       {decide.isError && <ProblemNote error={decide.error} />}
       {isPending && (mayDecide || approval.consent) && (
         <div className={cx("row wrap", s.buttons)}>
           {approval.consent && <ConsentLink of={approval.consent} subject={approval.requested_by} />}
           {mayDecide && (
-            <Words of={approval} by={decide} isCurrent={isCurrent} ready={ready} ask={setAsking} />
+            <Words
+              of={approval}
+              by={decide}
+              isCurrent={isCurrent}
+              ready={ready}
+              payload={payload}
+              ask={setAsking}
+            />
           )}
         </div>
       )}
       {isPending && !mayDecide && !approval.consent && (
         <p className="small dim">
-          <Icon name="lock" small /> Deciding needs <code>approval.decide</code>.
+          <Icon name="lock" small /> Deciding needs{" "}
+          <code>{may ? approval.required_scope : "approval.decide"}</code>.
         </p>
       )}
       {asking && <Ask asking={asking} approval={approval} by={decide} onClose={() => setAsking(null)} />}
     </article>
-  );
-}
-
-interface WordsProps {
-  of: Approval;
-  by: ReturnType<typeof useDecide>;
-  isCurrent: boolean;
-  ready: boolean;
-  ask: (asking: Asking) => void;
-}
-
-/** What can be said to it. A consent can only be refused here: it is given on its page. */
-function Words({ of: { kind }, by, isCurrent, ready, ask }: WordsProps) {
-  if (kind === "consent") {
-    return (
-      <Button icon="ban" disabled={!ready} onClick={() => ask("reject")}>
-        Deny… {isCurrent && <kbd>D</kbd>}
-      </Button>
-    );
-  }
-  if (kind === "unknown_effect") {
-    return (
-      <>
-        <Button onClick={() => ask("done")}>It was done, go on…</Button>
-        <Button onClick={() => by.mutate({ decision: "retry" })}>Send it again</Button>
-        <Button look="danger" onClick={() => ask("reject")}>
-          Give it up…
-        </Button>
-      </>
-    );
-  }
-  return (
-    <>
-      <Button
-        look="primary"
-        icon="check"
-        busy={by.isPending && "Approving…"}
-        onClick={() => by.mutate({ decision: "approve" })}
-      >
-        Approve {isCurrent && <kbd>A</kbd>}
-      </Button>
-      <Button icon="ban" disabled={!ready} onClick={() => ask("reject")}>
-        Deny… {isCurrent && <kbd>D</kbd>}
-      </Button>
-      <Button look="quiet" icon="pencil" disabled={!ready} onClick={() => ask("change")}>
-        Change the arguments
-      </Button>
-    </>
   );
 }

@@ -1,5 +1,6 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { type ComponentType, useMemo, useState } from "react";
+import type { Fault } from "../api/problem";
 import { Body } from "../kit/Page";
 import { useToast } from "../kit/Toasts";
 import { NotYours } from "./DefinitionState";
@@ -20,6 +21,8 @@ export interface Kind<T, D, B> {
   shown: readonly string[];
   /** What a version that was saved does: `answers`. */
   does: string;
+  /** Says what would be wrong with it if it were saved: asked while it is typed. */
+  check?: (body: B) => Promise<readonly Fault[]>;
 }
 
 interface Definition {
@@ -70,6 +73,7 @@ export function ChangeDefinition<T extends Definition, D, B>(props: ChangeProps<
         shown={kind.shown}
         promise={`Makes a new version, which ${kind.does} at once`}
         save={save}
+        check={kind.check}
       />
     </Body>
   );
@@ -104,6 +108,7 @@ export function MakeDefinition<T, D, B>({ kind, initial, create, said, open }: M
       shown={kind.shown}
       promise={`Makes version 1, which ${kind.does} at once`}
       save={save}
+      check={kind.check}
     />
   );
 }

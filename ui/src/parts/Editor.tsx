@@ -8,7 +8,7 @@ import {
   useRef,
   useState,
 } from "react";
-import { Failure, failureOf } from "../api/problem";
+import { Failure, type Fault, failureOf } from "../api/problem";
 import { Button } from "../kit/Button";
 import { CodeField } from "../kit/CodeField";
 import { FaultsOf, focusFault, savebarClass } from "../kit/Field";
@@ -17,6 +17,7 @@ import { pretty } from "../kit/json";
 import { Dialog, ProblemNote } from "../kit/Messages";
 import { Segmented } from "../kit/Page";
 import { type Made, madeOf } from "./reading";
+import { useCheck } from "./useCheck";
 
 /** What a form of a definition is given. */
 export interface FormProps<D> {
@@ -39,10 +40,13 @@ interface Props<D, B> {
   promise: string;
   /** `onTop`: whatever others have saved meanwhile. */
   save: (body: B, onTop: boolean) => Promise<unknown>;
+  /** Says what would be wrong with it if it were saved: asked while it is typed. */
+  check?: ((body: B) => Promise<readonly Fault[]>) | undefined;
 }
 
 /** A definition as a form and as JSON: two views of one value. Whoever leaves with changes is asked once. */
-export function Editor<D, B>({ noun, initial, bodyOf, draftOf, form, shown, promise, save }: Props<D, B>) {
+export function Editor<D, B>(props: Props<D, B>) {
+  const { noun, initial, bodyOf, draftOf, form, shown, promise, save, check } = props;
   const [draft, setDraft] = useState(initial);
   const [view, setView] = useState<"form" | "json">("form");
   const [json, setJson] = useState("");
@@ -60,6 +64,8 @@ export function Editor<D, B>({ noun, initial, bodyOf, draftOf, form, shown, prom
     view === "form"
       ? draft !== initial && pretty(draft) !== pretty(initial)
       : json !== jsonOf(bodyOf(initial));
+
+  const found = useCheck(isChanged && "body" in made ? made.body : null, check);
 
   const blocker = useBlocker({
     shouldBlockFn: ({ current, next }) =>
@@ -103,8 +109,9 @@ export function Editor<D, B>({ noun, initial, bodyOf, draftOf, form, shown, prom
     setView(next);
   };
   const wrong = Object.keys(errors).length;
+  const faults = found ?? (error ? failureOf(error).faults : []);
   return (
-    <FaultsOf value={error ? failureOf(error).faults : []}>
+    <FaultsOf value={faults}>
       <Segmented
         label="Edit as"
         value={view}
@@ -132,7 +139,13 @@ export function Editor<D, B>({ noun, initial, bodyOf, draftOf, form, shown, prom
       )}
       <div className={savebarClass}>
         <span className="small dim grow">
-          {wrong > 0 ? `${plural(wrong, "field")} cannot be read` : isChanged ? promise : "No changes"}
+          {wrong > 0
+            ? `${plural(wrong, "field")} cannot be read`
+            : found && found.length > 0
+              ? `${plural(found.length, "thing")} would be refused`
+              : isChanged
+                ? promise
+                : "No changes"}
         </span>
         <Button
           disabled={!isChanged || isSaving}

@@ -6,6 +6,7 @@ import { Segmented } from "../kit/Page";
 import type { Made } from "./reading";
 import s from "./Schema.module.css";
 import {
+  anyOf,
   argumentsOf,
   composed,
   fieldsOf,
@@ -18,13 +19,15 @@ import {
 
 type View = "form" | "json";
 
-/** Arguments as they are typed. */
-export interface Arguments {
+/** Arguments as they are typed: an object, unless it may be any JSON. */
+export interface Arguments<T = Record<string, unknown>> {
   fields: readonly SchemaField[] | null;
   view: View;
   typed: Typed;
   json: string;
-  made: Made<Record<string, unknown>>;
+  made: Made<T>;
+  /** What is typed as JSON. */
+  hint: string;
   look: (view: View) => void;
   type: (pointer: string, text: string) => void;
   typeJson: (text: string) => void;
@@ -33,14 +36,19 @@ export interface Arguments {
 }
 
 /** Arguments of this schema: a form and JSON, two views of one value. */
-export function useArguments(schema: Schema): Arguments {
+export const useArguments = (schema: Schema): Arguments => useTyped(schema, argumentsOf, "A JSON object.");
+
+/** The same of a schema that may be of any JSON. */
+export const useAny = (schema: Schema): Arguments<unknown> => useTyped<unknown>(schema, anyOf, "JSON.");
+
+function useTyped<T>(schema: Schema, read: (text: string) => Made<T>, hint: string): Arguments<T> {
   const fields = useMemo(() => fieldsOf(schema), [schema]);
   const [view, setView] = useState<View>(fields ? "form" : "json");
   const [typed, setTyped] = useState<Typed>(() => typedOf(fields ?? []));
   const [json, setJson] = useState("{}");
   const made = useMemo(
-    () => (view === "form" && fields ? composed(fields, typed) : argumentsOf(json)),
-    [view, fields, typed, json],
+    () => (view === "form" && fields ? (composed(fields, typed) as Made<T>) : read(json)),
+    [view, fields, typed, json, read],
   );
   const put = (value: unknown) => {
     const fits = fields !== null && holds(fields, value);
@@ -57,19 +65,26 @@ export function useArguments(schema: Schema): Arguments {
     }
   };
   const type = (pointer: string, text: string) => setTyped((before) => ({ ...before, [pointer]: text }));
-  return { fields, view, typed, json, made, look, type, typeJson: setJson, put };
+  return { fields, view, typed, json, made, hint, look, type, typeJson: setJson, put };
 }
 
-/** The fields of arguments. `pointer`: where they stand in the body that is sent. */
-export function SchemaForm({ of, pointer }: { of: Arguments; pointer: string }) {
-  const { fields, view, made, typed, json, look, type, typeJson } = of;
+interface SchemaFormProps {
+  of: Arguments<unknown>;
+  /** Where they stand in the body that is sent. */
+  pointer: string;
+  label?: string;
+}
+
+/** The fields of arguments. */
+export function SchemaForm({ of, pointer, label = "Arguments" }: SchemaFormProps) {
+  const { fields, view, made, typed, json, hint, look, type, typeJson } = of;
   const errors = "errors" in made ? made.errors : {};
   const cannot = view === "json" && "body" in made && fields !== null && !holds(fields, made.body);
   return (
     <div className={s.fields}>
       {fields && (
         <Segmented
-          label="Arguments as"
+          label={`${label} as`}
           value={view}
           options={[
             ["form", "Form"],
@@ -82,9 +97,9 @@ export function SchemaForm({ of, pointer }: { of: Arguments; pointer: string }) 
         <Fields {...{ fields, typed, errors, type }} above={pointer} />
       ) : (
         <CodeField
-          label="Arguments"
+          label={label}
           rows={6}
-          hint={cannot ? "It has members that the form does not show." : "A JSON object."}
+          hint={cannot ? "It has members that the form does not show." : hint}
           pointer={pointer}
           error={errors[""]}
           value={json}

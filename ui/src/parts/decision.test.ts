@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { Approval } from "../api/types";
-import { argumentsOf, msLeft, questionOf, reasonOf } from "./decision";
+import { argumentsOf, asksFor, msLeft, questionOf, reasonOf } from "./decision";
 
 const approval = (more: Partial<Approval>) =>
   ({
@@ -37,4 +37,14 @@ test("arguments are shown as they are", () => {
 test("time runs out and not beyond", () => {
   expect(msLeft(approval({}), Date.parse("2026-11-25T10:29:00Z"))).toBe(60_000);
   expect(msLeft(approval({}), Date.parse("2026-11-26T10:29:00Z"))).toBe(0);
+});
+
+test("a step of a workflow says what comes of silence, and what it wants with an answer", () => {
+  const step = approval({ kind: "step", message: "Refund 40?", on_timeout: "fail", arguments: [1] as never });
+  expect(reasonOf(step)).toMatch(/its run fails/);
+  expect(argumentsOf(step)).toEqual([["input", "[\n 1\n]"]]);
+  expect([asksFor(step), asksFor({ ...step, payload_schema: { type: "object" } as never })]).toEqual([
+    false,
+    true,
+  ]);
 });

@@ -16,8 +16,21 @@ export function reasonOf(approval: Approval): string {
   if (approval.consent) {
     return `${approval.tool.name} works for the person who began this run, and ${approval.consent.upstream} wants that person to agree. Nothing has been sent yet.`;
   }
+  if (approval.kind === "step")
+    return `A workflow goes on when somebody has decided. ${LATE[approval.on_timeout]}`;
   return "It needs the consent of a person. Nothing has been sent yet.";
 }
+
+/** What happens to a step that nobody decides on in time. */
+const LATE: Record<Approval["on_timeout"], string> = {
+  reject: "If nobody does in time, that is a no.",
+  approve: "If nobody does in time, that is a yes.",
+  fail: "If nobody does in time, its run fails.",
+};
+
+/** Whether whoever approves gives something with it. */
+export const asksFor = (approval: Approval) =>
+  approval.payload_schema !== undefined && approval.payload_schema !== null;
 
 /** What stays until nobody can decide any more. */
 export function msLeft(approval: Approval, now: number): number | null {
@@ -27,7 +40,10 @@ export function msLeft(approval: Approval, now: number): number | null {
 
 /** Arguments as names and texts; what is no text is JSON. */
 export function argumentsOf(approval: Approval): [name: string, value: string][] {
-  const values = (approval.arguments ?? {}) as Record<string, unknown>;
+  const given: unknown = approval.arguments ?? {};
+  // A step may be given anything.
+  const isObject = typeof given === "object" && !Array.isArray(given);
+  const values = (isObject ? given : { input: given }) as Record<string, unknown>;
   return Object.entries(values).map(([name, value]) => [
     name,
     typeof value === "string" ? value : JSON.stringify(value, null, 1),

@@ -22,6 +22,11 @@ test("an event is said in a few words", () => {
     event(3, "tool.finished", { status: "failed", error: { message: "no answer" }, duration_ms: 30_000 }),
     event(4, "memory.read", { messages: 4 }),
     event(5, "run.finished", { status: "failed", error: { message: "over the limit" } }),
+    event(6, "step.started", { step: "1", kind: "agent", name: "support" }),
+    event(7, "step.started", { step: "each[0].send", kind: "tool", name: "pay", attempt: 2 }),
+    event(8, "step.finished", { step: "send", status: "failed", error: { message: "busy" }, duration_ms: 5 }),
+    event(9, "timer.set", { timer_id: "nap", step: "nap", until: "2026-12-01T00:00:00Z" }),
+    event(10, "approval.requested", { kind: "step", tool: { name: "ok" }, message: "Go on?" }),
   ].map(factsOf);
   expect(facts).toEqual([
     "support",
@@ -29,6 +34,11 @@ test("an event is said in a few words", () => {
     "failed · no answer · 30.0 s",
     "4 messages",
     "failed · over the limit",
+    "agent · support",
+    "tool · each[0].send, pay · attempt 2",
+    "send · failed · busy · 5 ms",
+    "nap · 2026-12-01T00:00:00Z",
+    "ok · Go on?",
   ]);
 });
 

@@ -19,6 +19,7 @@ export function kindOf(event: RunEvent): Kind {
     case "child":
       return "agent";
     case "timer":
+    case "event":
       return "wait";
     default:
       return event.type === "run.waiting" ? "wait" : "step";
@@ -43,15 +44,21 @@ export function factsOf({ type, data }: RunEvent): string {
     "run.resumed": [text(data.reason)],
     "run.cancel_requested": [text(data.by), text(data.reason)],
     "run.finished": [text(data.status), error, used],
-    "step.started": [text(data.kind), text(data.name) || text(data.step)],
-    "step.finished": [text(data.status)],
-    "model.started": [text(data.model), (number(data.attempt) ?? 1) > 1 ? `attempt ${data.attempt}` : ""],
+    "step.started": [text(data.kind), stepWords(data), attempt(data)],
+    "step.finished": [/^\d*$/.test(text(data.step)) ? "" : text(data.step), text(data.status), error],
+    "timer.set": [text(data.step), text(data.until)],
+    "timer.fired": [text(data.timer_id)],
+    "event.received": [text(data.step), text(data.name), text(data.key)],
+    "model.started": [text(data.model), attempt(data)],
     "model.finished": [text(data.model), text(data.finish_reason), used],
     "model.failed": [text(data.model), error],
     "tool.started": [text(data.tool), text(data.effect)],
     "tool.progress": [text(data.message)],
     "tool.finished": [text(data.status), error],
-    "approval.requested": [text((data.tool as { name?: string } | undefined)?.name)],
+    "approval.requested": [
+      text((data.tool as { name?: string } | undefined)?.name),
+      data.kind === "step" ? text(data.message) : "",
+    ],
     "approval.decided": [text(data.decision), text(data.by)],
     "retrieval.finished": [
       text(data.query),
@@ -66,6 +73,14 @@ export function factsOf({ type, data }: RunEvent): string {
   };
   const all = [...(facts[type] ?? []), took === null ? "" : duration(took)];
   return all.filter(Boolean).join(" · ");
+}
+
+const attempt = ({ attempt }: RunEvent["data"]) => ((number(attempt) ?? 1) > 1 ? `attempt ${attempt}` : "");
+
+/** An entry has a name of its own beside that of what it calls; a turn has a number. */
+function stepWords({ step, name }: RunEvent["data"]): string {
+  const [own, called] = [text(step), text(name)];
+  return /^\d*$/.test(own) || own === called || called === "" ? called || own : `${own}, ${called}`;
 }
 
 function count(value: unknown, what: string): string {

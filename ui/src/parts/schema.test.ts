@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { argumentsOf, composed, fieldsOf, holds, typedOf } from "./schema";
+import { anyOf, argumentsOf, composed, fieldsOf, holds, typedOf } from "./schema";
 
 const ORDER = {
   type: "object",
@@ -90,6 +90,8 @@ test("arguments are an object", () => {
   expect(argumentsOf("")).toEqual({ body: {} });
   expect(argumentsOf("[1]")).toEqual({ errors: { "": "It must be a JSON object." } });
   expect(argumentsOf("{")).toHaveProperty("errors");
+  expect([anyOf(" "), anyOf("[1]"), anyOf("null")]).toEqual([{ body: {} }, { body: [1] }, { body: null }]);
+  expect(anyOf("{")).toHaveProperty("errors");
 });
 
 test("a default that is nothing is an empty field", () => {

@@ -198,3 +198,9 @@ const sameAs = (value: unknown): string =>
 
 /** A value that is typed as JSON; it has to be an object. */
 export const argumentsOf = (text: string) => madeOf<Record<string, unknown>>(text.trim() || "{}");
+
+/** The same of what may be any JSON. */
+export function anyOf(text: string): Made<unknown> {
+  const { value, made } = reader();
+  return made(value("", text.trim() || "{}"));
+}

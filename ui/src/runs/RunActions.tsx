@@ -1,23 +1,26 @@
 import { useMutation } from "@tanstack/react-query";
-import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
-import type { Run } from "../api/types";
+import type { Run, RunEvent } from "../api/types";
 import { Button } from "../kit/Button";
 import { TextArea, TextField } from "../kit/Field";
 import { FormDialog, Refused } from "../kit/FormDialog";
-import { useToast } from "../kit/Toasts";
 import { useAct } from "../parts/useAct";
+import { executionsOf } from "./entries";
+import { ForkWorkflow } from "./ForkWorkflow";
 import { cancelRun, forkRun, isOver, retryRun } from "./queries";
+import { useGoTo } from "./useGoTo";
 
 type Open = "cancel" | "fork" | null;
 
 /** What can be done with a run as it is, by whoever may. */
-export function RunActions({ run, lastSeq }: { run: Run; lastSeq: number }) {
+export function RunActions({ run, events }: { run: Run; events: readonly RunEvent[] }) {
   const [open, setOpen] = useState<Open>(null);
-  const mayStop = useMay("run.write", "agent.execute", "tool.execute");
-  const mayBegin = useMay("agent.execute");
-  const isAgent = run.kind === "agent";
+  const mayStop = useMay("run.write", "agent.execute", "tool.execute", "workflow.execute");
+  const [mayAgent, mayWorkflow] = [useMay("agent.execute"), useMay("workflow.execute")];
+  const mayBegin = { agent: mayAgent, workflow: mayWorkflow, tool: false }[run.kind];
+  const isBroken = run.status === "failed" || run.status === "timed_out";
+  const lastSeq = events.at(-1)?.seq ?? run.last_seq;
   const goTo = useGoTo();
   const retry = useMutation({
     mutationFn: () => retryRun(run.id),
@@ -25,12 +28,12 @@ export function RunActions({ run, lastSeq }: { run: Run; lastSeq: number }) {
   });
   return (
     <>
-      {mayBegin && isAgent && run.status === "failed" && (
+      {mayBegin && isBroken && (
         <Button icon="rotate-ccw" busy={retry.isPending && "Beginning…"} onClick={() => retry.mutate()}>
           Retry from the failure
         </Button>
       )}
-      {mayBegin && isAgent && (
+      {mayBegin && (
         <Button icon="git-fork" onClick={() => setOpen("fork")}>
           Fork…
         </Button>
@@ -42,18 +45,14 @@ export function RunActions({ run, lastSeq }: { run: Run; lastSeq: number }) {
       )}
       <Refused title="It was not begun again" of={retry} />
       {open === "cancel" && <Cancel run={run} onClose={() => setOpen(null)} />}
-      {open === "fork" && <Fork run={run} lastSeq={lastSeq} onClose={() => setOpen(null)} />}
+      {open === "fork" && run.kind === "agent" && (
+        <Fork run={run} lastSeq={lastSeq} onClose={() => setOpen(null)} />
+      )}
+      {open === "fork" && run.kind === "workflow" && (
+        <ForkWorkflow run={run} all={executionsOf(events)} onClose={() => setOpen(null)} />
+      )}
     </>
   );
-}
-
-function useGoTo() {
-  const navigate = useNavigate();
-  const say = useToast();
-  return (id: string, what: string) => {
-    say(what);
-    navigate({ to: "/runs/$id", params: { id } });
-  };
 }
 
 function Cancel({ run, onClose }: { run: Run; onClose: () => void }) {
@@ -75,8 +74,7 @@ function Cancel({ run, onClose }: { run: Run; onClose: () => void }) {
       onClose={onClose}
     >
       <p className="sub">
-        Its model call and its tools are stopped, and so are the runs below it. What tools have done stays
-        done.
+        What it does now is stopped, and so are the runs below it. What tools have done stays done.
       </p>
       <TextField label="Reason" optional hint="For the record." value={reason} onChange={setReason} />
     </FormDialog>
@@ -91,7 +89,7 @@ function Fork({ run, lastSeq, onClose }: { run: Run; lastSeq: number; onClose: (
   const seq = Number(from);
   const isAnew = seq === 1 && isText && input !== run.input;
   const fork = useMutation({
-    mutationFn: () => forkRun(run.id, seq, isAnew ? input : null),
+    mutationFn: () => forkRun(run.id, { from_seq: seq, ...(isAnew && { input }) }),
     onSuccess: (it) => goTo(it.id, `Forked from event ${seq}`),
   });
   const error =

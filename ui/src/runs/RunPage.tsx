@@ -1,32 +1,34 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi, Link } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { getRouteApi } from "@tanstack/react-router";
+import { lazy, Suspense, useMemo } from "react";
 import { useRunEvents } from "../api/events";
 import { useMay } from "../api/me";
 import type { RunEvent, Tree } from "../api/types";
-import { Copy } from "../kit/Button";
 import { Json } from "../kit/Code";
-import { duration, money, shortId, tokens } from "../kit/format";
 import { StatusMark, Tag } from "../kit/Marks";
 import { Note, ProblemNote, Skeleton } from "../kit/Messages";
-import { Body, Facts, Head, LiveDot, Panes, Tabs } from "../kit/Page";
-import { Clock } from "../kit/Time";
+import { Body, Head, LiveDot, Panes, Tabs } from "../kit/Page";
 import { Decisions } from "../parts/Decisions";
 import { Events } from "./Events";
-import { sharesOf, waitsOf, waterfallOf } from "./layout";
+import { waitsOf, waterfallOf } from "./layout";
 import { isOver, treeQuery } from "./queries";
 import { RunActions } from "./RunActions";
-import { tookMs } from "./rows";
+import { RunFacts, Sentence } from "./RunFacts";
 import { SpanDetails } from "./SpanDetails";
 import { Waterfall } from "./Waterfall";
 
+// Most runs are of agents, which have no graph.
+const WorkflowRun = lazy(() => import("./WorkflowRun"));
+
 const route = getRouteApi("/runs/$id");
+const HINT = "Choose a span to see its events, arguments and result.";
 const CRUMBS = [{ label: "Runs", to: "/runs" }] as const;
 
 /** One run: what it did, how long that took, and why it ended as it did. Live as long as it goes on. */
 export function RunPage() {
   const { id } = route.useParams();
-  const tree = useQuery(treeQuery(id, useMay("approval.decide")));
+  const may = { decide: useMay("approval.decide"), define: useMay("workflow.write", "admin.read") };
+  const tree = useQuery(treeQuery(id, may));
   const { events, connection } = useRunEvents(id);
   if (tree.isError && !tree.data) {
     return (
@@ -62,7 +64,8 @@ interface ShownProps {
 
 function Shown({ tree, events, isConnected }: ShownProps) {
   const { run } = tree;
-  const { tab = "waterfall", span } = route.useSearch();
+  const isWorkflow = run.kind === "workflow";
+  const { tab = isWorkflow ? "graph" : "waterfall", span } = route.useSearch();
   const navigate = route.useNavigate();
   const mayDecide = useMay("approval.decide");
   const waits = useMemo(() => waitsOf(events), [events]);
@@ -81,7 +84,7 @@ function Shown({ tree, events, isConnected }: ShownProps) {
             {isLive && <LiveDot on={isConnected}>{isConnected ? "Live" : "Reconnecting"}</LiveDot>}
           </>
         }
-        actions={<RunActions run={run} lastSeq={events.at(-1)?.seq ?? run.last_seq} />}
+        actions={<RunActions run={run} events={events} />}
         lede={<Sentence tree={tree} waits={waits} />}
       />
       {(run.error || run.status === "suspended") && (
@@ -101,15 +104,33 @@ function Shown({ tree, events, isConnected }: ShownProps) {
         label="Run"
         current={tab}
         tabs={[
+          ...(isWorkflow ? [{ id: "graph", label: "Graph" } as const] : []),
           { id: "waterfall", label: "Waterfall" },
           { id: "events", label: "Events", count: events.length },
           { id: "io", label: "Input and output" },
         ]}
       />
+      {tab === "graph" && (
+        <Suspense
+          fallback={
+            <Body>
+              <Skeleton />
+            </Body>
+          }
+        >
+          <WorkflowRun tree={tree} events={events} />
+        </Suspense>
+      )}
       {tab === "waterfall" && (
         <Panes
           label="Details"
-          aside={line ? <SpanDetails line={line} run={run} events={events} /> : <RunFacts tree={tree} />}
+          aside={
+            line ? (
+              <SpanDetails line={line} run={run} events={events} />
+            ) : (
+              <RunFacts tree={tree} hint={HINT} />
+            )
+          }
         >
           <Waterfall
             layout={layout}
@@ -140,92 +161,3 @@ function Shown({ tree, events, isConnected }: ShownProps) {
 }
 
 const kindWords = (kind: string) => kind.charAt(0).toUpperCase() + kind.slice(1).replace("_", " ");
-
-/** What happened, said in a sentence with its figures. */
-function Sentence({ tree, waits }: { tree: Tree; waits: ReturnType<typeof waitsOf> }) {
-  const { run, usage } = tree;
-  const now = Date.now();
-  const took = tookMs(run, now);
-  const shares = sharesOf(tree.spans, waits, now);
-  const used = usage.input_tokens + usage.output_tokens;
-  return (
-    <p>
-      {took === null
-        ? "Waits in the queue."
-        : `${isOver(run.status) ? "Took" : "Has taken"} ${duration(took)}${isOver(run.status) ? "" : " so far"}`}
-      {shares.length > 0 && (
-        <>
-          {": "}
-          {shares.map(([what, ms], at) => (
-            <span key={what} className={at === 0 ? "strong" : undefined}>
-              {at > 0 && ", "}
-              {duration(ms)} {what}
-            </span>
-          ))}
-        </>
-      )}
-      {took !== null && ". "}
-      {used > 0 &&
-        `${tokens(used)} tokens${usage.cost_usd === null || usage.cost_usd === undefined ? "" : ` for ${money(usage.cost_usd)}`}. `}
-      Begun by <span title={run.subject}>{shortId(run.subject.replace(/^\w+:/, ""))}</span> at{" "}
-      <Clock at={run.created_at} />.
-    </p>
-  );
-}
-
-function RunFacts({ tree }: { tree: Tree }) {
-  const { run, usage } = tree;
-  const link = (id: string) => (
-    <Link to="/runs/$id" params={{ id }} className="id">
-      {shortId(id)}
-    </Link>
-  );
-  return (
-    <>
-      <Facts
-        facts={[
-          [
-            "Id",
-            <span key="id" className="row">
-              <code className="small cut">{run.id}</code> <Copy text={run.id} what="id" />
-            </span>,
-          ],
-          ["Turns", `${run.steps} of ${run.limits.max_steps}`],
-          [
-            "Tokens in",
-            `${tokens(usage.input_tokens)}${usage.cached_tokens ? `, ${tokens(usage.cached_tokens)} from cache` : ""}`,
-          ],
-          [
-            "Tokens out",
-            `${tokens(usage.output_tokens)}${usage.reasoning_tokens ? `, ${tokens(usage.reasoning_tokens)} to think` : ""}`,
-          ],
-          [
-            "Cost",
-            usage.cost_usd === null || usage.cost_usd === undefined ? "unknown" : money(usage.cost_usd),
-          ],
-          ["Time limit", run.limits.timeout_ms ? duration(run.limits.timeout_ms) : null],
-          [
-            "Caller",
-            <code key="s" className="small">
-              {run.subject}
-            </code>,
-          ],
-          ["Client", run.client_id],
-          ["End user", run.user],
-          [
-            "Thread",
-            run.thread_id && (
-              <Link key="t" to="/runs" search={{ thread: run.thread_id }} className="id">
-                {shortId(run.thread_id)}
-              </Link>
-            ),
-          ],
-          ["Began by", run.parent_run_id && link(run.parent_run_id)],
-          ["Forked from", run.forked_from && link(run.forked_from)],
-          ["Taken up", run.attempt > 1 ? `${run.attempt} times` : null],
-        ]}
-      />
-      <p className="small dim">Choose a span to see its events, arguments and result.</p>
-    </>
-  );
-}

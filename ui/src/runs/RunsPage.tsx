@@ -16,7 +16,7 @@ import { useKept } from "../kit/useKept";
 import { latestQuery, runsQuery } from "./queries";
 import s from "./Runs.module.css";
 import { merged, tookMs } from "./rows";
-import { type RunsSearch, SINCE, type Since } from "./search";
+import { RUN_KINDS, type RunsSearch, SINCE, type Since } from "./search";
 
 const route = getRouteApi("/runs");
 
@@ -58,8 +58,8 @@ export function RunsPage() {
             onChange={(text) => narrow({ text })}
           />
           <TypedSearch
-            label="Name of the agent or tool"
-            placeholder="Agent or tool"
+            label="Name of the agent, workflow or tool"
+            placeholder="Agent, workflow or tool"
             value={search.definition}
             onChange={(definition) => narrow({ definition })}
           />
@@ -78,10 +78,7 @@ export function RunsPage() {
           <Filter
             label="Kind"
             value={search.kind}
-            options={[
-              ["agent", "agent"],
-              ["tool", "tool"],
-            ]}
+            options={RUN_KINDS.map((it) => [it, it] as const)}
             onChange={(kind) => narrow({ kind: kind as "agent" })}
           />
           {search.user && (
@@ -170,8 +167,8 @@ function Nothing({ isNarrowed }: { isNarrowed: boolean }) {
         </Link>
       }
     >
-      Each time an agent or a tool runs, it leaves its whole story here: what the model read, what tools did,
-      what it cost.
+      Each time an agent, a workflow or a tool runs, it leaves its whole story here: what the model read, what
+      tools did, what it cost.
     </Empty>
   );
 }
@@ -187,7 +184,7 @@ function columns(rows: readonly RunSummary[]): Column<RunSummary>[] {
       narrow: "line",
       cell: (it) => (
         <span className="row">
-          <KindMark kind={it.kind === "workflow" ? "workflow" : it.kind} />
+          <KindMark kind={it.kind} />
           <span className="cut">
             <RowLink to="/runs/$id" params={{ id: it.id }}>
               {it.definition.name}

@@ -19,7 +19,8 @@ const LEGEND = [
   ["tool", "tool"],
   ["retrieval", "retrieval"],
   ["agent", "agent"],
-  ["step", "turn"],
+  ["workflow", "workflow"],
+  ["step", "step"],
   ["wait", "waiting"],
 ] as const;
 
@@ -83,7 +84,11 @@ export function Waterfall({ layout, chosen, onChoose }: Props) {
 }
 
 const lookOf = (kind: string) =>
-  kind === "agent" || kind === "step" ? "holds" : kind === "wait" ? "waits" : undefined;
+  kind === "agent" || kind === "workflow" || kind === "step"
+    ? "holds"
+    : kind === "wait"
+      ? "waits"
+      : undefined;
 
 function Row({ line, isChosen, onChoose }: { line: Line; isChosen: boolean; onChoose: () => void }) {
   const isBroken = ["failed", "unknown", "rejected", "timed_out", "interrupted"].includes(line.status);

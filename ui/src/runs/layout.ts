@@ -78,8 +78,8 @@ export function waterfallOf(spans: readonly Span[], waits: readonly Wait[], now:
       id: span.id,
       seq: span.seq,
       depth,
-      kind: span.kind === "run" ? "agent" : span.kind,
-      name: span.kind === "step" ? `Turn ${span.name}` : span.name,
+      kind: span.kind !== "run" ? span.kind : children.some(isEntry) ? "workflow" : "agent",
+      name: span.kind === "step" && !isEntry(span) ? `Turn ${span.name}` : span.name,
       status: span.status,
       from,
       width: share(endOf(span)) - from,
@@ -95,6 +95,9 @@ export function waterfallOf(spans: readonly Span[], waits: readonly Wait[], now:
   for (const wait of waits) lines.push(waitingLine(wait, root?.id ?? "", share, now));
   return { lines: inOrder(lines, root?.id ?? ""), totalMs, ticks: ticksOf(totalMs) };
 }
+
+/** Steps of agents are turns, and have numbers; those of workflows are entries, and have names. */
+const isEntry = ({ kind, name }: Span) => kind === "step" && !/^\d+$/.test(name);
 
 function waitingLine(wait: Wait, runId: string, share: (at: number) => number, now: number): Line {
   const from = share(wait.from);

@@ -1,7 +1,8 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pendingOfQuery } from "../api/approvals";
 import { answer, api } from "../api/client";
-import type { Status } from "../api/types";
+import type { components } from "../api/schema";
+import type { Run, Status } from "../api/types";
 import { createdAfter, type RunsSearch } from "./search";
 
 const filters = (search: RunsSearch) => ({
@@ -40,19 +41,46 @@ export const latestQuery = (search: RunsSearch) =>
 
 export const isOver = (status: Status) => ["succeeded", "failed", "canceled", "timed_out"].includes(status);
 
+/** What whoever looks at a run may see beside it. */
+export interface May {
+  decide: boolean;
+  /** The definitions of workflows. */
+  define: boolean;
+}
+
 /**
- * A run and those below it; read again each second as long as it goes on. What it waits for is read with it, so that
- * nothing comes in later above what is looked at.
+ * A run and those below it; read again each second as long as it goes on. What it waits for is read with it, and the
+ * definition of a workflow, so that nothing comes in later above what is looked at.
  */
-export const treeQuery = (id: string, mayDecide: boolean) =>
+export const treeQuery = (id: string, may: May) =>
   queryOptions({
     queryKey: ["runs", "tree", id],
     queryFn: async ({ client }) => {
       const tree = await answer(api.GET("/runs/{id}/tree", { params: { path: { id } } }));
-      if (mayDecide && tree.run.status === "suspended") await client.prefetchQuery(pendingOfQuery(id));
+      const { kind, status, definition } = tree.run;
+      if (may.define && kind === "workflow") await client.prefetchQuery(workflowAtQuery(definition));
+      if (may.decide && status === "suspended") await client.prefetchQuery(pendingOfQuery(id));
       return tree;
     },
     refetchInterval: ({ state }) => (state.data && isOver(state.data.run.status) ? false : 1_000),
+  });
+
+/** The version of a workflow that a run is pinned to. It never changes. */
+export const workflowAtQuery = ({ id, version }: Run["definition"]) =>
+  queryOptions({
+    queryKey: ["workflows", "version", id, version],
+    queryFn: () =>
+      answer(api.GET("/workflows/definitions/{id}", { params: { path: { id }, query: { version } } })),
+    staleTime: Number.POSITIVE_INFINITY,
+    retry: false,
+  });
+
+/** What a run was given. It never changes, either. */
+export const inputQuery = (id: string) =>
+  queryOptions({
+    queryKey: ["runs", "input", id],
+    queryFn: () => answer(api.GET("/runs/{id}", { params: { path: { id } } })).then((it) => it.input),
+    staleTime: Number.POSITIVE_INFINITY,
   });
 
 export const cancelRun = (id: string, reason: string) =>
@@ -61,10 +89,12 @@ export const cancelRun = (id: string, reason: string) =>
 export const retryRun = (id: string) =>
   answer(api.POST("/runs/{id}/retry", { params: { path: { id } }, body: {} }));
 
-export const forkRun = (id: string, from_seq: number, input: string | null) =>
-  answer(
-    api.POST("/runs/{id}/fork", {
-      params: { path: { id } },
-      body: { from_seq, ...(input === null ? {} : { input }) },
-    }),
-  );
+/** Tells of something that happened outside; says how many runs had waited for it. */
+export const bringEvent = (body: { name: string; key: string; payload: unknown }) =>
+  answer(api.POST("/workflows/events", { body: body as never }));
+
+/** From where another run goes on, and with what instead of what was recorded. */
+export type ForkAsked = components["schemas"]["Fork"];
+
+export const forkRun = (id: string, body: ForkAsked) =>
+  answer(api.POST("/runs/{id}/fork", { params: { path: { id } }, body }));

@@ -1,4 +1,4 @@
-import type { Status } from "../api/types";
+import type { RunSummary, Status } from "../api/types";
 import { STATUSES } from "../kit/Marks";
 import { oneOf, type Raw, textIn } from "../kit/search";
 
@@ -9,10 +9,12 @@ export const SINCE = [
 ] as const;
 export type Since = (typeof SINCE)[number][0];
 
+export const RUN_KINDS = ["agent", "workflow", "tool"] as const;
+
 /** What the list of runs is narrowed to. */
 export interface RunsSearch {
   status?: Status | undefined;
-  kind?: "agent" | "tool" | undefined;
+  kind?: RunSummary["kind"] | undefined;
   definition?: string | undefined;
   user?: string | undefined;
   thread?: string | undefined;
@@ -23,7 +25,7 @@ export interface RunsSearch {
 
 export const runsSearch = (raw: Raw): RunsSearch => ({
   status: oneOf(raw, "status", STATUSES),
-  kind: oneOf(raw, "kind", ["agent", "tool"]),
+  kind: oneOf(raw, "kind", RUN_KINDS),
   definition: textIn(raw, "definition"),
   user: textIn(raw, "user"),
   thread: textIn(raw, "thread"),
@@ -44,14 +46,19 @@ export function createdAfter(since: Since | undefined, now: Date): string | unde
   return new Date(minute - HOURS[since] * 3_600_000).toISOString();
 }
 
-export const RUN_TABS = ["waterfall", "events", "io"] as const;
+export const RUN_TABS = ["graph", "waterfall", "events", "io"] as const;
 
 export interface RunSearch {
   tab?: (typeof RUN_TABS)[number] | undefined;
   span?: string | undefined;
+  /** An entry of a workflow, and which of its turns. */
+  entry?: string | undefined;
+  turn?: string | undefined;
 }
 
 export const runSearch = (raw: Raw): RunSearch => ({
   tab: oneOf(raw, "tab", RUN_TABS),
   span: textIn(raw, "span"),
+  entry: textIn(raw, "entry"),
+  turn: textIn(raw, "turn"),
 });

@@ -5,6 +5,7 @@ export interface Place {
   to:
     | "/"
     | "/agents"
+    | "/workflows"
     | "/tools"
     | "/rag"
     | "/runs"
@@ -47,6 +48,14 @@ export const PLACES: readonly Place[] = [
     group: "Build",
     scopes: ["agent.read", "agent.execute", "agent.write"],
     key: "a",
+  },
+  {
+    to: "/workflows",
+    label: "Workflows",
+    icon: "workflow",
+    group: "Build",
+    scopes: ["workflow.read", "workflow.execute", "workflow.write"],
+    key: "w",
   },
   {
     to: "/tools",

@@ -2,18 +2,19 @@ import { keepPreviousData, queryOptions } from "@tanstack/react-query";
 import { answer, api } from "../api/client";
 
 /** The names of what there is to open, as far as one may see it; asked for when somebody looks for one. */
-export const namesQuery = (may: { agents: boolean; tools: boolean; documents: boolean; runs: boolean }) =>
+export const namesQuery = (may: Record<"agents" | "workflows" | "tools" | "documents" | "runs", boolean>) =>
   queryOptions({
     queryKey: ["palette", may],
     queryFn: async () => {
       const many = { params: { query: { limit: 200 } } };
-      const [agents, tools, databases, runs] = await Promise.all([
+      const [agents, workflows, tools, databases, runs] = await Promise.all([
         may.agents ? answer(api.GET("/agents", many)).then((it) => it.data) : [],
+        may.workflows ? answer(api.GET("/workflows", many)).then((it) => it.data) : [],
         may.tools ? answer(api.GET("/tools", many)).then((it) => it.data) : [],
         may.documents ? answer(api.GET("/rag/databases", many)).then((it) => it.data) : [],
         may.runs ? answer(api.GET("/runs", { params: { query: { limit: 50 } } })).then((it) => it.data) : [],
       ]);
-      return { agents, tools, databases, runs };
+      return { agents, workflows, tools, databases, runs };
     },
     staleTime: 10_000,
   });

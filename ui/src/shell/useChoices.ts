@@ -25,11 +25,13 @@ export function useChoices(query: string): Choice[] {
   const me = useMe();
   const theme = useTheme();
   const [mayAgent, mayTool] = [useMay("agent.write"), useMay("tool.write")];
+  const [mayWorkflow, mayRun] = [useMay("workflow.write"), useMay("workflow.execute")];
   const may = {
     agents: useMay("agent.read", "agent.execute"),
+    workflows: useMay("workflow.read", "workflow.execute"),
     tools: useMay("tool.read", "tool.execute"),
     documents: useMay("rag.read", "rag.write"),
-    runs: useMay("run.read", "agent.execute", "tool.execute"),
+    runs: useMay("run.read", "agent.execute", "tool.execute", "workflow.execute"),
   };
   const { data: names } = useQuery(namesQuery(may));
   const { data: documents } = useQuery({
@@ -59,6 +61,7 @@ export function useChoices(query: string): Choice[] {
     const run = query.trim();
     return [
       ...(mayAgent ? [does("new-agent", "New agent", "plus", () => go("/agents/new"))] : []),
+      ...(mayWorkflow ? [does("new-workflow", "New workflow", "plus", () => go("/workflows/new"))] : []),
       ...(mayTool ? [does("new-tool", "New tool", "plus", () => go("/tools/new"))] : []),
       ...(mayTool ? [does("import", "Import OpenAPI", "download", () => go("/tools/import"))] : []),
       does("theme", `Use the theme ${next}`, "moon", () => setTheme(next)),
@@ -69,6 +72,16 @@ export function useChoices(query: string): Choice[] {
       ...(names?.agents ?? []).map((it) =>
         open(`agent-${it.id}`, it.display_name, it.name, "bot", () => go("/agents/$name", { name: it.name })),
       ),
+      ...(names?.workflows ?? []).flatMap((it) => {
+        const to = (search: object) => go("/workflows/$workflowId", { workflowId: it.name }, search);
+        const opens = open(`workflow-${it.id}`, it.display_name, `${it.name} · workflow`, "workflow", () =>
+          to({}),
+        );
+        const runs = does(`run-workflow-${it.id}`, `Run ${it.display_name}…`, "play", () =>
+          to({ tab: "run" }),
+        );
+        return mayRun && query.trim() !== "" ? [runs, opens] : [opens];
+      }),
       ...(names?.tools ?? []).map((it) =>
         open(`tool-${it.id}`, it.name, "tool", "wrench", () => go("/tools/$name", { name: it.name })),
       ),
@@ -93,7 +106,7 @@ export function useChoices(query: string): Choice[] {
         ),
       ),
     ];
-  }, [me.scopes, mayAgent, mayTool, theme, names, documents, navigate, query]);
+  }, [me.scopes, mayAgent, mayTool, mayWorkflow, mayRun, theme, names, documents, navigate, query]);
 }
 
 /** What is typed, as soon as nothing more is for a moment: not each letter is asked for. */

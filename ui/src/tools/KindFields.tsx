@@ -19,9 +19,13 @@ export interface KindProps {
 /** What there is to choose. */
 export function usePicked() {
   const picked = useQuery(
-    pickedQuery(useMay("agent.read", "agent.execute"), useMay("rag.read", "rag.write")),
+    pickedQuery(
+      useMay("agent.read", "agent.execute"),
+      useMay("workflow.read", "workflow.execute"),
+      useMay("rag.read", "rag.write"),
+    ),
   );
-  return picked.data ?? { agents: [], databases: [] };
+  return picked.data ?? { agents: [], workflows: [], databases: [] };
 }
 
 /** What a call does, in the words of its kind. */
@@ -49,6 +53,8 @@ export function KindFields(props: KindProps) {
       );
     case "agent":
       return <AskFields {...props} />;
+    case "workflow":
+      return <RunFields {...props} />;
     case "rag":
       return <SearchFields {...props} />;
     default:
@@ -111,6 +117,22 @@ function AskFields({ field }: KindProps) {
       <PickField
         label="Agent"
         options={agents}
+        value={value ? [value] : []}
+        onChange={(chosen) => onChange(chosen.at(-1) ?? "")}
+        {...rest}
+      />
+    </Section>
+  );
+}
+
+function RunFields({ field }: KindProps) {
+  const { workflows } = usePicked();
+  const { value, onChange, ...rest } = field("workflow", "/config/workflow");
+  return (
+    <Section title="What it runs" hint="The arguments are its input; its output is the result.">
+      <PickField
+        label="Workflow"
+        options={workflows}
         value={value ? [value] : []}
         onChange={(chosen) => onChange(chosen.at(-1) ?? "")}
         {...rest}

@@ -18,6 +18,7 @@ const WORDS: Record<MadeKind, string> = {
   static: "Gives back always the same value.",
   template: "Fills arguments into a text.",
   agent: "Asks another agent.",
+  workflow: "Runs a workflow.",
   rag: "Searches documents, several databases at once.",
 };
 

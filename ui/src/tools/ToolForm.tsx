@@ -30,6 +30,7 @@ const SHOWN_POINTERS = [
   "/config/result",
   "/config/template",
   "/config/agent",
+  "/config/workflow",
   "/config/databases",
   "/config/mode",
   "/config/top_k",

@@ -41,6 +41,7 @@ const TOOLS: Partial<ToolContent>[] = [
   { kind: "static", config: { result: [1, "2", null] } },
   { kind: "template", config: { template: "Dear {{ input.name }}" } },
   { kind: "agent", config: { agent: "support" } },
+  { kind: "workflow", config: { workflow: "refund" } },
   {
     kind: "rag",
     config: {

@@ -32,6 +32,7 @@ export interface ToolDraft {
   result: string;
   template: string;
   agent: string;
+  workflow: string;
   databases: string[];
   mode: string;
   top_k: string;
@@ -55,6 +56,7 @@ const KNOWN: Partial<Record<ToolContent["kind"], readonly string[]>> = {
   static: ["result"],
   template: ["template"],
   agent: ["agent"],
+  workflow: ["workflow"],
   rag: ["databases", "mode", "top_k", "filter"],
 };
 
@@ -93,6 +95,7 @@ export function draftOf(it: Partial<ToolContent> | NewTool): ToolDraft {
     result: config.result === undefined ? "" : pretty(config.result),
     template: text(config.template),
     agent: text(config.agent),
+    workflow: text(config.workflow),
     databases: texts(config.databases),
     mode: text(config.mode) || "hybrid",
     top_k: words((config.top_k as number | undefined) ?? 5),
@@ -173,6 +176,7 @@ function configOf(draft: ToolDraft, { number, object, value }: ReturnType<typeof
     static: () => ({ result: value("/config/result", draft.result) ?? null }),
     template: () => ({ template: draft.template }),
     agent: () => ({ agent: draft.agent.trim() }),
+    workflow: () => ({ workflow: draft.workflow.trim() }),
     rag: () => ({
       databases: draft.databases,
       mode: draft.mode,
@@ -212,6 +216,7 @@ export function newDraft(kind: MadeKind): ToolDraft {
       config: { template: "Dear {{ input.name }},\n" },
     },
     agent: { input_schema: schema({ input: { type: "string" } }, ["input"]) },
+    workflow: { input_schema: schema({}, []) },
     rag: { input_schema: schema({ query: { type: "string" } }, ["query"]) },
   };
   return draftOf({ ...begun[kind], kind } as Partial<ToolContent>);

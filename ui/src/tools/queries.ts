@@ -74,17 +74,19 @@ export const turnTool = (id: string, isActive: boolean) =>
     : answer(api.POST("/tools/definitions/{id}/deactivate", { params: path(id) }));
 
 /** What a definition may name, as far as one may see it. */
-export const pickedQuery = (mayAgents: boolean, mayRag: boolean) =>
+export const pickedQuery = (mayAgents: boolean, mayWorkflows: boolean, mayRag: boolean) =>
   queryOptions({
-    queryKey: ["tools", "picked", mayAgents, mayRag],
+    queryKey: ["tools", "picked", mayAgents, mayWorkflows, mayRag],
     queryFn: async () => {
       const query = (cursor: string | undefined) => ({ params: { query: { limit: 200, cursor } } });
-      const [agents, databases] = await Promise.all([
+      const [agents, workflows, databases] = await Promise.all([
         mayAgents ? all((cursor) => answer(api.GET("/agents", query(cursor)))) : [],
+        mayWorkflows ? all((cursor) => answer(api.GET("/workflows", query(cursor)))) : [],
         mayRag ? all((cursor) => answer(api.GET("/rag/databases", query(cursor)))) : [],
       ]);
       return {
         agents: agents.map((it) => it.name),
+        workflows: workflows.map((it) => it.name),
         databases: databases.map((it) => it.name),
       };
     },

@@ -17,7 +17,7 @@ export const toolSearch = (raw: Raw): ToolSearch => ({
 });
 
 /** Kinds that are made here; the others come with the program or from other servers. */
-export const KINDS = ["http", "javascript", "static", "template", "agent", "rag"] as const;
+export const KINDS = ["http", "javascript", "static", "template", "agent", "workflow", "rag"] as const;
 export type MadeKind = (typeof KINDS)[number];
 
 /** A new tool may begin as a copy, or as one of a kind. */

@@ -33,6 +33,11 @@ impl Workflow {
         let Action::Approval(asking) = &self.entry(&place)?.action else { return None };
         crate::tool::faults(&asking.payload_schema.as_ref()?.0, payload).err()
     }
+
+    /// Where the entry `step` stands in the definition (RFC 6901).
+    pub fn pointer_of(&self, step: &str) -> Option<&str> {
+        Some(&self.entry(&self.place(step)?)?.at)
+    }
 }
 
 impl WorkflowRun {

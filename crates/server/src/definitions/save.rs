@@ -1,6 +1,7 @@
 //! Writing definitions through the API: all that is wrong is said at once, and then nothing is stored.
 
 mod author;
+mod draft;
 
 use std::sync::Arc;
 
@@ -87,25 +88,6 @@ impl<K: Kind> Definitions<K> {
             .await?;
         info!(definition.id = %id, kind = K::NAME, by = author.subject, "a definition was created");
         Ok(self.show(author.tenant, &row).await)
-    }
-
-    /// What [`create`](Self::create) would make of `body` now, or why it would refuse it. Nothing is stored.
-    pub async fn consider(
-        &self,
-        author: Author<'_>,
-        mut body: Map<String, Value>,
-    ) -> Result<Normalised<K>, DefinitionError> {
-        let faults = take_read_only(&mut body, &Map::new());
-        let normal = self.kind().understand(Document::new(body), Vec::new());
-        let around = self.snapshot(author.tenant).await?;
-        self.refuse_invalid(author, &normal, faults, &around)?;
-        let name = normal.content.name();
-        match around.find_by_name(name) {
-            Some(other) if other.source == Source::Database => {
-                Err(DefinitionError::NameTaken { kind: K::WORDS, name: name.to_owned() })
-            }
-            _ => Ok(normal),
-        }
     }
 
     /// Gives the members in `body` to a definition: `null` is the default, and what is not there stays.

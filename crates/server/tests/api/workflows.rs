@@ -9,6 +9,7 @@ use crate::harness::in_sql;
 
 const DEFINITIONS: &str = "/workflows/definitions";
 const REFUND: &str = "/workflows/definitions/refund";
+const CHECK: &str = "/workflows/drafts/check";
 const PREVIEW: &str = "/workflows/schedules/preview";
 
 fn refund() -> Value {
@@ -144,6 +145,35 @@ on_both! {
             /steps/1/output/1/$ not_before: `c` is not sure to be over here, or is in turns that are not around this
             /steps/2/type not_one_of: must be one of agent, tool, workflow, step, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail
             /tiggers unknown_member: there is no such member; did you mean `triggers`?"#]].assert_eq(&faults(&reply.json()["errors"]));
+    }
+
+    async fn a_draft_is_told_what_would_be_refused_and_nothing_is_kept(server: TestServer) {
+        let admin = server.admin().await;
+        let wrong = json!({"name": "refund", "steps": [{"id": "a", "type": "tool", "tool": "get_order"}], "limits": 7});
+
+        let found = admin.post(CHECK, wrong).await;
+
+        assert_eq!(found.status, 200, "{}", found.text);
+        expect![[r#"
+            /limits wrong_type: must be an object
+            /steps/0/tool unknown_tool: no tool is named `get_order`"#]]
+        .assert_eq(&faults(&found.json()["problems"]));
+
+        // What can be saved has no problems, also if it is there already.
+        make_what_it_names(&admin).await;
+        assert_eq!(admin.post(CHECK, refund()).await.json(), json!({"problems": []}));
+        assert_eq!(admin.get(DEFINITIONS).await.json()["data"], json!([]));
+        create(&admin, refund()).await;
+        assert_eq!(admin.post(CHECK, refund()).await.json(), json!({"problems": []}));
+        assert_eq!(admin.get(REFUND).await.json()["version"], 1);
+
+        // Of what its author may not use he is told as when he saves it.
+        let author = server.client("workflow.write workflow.execute").await;
+        let his = author.post(CHECK, refund()).await.json();
+        let refused = author.post(DEFINITIONS, json!({"name": "his", "steps": refund()["steps"]})).await.json();
+        assert_eq!(his["problems"], refused["errors"]);
+        assert_ne!(his["problems"], json!([]));
+        assert_eq!(server.client("workflow.read").await.post(CHECK, refund()).await.status, 403);
     }
 
     async fn what_a_workflow_names_is_there_and_for_its_author_to_use(server: TestServer) {

@@ -5,6 +5,7 @@
 
 pub mod decide;
 pub mod routes;
+mod shown;
 
 use engine::Approval;
 use engine::ApprovalDecided;

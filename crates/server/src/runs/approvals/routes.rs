@@ -16,6 +16,8 @@ use utoipa_axum::routes;
 use super::decide;
 use super::decide::DecideError;
 use super::decide::Wish;
+use super::shown::ShownApproval;
+use super::shown::shown;
 use crate::app::App;
 use crate::db::Id;
 use crate::http::Body;
@@ -41,19 +43,20 @@ pub fn router() -> OpenApiRouter<App> {
 ///
 /// All that people of the tenant are or were asked to decide, the newest first.
 #[utoipa::path(get, path = "/approvals", tag = "approvals", params(ApprovalFilter, Paging),
-    responses((status = 200, body = Page<Approval>), Problem),
+    responses((status = 200, body = Page<ShownApproval>), Problem),
     security(("oauth2" = ["approval.read"]), ("oauth2" = ["approval.decide"])))]
 async fn list_approvals(
     State(app): State<App>,
     caller: Caller<ApprovalRead>,
     paging: Paging,
     Query(filter): Query<ApprovalFilter>,
-) -> Result<Page<Approval>, Problem> {
+) -> Result<Page<ShownApproval>, Problem> {
     let (status, run_id, before) = (filter.status, filter.run_id, paging.after()?);
     let filter = Filter { status, run_id, before };
     let (tenant, rows) = (&caller.tenant, paging.rows());
     let found = app.db.read(async |conn| approvals::list(conn, tenant, &filter, rows).await);
-    Ok(paging.page(found.await?, |approval: &Approval| approval.id.clone()))
+    let shown = shown(&app.runs, tenant, found.await?).await?;
+    Ok(paging.page(shown, |it: &ShownApproval| it.approval.id.clone()))
 }
 
 /// What a list of approvals is narrowed to.
@@ -68,18 +71,20 @@ struct ApprovalFilter {
 /// Get an approval
 #[utoipa::path(get, path = "/approvals/{id}", tag = "approvals",
     params(("id" = String, Path, description = "Id of the approval")),
-    responses((status = 200, body = Approval), Problem),
+    responses((status = 200, body = ShownApproval), Problem),
     security(("oauth2" = ["approval.read"]), ("oauth2" = ["approval.decide"])))]
 async fn get_approval(
     State(app): State<App>,
     caller: Caller<ApprovalRead>,
     Path(id): Path<String>,
-) -> Result<Json<Approval>, Problem> {
+) -> Result<Json<ShownApproval>, Problem> {
     let not_found = || DecideError::NotFound(id.clone());
     let own: Id = id.parse().map_err(|_| not_found())?;
     let tenant = &caller.tenant;
     let found = app.db.read(async |conn| approvals::find(conn, tenant, own).await).await?;
-    Ok(Json(found.ok_or_else(not_found)?))
+    let found = found.ok_or_else(not_found)?;
+    let mut shown = shown(&app.runs, tenant, vec![found]).await?;
+    Ok(Json(shown.pop().ok_or_else(not_found)?))
 }
 
 /// Decide an approval

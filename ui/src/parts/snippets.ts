@@ -2,14 +2,20 @@
 export const LANGUAGES = ["curl", "TypeScript", "Python"] as const;
 export type Language = (typeof LANGUAGES)[number];
 
-/** The call that asks `agent` this, as a program would make it; the token stands in the environment. */
+/** What is executed. */
+export interface Executed {
+  kind: "agents" | "workflows";
+  name: string;
+}
+
+/** The call that executes this with that, as a program would make it; the token stands in the environment. */
 export function snippet(
   language: Language,
   base: string,
-  agent: string,
+  { kind, name }: Executed,
   body: Record<string, unknown>,
 ): string {
-  const url = `${base}/agents/${agent}/execute`;
+  const url = `${base}/${kind}/${name}/execute`;
   const json = JSON.stringify(body, null, 2);
   switch (language) {
     case "curl":
@@ -22,7 +28,7 @@ export function snippet(
 });
 const run = await response.json();
 if (!response.ok) throw new Error(run.detail);
-console.log(run.output.text);
+console.log(${kind === "agents" ? "run.output.text" : "run.output"});
 `;
     default:
       return `import json, os, urllib.request
@@ -33,7 +39,7 @@ request = urllib.request.Request(
     headers={"Authorization": f"Bearer {os.environ['TOKEN']}", "Content-Type": "application/json"},
 )
 with urllib.request.urlopen(request) as response:
-    print(json.load(response)["output"]["text"])
+    print(json.load(response)["output"]${kind === "agents" ? '["text"]' : ""})
 `;
   }
 }

@@ -1,0 +1,56 @@
+import { parseJson } from "../kit/json";
+import type { Execution } from "./entries";
+import type { ForkAsked } from "./queries";
+
+type All = ReadonlyMap<string, Execution>;
+
+/** The entries from which a fork can go on: those that have begun, outside of turns. */
+export const startsOf = (all: All): string[] =>
+  [...all.values()].filter((it) => it.turn === null).map((it) => it.entry);
+
+/** The entries whose recorded output a fork from this one uses, with what was recorded. */
+export function recordedBefore(all: All, from: string): Map<string, unknown> {
+  const begun = all.get(from)?.attempts[0]?.seq ?? 0;
+  const recorded = new Map<string, unknown>();
+  for (const it of all.values()) {
+    const end = it.attempts.at(-1)?.end;
+    if (it.turn === null && end && end.seq < begun && end.status === "done")
+      recorded.set(it.entry, end.output);
+  }
+  return recorded;
+}
+
+/** The newest entry that failed; else the first. */
+export function likelyStart(all: All): string {
+  const outside = [...all.values()].filter((it) => it.turn === null);
+  const failed = outside.findLast((it) => it.attempts.at(-1)?.end?.status === "failed");
+  return (failed ?? outside[0])?.entry ?? "";
+}
+
+/** The body of a fork, or what of it is no JSON, by its pointers. `input`: another one, as it was typed. */
+export function forkOf(
+  from: string,
+  typed: ReadonlyMap<string, string>,
+  version: string,
+  input: string | null = null,
+): { body: ForkAsked } | { errors: Record<string, string> } {
+  const errors: Record<string, string> = {};
+  const overrides: Record<string, unknown> = {};
+  const read = (pointer: string, text: string): unknown => {
+    const parsed = parseJson(text);
+    if ("value" in parsed) return parsed.value;
+    errors[pointer] = parsed.line ? `Line ${parsed.line}: ${parsed.error}` : parsed.error;
+    return undefined;
+  };
+  for (const [id, text] of typed) overrides[id] = read(`/overrides/${id}`, text);
+  const other = input === null ? undefined : read("/input", input);
+  if (version.trim() !== "" && !/^[1-9]\d*$/.test(version.trim())) errors["/version"] = "A whole number.";
+  if (Object.keys(errors).length > 0) return { errors };
+  const body = {
+    from_step: from,
+    ...(typed.size > 0 && { overrides }),
+    ...(version.trim() !== "" && { version: Number(version) }),
+    ...(other !== undefined && { input: other }),
+  };
+  return { body: body as unknown as ForkAsked };
+}

@@ -1,0 +1,18 @@
+import { useQuery } from "@tanstack/react-query";
+import { useMay } from "../api/me";
+import { namesQuery } from "./queries";
+
+/** What entries may call, by kind; of what one may not see there is nothing. */
+export interface Names {
+  agent: readonly string[];
+  tool: readonly string[];
+  workflow: readonly string[];
+}
+
+/** `null` as long as it is not known. */
+export function useNames(): Names | null {
+  const mayAgents = useMay("agent.read", "agent.execute");
+  const mayTools = useMay("tool.read", "tool.execute");
+  const { data, isPending } = useQuery(namesQuery(mayAgents, mayTools));
+  return isPending ? null : (data ?? { agent: [], tool: [], workflow: [] });
+}
