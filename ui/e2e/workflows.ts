@@ -146,7 +146,7 @@ export async function runWorkflows(admin: Api) {
   for (const it of [REFUND, PATIENT, BROKEN, GRAPH]) await admin("POST", "/workflows/definitions", it);
   await admin("PUT", "/workflows/definitions/graph", {
     description: "Waits for the clock and for the order, and tells of both.",
-    steps: GRAPH.steps.with(2, { ...GRAPH.steps[2], code: "return input.id.length;" }),
+    steps: (GRAPH.steps as object[]).with(2, { ...GRAPH.steps[2], code: "return input.id.length;" }),
   });
   const [asks, waits, fails, done] = await Promise.all([
     begin(admin, "refund", { order: "A-17", total: 140 }),

@@ -82,7 +82,9 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
               onPick={(type) => add([], steps.length, type)}
             />
           </span>
-          <span className="small dim">at the end; before, after and within another one when it is open</span>
+          <span className="small dim">
+            at the end. Open another one to add before it, after it or into it.
+          </span>
         </div>
         <Graph
           steps={steps}
