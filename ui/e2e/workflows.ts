@@ -99,6 +99,25 @@ export const BROKEN = {
   ],
 };
 
+/** Begins by itself, in each way that there is. */
+export const NIGHTLY = {
+  name: "nightly",
+  display_name: "Nightly",
+  steps: [{ id: "count", type: "mapping", output: { $: "/input" } }],
+  triggers: [
+    {
+      type: "cron",
+      cron: "30 2 * * *",
+      timezone: "Europe/Helsinki",
+      input: { of: "yesterday" },
+      missed: "once",
+    },
+    { type: "api", path: "count" },
+    { type: "webhook", path: "counted", signature: "none" },
+    { type: "event", name: "shop.closed" },
+  ],
+};
+
 /** Entries that wait for each other; begun by itself in each way. */
 export const GRAPH = {
   name: "graph",

@@ -9,6 +9,7 @@
 
 mod cron;
 
+use std::collections::VecDeque;
 use std::str::FromStr;
 
 use chrono::DateTime;
@@ -36,6 +37,12 @@ const DAYS_AHEAD: u64 = 8 * 366 + 2;
 /// What is due happens so late at most without counting as missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
 
+/// What was due longer ago is not made up for, and not looked for.
+const MEMORY: TimeDelta = TimeDelta::days(366);
+
+/// So many missed occurrences are made up for, the last ones.
+const MOST: usize = 1000;
+
 /// A cron expression in a time zone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Schedule {
@@ -52,7 +59,7 @@ pub enum Missed {
     Skip,
     /// The last of them happens, for all.
     Once,
-    /// All happen, in order.
+    /// All happen, in order: the last 1,000 of those of a year.
     All,
 }
 
@@ -61,6 +68,8 @@ pub enum Missed {
 pub struct Firings {
     /// The occurrences that happen, in order.
     pub fire: Vec<DateTime<Utc>>,
+    /// How many were missed and do not happen.
+    pub left_out: usize,
     /// The last that is dealt with: where to go on the next time.
     pub handled: DateTime<Utc>,
 }
@@ -99,27 +108,23 @@ impl Schedule {
         })
     }
 
-    /// What is to happen at the time `now`, when all up to `handled` is dealt with. At most `most` occurrences; if
-    /// more are due, they are when this is asked again.
-    pub fn due(
-        &self,
-        missed: Missed,
-        handled: DateTime<Utc>,
-        now: DateTime<Utc>,
-        most: usize,
-    ) -> Firings {
-        let mut passed = self.after(handled).take_while(|it| *it <= now);
-        let fire: Vec<_> = match missed {
-            Missed::All => passed.take(most).collect(),
-            Missed::Once => passed.last().into_iter().collect(),
-            Missed::Skip => {
-                let last = passed.by_ref().last();
-                let fire = last.filter(|it| now - *it <= GRACE).into_iter().collect();
-                return Firings { fire, handled: last.unwrap_or(handled) };
+    /// What is to happen at the time `now`, when all up to `handled` is dealt with.
+    pub fn due(&self, missed: Missed, handled: DateTime<Utc>, now: DateTime<Utc>) -> Firings {
+        let most = if missed == Missed::All { MOST } else { 1 };
+        let (mut fire, mut passed) = (VecDeque::new(), 0);
+        for occurrence in self.after(handled.max(now - MEMORY)).take_while(|it| *it <= now) {
+            passed += 1;
+            if fire.len() == most {
+                fire.pop_front();
             }
-        };
-        let handled = fire.last().copied().unwrap_or(handled);
-        Firings { fire, handled }
+            fire.push_back(occurrence);
+        }
+        let last = fire.back().copied();
+        if missed == Missed::Skip {
+            fire.retain(|it| now - *it <= GRACE);
+        }
+        let left_out = passed - fire.len();
+        Firings { fire: fire.into(), left_out, handled: last.unwrap_or(handled) }
     }
 
     /// The occurrences of a day by the clock on the wall, in order.
@@ -278,17 +283,36 @@ mod tests {
         let schedule = Schedule::parse("0 * * * *", "UTC").unwrap();
         let (handled, now) = (time("2026-12-01T00:00:00Z"), time("2026-12-01T03:30:00Z"));
         let at = |hour: u32| time(&format!("2026-12-01T{hour:02}:00:00Z"));
-        let due = |missed, now| schedule.due(missed, handled, now, 2);
+        let due = |missed, now| schedule.due(missed, handled, now);
+        let firings = |fire: &[u32], left_out| {
+            let fire = fire.iter().map(|hour| at(*hour)).collect();
+            Firings { fire, left_out, handled: at(3) }
+        };
 
-        assert_eq!(due(Missed::Skip, now), Firings { fire: vec![], handled: at(3) });
-        assert_eq!(due(Missed::Once, now), Firings { fire: vec![at(3)], handled: at(3) });
-        assert_eq!(due(Missed::All, now), Firings { fire: vec![at(1), at(2)], handled: at(2) });
+        assert_eq!(due(Missed::Skip, now), firings(&[], 3));
+        assert_eq!(due(Missed::Once, now), firings(&[3], 2));
+        assert_eq!(due(Missed::All, now), firings(&[1, 2, 3], 0));
         for missed in [Missed::Skip, Missed::Once, Missed::All] {
             let on_time = due(missed, time("2026-12-01T01:00:02Z"));
-            assert_eq!(on_time, Firings { fire: vec![at(1)], handled: at(1) });
+            assert_eq!(on_time, Firings { fire: vec![at(1)], left_out: 0, handled: at(1) });
             let early = due(missed, time("2026-12-01T00:59:59Z"));
-            assert_eq!(early, Firings { fire: vec![], handled });
+            assert_eq!(early, Firings { fire: vec![], left_out: 0, handled });
+            let set_back = due(missed, time("2026-11-01T00:59:59Z"));
+            assert_eq!(set_back, Firings { fire: vec![], left_out: 0, handled });
         }
+    }
+
+    #[test]
+    fn what_was_missed_for_long_is_not_all_made_up_for() {
+        let schedule = Schedule::parse("* * * * *", "UTC").unwrap();
+        let now = time("2030-01-01T00:00:30Z");
+        let due = |missed| schedule.due(missed, time("2000-01-01T00:00:00Z"), now);
+
+        let all = due(Missed::All);
+        assert_eq!((all.fire.len(), all.left_out), (1000, 366 * 24 * 60 - 1000));
+        assert_eq!(all.fire[999], time("2030-01-01T00:00:00Z"));
+        assert_eq!(due(Missed::Once).fire, [time("2030-01-01T00:00:00Z")]);
+        assert_eq!(due(Missed::Skip).fire, [time("2030-01-01T00:00:00Z")]);
     }
 
     fn any_field(least: u32, most: u32) -> impl Strategy<Value = String> {
@@ -322,7 +346,7 @@ mod tests {
                 one = schedule.after(one).next().unwrap();
                 prop_assert_eq!(one, *expected);
             }
-            let all_at_once = schedule.due(Missed::All, start, all[39], 1000);
+            let all_at_once = schedule.due(Missed::All, start, all[39]);
             prop_assert_eq!(all_at_once.fire, all);
         }
 

@@ -14,6 +14,7 @@ use crate::runs::recover;
 use crate::runs::relay;
 use crate::runs::retention;
 use crate::runs::stats::roll;
+use crate::runs::triggers::cron;
 use crate::runs::webhook::deliver;
 
 /// How long runs may take to be let go.
@@ -34,6 +35,7 @@ pub async fn start(app: &App) -> Result<(), StartError> {
         relay::start(&app.runs, Channel::new(listen)?);
     }
     deliver::start(&app.runs);
+    cron::start(&app.runs);
     mcp::start(app);
     retention::start(&app.runs, app.config.run_retention);
     roll::start(&app.runs);

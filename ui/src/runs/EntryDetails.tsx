@@ -3,7 +3,7 @@ import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
 import type { Run, RunEvent, Status } from "../api/types";
-import { type Entry, idOf } from "../graph/entry";
+import { type Entry, idOf, isObject, textOf } from "../graph/entry";
 import type { EntryState } from "../graph/Graph";
 import { markOf, whatOf } from "../graph/words";
 import { Button, buttonClass } from "../kit/Button";
@@ -21,6 +21,7 @@ import { waitWords } from "./entryStates";
 import { ForkWorkflow } from "./ForkWorkflow";
 import { startsOf } from "./forks";
 import { inputQuery, isOver } from "./queries";
+import { SendEvent } from "./SendEvent";
 
 interface Props {
   entry: Entry;
@@ -144,18 +145,38 @@ function Shown({ of, entry, isOver }: { of: Execution; entry: Entry; isOver: boo
 }
 
 function Waits({ of, entry }: { of: Execution; entry: Entry }) {
+  const [isSending, setSending] = useState(false);
+  const maySend = useMay("workflow.execute");
   const { waits } = of;
   const words = waitWords(of, entry, new Date());
   if (!words || !waits) return null;
+  const isEvent = waits.kind === "event";
   return (
-    <Note look="warn" title={`It ${words}`}>
-      {waits.kind === "event" && waits.key && (
-        <>
-          With the key <code>{waits.key}</code>, by <code>POST /workflows/events</code>.
-        </>
+    <>
+      <Note look="warn" title={`It ${words}`}>
+        {isEvent && waits.key && (
+          <>
+            With the key <code>{waits.key}</code>.
+          </>
+        )}
+        {waits.kind === "approval" && "What it asks stands above."}
+      </Note>
+      {isEvent && maySend && (
+        <div className="row wrap">
+          <Button icon="zap" onClick={() => setSending(true)}>
+            Send the event…
+          </Button>
+        </div>
       )}
-      {waits.kind === "approval" && "What it asks stands above."}
-    </Note>
+      {isEvent && isSending && (
+        <SendEvent
+          name={textOf(entry.event) || (waits.name ?? "")}
+          waitsFor={waits.key}
+          schema={isObject(entry.schema) ? entry.schema : null}
+          onClose={() => setSending(false)}
+        />
+      )}
+    </>
   );
 }
 

@@ -14,6 +14,7 @@ import { executionsOf } from "./entries";
 import { byEntry, entriesSeen, statesOf } from "./entryStates";
 import { isOver, workflowAtQuery } from "./queries";
 import { RunFacts } from "./RunFacts";
+import s from "./Runs.module.css";
 
 // Data flows one way: the events → entries.ts → entryStates.ts → the graph, which is of the version that the run has.
 // Which entry is chosen, and which of its turns, stands in the URL.
@@ -71,21 +72,21 @@ export default function WorkflowRun({ tree, events }: { tree: Tree; events: read
         )
       }
     >
-      {!isKnown && (
-        <div style={{ padding: "12px var(--gutter) 0" }}>
+      <div className={s.graph}>
+        {!isKnown && (
           <Note title="These are the entries that have begun, one after the other">
             {maySee
               ? `Version ${run.definition.version} of the workflow cannot be read any more.`
               : "The workflow itself is shown to those who hold workflow.write or admin.read."}
           </Note>
-        </div>
-      )}
-      <Graph
-        steps={steps}
-        states={states}
-        selected={chosen}
-        onSelect={(id) => choose(id === chosen ? undefined : id)}
-      />
+        )}
+        <Graph
+          steps={steps}
+          states={states}
+          selected={chosen}
+          onSelect={(id) => choose(id === chosen ? undefined : id)}
+        />
+      </div>
     </Panes>
   );
 }

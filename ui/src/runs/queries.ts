@@ -89,6 +89,10 @@ export const cancelRun = (id: string, reason: string) =>
 export const retryRun = (id: string) =>
   answer(api.POST("/runs/{id}/retry", { params: { path: { id } }, body: {} }));
 
+/** Tells of something that happened outside; says how many runs had waited for it. */
+export const bringEvent = (body: { name: string; key: string; payload: unknown }) =>
+  answer(api.POST("/workflows/events", { body: body as never }));
+
 /** From where another run goes on, and with what instead of what was recorded. */
 export type ForkAsked = components["schemas"]["Fork"];
 

@@ -25,7 +25,7 @@ test("each type says what it waits for", () => {
   expect(whatOf(trigger({ type: "webhook", path: "gh", signature: "github" }))).toBe(
     "POST /hooks/gh, signed as GitHub does",
   );
-  expect(whatOf(trigger({ type: "webhook", path: "x", signature: "none" }))).toContain("signed by nobody");
+  expect(whatOf(trigger({ type: "webhook", path: "x", signature: "none" }))).toContain("open to everybody");
   expect(whatOf(trigger({ type: "event", name: "paid", key: "" }))).toBe("the event paid");
   expect(whatOf(trigger({ type: "event", name: "paid", key: { n: 1 } }))).toBe('the event paid of {"n":1}');
 });

@@ -51,7 +51,7 @@ export function whatOf(it: Trigger): string {
 const SIGNED: Record<string, string> = {
   standard: "signed as Standard Webhooks says",
   github: "signed as GitHub does",
-  none: "signed by nobody",
+  none: "open to everybody who knows it",
 };
 
 const pathOf = ({ path }: Trigger) => `/hooks/${path ?? ""}`;

@@ -26,6 +26,7 @@ use crate::definitions::Kind;
 use crate::definitions::OfCode;
 use crate::definitions::Row;
 use crate::definitions::Snapshot;
+use crate::definitions::Version;
 use crate::definitions::code_id;
 use crate::definitions::settle;
 use crate::definitions::settle_code;
@@ -194,6 +195,21 @@ impl<K: Kind> Definitions<K> {
             snapshot.insert(definition.unwrap_or_else(read));
         }
         Ok(Arc::new(snapshot))
+    }
+
+    /// What the row of a definition says, which nobody changes until the transaction ends, and the version that it
+    /// is. Its references are not followed.
+    pub async fn hold(
+        &self,
+        tx: &mut Conn<'_>,
+        tenant: &TenantId,
+        id: Id,
+    ) -> Result<Option<(Definition<K>, Option<Version>)>, DefinitionError> {
+        let (kind, change) = (self.kind(), Change::in_sql(self.clock().now()));
+        let Some(row) = settle(kind, tx, tenant, id, change).await? else { return Ok(None) };
+        let number = row.version.unwrap_or_default();
+        let version = store::find_version(tx, tenant, K::NAME, id, number).await?;
+        Ok(Some((Definition::of_row(kind, &row, row.normalise(kind)), version)))
     }
 
     pub fn kind(&self) -> &K {

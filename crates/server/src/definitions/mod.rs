@@ -93,6 +93,9 @@ pub struct Version {
     pub content: String,
     /// Who made it; unknown if that was done in SQL.
     pub created_by: Option<String>,
+    /// The client by which he did, and what he held then; unknown of what no caller wrote.
+    pub client_id: Option<String>,
+    pub scopes: Option<String>,
     pub note: Option<String>,
     /// Unknown if nobody can read it.
     #[sqlx(try_from = "Readable<At>")]

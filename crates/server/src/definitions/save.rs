@@ -251,7 +251,8 @@ impl<K: Kind> Definitions<K> {
     }
 
     fn change_by<'a>(&self, author: Author<'a>) -> Change<'a> {
-        Change { by: Some(author.subject), note: None, at: self.clock().now() }
+        let rights = author.client_id.map(|client| (client, author.scopes));
+        Change { by: Some(author.subject), rights, note: None, at: self.clock().now() }
     }
 
     /// Refuses what breaks rules, what names things that there are not, and what `author` may not

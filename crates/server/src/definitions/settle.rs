@@ -1,5 +1,7 @@
 //! Keeps the history of definitions complete, whoever writes their rows.
 
+use auth::scope::Scopes;
+
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Id;
@@ -15,6 +17,8 @@ use crate::definitions::store;
 #[derive(Debug, Clone, Copy)]
 pub struct Change<'c> {
     pub by: Option<&'c str>,
+    /// The client by which he did, and what he holds.
+    pub rights: Option<(&'c str, &'c Scopes)>,
     pub note: Option<&'c str>,
     pub at: At,
 }
@@ -22,7 +26,7 @@ pub struct Change<'c> {
 impl Change<'_> {
     /// Nobody is known for what was written in SQL.
     pub fn in_sql(at: At) -> Self {
-        Self { by: None, note: Some("written in SQL"), at }
+        Self { by: None, rights: None, note: Some("written in SQL"), at }
     }
 }
 
@@ -49,6 +53,8 @@ pub async fn settle<K: Kind>(
         content_hash: document.hash(),
         content: document.text(),
         created_by: author.map(str::to_owned),
+        client_id: change.rights.map(|(client, _)| client.to_owned()),
+        scopes: change.rights.map(|(_, scopes)| scopes.to_string()),
         note: change.note.map(str::to_owned),
         created_at: Some(change.at),
     };
@@ -79,6 +85,8 @@ pub async fn settle_code<K: Kind>(
         content_hash: hash,
         content: document.text(),
         created_by: None,
+        client_id: None,
+        scopes: None,
         note: Some("defined in code".to_owned()),
         created_at: Some(at),
     };

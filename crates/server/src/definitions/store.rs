@@ -46,8 +46,9 @@ pub async fn insert_version(
 ) -> Result<(), sqlx::Error> {
     on!(conn, c => sqlx::query(
             "INSERT INTO definition_versions
-                 (tenant_id, kind, definition_id, version, content_hash, content, created_by, note, created_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)",
+                 (tenant_id, kind, definition_id, version, content_hash, content, created_by, note, created_at,
+                 client_id, scopes)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)",
         )
         .bind(tenant)
         .bind(kind)
@@ -58,6 +59,8 @@ pub async fn insert_version(
         .bind(&version.created_by)
         .bind(&version.note)
         .bind(version.created_at)
+        .bind(&version.client_id)
+        .bind(&version.scopes)
         .execute(c)
         .await)?;
     Ok(())
@@ -72,7 +75,7 @@ pub async fn find_version(
     version: i64,
 ) -> Result<Option<Version>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, Version>(
-            "SELECT version, content_hash, content, created_by, note, created_at
+            "SELECT version, content_hash, content, created_by, client_id, scopes, note, created_at
              FROM definition_versions
              WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND version = $4",
         )
@@ -93,7 +96,7 @@ pub async fn find_version_by_hash(
     content_hash: &str,
 ) -> Result<Option<Version>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, Version>(
-            "SELECT version, content_hash, content, created_by, note, created_at
+            "SELECT version, content_hash, content, created_by, client_id, scopes, note, created_at
              FROM definition_versions
              WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND content_hash = $4
              ORDER BY version DESC
@@ -117,7 +120,7 @@ pub async fn list_versions(
     rows: i64,
 ) -> Result<Vec<Version>, sqlx::Error> {
     on!(conn, c => sqlx::query_as::<_, Version>(
-            "SELECT version, content_hash, content, created_by, note, created_at
+            "SELECT version, content_hash, content, created_by, client_id, scopes, note, created_at
              FROM definition_versions
              WHERE tenant_id = $1 AND kind = $2 AND definition_id = $3 AND version < $4
              ORDER BY version DESC

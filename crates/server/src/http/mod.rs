@@ -50,6 +50,7 @@ pub use paging::Page;
 pub use paging::Paging;
 pub use params::Path;
 pub use params::Query;
+pub use params::pairs as query_pairs;
 pub use problem::Problem;
 pub use problem::ProblemSchema;
 pub use reply::Accepted;

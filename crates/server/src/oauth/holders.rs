@@ -65,6 +65,24 @@ impl Clients {
         Ok(self.holder(&client, subject).await?.bound(scopes))
     }
 
+    /// The same in `tenant`: to who belongs to another nothing is left there.
+    pub async fn held_in(
+        &self,
+        tenant: &TenantId,
+        client_id: &str,
+        subject: &str,
+        scopes: &Scopes,
+    ) -> Result<Scopes, sqlx::Error> {
+        let own = match subject.strip_prefix("user:") {
+            Some(id) if client_id == OWN_PAGES => self.rights(id).await?.map(|(tenant, _)| tenant),
+            _ => self.look_up(client_id).await?.map(|client| client.tenant.clone()),
+        };
+        if own.as_ref() != Some(tenant) {
+            return Ok(Scopes::default());
+        }
+        self.held(client_id, subject, scopes).await
+    }
+
     /// To whom a user belongs, and what he may do; `None` if he is gone.
     async fn rights(&self, id: &str) -> Result<Option<(TenantId, Scopes)>, sqlx::Error> {
         let Ok(id) = id.parse() else { return Ok(None) };

@@ -20,7 +20,7 @@ mod external;
 mod genuine;
 mod grants;
 mod guesses;
-mod holders;
+pub mod holders;
 mod introspect;
 mod issue;
 mod keys;

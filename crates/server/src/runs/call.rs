@@ -101,6 +101,7 @@ pub async fn call(
             spec: Spec::Agent(spec.into()),
             key: key.clone(),
             on_busy: OnBusy::default(),
+            firing: None,
         },
     )
     .await;

@@ -43,6 +43,7 @@ use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 use crate::workflows::Workflow;
+use crate::workflows::triggers::NewFiring;
 
 /// A run that was begun, or was begun before with the same idempotency key.
 #[derive(Debug)]
@@ -90,6 +91,8 @@ pub struct Prepared {
     pub spec: Spec,
     pub key: Option<NewKey>,
     pub on_busy: OnBusy,
+    /// What the trigger that begins it notes of that.
+    pub firing: Option<Box<NewFiring>>,
 }
 
 /// Begins a run of `agent` for `caller`; [`replay`] has found none with the same `key`.
@@ -126,7 +129,8 @@ pub async fn execute(
         .await?
         .map_err(ExecuteError::Invalid)?;
     affordable::ensure(runs, agent, &spec, &record).await?;
-    let run = Prepared { record, spec: Spec::Agent(Arc::new(spec)), key: key.clone(), on_busy };
+    let spec = Spec::Agent(Arc::new(spec));
+    let run = Prepared { record, spec, key: key.clone(), on_busy, firing: None };
     let begun = match thread {
         None => begin(runs, run).await,
         Some(thread) => Box::pin(threads::begin::begin(runs, caller, thread, run)).await,
@@ -155,10 +159,10 @@ pub async fn enqueue(
     run: Prepared,
     signals: Vec<Signal>,
 ) -> Result<Begun, ExecuteError> {
-    let Prepared { record, key, on_busy, .. } = run;
+    let Prepared { record, key, on_busy, firing, .. } = run;
     ensure_room(runs, &record.run.summary.client_id).await?;
     let run = record.run.clone();
-    let begin = vec![NewRun { record: Arc::new(record), worker: None, key, on_busy }];
+    let begin = vec![NewRun { record: Arc::new(record), worker: None, key, on_busy, firing }];
     let entry = Entry { begin, left: signals, ..Entry::default() };
     runs.journal().commit(entry).await?;
     Ok(Begun { run, live: None, replayed: false })
@@ -175,7 +179,7 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
         }
         return Ok(begun);
     };
-    let Prepared { mut record, spec, key, on_busy } = run;
+    let Prepared { mut record, spec, key, on_busy, firing } = run;
     let execution = spec.begin(record.run.summary.id);
     let summary = &mut record.run.summary;
     summary.status = Status::Running;
@@ -186,7 +190,8 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
     let run = record.run.clone();
     let first = started(&record);
     let record = Arc::new(record);
-    let new = NewRun { record: Arc::clone(&record), worker: Some(runs.worker()), key, on_busy };
+    let worker = Some(runs.worker());
+    let new = NewRun { record: Arc::clone(&record), worker, key, on_busy, firing };
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
     let failure = driver.begin_new(new, first.into());
     // From here on the run goes its way, whether somebody waits for it or not.
@@ -215,7 +220,8 @@ pub async fn ensure_room(runs: &Runs, client: &str) -> Result<(), ExecuteError> 
 
 /// A run that waits in the queue.
 pub fn queued(record: Record) -> NewRun {
-    NewRun { record: Arc::new(record), worker: None, key: None, on_busy: OnBusy::Enqueue }
+    let record = Arc::new(record);
+    NewRun { record, worker: None, key: None, on_busy: OnBusy::Enqueue, firing: None }
 }
 
 /// The first event of a run.

@@ -35,6 +35,7 @@ use crate::db::Db;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::db::is_away;
+use crate::workflows::triggers::NewFiring;
 
 /// Entries of one commit. On the embedded database no transaction may be long.
 const ENTRIES_PER_COMMIT: usize = 50;
@@ -86,6 +87,8 @@ pub struct NewRun {
     pub worker: Option<Id>,
     pub key: Option<NewKey>,
     pub on_busy: OnBusy,
+    /// What the trigger that has begun it notes of that.
+    pub firing: Option<Box<NewFiring>>,
 }
 
 impl NewRun {
@@ -132,6 +135,8 @@ pub enum JournalError {
     KeyTaken,
     #[error("another run of the thread is at work")]
     ThreadBusy,
+    #[error("what came from outside has come before")]
+    Delivered,
     #[error("a value of a run cannot be written")]
     Unwritable(#[from] serde_json::Error),
     #[error("the database refused an entry of the journal")]

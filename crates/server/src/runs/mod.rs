@@ -47,6 +47,7 @@ pub mod threads;
 mod tool;
 mod trace;
 mod tree;
+pub mod triggers;
 mod values;
 pub mod watch;
 pub mod webhook;
@@ -139,6 +140,12 @@ pub enum Status {
 #[serde(rename_all = "snake_case")]
 pub enum Trigger {
     Api,
+    /// What another server told a path of a workflow.
+    Webhook,
+    /// A schedule of a workflow.
+    Cron,
+    /// An event for which a workflow has a trigger.
+    Event,
     /// Another run: its parent.
     Run,
 }
@@ -202,6 +209,9 @@ impl Trigger {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Api => "api",
+            Self::Webhook => "webhook",
+            Self::Cron => "cron",
+            Self::Event => "event",
             Self::Run => "run",
         }
     }

@@ -9,6 +9,7 @@ use serde_json::Map;
 use serde_json::Value;
 use utoipa::ToSchema;
 
+use super::Record;
 use super::RunsError;
 use super::asked::Asked;
 use super::asked::OnBusy;
@@ -31,6 +32,7 @@ use crate::agents::Memory;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 use crate::workflows::Workflow;
+use crate::workflows::triggers::NewFiring;
 
 /// A request to execute a workflow.
 #[derive(Debug, Clone, Deserialize, ToSchema)]
@@ -94,9 +96,41 @@ pub async fn perform(
     runs: &Runs,
     caller: &Principal,
     workflow: &Workflow,
-    mut body: ExecuteWorkflow,
+    body: ExecuteWorkflow,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
+    perform_by(runs, caller, workflow, body, key, None).await
+}
+
+/// The same; a trigger notes its `firing` with it.
+pub async fn perform_by(
+    runs: &Runs,
+    caller: &Principal,
+    workflow: &Workflow,
+    body: ExecuteWorkflow,
+    key: Option<NewKey>,
+    firing: Option<Box<NewFiring>>,
+) -> Result<Begun, ExecuteError> {
+    let record = record(runs, caller, workflow, body).await?;
+    let firing = firing.map(|mut it| {
+        it.firing.run_id = Some(record.run.summary.id);
+        it
+    });
+    // One that is not valid is refused before it comes here.
+    let spec = prepare::workflow(runs, &record, workflow).await?;
+    let spec = spec.map(Spec::Workflow).ok_or_else(|| ExecuteError::Invalid(Vec::new()))?;
+    let prepared = Prepared { record, spec, key: key.clone(), on_busy: OnBusy::default(), firing };
+    let begun = execute::begin(runs, prepared).await;
+    execute::or_replay(runs, caller, key, begun).await
+}
+
+/// A run of `workflow` that is not stored yet.
+pub async fn record(
+    runs: &Runs,
+    caller: &Principal,
+    workflow: &Workflow,
+    mut body: ExecuteWorkflow,
+) -> Result<Record, ExecuteError> {
     let metadata = body.metadata.clone();
     let webhook = runs.webhooks.accept(caller, body.webhook.take()).await;
     let webhook = webhook.map_err(RunsError::from)?;
@@ -104,21 +138,21 @@ pub async fn perform(
     let (asked, limits) = body.read(workflow, pins, webhook).map_err(ExecuteError::Invalid)?;
     let mut record = execute::record(runs, caller, workflow.into(), asked, limits);
     record.run.summary.metadata = metadata;
-    // One that is not valid is refused before it comes here.
-    let spec = prepare::workflow(runs, &record, workflow).await?;
-    let spec = spec.map(Spec::Workflow).ok_or_else(|| ExecuteError::Invalid(Vec::new()))?;
-    let on_busy = OnBusy::default();
-    let begun = execute::begin(runs, Prepared { record, spec, key: key.clone(), on_busy }).await;
-    execute::or_replay(runs, caller, key, begun).await
+    Ok(record)
 }
 
 impl ExecuteWorkflow {
     /// One that asks for nothing but a run with this input.
     pub fn of(input: Value) -> Self {
+        Self::with(input, Map::new())
+    }
+
+    /// The same, whose entries read `context`.
+    pub fn with(input: Value, context: Map<String, Value>) -> Self {
         Self {
             input,
             user: None,
-            context: Map::new(),
+            context,
             stream: false,
             background: false,
             version: None,

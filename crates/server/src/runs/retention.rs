@@ -27,6 +27,7 @@ use crate::db::Conn;
 use crate::db::Dialect;
 use crate::db::Id;
 use crate::db::TenantId;
+use crate::workflows::store::firings;
 
 /// How often a process looks for what has had its time.
 const ROUND: Duration = Duration::from_mins(10);
@@ -63,6 +64,9 @@ pub async fn round(runs: &Runs, kept: Option<Duration>) -> Result<(), sqlx::Erro
     for tenant in runs.db.read(async |conn| store::tenants(conn).await).await? {
         delete_expired(runs, &tenant, age).await?;
     }
+    let forget =
+        async || runs.db.write_behind(async |tx| firings::delete_old(tx, At::new(age)).await).await;
+    while forget().await? > 0 {}
     if by_months {
         drop_months(runs, age).await?;
     }

@@ -5,7 +5,9 @@ mod events;
 mod execute;
 mod fork;
 mod happen;
+mod hooks;
 mod tree;
+mod triggers;
 
 use std::time::Duration;
 
@@ -58,6 +60,21 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(execute::execute_tool))
         .routes(routes!(execute::execute_workflow))
         .routes(routes!(happen::bring_event))
+        .routes(routes!(triggers::run_trigger))
+        .routes(routes!(
+            hooks::get_hook,
+            hooks::post_hook,
+            hooks::put_hook,
+            hooks::patch_hook,
+            hooks::delete_hook
+        ))
+        .routes(routes!(
+            hooks::get_hook_of_tenant,
+            hooks::post_hook_of_tenant,
+            hooks::put_hook_of_tenant,
+            hooks::patch_hook_of_tenant,
+            hooks::delete_hook_of_tenant
+        ))
         .routes(routes!(list_runs))
         .routes(routes!(get_run))
         .routes(routes!(events::list_events))

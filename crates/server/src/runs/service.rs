@@ -23,6 +23,7 @@ use super::permits::Permits;
 use super::permits::Share;
 use super::relay::Relay;
 use super::take_up;
+use super::triggers::hook::Strangers;
 use super::webhook::Webhooks;
 use crate::agents::Agents;
 use crate::agents::models::Models;
@@ -84,6 +85,7 @@ struct Inner {
     reserved: Mutex<HashSet<Id>>,
     mirrors: Mirrors,
     relay: Relay,
+    strangers: Strangers,
 }
 
 impl std::ops::Deref for Runs {
@@ -110,6 +112,7 @@ impl Runs {
             reserved: Mutex::default(),
             mirrors: Mirrors::default(),
             relay: Relay::default(),
+            strangers: Strangers::default(),
             services,
         }))
     }
@@ -141,6 +144,11 @@ impl Runs {
     /// The way to other processes.
     pub fn relay(&self) -> &Relay {
         &self.0.relay
+    }
+
+    /// Who was refused at webhooks.
+    pub fn strangers(&self) -> &Strangers {
+        &self.0.strangers
     }
 
     /// The right to execute one more run now.

@@ -289,13 +289,16 @@ struct Definitions {
     tools: Vec<(String, Json, Option<String>)>,
     databases: Vec<(String, Json)>,
     upstreams: Vec<(String, Json)>,
+    workflows: Vec<(String, Json)>,
 }
 
 impl Definitions {
     async fn read(conn: &mut Conn<'_>, tenant: &TenantId) -> Result<Self, sqlx::Error> {
         let tools = store::list_tools(conn, tenant).await?;
         let upstreams = store::list_upstreams(conn, tenant).await?;
-        Ok(Self { tools, databases: store::list_databases(conn, tenant).await?, upstreams })
+        let workflows = store::list_workflows(conn, tenant).await?;
+        let databases = store::list_databases(conn, tenant).await?;
+        Ok(Self { tools, databases, upstreams, workflows })
     }
 
     fn users_of(&self, name: &str) -> Vec<User> {
@@ -315,6 +318,16 @@ impl Definitions {
         let databases = databases.map(|(it, _)| User { kind: "rag_database", name: it.clone() });
         let upstreams = self.upstreams.iter().filter(|(_, auth)| keeps_it(auth));
         let upstreams = upstreams.map(|(it, _)| User { kind: "mcp_upstream", name: it.clone() });
-        tools.chain(databases).chain(upstreams).collect()
+        let signed_with_it = |triggers: &Json| {
+            let triggers: serde_json::Value = triggers.read().unwrap_or_default();
+            let named = |it: &serde_json::Value| {
+                let members = ["secret", "previous_secret"].map(|member| it[member].as_str());
+                members.into_iter().flatten().any(is_it)
+            };
+            triggers.as_array().is_some_and(|all| all.iter().any(named))
+        };
+        let workflows = self.workflows.iter().filter(|(_, triggers)| signed_with_it(triggers));
+        let workflows = workflows.map(|(it, _)| User { kind: "workflow", name: it.clone() });
+        tools.chain(databases).chain(upstreams).chain(workflows).collect()
     }
 }

@@ -251,6 +251,19 @@ pub async fn list_upstreams(
         .await)
 }
 
+/// The workflows with their triggers, by name.
+pub async fn list_workflows(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+) -> Result<Vec<(String, Json)>, sqlx::Error> {
+    on!(conn, c => sqlx::query_as::<_, (String, Json)>(
+            "SELECT name, triggers FROM workflow_definitions WHERE tenant_id = $1 ORDER BY name",
+        )
+        .bind(tenant)
+        .fetch_all(c)
+        .await)
+}
+
 /// The hosts of all secrets of a tenant. One whose hosts cannot be read is for none.
 pub async fn list_hosts(
     conn: &mut Conn<'_>,

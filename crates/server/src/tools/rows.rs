@@ -83,6 +83,11 @@ pub struct KnownServer {
 const SEARCH: &str = "rag.search";
 
 impl Around {
+    /// Whether there is a secret of this name.
+    pub fn has_secret(&self, name: &str) -> bool {
+        self.secrets.contains_key(&key(name))
+    }
+
     /// What an author must hold to have the database `name` searched, if there is one.
     pub fn to_search(&self, name: &str) -> Option<impl Iterator<Item = &str>> {
         let own = self.databases.get(&key(name))?;

@@ -12,6 +12,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use crate::definitions::Content;
+use crate::workflows::triggers::Trigger;
 
 /// The content of a definition of a workflow. Each content that it ever had is a version.
 #[derive(Debug, Clone, PartialEq, Serialize, ToSchema)]
@@ -37,6 +38,9 @@ pub struct WorkflowContent {
     #[schema(value_type = Value)]
     pub output: Value,
     pub limits: WorkflowLimits,
+    /// What begins runs of it beside those who execute it, as `docs/WORKFLOWS.md` describes.
+    #[schema(max_items = 20)]
+    pub triggers: Vec<Trigger>,
     /// What a caller must hold, all of it, to execute the workflow.
     #[schema(max_items = 100, example = json!(["workflow.execute"]))]
     pub scopes: Vec<String>,
@@ -97,6 +101,7 @@ impl Default for WorkflowContent {
             steps: Vec::new(),
             output: json!({"$": "/previous"}),
             limits: WorkflowLimits::default(),
+            triggers: Vec::new(),
             scopes: Vec::new(),
             metadata: Map::new(),
         }

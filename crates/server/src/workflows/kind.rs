@@ -28,6 +28,7 @@ use crate::table;
 use crate::workflows::WorkflowContent;
 use crate::workflows::normalise::normalise;
 use crate::workflows::references;
+use crate::workflows::triggers;
 
 /// The kind of definition that a workflow is, with what workflows refer to.
 #[derive(Debug, Clone)]
@@ -53,8 +54,9 @@ static TABLE: Table = table!("workflow_definitions", "workflow", {
     "steps": Json = "$11",
     "output": Json = "$12",
     "limits": Json = "$13",
-    "scopes": Json = "$14",
-    "metadata": Json = "$15",
+    "triggers": Json = "$14",
+    "scopes": Json = "$15",
+    "metadata": Json = "$16",
 });
 
 static WORDS: Words = Words {
@@ -70,8 +72,13 @@ impl Kind for WorkflowKind {
     const WORDS: &'static Words = &WORDS;
     const SCHEMA: &'static str = "Workflow";
     const TABLE: &'static Table = &TABLE;
-    const WATCHED: &'static [&'static str] =
-        &["workflow_definitions", "agent_definitions", "tool_definitions", "rag_databases"];
+    const WATCHED: &'static [&'static str] = &[
+        "workflow_definitions",
+        "agent_definitions",
+        "tool_definitions",
+        "rag_databases",
+        "secrets",
+    ];
     const EXECUTE: &'static str = "workflow.execute";
 
     type Content = WorkflowContent;
@@ -119,7 +126,9 @@ impl Kind for WorkflowKind {
     }
 
     fn follow(&self, _: &TenantId, content: &WorkflowContent, around: &Snapshot<Self>) -> Broken {
-        references::follow(content, around)
+        let mut broken = references::follow(content, around);
+        triggers::follow(content, around, &mut broken);
+        broken
     }
 
     fn beyond(
@@ -130,6 +139,7 @@ impl Kind for WorkflowKind {
     ) -> Vec<Invalid> {
         let mut faults = references::beyond_rights(author, content, around);
         faults.extend(references::cycles(content, around));
+        faults.extend(triggers::missing_rights(author, content));
         faults
     }
 

@@ -8,6 +8,8 @@ mod kind;
 mod normalise;
 mod references;
 pub mod routes;
+pub mod store;
+pub mod triggers;
 
 use std::collections::BTreeMap;
 

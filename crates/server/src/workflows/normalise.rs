@@ -18,6 +18,7 @@ use crate::http::Invalid;
 use crate::http::schema::Schema;
 use crate::workflows::WorkflowContent;
 use crate::workflows::WorkflowKind;
+use crate::workflows::triggers;
 
 /// The most levels that a schema may have, and the most bytes as JSON.
 const DEPTH: usize = 32;
@@ -81,6 +82,7 @@ pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<Workfl
         },
         output: reader.take::<Option<Value>>("output").unwrap_or_else(|| default.output.clone()),
         limits: reader.take("limits"),
+        triggers: triggers::named(reader.take("triggers")),
         scopes: reader.take("scopes"),
         metadata: reader.take("metadata"),
     };
@@ -93,13 +95,14 @@ pub fn normalise(given: Document, unreadable: Vec<Invalid>) -> Normalised<Workfl
 }
 
 /// What the rules that no schema knows find wrong with each member.
-fn broken_rules(content: &WorkflowContent) -> [Vec<Invalid>; 6] {
+fn broken_rules(content: &WorkflowContent) -> [Vec<Invalid>; 7] {
     let faults = content.parse().err().unwrap_or_default();
     [
         check_name(&content.name).err().into_iter().collect(),
         schema("/input_schema", content.input_schema.as_ref()),
         schema("/output_schema", content.output_schema.as_ref()),
         faults.into_iter().map(|it| Invalid::new(it.pointer, it.code, it.detail)).collect(),
+        triggers::broken_rules(content),
         check_scopes(&content.scopes),
         metadata::check(&content.metadata),
     ]

@@ -2,6 +2,7 @@
 
 mod drafts;
 mod schedules;
+mod triggers;
 
 use std::sync::Arc;
 
@@ -52,6 +53,8 @@ use crate::workflows::WorkflowKind;
 use crate::workflows::normalise::NewWorkflow;
 use crate::workflows::normalise::WorkflowChange;
 
+pub use triggers::not_found as trigger_not_found;
+
 pub fn router() -> OpenApiRouter<App> {
     OpenApiRouter::new()
         .routes(routes!(list_workflows))
@@ -64,6 +67,10 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(restore_workflow))
         .routes(routes!(drafts::check_workflow))
         .routes(routes!(schedules::preview_schedule))
+        .routes(routes!(triggers::list_triggers))
+        .routes(routes!(triggers::pause_trigger))
+        .routes(routes!(triggers::resume_trigger))
+        .routes(routes!(triggers::list_firings))
 }
 
 /// What callers see of a workflow.

@@ -28,6 +28,9 @@ const PUBLIC: [&str; 14] = [
     "PUT /oauth/register/{client_id}",
 ];
 
+/// Where every parameter is taken: it is a part of the input.
+const TAKES_ALL: &str = "/hooks/";
+
 /// What is open to everybody who is known, whatever he may do.
 const FOR_THE_KNOWN: [&str; 3] = ["/me", "/mcp/consents", "/mcp/consents/{upstream}"];
 
@@ -80,7 +83,7 @@ async fn every_operation_refuses_parameters_that_it_does_not_have() {
     let admin = server.admin().await;
     let guarded = operations(&document).into_iter().filter(|it| !it.scopes.is_empty());
 
-    for Operation { method, path, .. } in guarded {
+    for Operation { method, path, .. } in guarded.filter(|it| !it.path.starts_with(TAKES_ALL)) {
         let asked = format!("{}?stream=x&nonsense=x", path_of(&path));
         let request = admin.request(&method, &asked);
         let request = if method == "GET" { request } else { request.json(&json!({})) };

@@ -68,7 +68,8 @@ async fn administer(administrator: &mut Administrator<'_>) {
     let tool = json!({"name": "one", "description": "One.", "kind": "static", "input_schema": {"type": "object"},
         "config": {"result": 1}});
     let agent = json!({"name": "helper", "display_name": "Helper", "instructions": "", "model": "openai/fake"});
-    let workflow = json!({"name": "daily", "steps": [{"id": "a", "type": "mapping", "output": 1}]});
+    let workflow = json!({"name": "daily", "steps": [{"id": "a", "type": "mapping", "output": 1}],
+        "triggers": [{"type": "event", "name": "paid"}]});
     for (place, body) in [("tools", tool), ("agents", agent), ("workflows", workflow)] {
         let name = body["name"].as_str().unwrap().to_owned();
         let of = |rest: &str| format!("/{place}/definitions/{{id}}{rest}");
@@ -79,6 +80,12 @@ async fn administer(administrator: &mut Administrator<'_>) {
         administrator.act(&restore, &[&name, "1"], json!({})).await;
         administrator.act(&format!("POST {}", of("/deactivate")), &[&name], json!({})).await;
         administrator.act(&format!("POST {}", of("/activate")), &[&name], json!({})).await;
+        if place == "workflows" {
+            for turn in ["pause", "resume"] {
+                let operation = format!("POST /workflows/{{id}}/triggers/{{trigger}}/{turn}");
+                administrator.act(&operation, &[&name, "event"], json!({})).await;
+            }
+        }
         administrator.act(&format!("DELETE {}", of("")), &[&name], json!({})).await;
     }
     let document = json!({"openapi": "3.1.0", "servers": [{"url": "https://api.example.com"}],

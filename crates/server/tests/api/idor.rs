@@ -23,6 +23,8 @@ const BY_ANOTHER_TOKEN: &str = "/oauth/register/";
 const AGREED: &str = "/mcp/consents/";
 /// What is made by asking for it: what is refused is the client that it would be for.
 const MADE: (&str, &str) = ("PUT", "/budgets/{kind}/{id}");
+/// What begins a run whoever calls it, by whichever method.
+const EXECUTED: &str = "/hooks/";
 /// What belongs to whom began it, not to all of the tenant.
 const OWNED: [&str; 2] = ["/runs/", "/threads/"];
 
@@ -67,8 +69,10 @@ impl Ours {
         let agent = json!({"name": "careful", "display_name": "Careful", "instructions": "", "model": "openai/fake",
             "tools": ["look", {"name": "current_time", "approval": "always"}]});
         let agent = made("/agents/definitions", agent).await;
-        let workflow =
-            json!({"name": "daily", "steps": [{"id": "a", "type": "agent", "agent": "careful"}]});
+        let methods = ["GET", "POST", "PUT", "PATCH", "DELETE"];
+        let triggers = methods.map(|it| json!({"type": "api", "path": "daily", "method": it}));
+        let workflow = json!({"name": "daily", "triggers": triggers,
+            "steps": [{"id": "a", "type": "agent", "agent": "careful"}]});
         let workflow = made("/workflows/definitions", workflow).await;
         let database = made("/rag/databases", json!({"name": "handbook"})).await;
         let text = json!({"filename": "a.txt", "text": "Parental leave lasts a year."});
@@ -128,7 +132,10 @@ impl Ours {
             ("/mcp/consents/{upstream}", named(&upstream)),
             ("/tools/", named(&tool)),
             ("/agents/", named(&agent)),
+            ("/workflows/{id}/triggers/{trigger}", one(&["daily", "api_2"])),
             ("/workflows/", named(&workflow)),
+            ("/hooks/{path}", one(&["daily"])),
+            ("/hooks/{tenant}/{path}", one(&["default", "daily"])),
             ("/threads/{id}", one(&[&id(&thread)])),
             ("/approvals/{id}", one(&[&first("/approvals").await])),
             ("/budgets/{kind}/{id}", one(&["client", "shop"])),
@@ -160,7 +167,8 @@ impl Ours {
     async fn seen(&self, operations: &[(String, String)]) -> HashMap<String, String> {
         let mut seen = HashMap::new();
         for (method, template) in operations {
-            if method == "GET" && !template.starts_with(BY_ANOTHER_TOKEN) {
+            let is_read = [BY_ANOTHER_TOKEN, EXECUTED].iter().all(|it| !template.starts_with(it));
+            if method == "GET" && is_read {
                 for path in self.paths(template) {
                     let reply = self.admin.get(&path).await;
                     assert_eq!(reply.status, 200, "{path}: {}", reply.text);

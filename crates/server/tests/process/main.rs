@@ -15,6 +15,7 @@ mod rag;
 mod readme;
 mod server;
 mod till;
+mod triggers;
 mod webhook;
 
 use std::sync::atomic::AtomicBool;

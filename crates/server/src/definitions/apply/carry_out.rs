@@ -37,7 +37,8 @@ impl<K: Kind> Definitions<K> {
         for planned in plan.of_kind::<K>() {
             let id = planned.id;
             let note = format!("applied from {}", planned.file);
-            let change = Change { by: Some(author.subject), note: Some(&note), at: now };
+            let (by, rights) = (Some(author.subject), None);
+            let change = Change { by, rights, note: Some(&note), at: now };
             let file = of_kind::<K>(files).find(|(_, it)| it.name == planned.name);
             match (planned.action, file) {
                 (Action::Create, Some((_, file))) => {

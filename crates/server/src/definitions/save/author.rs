@@ -35,10 +35,7 @@ impl<'a> Author<'a> {
 
     /// Who may not execute a definition could take away what keeps him from it. Executing any of its kind
     /// needs a scope of its own, which authors may lack.
-    pub(super) fn ensure_may_change<K: Kind>(
-        &self,
-        content: &K::Content,
-    ) -> Result<(), DefinitionError> {
+    pub fn ensure_may_change<K: Kind>(&self, content: &K::Content) -> Result<(), DefinitionError> {
         let is_missing = |scope: &&String| *scope != K::EXECUTE && !self.scopes.covers(scope);
         match content.scopes().iter().find(is_missing) {
             Some(scope) if !self.scopes.covers("admin.write") => {

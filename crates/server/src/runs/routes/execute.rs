@@ -154,7 +154,7 @@ pub async fn execute_workflow(
 }
 
 /// The answer to an execution, with what every one of them has.
-async fn answer(
+pub async fn answer(
     app: &App,
     caller: &Principal,
     begun: &Begun,
@@ -173,9 +173,9 @@ async fn answer(
 
 /// How an execution is to be answered; with neither, by its end.
 #[derive(Debug, Clone, Copy)]
-struct Wanted {
-    stream: bool,
-    background: bool,
+pub struct Wanted {
+    pub stream: bool,
+    pub background: bool,
 }
 
 async fn body(

@@ -23,6 +23,7 @@ use crate::oauth::caller::Caller;
 use crate::oauth::scopes::WorkflowExecute;
 use crate::runs::happen;
 use crate::runs::happen::HappenError;
+use crate::runs::happen::Happened;
 use crate::runs::happen::Happening;
 use crate::runs::journal::JournalError;
 
@@ -59,13 +60,16 @@ fn day() -> u64 {
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Delivered {
-    /// To how many runs it was given. 0: it is kept for the first that comes to wait for it.
+    /// To how many runs it was given that waited for it.
     delivered: usize,
+    /// How many runs it has begun. If both are 0, it is kept for the first that comes to wait for it.
+    started: usize,
 }
 
 /// Bring an event
 ///
-/// It goes to all runs that wait for its name and key, to each once. If none does, it is kept.
+/// It goes to all runs that wait for its name and key, to each once, and begins one of each workflow with a trigger for
+/// it. If there are neither, it is kept.
 #[utoipa::path(post, path = "/workflows/events", tag = "workflows", request_body = NewEvent,
     params(("Idempotency-Key" = Option<String>, Header, description = "The same again is done once")),
     responses((status = 202, body = Delivered), Problem),
@@ -88,9 +92,9 @@ pub async fn bring_event(
             return Err(Problem::invalid(wrong));
         }
         let event = Happening { name, key, payload };
-        let delivered =
+        let Happened { delivered, started } =
             happen::happen(&app.runs, &caller, event, Duration::from_millis(ttl_ms)).await?;
-        Ok((StatusCode::ACCEPTED, Json(Delivered { delivered })).into_response())
+        Ok((StatusCode::ACCEPTED, Json(Delivered { delivered, started })).into_response())
     });
     once(&app, caller.owner(), key, Answers::Kept, bring).await
 }
@@ -103,6 +107,7 @@ impl From<HappenError> for Problem {
                 Self::new(StatusCode::TOO_MANY_REQUESTS, "limit-reached", error)
                     .with("limit", limit)
             }
+            HappenError::Trigger(error) => error.into(),
             HappenError::Journal(JournalError::Stopping | JournalError::Away) => {
                 Self::unavailable(Duration::from_secs(1))
             }

@@ -25,6 +25,7 @@ use crate::runs::journal::JournalError;
 use crate::runs::journal::NewRun;
 use crate::runs::store::owners::THREAD;
 use crate::runs::threads;
+use crate::workflows::store::firings;
 
 const EVENT: Unique = Unique {
     name: "run_events_pkey",
@@ -53,6 +54,11 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     }
     for run in begun.iter().filter(|run| run.key.is_some()) {
         insert_key(conn, run).await?;
+    }
+    for firing in begun.iter().filter_map(|run| run.firing.as_deref()) {
+        if !firings::insert(conn, firing).await? {
+            return Err(JournalError::Delivered);
+        }
     }
     let events: Vec<&EventRow> = entries.iter().flat_map(|it| &it.events).collect();
     for chunk in chunks(&events) {

@@ -1,0 +1,346 @@
+//! `/hooks/{path}`: paths of the triggers of workflows, for callers and for other servers.
+
+use axum::Json;
+use axum::body::Body;
+use axum::extract::FromRequestParts;
+use axum::extract::Request;
+use axum::extract::State;
+use axum::response::IntoResponse;
+use axum::response::Response;
+use http::HeaderMap;
+use http::HeaderName;
+use http::HeaderValue;
+use http::Method;
+use http::StatusCode;
+use http::header;
+use http::request::Parts;
+use serde::Serialize;
+use serde_json::Map;
+use serde_json::Value;
+use utoipa::ToSchema;
+
+use super::events;
+use super::execute::Wanted;
+use super::execute::answer;
+use crate::app::App;
+use crate::db::Id;
+use crate::db::TenantId;
+use crate::http::IdempotencyKey;
+use crate::http::Invalid;
+use crate::http::Path;
+use crate::http::Problem;
+use crate::http::body;
+use crate::http::json::parse_strict;
+use crate::http::once;
+use crate::http::pointer_to;
+use crate::http::query_pairs;
+use crate::oauth::caller::Caller;
+use crate::oauth::caller::Principal;
+use crate::oauth::scopes::WorkflowExecute;
+use crate::runs::Run;
+use crate::runs::executable;
+use crate::runs::execute;
+use crate::runs::journal::NewKey;
+use crate::runs::perform;
+use crate::runs::perform::ExecuteWorkflow;
+use crate::runs::triggers;
+use crate::runs::triggers::TriggerError;
+use crate::runs::triggers::hook;
+use crate::runs::triggers::hook::Delivered;
+use crate::runs::triggers::hook::Delivery;
+use crate::runs::triggers::hook::HookError;
+use crate::workflows::store::triggers as store;
+use crate::workflows::triggers::Armed;
+use crate::workflows::triggers::FiringStatus;
+use crate::workflows::triggers::HookMethod;
+
+const PREFER: HeaderName = HeaderName::from_static("prefer");
+
+/// What the sender of a webhook is told.
+#[derive(Debug, Serialize, ToSchema)]
+pub struct HookAnswer {
+    run_id: Id,
+}
+
+/// What the query of a call says: any names.
+#[derive(Debug, ToSchema)]
+#[schema(value_type = Object)]
+#[expect(dead_code, reason = "only its schema is used")]
+pub struct HookQuery(Map<String, Value>);
+
+macro_rules! hooks {
+    ($($(#[$summary:meta])* $method:ident $name:ident;)+) => {
+        $(
+            $(#[$summary])*
+            ///
+            /// Begins a run, if the workflow has a trigger of type `api` for it; answered as an execution is. The input
+            /// is the JSON body; parameters of the query are members of it, as texts. `Accept: text/event-stream` gives
+            /// the events, `Prefer: respond-async` the run at once.
+            ///
+            /// A webhook needs no token; it is answered with 202 and the id of the run.
+            #[utoipa::path($method, path = "/hooks/{path}", tag = "workflows",
+                params(("path" = String, Path, description = "Of the trigger"),
+                    ("input" = HookQuery, Query, style = Form, explode, description = "Members of the input")),
+                request_body = Value,
+                responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
+                    (status = 202, body = Run, description = "The run goes on"), Problem),
+                security(("oauth2" = ["workflow.execute"])))]
+            pub async fn $name(
+                State(app): State<App>,
+                Path(path): Path<String>,
+                request: Request,
+            ) -> Result<Response, Problem> {
+                call(&app, Some(TenantId::default()), &path, request).await
+            }
+        )+
+    };
+}
+
+macro_rules! hooks_of_tenants {
+    ($($(#[$summary:meta])* $method:ident $name:ident;)+) => {
+        $(
+            $(#[$summary])*
+            ///
+            /// The same as `/hooks/{path}`, where the tenant is not `default`.
+            #[utoipa::path($method, path = "/hooks/{tenant}/{path}", tag = "workflows",
+                params(("tenant" = String, Path, description = "Whose path it is"),
+                    ("path" = String, Path, description = "Of the trigger"),
+                    ("input" = HookQuery, Query, style = Form, explode, description = "Members of the input")),
+                request_body = Value,
+                responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
+                    (status = 202, body = Run, description = "The run goes on"), Problem),
+                security(("oauth2" = ["workflow.execute"])))]
+            pub async fn $name(
+                State(app): State<App>,
+                Path((tenant, path)): Path<(String, String)>,
+                request: Request,
+            ) -> Result<Response, Problem> {
+                call(&app, TenantId::try_from(tenant).ok(), &path, request).await
+            }
+        )+
+    };
+}
+
+hooks! {
+    /// Call a path of a workflow by GET
+    get get_hook;
+    /// Call a path of a workflow by POST
+    post post_hook;
+    /// Call a path of a workflow by PUT
+    put put_hook;
+    /// Call a path of a workflow by PATCH
+    patch patch_hook;
+    /// Call a path of a workflow by DELETE
+    delete delete_hook;
+}
+
+hooks_of_tenants! {
+    /// Call a path of another tenant by GET
+    get get_hook_of_tenant;
+    /// Call a path of another tenant by POST
+    post post_hook_of_tenant;
+    /// Call a path of another tenant by PUT
+    put put_hook_of_tenant;
+    /// Call a path of another tenant by PATCH
+    patch patch_hook_of_tenant;
+    /// Call a path of another tenant by DELETE
+    delete delete_hook_of_tenant;
+}
+
+/// A webhook is for whoever has signed what he sends. All else is for callers who are known, who are asked for before
+/// anything is said of what there is.
+async fn call(
+    app: &App,
+    tenant: Option<TenantId>,
+    path: &str,
+    request: Request,
+) -> Result<Response, Problem> {
+    let (mut parts, body) = request.into_parts();
+    let found = match (&tenant, method(&parts.method)) {
+        (Some(tenant), Some(method)) => find(app, tenant, path, method).await?,
+        _ => None,
+    };
+    if let Some(armed) = found.as_ref().filter(|it| it.trigger.is_unattended()) {
+        return deliver(app, armed, &parts, body).await;
+    }
+    let caller = Caller::<WorkflowExecute>::from_request_parts(&mut parts, app).await?;
+    let found = found.filter(|it| it.tenant == caller.tenant).ok_or_else(|| not_found(path))?;
+    execute_for(app, &caller, &found, parts, body).await
+}
+
+async fn find(
+    app: &App,
+    tenant: &TenantId,
+    path: &str,
+    method: HookMethod,
+) -> Result<Option<Armed>, TriggerError> {
+    let now = app.clock.now();
+    let work = app.db.read(async |conn| store::work(conn, now, now).await).await?;
+    if work.has_changes {
+        triggers::catch_up(&app.runs).await?;
+    }
+    Ok(app.db.read(async |conn| store::find_hook(conn, tenant, path, method).await).await?)
+}
+
+/// Begins a run for `caller`, as `execute` does.
+async fn execute_for(
+    app: &App,
+    caller: &Principal,
+    armed: &Armed,
+    parts: Parts,
+    body: Body,
+) -> Result<Response, Problem> {
+    let query = query_pairs(parts.uri.query().unwrap_or_default())?;
+    let request = Request::from_parts(parts.clone(), body);
+    let bytes = body::read_json(request, &app.config.limits).await?;
+    let asked = [parts.uri.query().unwrap_or_default().as_bytes(), b"\n", &bytes].concat();
+    let key = IdempotencyKey::of(&parts, &asked)?.map(NewKey::from);
+    let input = input(parse_strict(&bytes)?, query)?;
+    let replayed = match &key {
+        Some(key) => execute::replay(&app.runs, caller, key).await?,
+        None => None,
+    };
+    let begun = if let Some(begun) = replayed {
+        begun
+    } else {
+        let id = armed.workflow_id.to_string();
+        let workflow = executable::workflow(&app.runs, caller, &id, None).await?;
+        if armed.paused_at.is_some() {
+            return Err(paused());
+        }
+        let mut firing = armed.firing(app.ids.next(), app.clock.now(), FiringStatus::Started);
+        firing.firing.by = Some(caller.subject.to_string());
+        let (body, firing) = (ExecuteWorkflow::of(input), Some(Box::new(firing)));
+        perform::perform_by(&app.runs, caller, &workflow, body, key, firing).await?
+    };
+    let stream = events::wanted(&parts.headers);
+    let background = !stream && wants_no_wait(&parts.headers);
+    answer(app, caller, &begun, Wanted { stream, background }).await
+}
+
+/// Takes what another server sends.
+async fn deliver(app: &App, armed: &Armed, parts: &Parts, body: Body) -> Result<Response, Problem> {
+    let request = Request::from_parts(parts.clone(), body);
+    let body = body::read(request, &app.config.limits).await?;
+    let delivery = Delivery { headers: &parts.headers, body: &body };
+    let Delivered { run_id, is_repeated } =
+        hook::deliver(&app.runs, &app.secrets, armed, delivery).await?;
+    let mut answer = (StatusCode::ACCEPTED, Json(HookAnswer { run_id })).into_response();
+    if is_repeated {
+        answer.headers_mut().insert(once::REPLAYED, HeaderValue::from_static("true"));
+    }
+    Ok(answer)
+}
+
+/// The body, of which the parameters of the query are members; those that come several times are lists.
+fn input(body: Value, query: Vec<(String, String)>) -> Result<Value, Problem> {
+    if query.is_empty() {
+        return Ok(body);
+    }
+    let Value::Object(mut members) = body else {
+        let fault = Invalid::new("", "conflict", "must be an object, or the query be empty");
+        return Err(Problem::invalid(vec![fault]));
+    };
+    let mut given: Map<String, Value> = Map::new();
+    for (name, text) in query {
+        match given.get_mut(&name) {
+            None => drop(given.insert(name, text.into())),
+            Some(Value::Array(list)) => list.push(text.into()),
+            Some(one) => *one = Value::Array(vec![one.take(), text.into()]),
+        }
+    }
+    let twice = given.keys().filter(|name| members.contains_key(*name));
+    let detail = "is in the query, too";
+    let faults: Vec<_> =
+        twice.map(|name| Invalid::new(pointer_to("", name), "conflict", detail)).collect();
+    if !faults.is_empty() {
+        return Err(Problem::invalid(faults));
+    }
+    members.extend(given);
+    Ok(Value::Object(members))
+}
+
+/// Whether the caller would rather not wait (RFC 7240).
+fn wants_no_wait(headers: &HeaderMap) -> bool {
+    let preferred = headers.get_all(PREFER).iter().filter_map(|it| it.to_str().ok());
+    let mut preferred = preferred.flat_map(|it| it.split(','));
+    preferred.any(|it| {
+        it.split(';').next().is_some_and(|it| it.trim().eq_ignore_ascii_case("respond-async"))
+    })
+}
+
+fn method(method: &Method) -> Option<HookMethod> {
+    match *method {
+        Method::GET => Some(HookMethod::Get),
+        Method::POST => Some(HookMethod::Post),
+        Method::PUT => Some(HookMethod::Put),
+        Method::PATCH => Some(HookMethod::Patch),
+        Method::DELETE => Some(HookMethod::Delete),
+        _ => None,
+    }
+}
+
+fn not_found(path: &str) -> Problem {
+    let path: String = path.chars().take(100).collect();
+    Problem::not_found("hook-not-found", format!("no workflow has this method for `/hooks/{path}`"))
+}
+
+fn paused() -> Problem {
+    Problem::conflict("trigger-paused", HookError::Paused)
+}
+
+impl From<HookError> for Problem {
+    fn from(error: HookError) -> Self {
+        match error {
+            HookError::Unproven => Self::new(StatusCode::UNAUTHORIZED, "unauthenticated", error)
+                .header(header::WWW_AUTHENTICATE, "Signature"),
+            HookError::Paused => paused(),
+            HookError::NotJson(_) => Self::malformed(error, Vec::new()),
+            HookError::Invalid(wrong) => {
+                Self::invalid(wrong.into_iter().map(without_input).collect())
+            }
+            HookError::Refused => Self::conflict("trigger-refused", error),
+            HookError::Failed(error) => error.into(),
+        }
+    }
+}
+
+/// The body is the input.
+fn without_input(fault: Invalid) -> Invalid {
+    let pointer = fault.pointer.strip_prefix("/input").map(str::to_owned);
+    Invalid { pointer: pointer.unwrap_or(fault.pointer), ..fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn pairs(query: &str) -> Vec<(String, String)> {
+        query_pairs(query).unwrap()
+    }
+
+    #[test]
+    fn parameters_become_members_of_the_input() {
+        let taken = |body: Value, query| input(body, pairs(query)).ok();
+
+        assert_eq!(taken(json!([1]), ""), Some(json!([1])));
+        assert_eq!(taken(json!({}), "a=1&b=x%20y"), Some(json!({"a": "1", "b": "x y"})));
+        assert_eq!(
+            taken(json!({"c": 1}), "a=1&a=2&a=3"),
+            Some(json!({"a": ["1", "2", "3"], "c": 1}))
+        );
+        assert_eq!(taken(json!({"a": 1}), "a=1"), None);
+        assert_eq!(taken(json!("text"), "a=1"), None);
+    }
+
+    #[test]
+    fn who_prefers_not_to_wait_says_so() {
+        let wants = |value: &'static str| {
+            wants_no_wait(&HeaderMap::from_iter([(PREFER, HeaderValue::from_static(value))]))
+        };
+        assert!(wants("respond-async") && wants("handling=lenient, Respond-Async; wait=5"));
+        assert!(!wants("return=minimal") && !wants_no_wait(&HeaderMap::new()));
+    }
+}

@@ -1,0 +1,4 @@
+//! SQL of what is kept of workflows beside their definitions.
+
+pub mod firings;
+pub mod triggers;
