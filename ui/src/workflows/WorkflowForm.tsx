@@ -6,10 +6,11 @@ import { Graph } from "../graph/Graph";
 import { sentence, useFaults } from "../kit/Field";
 import { parseObject } from "../kit/json";
 import { Note, Skeleton } from "../kit/Messages";
+import { useToast } from "../kit/Toasts";
 import { useNarrow } from "../kit/useNarrow";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import { entryAt, insert, newEntry } from "./change";
+import { entryAt, insert, isMakingUp, listOf, newEntry, put, remove } from "./change";
 import { bodyOf, contentOf, draftOf, type WorkflowDraft } from "./draft";
 import { EntryPanel, Menu, TYPE_OPTIONS } from "./EntryPanel";
 import { checkWorkflow } from "./queries";
@@ -42,6 +43,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   const { entry: key = "" } = useSearch({ strict: false }) as { entry?: string };
   const navigate = useNavigate();
   const names = useNames();
+  const say = useToast();
   const panel = useRef<HTMLElement>(null);
   const isNarrow = useNarrow();
   const { steps } = draft;
@@ -59,6 +61,18 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   const change = (next: readonly Entry[], path?: Path | null) => {
     setDraft((before) => ({ ...before, steps: next }));
     if (path !== undefined) show(path);
+  };
+  const take = (path: Path) => {
+    const [gone, next] = [entryAt(steps, path) ?? {}, remove(steps, path)];
+    change(next, isMakingUp(path) ? path.slice(0, -1) : null);
+    const putBack = () => {
+      const [list, place] = listOf(path);
+      const again = (now: readonly Entry[]) =>
+        now === next ? steps : isMakingUp(path) ? put(now, path, gone) : insert(now, list, place, gone);
+      setDraft((before) => ({ ...before, steps: again(before.steps) }));
+      show(path);
+    };
+    say(`Deleted ${idOf(gone) || "an entry"}`, putBack);
   };
   const add = (list: Path, place: number, type: string) =>
     change(insert(steps, list, place, newEntry(steps, type as EntryType)), [...list, place]);
@@ -103,6 +117,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
             inputSchema={schemaOf(draft.input_schema)}
             names={names}
             change={change}
+            remove={() => take(open)}
             onClose={() => show(null)}
           />
         ) : (
