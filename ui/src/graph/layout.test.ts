@@ -107,6 +107,20 @@ test("a line that passes entries goes beside them", () => {
     }
 });
 
+test("what simply follows in a graph stands straight below, and what waits for two between them", () => {
+  const { nodes } = layoutOf([
+    after("a"),
+    after("b"),
+    after("c", "a"),
+    after("d", "b"),
+    after("e", "c", "d"),
+  ]);
+  const { a, b, c, d, e } = named(nodes);
+  expect(middle(c)).toBeCloseTo(middle(a));
+  expect(middle(d)).toBeCloseTo(middle(b));
+  expect(middle(e)).toBeCloseTo((middle(c) + middle(d)) / 2);
+});
+
 test("what is typed may be anything, and is drawn", () => {
   const broken = [
     { id: "a", type: "parallel" },
