@@ -157,6 +157,8 @@ test("form and JSON are two views of one workflow, and changes are not lost", as
 }) => {
   await server.admin("POST", "/workflows/definitions", REFUND);
   await page.goto(`${server.url}/ui/workflows/refund?entry=2`);
+  // The editor of JSON draws what is seen of it.
+  await page.setViewportSize({ width: 1280, height: 4000 });
   await panel(page).getByLabel("Turns at once").fill("4");
   await page.getByRole("button", { name: "JSON", exact: true }).click();
   const json = page.getByLabel("Definition", { exact: true });

@@ -1,7 +1,7 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { NewWorkflow, Workflow } from "../api/types";
-import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey } from "../graph/entry";
+import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey, pointerTo } from "../graph/entry";
 import { Graph } from "../graph/Graph";
 import { sentence, useFaults } from "../kit/Field";
 import { parseObject } from "../kit/json";
@@ -87,7 +87,6 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   return (
     <div className={s.editor}>
       <div className={s.board}>
-        {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}
         <div className="row wrap">
           <span className={s.add}>
             <Menu
@@ -107,6 +106,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
           problems={Object.fromEntries(wrong.flatMap((it) => (it.path ? [[keyOf(it.path), it.detail]] : [])))}
           onGap={(list) => add(list, 0, "mapping")}
         />
+        {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}
       </div>
       <aside ref={panel} className={s.panel} aria-label={isEntry ? "Entry" : "Workflow"}>
         {isEntry ? (
@@ -168,14 +168,12 @@ function Wrong({
       <ul>
         {wrong.slice(0, MOST_SHOWN).map(({ pointer, detail, path }) => (
           <li key={pointer + detail}>
-            {path ? (
+            {path && (
               <button type="button" className={s.lead} onClick={() => onOpen(path)}>
                 {idOf(entryAt(steps, path) ?? {}) || "without an id"}
               </button>
-            ) : (
-              <code>{pointer}</code>
             )}{" "}
-            {detail}
+            <code>{path ? pointer.slice(pointerTo(path).length + 1) : pointer}</code> {detail}
           </li>
         ))}
       </ul>
