@@ -1,7 +1,7 @@
-import { type KeyboardEvent, memo, useMemo, useRef } from "react";
+import { type KeyboardEvent, memo, useCallback, useMemo, useRef } from "react";
 import { cx } from "../kit/cx";
-import { type Layout, type Node, pathOf } from "./drawing";
-import { allOf, keyOf } from "./entry";
+import { type Layout, pathOf } from "./drawing";
+import { allOf, keyOf, placeWords } from "./entry";
 import type { GraphProps } from "./Graph";
 import s from "./Graph.module.css";
 import { type Direction, nextTo } from "./layout";
@@ -23,7 +23,7 @@ interface Props extends GraphProps {
 /** Nodes, lines and boxes at their places. One node is in the order of the Tab key; arrows lead to those beside it. */
 export function Canvas({ steps, layout, zoom, states, selected, onSelect, problems, onGap }: Props) {
   const list = useRef<HTMLUListElement>(null);
-  const within = useMemo(() => new Map(allOf(steps).map((it) => [keyOf(it.path), it.within])), [steps]);
+  const places = useMemo(() => new Map(allOf(steps).map((it) => [keyOf(it.path), placeWords(it)])), [steps]);
   const { nodes, edges, labels, gaps, width, height } = layout;
   const keys = nodes.map((it) => keyOf(it.path));
   const isSelected = (at: number) => selected !== undefined && [nodes[at]?.id, keys[at]].includes(selected);
@@ -31,14 +31,16 @@ export function Canvas({ steps, layout, zoom, states, selected, onSelect, proble
     0,
     nodes.findIndex((_, at) => isSelected(at)),
   );
-  const move = (event: KeyboardEvent, from: Node) => {
+  const select = useLatest((id: string, way: string) => onSelect?.(id, way));
+  const move = useLatest((event: KeyboardEvent, way: string) => {
     const direction = KEYS[event.key];
-    if (!direction) return;
+    const from = nodes[keys.indexOf(way)];
+    if (!direction || !from) return;
     event.preventDefault();
     const next = nextTo(nodes, from, direction);
     if (next)
       list.current?.querySelector<HTMLElement>(`[data-way="${CSS.escape(keyOf(next.path))}"]`)?.focus();
-  };
+  });
   return (
     <div className={s.drawing} style={{ width, height, transform: `scale(${zoom})` }}>
       {nodes.map((it, at) => it.box && <span key={keys[at]} className={s.box} style={placeOf(it.box)} />)}
@@ -62,15 +64,16 @@ export function Canvas({ steps, layout, zoom, states, selected, onSelect, proble
         {nodes.map((it, at) => (
           <li key={keys[at]} className={s.place} style={placeOf(it)}>
             <Item
-              node={it}
+              entry={it.entry}
               way={keys[at] ?? ""}
-              within={within.get(keys[at] ?? "") ?? null}
+              place={places.get(keys[at] ?? "") ?? ""}
               state={states?.[it.id]}
               isRun={states !== undefined}
               problem={problems?.[it.id] ?? problems?.[keys[at] ?? ""]}
               isSelected={isSelected(at)}
               isReached={at === reached}
-              onSelect={onSelect}
+              look={it.box ? "head" : "node"}
+              onSelect={onSelect && select}
               onKeyDown={move}
             />
           </li>
@@ -99,21 +102,11 @@ const placeOf = ({ x, y, width, height }: { x: number; y: number; width: number;
 });
 
 /** A node that stays as it is is not drawn again. */
-const Item = memo(function Item({
-  node,
-  onKeyDown,
-  ...rest
-}: Omit<Parameters<typeof Step>[0], "entry" | "onKeyDown" | "look"> & {
-  node: Node;
-  onKeyDown: (event: KeyboardEvent, node: Node) => void;
-}) {
-  return (
-    <Step
-      {...rest}
-      entry={node.entry}
-      makesUp={node.makesUp}
-      look={node.box ? "head" : "node"}
-      onKeyDown={(event) => onKeyDown(event, node)}
-    />
-  );
-});
+const Item = memo(Step);
+
+/** The same function for good, that does what the newest one does. */
+function useLatest<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
+  const latest = useRef(act);
+  latest.current = act;
+  return useCallback((...args: A) => latest.current(...args), []);
+}

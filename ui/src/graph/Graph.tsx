@@ -1,4 +1,4 @@
-import { useLayoutEffect, useMemo, useRef, useState } from "react";
+import { type PointerEvent, useLayoutEffect, useMemo, useRef, useState } from "react";
 import { Button } from "../kit/Button";
 import { Segmented } from "../kit/Page";
 import { useKept } from "../kit/useKept";
@@ -87,6 +87,7 @@ function Zoomed(props: GraphProps) {
         role="group"
         aria-label={`Graph of ${count} ${count === 1 ? "entry" : "entries"}`}
         tabIndex={onSelect ? undefined : 0}
+        onPointerDown={drag}
       >
         <div className={s.sheet} style={{ width: width * zoom, height: height * zoom }}>
           <Canvas {...props} layout={layout} zoom={zoom} />
@@ -100,6 +101,21 @@ function Zoomed(props: GraphProps) {
       </div>
     </>
   );
+}
+
+/** What is drawn goes with the mouse that holds it; fingers scroll by themselves. */
+function drag(event: PointerEvent<HTMLElement>) {
+  const frame = event.currentTarget;
+  if (event.pointerType !== "mouse" || event.button !== 0 || (event.target as Element).closest("button"))
+    return;
+  const [x, y] = [event.clientX + frame.scrollLeft, event.clientY + frame.scrollTop];
+  const move = (to: globalThis.PointerEvent) => frame.scrollTo(x - to.clientX, y - to.clientY);
+  const end = () => {
+    removeEventListener("pointermove", move);
+    removeEventListener("pointerup", end);
+  };
+  addEventListener("pointermove", move);
+  addEventListener("pointerup", end);
 }
 
 /** Scrolls the frame, and not the page. */

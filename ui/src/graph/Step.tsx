@@ -3,7 +3,7 @@ import { cx } from "../kit/cx";
 import { plural } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { KindMark, StatusMark } from "../kit/Marks";
-import { type Entry, idOf, type Placed } from "./entry";
+import { type Entry, idOf } from "./entry";
 import s from "./Graph.module.css";
 import type { EntryState } from "./state";
 import { markOf, whatOf } from "./words";
@@ -11,8 +11,8 @@ import { markOf, whatOf } from "./words";
 interface Props {
   entry: Entry;
   way: string;
-  within: Placed["within"];
-  makesUp?: boolean;
+  /** What it stands in, in words. */
+  place: string;
   state: EntryState | undefined;
   /** Whether what is shown is a run: then what it has not come to is told. */
   isRun: boolean;
@@ -22,15 +22,15 @@ interface Props {
   isReached: boolean;
   look: "node" | "head" | "line";
   onSelect: ((id: string, way: string) => void) | undefined;
-  onKeyDown?: (event: KeyboardEvent) => void;
+  onKeyDown?: (event: KeyboardEvent, way: string) => void;
 }
 
 /** An entry, as one thing that can be picked: what it is, and how far a run is with it. */
 export function Step(props: Props) {
-  const { entry, way, within, makesUp, state, isRun, problem, isSelected, isReached, look } = props;
+  const { entry, way, place, state, isRun, problem, isSelected, isReached, look } = props;
   const { onSelect, onKeyDown } = props;
   const id = idOf(entry);
-  const words = makesUp ? `makes up for ${within?.id}: ${whatOf(entry)}` : whatOf(entry);
+  const words = whatOf(entry);
   const content = (
     <>
       <KindMark kind={markOf(entry.type)} />
@@ -42,11 +42,7 @@ export function Step(props: Props) {
           {words}
         </small>
       </span>
-      {within && !makesUp && (
-        <span className="vh">
-          , in {within.id} {within.part}
-        </span>
-      )}
+      {place && <span className="vh">, {place}</span>}
       {state && <StateOf state={state} />}
       {isRun && !state && <span className="vh">, to come</span>}
       {problem && (
@@ -69,7 +65,7 @@ export function Step(props: Props) {
       aria-pressed={isSelected}
       tabIndex={isReached ? 0 : -1}
       onClick={() => onSelect(id, way)}
-      onKeyDown={onKeyDown}
+      onKeyDown={(event) => onKeyDown?.(event, way)}
     >
       {content}
     </button>

@@ -1,5 +1,5 @@
 import { type KeyboardEvent, useRef } from "react";
-import { allOf, keyOf } from "./entry";
+import { allOf, keyOf, placeWords } from "./entry";
 import type { GraphProps } from "./Graph";
 import s from "./Graph.module.css";
 import { Step } from "./Step";
@@ -17,7 +17,8 @@ export function StepList({ steps, states, selected, onSelect, problems, onGap }:
     0,
     all.findIndex((_, at) => isSelected(at)),
   );
-  const move = (event: KeyboardEvent, at: number) => {
+  const move = (event: KeyboardEvent, way: string) => {
+    const at = keys.indexOf(way);
     const next = event.key === "ArrowDown" ? at + 1 : event.key === "ArrowUp" ? at - 1 : null;
     if (next === null) return;
     event.preventDefault();
@@ -47,8 +48,7 @@ export function StepList({ steps, states, selected, onSelect, problems, onGap }:
             <Step
               entry={entry}
               way={keys[at] ?? ""}
-              within={within}
-              makesUp={makesUp}
+              place={placeWords({ within, makesUp })}
               state={states?.[id]}
               isRun={states !== undefined}
               problem={problems?.[id] ?? problems?.[keys[at] ?? ""]}
@@ -56,7 +56,7 @@ export function StepList({ steps, states, selected, onSelect, problems, onGap }:
               isReached={at === reached}
               look="line"
               onSelect={onSelect}
-              onKeyDown={(event) => move(event, at)}
+              onKeyDown={move}
             />
           </li>
         );

@@ -108,6 +108,12 @@ export interface Placed {
   makesUp: boolean;
 }
 
+/** What an entry stands in, in words; empty if that is the workflow itself. */
+export function placeWords({ within, makesUp }: Pick<Placed, "within" | "makesUp">): string {
+  if (!within) return "";
+  return makesUp ? `makes up for ${within.id}` : ["in", within.id, within.part].filter(Boolean).join(" ");
+}
+
 /** All entries, each before those within it, in the order in which they stand. */
 export function allOf(
   steps: readonly Entry[],

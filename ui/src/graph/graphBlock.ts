@@ -1,6 +1,7 @@
-import { type Block, connect, draw, GAP, heightOf, type Layout, PASSING, sideBySide } from "./drawing";
+import { type Block, connect, draw, GAP, heightOf, type Layout, PASSING } from "./drawing";
 import { afterOf, type Entry, idOf } from "./entry";
-import { layersOf, type Slot } from "./layers";
+import { layersOf, type Slot, type Step } from "./layers";
+import { settle } from "./settle";
 
 /** Entries that wait for each other: each below all that it waits for. */
 export function graphBlock(entries: readonly Entry[], blocks: readonly Block[], all: Layout): Block {
@@ -12,22 +13,30 @@ export function graphBlock(entries: readonly Entry[], blocks: readonly Block[], 
     ("entry" in slot && blocks[slot.entry]) || { left: PASSING / 2, right: PASSING / 2, height: 0 };
   const rows = layers.map((layer) => ({
     layer,
-    width: sideBySide(layer.map(blockOf)),
+    blocks: layer.map(blockOf),
     height: Math.max(0, ...layer.map((it) => blockOf(it).height)),
   }));
-  const width = Math.max(...rows.map((it) => it.width));
+  const middles = middlesOf(
+    rows.map((it) => it.blocks),
+    steps,
+  );
+  const sides = rows.flatMap((row, depth) =>
+    row.blocks.map((it, at) => {
+      const middle = middles[depth]?.[at] ?? 0;
+      return [middle - it.left, middle + it.right] as const;
+    }),
+  );
+  const first = Math.min(...sides.map(([left]) => left));
+  const width = Math.max(...sides.map(([, right]) => right)) - first;
   return {
     left: width / 2,
     right: width / 2,
     height: heightOf(rows),
     place: (x, y) => {
       let top = y;
-      const placed = rows.map(({ layer, width, height }) => {
-        let left = x - width / 2;
-        const ends = layer.map((slot) => {
-          const block = blockOf(slot);
-          const middle = left + block.left;
-          left += block.left + block.right + GAP.x;
+      const placed = rows.map(({ layer, height }, depth) => {
+        const ends = layer.map((slot, at) => {
+          const middle = Math.round(x - width / 2 - first + (middles[depth]?.[at] ?? 0));
           if ("entry" in slot) return (blocks[slot.entry] as Block).place(middle, top);
           const [from, to] = [entries[slot.from], entries[slot.to]].map((it) => (it ? idOf(it) : null));
           return {
@@ -60,4 +69,37 @@ export function graphBlock(entries: readonly Entry[], blocks: readonly Block[], 
       };
     },
   };
+}
+
+/** So often each row is moved to where those beside it are, from above to below and back. */
+const SWEEPS = 6;
+
+/** Where the middle of each place is: near those that it is tied to, so that lines go straight on. */
+function middlesOf(rows: readonly (readonly Omit<Block, "place">[])[], steps: readonly Step[]): number[][] {
+  const gaps = rows.map((row) => row.slice(1).map((it, at) => (row[at]?.right ?? 0) + GAP.x + it.left));
+  const middles = rows.map((row, depth) =>
+    settle(
+      row.map(() => 0),
+      gaps[depth] ?? [],
+    ),
+  );
+  for (let sweep = 0; sweep < SWEEPS; sweep++) {
+    const isDown = sweep % 2 === 0;
+    const tied = new Map<string, Step[0][]>();
+    for (const [above, below] of steps) {
+      const [own, other] = isDown ? [below, above] : [above, below];
+      const key = own.join();
+      tied.set(key, [...(tied.get(key) ?? []), other]);
+    }
+    const order = rows.map((_, at) => (isDown ? at : rows.length - 1 - at));
+    for (const depth of order) {
+      const wishes = (middles[depth] ?? []).map((own, at) => {
+        const others = tied.get([depth, at].join()) ?? [];
+        const sum = others.reduce((all, [row, place]) => all + (middles[row]?.[place] ?? 0), 0);
+        return others.length > 0 ? sum / others.length : own;
+      });
+      middles[depth] = settle(wishes, gaps[depth] ?? []);
+    }
+  }
+  return middles;
 }

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type Node, pathOf } from "./drawing";
-import { allOf, type Entry, keyOf, pathOfKey, pointerTo } from "./entry";
+import { allOf, type Entry, keyOf, pathOfKey, placeWords, pointerTo } from "./entry";
 import { layoutOf, nextTo } from "./layout";
 
 const step = (id: string, more: Entry = {}): Entry => ({ id, type: "mapping", output: 1, ...more });
@@ -107,6 +107,20 @@ test("a line that passes entries goes beside them", () => {
     }
 });
 
+test("what simply follows in a graph stands straight below, and what waits for two between them", () => {
+  const { nodes } = layoutOf([
+    after("a"),
+    after("b"),
+    after("c", "a"),
+    after("d", "b"),
+    after("e", "c", "d"),
+  ]);
+  const { a, b, c, d, e } = named(nodes);
+  expect(middle(c)).toBeCloseTo(middle(a));
+  expect(middle(d)).toBeCloseTo(middle(b));
+  expect(middle(e)).toBeCloseTo((middle(c) + middle(d)) / 2);
+});
+
 test("what is typed may be anything, and is drawn", () => {
   const broken = [
     { id: "a", type: "parallel" },
@@ -162,6 +176,14 @@ test("a way to an entry is a text, a pointer, and a way again", () => {
     "3",
   ]);
   expect(found.map((it) => keyOf(pathOfKey(it)))).toEqual(found);
+  expect(allOf(REFUND).map(placeWords).filter(Boolean)).toEqual([
+    "makes up for fetch",
+    "in route case 1",
+    "in route case 1",
+    "in both mail",
+    "in both log",
+    "in each",
+  ]);
   expect(keyOf([0, "branches", "a/b~c", 1])).toBe("0/branches/a~1b~0c/1");
   expect(pathOfKey("0/branches/a~1b~0c/1")).toEqual([0, "branches", "a/b~c", 1]);
   expect(pointerTo([0, "do", 2])).toBe("/steps/0/do/2");

@@ -43,7 +43,7 @@ test("every type says what it does, also as long as nothing is typed", () => {
     "sleeps until 2026-12-24T00:00:00Z",
   );
   expect(whatOf({ type: "wait_for_event", event: "paid" })).toBe("waits for paid");
-  expect(whatOf({ type: "approval" })).toBe("asks a person, 1 d 0 h at most");
+  expect(whatOf({ type: "approval" })).toBe("asks a person, 1 d at most");
   expect(whatOf({})).toBe("of no type yet");
   expect(markOf("wait_for_event")).toBe("event");
   expect(markOf({})).toBe("step");

@@ -91,13 +91,13 @@ export function whatOf(entry: Entry): string {
         : `until ${predicateWords(entry.until)}${most}`;
     }
     case "sleep":
-      return `sleeps ${typeof entry.duration_ms === "number" ? duration(entry.duration_ms) : valueWords(entry.duration_ms)}`;
+      return `sleeps ${typeof entry.duration_ms === "number" ? long(entry.duration_ms) : valueWords(entry.duration_ms)}`;
     case "sleep_until":
       return `sleeps until ${typeof entry.until === "string" ? entry.until : valueWords(entry.until)}`;
     case "wait_for_event":
       return `waits for ${textOf(entry.event) || "an event"}`;
     case "approval":
-      return `asks a person, ${duration(typeof entry.timeout_ms === "number" ? entry.timeout_ms : DAY)} at most`;
+      return `asks a person, ${long(typeof entry.timeout_ms === "number" ? entry.timeout_ms : DAY)} at most`;
     case "script":
       return "script";
     case "fail":
@@ -108,6 +108,9 @@ export function whatOf(entry: Entry): string {
 }
 
 const DAY = 86_400_000;
+
+/** A length of time without what is nothing of it: `1 d`. */
+const long = (ms: number) => duration(ms).replace(/ 0+ \w$/, "");
 
 /** Whether an object is no plain JSON but says how to make a value. */
 export const isSpecial = (value: unknown): value is Record<string, unknown> =>

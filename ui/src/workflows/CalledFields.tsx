@@ -19,17 +19,14 @@ export function Called({ entry, wire, names, kind }: KindProps & { kind: keyof t
   const properties = isKnown && isObject(tool.data?.input_schema) ? tool.data.input_schema.properties : null;
   return (
     <>
-      <div className={twoClass}>
-        <PickField
-          label={WORDS[kind]}
-          pointer={pointer}
-          options={options}
-          open={options.length === 0}
-          value={name ? [name] : []}
-          onChange={(chosen) => onChange(chosen.at(-1) ?? "")}
-        />
-        <NumberField label="Version" optional hint="That of the time if not said" {...wire("version")} />
-      </div>
+      <PickField
+        label={WORDS[kind]}
+        pointer={pointer}
+        options={options}
+        open={options.length === 0}
+        value={name ? [name] : []}
+        onChange={(chosen) => onChange(chosen.at(-1) ?? "")}
+      />
       <ValueField
         label="Input"
         optional
@@ -37,6 +34,9 @@ export function Called({ entry, wire, names, kind }: KindProps & { kind: keyof t
         known={isObject(properties) ? Object.keys(properties) : []}
         {...wire("input")}
       />
+      <div className={twoClass}>
+        <NumberField label="Version" optional hint="That of the time if not said" {...wire("version")} />
+      </div>
     </>
   );
 }

@@ -27,7 +27,6 @@ import {
   move,
   newEntry,
   put,
-  remove,
   rename,
   retyped,
   shift,
@@ -45,11 +44,13 @@ interface Props {
   names: Names;
   /** Other steps; and which entry is open then. */
   change: (steps: readonly Entry[], open?: Path | null) => void;
+  /** Takes the entry away. */
+  remove: () => void;
   onClose: () => void;
 }
 
 /** The entry that is open: all that it says, and where it stands. */
-export function EntryPanel({ steps, path, inputSchema, names, change, onClose }: Props) {
+export function EntryPanel({ steps, path, inputSchema, names, change, remove, onClose }: Props) {
   const reads = useId();
   const before = useRef("");
   const entry = entryAt(steps, path);
@@ -120,29 +121,20 @@ export function EntryPanel({ steps, path, inputSchema, names, change, onClose }:
       </div>
       {makesUp ? (
         <div>
-          <Button
-            small
-            look="danger"
-            icon="trash-2"
-            onClick={() => change(remove(steps, path), path.slice(0, -1))}
-          >
+          <Button small look="danger" icon="trash-2" onClick={remove}>
             Delete entry
           </Button>
         </div>
       ) : (
-        <Placing {...{ steps, path, entry, change }} />
+        <Placing {...{ steps, path, entry, change, remove }} />
       )}
     </ReadsList.Provider>
   );
 }
 
 /** What is beside it, and where it goes. */
-function Placing({
-  steps,
-  path,
-  entry,
-  change,
-}: Pick<Props, "steps" | "path" | "change"> & { entry: Entry }) {
+function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { entry: Entry }) {
+  const { steps, path, entry, change, remove } = props;
   const [list, place] = listOf(path);
   const count = entriesOf(at(steps, list)).length;
   const add = (to: Path, where: number) => (type: string) =>
@@ -195,7 +187,7 @@ function Placing({
         <span className="grow small dim cut" dir="auto">
           {whatOf(entry)}
         </span>
-        <Button small look="danger" icon="trash-2" onClick={() => change(remove(steps, path), null)}>
+        <Button small look="danger" icon="trash-2" onClick={remove}>
           Delete entry
         </Button>
       </div>

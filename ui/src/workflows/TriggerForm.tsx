@@ -1,16 +1,11 @@
-import { useQuery } from "@tanstack/react-query";
-import { useEffect, useId, useState } from "react";
-import { PATH } from "../api/client";
-import { failureOf } from "../api/problem";
 import { pointerOf, textOf } from "../graph/entry";
-import { Button, Copy } from "../kit/Button";
-import { Field, inputClass, SelectField, TextField, twoClass } from "../kit/Field";
+import { Button } from "../kit/Button";
+import { SelectField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { SecretHint, useSecrets } from "../parts/Secrets";
-import { JsonField, WordField } from "./fields";
-import { scheduleQuery } from "./queries";
+import { Cron } from "./Cron";
+import { type ValueProps, WordField } from "./fields";
 import { type Trigger, type TriggerType, triggerWords } from "./triggerDraft";
-import { ValueField } from "./ValueField";
 import s from "./Workflows.module.css";
 
 interface Props {
@@ -23,8 +18,9 @@ interface Props {
   remove: () => void;
 }
 
-interface Part {
+export interface Part {
   it: Trigger;
+  change: (it: Trigger) => void;
   wire: (name: string) => { pointer: string; value: unknown; onChange: (value: unknown) => void };
 }
 
@@ -38,7 +34,7 @@ export function TriggerForm({ it, number, pointer, types, change, turn, remove }
       change(value === undefined ? others : { ...it, [name]: value });
     },
   });
-  const part = { it, wire };
+  const part = { it, wire, change };
   return (
     <section className={s.trigger} aria-label={`Trigger ${number}`}>
       <header className="row">
@@ -65,17 +61,6 @@ export function TriggerForm({ it, number, pointer, types, change, turn, remove }
           <WordField label="Key" optional hint="Only events with this key." {...wire("key")} />
         </div>
       )}
-      {it.type === "cron" ? (
-        <JsonField label="Input" optional rows={3} hint="What the run is given: JSON." {...wire("input")} />
-      ) : (
-        <ValueField
-          label="Input"
-          optional
-          hint="What was sent, if nothing is said."
-          modes={["none", "members", "json"]}
-          {...wire("input")}
-        />
-      )}
     </section>
   );
 }
@@ -87,21 +72,23 @@ const SIGNATURES = [
   ["none", "not signed: whoever knows the address"],
 ] as const;
 
-function Hook({ it, wire }: Part) {
-  const path = textOf(it.path);
-  const url = `${location.origin}${PATH}/hooks/${path}`;
-  const [method, signature, secret] = [wire("method"), wire("signature"), wire("secret")];
-  const secrets = useSecrets();
+function Hook({ it, wire, change }: Part) {
+  const [method, signature] = [wire("method"), wire("signature")];
   const isSigned = textOf(it.signature) !== "none";
+  // What is not signed has no secrets.
+  const sign = (next: string) => {
+    const { secret: _, previous_secret: __, ...open } = it;
+    change(next === "none" ? { ...open, signature: next } : { ...it, signature: next });
+  };
   return (
     <>
-      <WordField label="Path" required mono hint="What comes after /hooks/" {...wire("path")} />
-      {path && (
-        <p className="row small">
-          <code className="cut">{url}</code>
-          <Copy text={url} what="address" />
-        </p>
-      )}
+      <WordField
+        label="Path"
+        required
+        mono
+        hint="What comes after /hooks/: letters, digits, _, -, . and ~."
+        {...wire("path")}
+      />
       {it.type === "api" ? (
         <SelectField
           label="Method"
@@ -117,125 +104,39 @@ function Hook({ it, wire }: Part) {
             pointer={signature.pointer}
             options={SIGNATURES}
             value={textOf(it.signature) || "standard"}
-            onChange={(next) => {
-              signature.onChange(next);
-            }}
+            onChange={sign}
           />
-          {isSigned && (
-            <PickField
-              label="Secret"
-              pointer={secret.pointer}
-              options={(secrets ?? []).map((one) => one.name)}
-              open={secrets === null}
-              hint={<SecretHint>The name of one that is kept here.</SecretHint>}
-              value={it.secret ? [textOf(it.secret)] : []}
-              onChange={(chosen) => secret.onChange(chosen.at(-1) ?? "")}
-            />
-          )}
+        </div>
+      )}
+      {it.type === "webhook" && isSigned && (
+        <div className={twoClass}>
+          <SecretField label="Secret" {...wire("secret")} />
+          <SecretField label="Secret before" optional {...wire("previous_secret")} />
         </div>
       )}
     </>
   );
 }
 
-const MISSED = [
-  ["skip", "is left out"],
-  ["once", "is made up for once, however many they were"],
-  ["all", "is made up for, each of them"],
-] as const;
-const ZONES = Intl.supportedValuesOf("timeZone");
-
-function Cron({ it, wire }: Part) {
-  const [cron, zone] = [textOf(it.cron), textOf(it.timezone)];
-  const [timezone, missed] = [wire("timezone"), wire("missed")];
-  const settled = useSettled(`${cron}\n${zone}`);
-  const [askedCron = "", askedZone = ""] = settled.split("\n");
-  const next = useQuery({ ...scheduleQuery(askedCron, askedZone), enabled: askedCron !== "" });
-  const faults = next.isError ? failureOf(next.error).faults : [];
-  const faultAt = (pointer: string) => faults.find((fault) => fault.pointer === pointer)?.detail;
-  const zones = useId();
+/** One of the secrets that are kept here. */
+function SecretField({ label, optional, pointer, value, onChange }: ValueProps) {
+  const secrets = useSecrets();
   return (
-    <>
-      <div className={twoClass}>
-        <TextField
-          label="Schedule"
-          mono
-          required
-          hint="Minute, hour, day, month, day of the week; or @daily"
-          pointer={wire("cron").pointer}
-          error={faultAt("/cron")}
-          value={cron}
-          onChange={wire("cron").onChange}
-        />
-        <Field
-          label="Time zone"
-          hint="Of the IANA database; UTC if nothing is said."
-          pointer={timezone.pointer}
-          error={faultAt("/timezone")}
-        >
-          {(wiring) => (
-            <>
-              <input
-                {...wiring}
-                className={inputClass}
-                list={zones}
-                autoComplete="off"
-                value={zone}
-                onChange={(event) => timezone.onChange(event.target.value || undefined)}
-              />
-              <datalist id={zones}>
-                {ZONES.map((name) => (
-                  <option key={name} value={name} />
-                ))}
-              </datalist>
-            </>
-          )}
-        </Field>
-      </div>
-      <Next times={next.data?.data ?? []} zone={askedZone} />
-      <SelectField
-        label="A time that was missed"
-        pointer={missed.pointer}
-        options={MISSED}
-        value={textOf(it.missed) || "skip"}
-        onChange={missed.onChange}
-      />
-    </>
+    <PickField
+      label={label}
+      {...(optional && { optional })}
+      {...(pointer && { pointer })}
+      options={(secrets ?? []).map((it) => it.name)}
+      open={secrets === null}
+      hint={
+        optional ? (
+          "As good, while the sender changes to the other."
+        ) : (
+          <SecretHint>The name of one that is kept here.</SecretHint>
+        )
+      }
+      value={value ? [textOf(value)] : []}
+      onChange={(chosen) => onChange(chosen.at(-1))}
+    />
   );
-}
-
-/** When it would happen, by the clock of its zone. */
-function Next({ times, zone }: { times: readonly string[]; zone: string }) {
-  const clock = clockOf(zone);
-  return (
-    <div className={s.next}>
-      <p className="small dim">Next times</p>
-      <ol aria-label="Next times">
-        {times.map((at) => (
-          <li key={at} className="tnum small">
-            <time dateTime={at}>{clock.format(new Date(at))}</time>
-          </li>
-        ))}
-      </ol>
-    </div>
-  );
-}
-
-function clockOf(zone: string) {
-  const look = { dateStyle: "full", timeStyle: "short" } as const;
-  try {
-    return new Intl.DateTimeFormat("en-GB", { ...look, ...(zone && { timeZone: zone }) });
-  } catch {
-    return new Intl.DateTimeFormat("en-GB", { ...look, timeZone: "UTC" });
-  }
-}
-
-/** What is typed, as soon as nothing more is for a moment. */
-function useSettled(text: string): string {
-  const [settled, setSettled] = useState(text);
-  useEffect(() => {
-    const timer = setTimeout(() => setSettled(text), 300);
-    return () => clearTimeout(timer);
-  }, [text]);
-  return settled;
 }

@@ -72,7 +72,7 @@ export function ValueField({ known, depth = 0, modes, isPlain = false, ...props 
           onChange={(text) => onChange(isPlain ? text : textTyped(text))}
         />
       )}
-      {mode === "json" && <JsonField {...props} rows={3} />}
+      {mode === "json" && <JsonField {...props} rows={1} />}
       {mode === "members" && <Members {...props} known={known ?? []} depth={depth} />}
     </div>
   );

@@ -1,15 +1,16 @@
 import { useNavigate, useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { NewWorkflow, Workflow } from "../api/types";
-import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey } from "../graph/entry";
+import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey, pointerTo } from "../graph/entry";
 import { Graph } from "../graph/Graph";
 import { sentence, useFaults } from "../kit/Field";
 import { parseObject } from "../kit/json";
 import { Note, Skeleton } from "../kit/Messages";
+import { useToast } from "../kit/Toasts";
 import { useNarrow } from "../kit/useNarrow";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import { entryAt, insert, newEntry } from "./change";
+import { entryAt, insert, isMakingUp, listOf, newEntry, put, remove } from "./change";
 import { bodyOf, contentOf, draftOf, type WorkflowDraft } from "./draft";
 import { EntryPanel, Menu, TYPE_OPTIONS } from "./EntryPanel";
 import { checkWorkflow } from "./queries";
@@ -42,6 +43,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   const { entry: key = "" } = useSearch({ strict: false }) as { entry?: string };
   const navigate = useNavigate();
   const names = useNames();
+  const say = useToast();
   const panel = useRef<HTMLElement>(null);
   const isNarrow = useNarrow();
   const { steps } = draft;
@@ -60,6 +62,18 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
     setDraft((before) => ({ ...before, steps: next }));
     if (path !== undefined) show(path);
   };
+  const take = (path: Path) => {
+    const [gone, next] = [entryAt(steps, path) ?? {}, remove(steps, path)];
+    change(next, isMakingUp(path) ? path.slice(0, -1) : null);
+    const putBack = () => {
+      const [list, place] = listOf(path);
+      const again = (now: readonly Entry[]) =>
+        now === next ? steps : isMakingUp(path) ? put(now, path, gone) : insert(now, list, place, gone);
+      setDraft((before) => ({ ...before, steps: again(before.steps) }));
+      show(path);
+    };
+    say(`Deleted ${idOf(gone) || "an entry"}`, putBack);
+  };
   const add = (list: Path, place: number, type: string) =>
     change(insert(steps, list, place, newEntry(steps, type as EntryType)), [...list, place]);
 
@@ -73,7 +87,6 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   return (
     <div className={s.editor}>
       <div className={s.board}>
-        {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}
         <div className="row wrap">
           <span className={s.add}>
             <Menu
@@ -82,7 +95,9 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
               onPick={(type) => add([], steps.length, type)}
             />
           </span>
-          <span className="small dim">at the end; before, after and within another one when it is open</span>
+          <span className="small dim">
+            at the end. Open another one to add before it, after it or into it.
+          </span>
         </div>
         <Graph
           steps={steps}
@@ -91,6 +106,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
           problems={Object.fromEntries(wrong.flatMap((it) => (it.path ? [[keyOf(it.path), it.detail]] : [])))}
           onGap={(list) => add(list, 0, "mapping")}
         />
+        {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}
       </div>
       <aside ref={panel} className={s.panel} aria-label={isEntry ? "Entry" : "Workflow"}>
         {isEntry ? (
@@ -101,6 +117,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
             inputSchema={schemaOf(draft.input_schema)}
             names={names}
             change={change}
+            remove={() => take(open)}
             onClose={() => show(null)}
           />
         ) : (
@@ -151,14 +168,12 @@ function Wrong({
       <ul>
         {wrong.slice(0, MOST_SHOWN).map(({ pointer, detail, path }) => (
           <li key={pointer + detail}>
-            {path ? (
+            {path && (
               <button type="button" className={s.lead} onClick={() => onOpen(path)}>
                 {idOf(entryAt(steps, path) ?? {}) || "without an id"}
               </button>
-            ) : (
-              <code>{pointer}</code>
             )}{" "}
-            {detail}
+            <code>{path ? pointer.slice(pointerTo(path).length + 1) : pointer}</code> {detail}
           </li>
         ))}
       </ul>

@@ -31,10 +31,10 @@ export function triggerWords(it: Trigger): string {
 
 /** The members that a trigger of each type may have, in order. */
 const MEMBERS: Readonly<Record<TriggerType, readonly string[]>> = {
-  api: ["id", "type", "path", "method", "input"],
-  webhook: ["id", "type", "path", "secret", "signature", "input"],
+  api: ["id", "type", "path", "method"],
+  webhook: ["id", "type", "path", "signature", "secret", "previous_secret"],
   cron: ["id", "type", "cron", "timezone", "missed", "input"],
-  event: ["id", "type", "name", "key", "input"],
+  event: ["id", "type", "name", "key"],
 };
 
 /** What a new one begins as. */

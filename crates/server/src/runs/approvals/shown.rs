@@ -37,9 +37,8 @@ pub async fn shown(
     tenant: &TenantId,
     approvals: Vec<Approval>,
 ) -> Result<Vec<ShownApproval>, RunsError> {
-    let asks = |it: &&Approval| {
-        it.kind == ApprovalKind::Step && it.status == ApprovalStatus::Pending
-    };
+    let asks =
+        |it: &&Approval| it.kind == ApprovalKind::Step && it.status == ApprovalStatus::Pending;
     let mut ids: Vec<Id> =
         approvals.iter().filter(asks).filter_map(|it| it.run_id.parse().ok()).collect();
     ids.sort_unstable();
