@@ -23,10 +23,14 @@ export function ForkWorkflow({ run, all, from: chosen, onClose }: Props) {
   const [from, setFrom] = useState(() => chosen ?? likelyStart(all));
   const [typed, setTyped] = useState<ReadonlyMap<string, string>>(new Map());
   const [version, setVersion] = useState("");
+  const before = pretty(run.input);
+  const [input, setInput] = useState(before);
   const goTo = useGoTo();
   const recorded = recordedBefore(all, from);
   const used = new Map([...typed].filter(([id]) => recorded.has(id)));
-  const made = forkOf(from, used, version);
+  // Another input leads to other results: only where none is used.
+  const isAnew = recorded.size === 0;
+  const made = forkOf(from, used, version, isAnew && input !== before ? input : null);
   const errors = "errors" in made ? made.errors : {};
   const fork = useMutation({
     mutationFn: (body: ForkAsked) => forkRun(run.id, body),
@@ -42,7 +46,7 @@ export function ForkWorkflow({ run, all, from: chosen, onClose }: Props) {
       of={fork}
       onSubmit={() => "body" in made && fork.mutate(made.body)}
       onClose={onClose}
-      known={["/from_step", "/overrides", "/version"]}
+      known={["/from_step", "/overrides", "/version", "/input"]}
       disabled={from === ""}
     >
       <p className="sub">
@@ -56,18 +60,27 @@ export function ForkWorkflow({ run, all, from: chosen, onClose }: Props) {
         value={from}
         onChange={setFrom}
       />
-      <PickField
-        label="Something else for"
-        optional
-        hint={
-          recorded.size > 0
-            ? "Entries before it whose output is to be another one."
-            : "Nothing was recorded before it."
-        }
-        options={[...recorded.keys()]}
-        value={[...used.keys()]}
-        onChange={pick}
-      />
+      {isAnew ? (
+        <TextArea
+          label="Input"
+          mono
+          rows={5}
+          hint="JSON. It begins as it was."
+          pointer="/input"
+          error={errors["/input"]}
+          value={input}
+          onChange={setInput}
+        />
+      ) : (
+        <PickField
+          label="Something else for"
+          optional
+          hint="Entries before it whose output is to be another one."
+          options={[...recorded.keys()]}
+          value={[...used.keys()]}
+          onChange={pick}
+        />
+      )}
       {[...used].map(([id, text]) => (
         <TextArea
           key={id}

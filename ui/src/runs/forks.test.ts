@@ -60,6 +60,8 @@ test("a fork says no more than is wanted, and what is no JSON", () => {
   expect(forkOf("c", new Map([["a", '{"total": 1}']]), " 2 ")).toEqual({
     body: { from_step: "c", overrides: { a: { total: 1 } }, version: 2 },
   });
+  expect(forkOf("a", new Map(), "", '{"n": 2}')).toEqual({ body: { from_step: "a", input: { n: 2 } } });
+  expect(forkOf("a", new Map(), "", "{")).toEqual({ errors: { "/input": expect.any(String) } });
   expect(forkOf("c", new Map([["a", "{"]]), "two")).toEqual({
     errors: { "/overrides/a": expect.stringMatching(/^Line 1: /), "/version": "A whole number." },
   });

@@ -27,25 +27,30 @@ export function likelyStart(all: All): string {
   return (failed ?? outside[0])?.entry ?? "";
 }
 
-/** The body of a fork, or which outputs are no JSON, by their pointers. */
+/** The body of a fork, or what of it is no JSON, by its pointers. `input`: another one, as it was typed. */
 export function forkOf(
   from: string,
   typed: ReadonlyMap<string, string>,
   version: string,
+  input: string | null = null,
 ): { body: ForkAsked } | { errors: Record<string, string> } {
   const errors: Record<string, string> = {};
   const overrides: Record<string, unknown> = {};
-  for (const [id, text] of typed) {
+  const read = (pointer: string, text: string): unknown => {
     const parsed = parseJson(text);
-    if ("value" in parsed) overrides[id] = parsed.value;
-    else errors[`/overrides/${id}`] = parsed.line ? `Line ${parsed.line}: ${parsed.error}` : parsed.error;
-  }
+    if ("value" in parsed) return parsed.value;
+    errors[pointer] = parsed.line ? `Line ${parsed.line}: ${parsed.error}` : parsed.error;
+    return undefined;
+  };
+  for (const [id, text] of typed) overrides[id] = read(`/overrides/${id}`, text);
+  const other = input === null ? undefined : read("/input", input);
   if (version.trim() !== "" && !/^[1-9]\d*$/.test(version.trim())) errors["/version"] = "A whole number.";
   if (Object.keys(errors).length > 0) return { errors };
   const body = {
     from_step: from,
     ...(typed.size > 0 && { overrides }),
     ...(version.trim() !== "" && { version: Number(version) }),
+    ...(other !== undefined && { input: other }),
   };
   return { body: body as unknown as ForkAsked };
 }
