@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useState } from "react";
 import { failureOf } from "../api/problem";
 import { textOf } from "../graph/entry";
-import { Field, inputClass, SelectField, TextField, twoClass } from "../kit/Field";
+import { Field, inputClass, SelectField, TextField, twoClass, useFaults } from "../kit/Field";
 import { JsonField } from "./fields";
 import { scheduleQuery } from "./queries";
 import type { Part } from "./TriggerForm";
@@ -22,8 +22,11 @@ export function Cron({ it, wire }: Part) {
   const settled = useSettled(`${cron}\n${zone}`);
   const [askedCron = "", askedZone = ""] = settled.split("\n");
   const next = useQuery({ ...scheduleQuery(askedCron, askedZone), enabled: askedCron !== "" });
-  const faults = next.isError ? failureOf(next.error).faults : [];
-  const faultAt = (pointer: string) => faults.find((fault) => fault.pointer === pointer)?.detail;
+  const found = next.isError ? failureOf(next.error).faults : [];
+  const saved = [useFaults(wire("cron").pointer), useFaults(timezone.pointer)].flat();
+  // What was said when it was saved is not said twice.
+  const faultAt = (pointer: string) =>
+    saved.length > 0 ? undefined : found.find((fault) => fault.pointer === pointer)?.detail;
   const zones = useId();
   return (
     <>
