@@ -42,5 +42,6 @@ mod tools;
 mod traces;
 mod webhooks;
 mod workflow_cuts;
+mod workflow_events;
 mod workflow_runs;
 mod workflows;

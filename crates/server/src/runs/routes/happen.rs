@@ -59,7 +59,8 @@ fn day() -> u64 {
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Delivered {
-    /// To how many runs it was given. 0: it is kept for the first that comes to wait for it.
+    /// To how many runs it was given; of many, some are told a little later. 0: it is kept for the first that comes to
+    /// wait for it.
     delivered: usize,
 }
 
