@@ -153,6 +153,7 @@ impl ExecuteTool {
             webhook,
             memory: Memory::default(),
             output_schema: None,
+            is_retry: false,
             tools: Some(Pins::from([(tool.key(), Pin::of(tool))])),
         };
         Ok((asked, limits))

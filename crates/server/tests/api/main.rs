@@ -43,5 +43,6 @@ mod traces;
 mod webhooks;
 mod workflow_cuts;
 mod workflow_events;
+mod workflow_forks;
 mod workflow_runs;
 mod workflows;
