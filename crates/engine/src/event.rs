@@ -126,6 +126,9 @@ pub struct RunStarted {
     /// The run whose results it takes over: the events from here to the first `run.resumed`.
     #[serde(default)]
     pub forked_from: Option<String>,
+    /// What it takes over has become its own: that run is over, and has failed.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_retry: bool,
     pub limits: Limits,
 }
 
@@ -139,6 +142,8 @@ struct RunStartedForm {
     parent_run_id: Option<String>,
     #[serde(default)]
     forked_from: Option<String>,
+    #[serde(default)]
+    is_retry: bool,
     limits: Limits,
 }
 
@@ -153,6 +158,7 @@ impl TryFrom<RunStartedForm> for RunStarted {
             thread_id: form.thread_id,
             parent_run_id: form.parent_run_id,
             forked_from: form.forked_from,
+            is_retry: form.is_retry,
             limits: form.limits,
         })
     }

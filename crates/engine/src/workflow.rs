@@ -8,6 +8,7 @@ mod apply;
 mod begin;
 mod definition;
 mod env;
+mod fork;
 mod form;
 mod named;
 mod open;
@@ -29,6 +30,9 @@ use serde_json::json;
 pub use definition::Reference;
 pub use definition::ReferenceKind;
 pub use definition::Workflow;
+pub use fork::Cut;
+pub use fork::EntryFault;
+pub use fork::ForkFault;
 pub use named::named;
 pub use open::ChildOf;
 pub use parse::Parts;
@@ -310,11 +314,12 @@ impl WorkflowRun {
 
     /// The limit that forbids another entry to begin. Those that make up for others may.
     fn step_limit(&self, place: &Place) -> Option<LimitReached> {
-        let is_reached = self.state.steps >= self.limits.max_steps && !place.compensates;
+        let steps = self.state.steps - self.state.steps_taken_over;
+        let is_reached = steps >= self.limits.max_steps && !place.compensates;
         is_reached.then(|| LimitReached {
             limit: "max_steps".to_owned(),
             value: json!(self.limits.max_steps),
-            used: json!(self.state.steps),
+            used: json!(steps),
             needs: None,
             owner: LimitOwner::Run,
         })

@@ -143,6 +143,7 @@ impl Run {
             thread_id: Some("t1".to_owned()),
             parent_run_id: None,
             forked_from: None,
+            is_retry: false,
             limits: Limits::default(),
         });
         run

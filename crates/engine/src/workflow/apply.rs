@@ -13,6 +13,7 @@ use super::place::Place;
 use super::state::Begun;
 use super::state::Node;
 use super::state::Stage;
+use super::state::TakingOver;
 use super::state::Turn;
 use super::state::Turns;
 use super::state::Undo;
@@ -42,7 +43,7 @@ impl WorkflowRun {
         }
         match event {
             Event::RunStarted(started) => self.started(started, at),
-            Event::RunResumed(resumed) => self.state.run_attempt = resumed.attempt,
+            Event::RunResumed(resumed) => self.state.resume(resumed.attempt, at),
             Event::RunWaiting(_) => self.state.waiting_since = Some(at),
             Event::CancelRequested(_) => self.state.cancel = true,
             Event::StepStarted(started) => self.step_started(started, at),
@@ -80,7 +81,10 @@ impl WorkflowRun {
 
     fn started(&mut self, started: &RunStarted, at: DateTime<Utc>) {
         self.state.started_at = Some(at);
-        self.state.run_attempt = 1;
+        // Nobody is making a call that a fork takes over.
+        self.state.run_attempt = u32::from(started.forked_from.is_none());
+        let whose = if started.is_retry { TakingOver::Own } else { TakingOver::Foreign };
+        self.state.taking_over = started.forked_from.as_ref().map(|_| whose);
         self.state.input = started.input.arguments();
         self.state.root = Turn::new(&self.workflow.steps, self.state.input.clone());
     }
@@ -103,12 +107,19 @@ impl WorkflowRun {
             let Some((_, entry)) = self.workflow.find(place) else { return };
             let Some(list) = entry.action.list(number) else { return };
             let has_turns = entry.has_turns();
+            let is_case = matches!(entry.action, Action::Conditional { .. });
             let node = self.state.node_mut(&Place::new(place));
             let Some(turns) = node.and_then(Node::turns_mut) else { return };
             if has_turns && number == turns.begun {
                 let turn = next_turn(turns, list);
                 turns.open.insert(number, turn);
                 turns.begun += 1;
+            }
+            // A fork goes the way that was gone, whatever it would choose now.
+            if is_case && !turns.open.contains_key(&number) {
+                let before = std::mem::take(&mut turns.open).into_values().next();
+                let previous = before.map(|turn| turn.previous).unwrap_or_default();
+                turns.open.insert(number, Turn::new(list, previous));
             }
         }
     }

@@ -21,9 +21,13 @@ pub(super) struct State {
     pub input: Value,
     pub root: Turn,
     pub started_at: Option<DateTime<Utc>>,
+    /// Set while the events are those that a fork takes over.
+    pub taking_over: Option<TakingOver>,
     pub run_attempt: u32,
     /// Entries begun, each attempt counted.
     pub steps: u32,
+    /// Those of them that a fork took over.
+    pub steps_taken_over: u32,
     pub cancel: bool,
     /// Why the run fails beside its entries: a limit.
     pub failure: Option<RunError>,
@@ -41,6 +45,14 @@ pub(super) struct State {
     pub waited: TimeDelta,
     /// Until when the work of runs below counts.
     worked_until: DateTime<Utc>,
+}
+
+/// Whose the results are that a fork takes over.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum TakingOver {
+    /// The other run's: it alone makes up for them.
+    Foreign,
+    Own,
 }
 
 /// A run that an entry began.
@@ -235,6 +247,19 @@ impl State {
         let around = path.len().checked_sub(2).map(|end| Place::new(&path[..end]));
         if let Some(Work::Turns(turns)) = around.and_then(|place| self.work_mut(&place)) {
             turns.failure.get_or_insert(error);
+        }
+    }
+
+    /// The run goes on from here. What it took over counts against none of its limits.
+    pub fn resume(&mut self, attempt: u32, at: DateTime<Utc>) {
+        self.run_attempt = attempt;
+        let Some(taking_over) = self.taking_over.take() else { return };
+        self.started_at = Some(at);
+        self.steps_taken_over = self.steps;
+        self.usage = Usage::default();
+        self.waited = TimeDelta::zero();
+        if taking_over == TakingOver::Foreign {
+            self.undo.clear();
         }
     }
 

@@ -39,6 +39,7 @@ fn run(max_tokens: Option<u64>, max_cost_usd: Option<&str>) -> Agent {
         thread_id: None,
         parent_run_id: None,
         forked_from: None,
+        is_retry: false,
         limits,
     };
     apply(&mut agent, started);

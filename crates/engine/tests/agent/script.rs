@@ -428,6 +428,7 @@ pub fn started() -> RunStarted {
         thread_id: None,
         parent_run_id: None,
         forked_from: None,
+        is_retry: false,
         limits: Limits::default(),
     }
 }

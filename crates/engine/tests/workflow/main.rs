@@ -6,6 +6,7 @@
 mod bounds;
 mod definitions;
 mod ends;
+mod forks;
 mod logs;
 mod script;
 

@@ -15,11 +15,13 @@ use engine::ApprovalTool;
 use engine::Callee;
 use engine::ChildFinished;
 use engine::ChildStarted;
+use engine::Cut;
 use engine::Decision;
 use engine::DefinitionRef;
 use engine::Effect;
 use engine::Event;
 use engine::EventReceived;
+use engine::ForkFault;
 use engine::Input;
 use engine::Limits;
 use engine::OfferedTool;
@@ -66,7 +68,7 @@ pub struct Script {
     pub cancel_after: Option<usize>,
 }
 
-type Log = Vec<(Event, DateTime<Utc>)>;
+pub type Log = Vec<(Event, DateTime<Utc>)>;
 
 struct Drive {
     run: WorkflowRun,
@@ -94,7 +96,7 @@ impl Script {
         &self.steps
     }
 
-    pub fn workflow_run(&self) -> WorkflowRun {
+    pub fn workflow(&self) -> Workflow {
         let parts = Parts {
             steps: &self.steps,
             output: Some(&self.output),
@@ -102,32 +104,63 @@ impl Script {
             output_schema: None,
             limits: self.limits,
         };
-        let workflow = Workflow::parse(parts).unwrap_or_else(|faults| panic!("{faults:#?}"));
+        Workflow::parse(parts).unwrap_or_else(|faults| panic!("{faults:#?}"))
+    }
+
+    pub fn workflow_run(&self) -> WorkflowRun {
+        self.run_named("r1")
+    }
+
+    fn run_named(&self, run_id: &str) -> WorkflowRun {
         let context = json!({"who": "Ada"});
         let tools = vec![
             tool("read", Effect::Read),
             tool("pay", Effect::Effect),
             tool("put", Effect::Idempotent),
         ];
-        let workflow = Arc::new(workflow);
+        let workflow = Arc::new(self.workflow());
         let steps = vec![tool("count", Effect::Read), tool("charge", Effect::Effect)];
         let spec = WorkflowSpec { workflow, tools, steps, context, limits: self.limits };
-        WorkflowRun::new("r1", spec)
+        WorkflowRun::new(run_id, spec)
     }
 
-    pub fn run(&self) -> Log {
-        let started = RunStarted {
+    fn started(&self) -> RunStarted {
+        RunStarted {
             kind: RunKind::Workflow,
             definition: DefinitionRef { id: "w1".to_owned(), name: "w".to_owned(), version: 1 },
             input: Input::Arguments(self.input.clone()),
             thread_id: None,
             parent_run_id: None,
             forked_from: None,
+            is_retry: false,
             limits: self.limits,
-        };
+        }
+    }
+
+    pub fn run(&self) -> Log {
         let mut drive = self.drive(&[]);
-        drive.push(started.into());
+        drive.push(self.started().into());
         self.go_on_with(drive)
+    }
+
+    /// A run of another id that takes over what `log` has before `cut`, a day later; or why there is none.
+    pub fn fork(
+        &self,
+        log: &[(Event, DateTime<Utc>)],
+        cut: Cut<'_>,
+        overrides: &Value,
+    ) -> Result<Log, Vec<ForkFault>> {
+        let events: Vec<Event> = log.iter().map(|(event, _)| event.clone()).collect();
+        let overrides = overrides.as_object().cloned().unwrap_or_default();
+        let taken_over = self.workflow().fork(&events, cut, &overrides)?;
+        let (run, now) = (self.run_named("r2"), start() + TimeDelta::days(1));
+        let mut drive = Drive { run, log: Vec::new(), now, in_flight: Vec::new() };
+        let forked_from = Some("r1".to_owned());
+        let is_retry = cut == Cut::Failure;
+        drive.push(RunStarted { forked_from, is_retry, ..self.started() }.into());
+        taken_over.into_iter().for_each(|event| drive.push(event));
+        drive.resume(ResumeReason::Fork);
+        Ok(self.go_on_with(drive))
     }
 
     /// Goes on with a log that was read back, on another machine and an hour later.

@@ -70,6 +70,8 @@ scope_sets! {
     RunRead = "run.read" | "agent.execute" | "workflow.execute" | "tool.execute";
     /// To cancel runs: also for whoever could have begun one.
     RunWrite = "run.write" | "agent.execute" | "workflow.execute" | "tool.execute";
+    /// To begin runs where others have been: as for the kind that they are of.
+    RunFork = "agent.execute" | "workflow.execute";
     /// To see what people are asked to decide.
     ApprovalRead = "approval.read" | "approval.decide";
     /// To see who administered what.

@@ -168,6 +168,9 @@ pub struct Asked {
     /// What the answer must be, if the agent does not say that.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub output_schema: Option<Value>,
+    /// It does again what another run has failed to do, and what that has done is its own.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_retry: bool,
     /// The versions of its tools.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tools: Option<Pins>,
@@ -220,6 +223,7 @@ impl Execute {
                     webhook,
                     memory: agent.memory.clone(),
                     output_schema: self.output_schema,
+                    is_retry: false,
                     tools: None,
                 };
                 Ok((asked, limits))

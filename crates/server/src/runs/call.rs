@@ -156,6 +156,7 @@ impl ExecuteTool {
             webhook,
             memory: Memory::default(),
             output_schema: None,
+            is_retry: false,
             tools: Some(pins::pin_tool(tool).tools),
         };
         Ok((asked, limits))

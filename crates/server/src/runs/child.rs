@@ -204,6 +204,7 @@ fn below(parent: &Record, input: Input, tools: Pins) -> Asked {
         webhook: None,
         memory: Memory::default(),
         output_schema: None,
+        is_retry: false,
         tools: Some(tools),
     }
 }

@@ -2,13 +2,16 @@
 
 mod afford;
 mod children;
+mod end;
 mod memory;
 mod model;
+mod outside;
 mod pause;
 mod tools;
 
 use std::collections::BTreeSet;
 use std::collections::HashSet;
+use std::collections::VecDeque;
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,20 +20,17 @@ use chrono::DateTime;
 use chrono::Utc;
 use engine::Agent;
 use engine::Event;
-use engine::Outcome;
 use engine::RunError;
-use engine::RunFinished;
 use metrics::counter;
 use tokio::sync::oneshot;
 use tracing::error;
 use tracing::info;
 
 use super::Record;
-use super::Run;
 use super::RunsError;
 use super::execution::Execution;
 use super::execution::Next;
-use super::journal::Change;
+use super::happen::Happening;
 use super::journal::JournalError;
 use super::journal::NewRun;
 use super::live::End;
@@ -42,7 +42,6 @@ use super::signal::Signal;
 use super::store::owners;
 use super::take_up;
 use super::trace::Trace;
-use super::webhook::NewDelivery;
 use crate::db::Id;
 
 use tools::Calls;
@@ -62,6 +61,8 @@ pub struct Driver {
     canceled: HashSet<String>,
     /// The events from outside that it is known to wait for, by names and keys.
     awaited: Option<BTreeSet<(String, String)>>,
+    /// Those that have come, and are recorded as soon as it is known what waits for them.
+    arrived: VecDeque<(Id, Happening)>,
     /// To whom the next entry leaves something.
     told: Vec<Signal>,
     /// If somebody wants it.
@@ -121,6 +122,7 @@ impl Driver {
             passed: None,
             canceled: HashSet::new(),
             awaited: None,
+            arrived: VecDeque::new(),
             told: Vec::new(),
             trace,
             first: None,
@@ -272,22 +274,21 @@ impl Driver {
         if self.unusable.is_none() {
             self.unusable = self.read_memory().await?;
         }
-        if let Some(error) = self.unusable.take() {
-            while let Some(unfinished) = self.execution.unfinished(&error, self.now()) {
-                self.record(unfinished)?;
-            }
-            let (status, usage) = (Outcome::Failed, self.execution.usage());
-            return self
-                .finish(RunFinished { status, output: None, error: Some(error), usage })
-                .await;
+        if let Some(error) = self.unusable.clone() {
+            return self.give_up(error).await;
         }
         loop {
             self.obey().await?;
             if self.log.is_full() {
                 self.store().await?;
             }
-            match self.execution.next(self.now()) {
+            let now = self.now();
+            match self.execution.next(now) {
                 Next::Record(event) => self.record(event)?,
+                Next::Finish(end) => return self.finish(end).await,
+                // The last event and the row that says so are one transaction.
+                Next::Finished => return Err(JournalError::Fenced.into()),
+                _ if !self.arrived.is_empty() => self.receive(now)?,
                 Next::CallModel(call) => self.call_model(call).await?,
                 Next::CallAll(calls) => self.call_all(calls).await?,
                 Next::Call(calls) => self.begin_calls(calls).await?,
@@ -297,48 +298,8 @@ impl Driver {
                 // What has just come is heard first.
                 Next::Wait(_) if self.live.has_orders() => {}
                 Next::Wait(waiting) => return self.pause(waiting).await,
-                Next::Finish(end) => return self.finish(end).await,
-                // The last event and the row that says so are one transaction.
-                Next::Finished => return Err(JournalError::Fenced.into()),
             }
         }
-    }
-
-    async fn finish(&mut self, end: RunFinished) -> Result<End, Stop> {
-        self.tell_relatives();
-        self.wait_for_events(BTreeSet::new());
-        self.write_memory()?;
-        self.record(end.clone())?;
-        let mut run = self.progressed();
-        run.output = end.output;
-        run.summary.status = end.status.into();
-        run.summary.error = end.error;
-        run.summary.finished_at = Some(self.runs.clock.now());
-        let run = Arc::new(run);
-        let (tenant, row) = (self.record.tenant.clone(), Arc::clone(&run));
-        self.log.change(Change { tenant, run: row, wake_at: None });
-        if self.execution.asks() {
-            self.log.close_approvals();
-        }
-        if let Some(webhook) = self.record.asked.webhook.clone() {
-            let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
-            let (id, created_at) = (self.runs.ids.next(), self.runs.clock.now());
-            self.log.tell(NewDelivery { tenant, id, run_id, webhook, created_at });
-        }
-        self.store().await?;
-        if self.record.asked.webhook.is_some() {
-            self.runs.webhooks.wake();
-        }
-        Ok(End::Finished(run))
-    }
-
-    /// The run as its log says that it is now.
-    fn progressed(&self) -> Run {
-        let mut run = self.record.run.clone();
-        run.summary.usage = self.execution.usage();
-        run.summary.steps = self.execution.steps();
-        run.summary.last_seq = self.log.last_seq();
-        run
     }
 
     /// Waits for `work`, unless something comes in its way.

@@ -237,6 +237,7 @@ pub fn started(record: &Record) -> RunStarted {
         thread_id: summary.thread_id.map(|id| id.to_string()),
         parent_run_id: summary.parent_run_id.map(|id| id.to_string()),
         forked_from: summary.forked_from.map(|id| id.to_string()),
+        is_retry: record.asked.is_retry,
         limits: summary.limits,
     }
 }

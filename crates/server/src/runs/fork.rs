@@ -1,21 +1,19 @@
 //! Begins a run where another has been, with what that one recorded.
 
+mod asked;
+mod taken;
+
 use std::iter;
+use std::sync::Arc;
 
 use engine::Event;
 use engine::Input;
-use engine::OpenEffect;
 use engine::ResumeReason;
-use serde::Deserialize;
-use serde_json::Map;
-use serde_json::Value;
-use utoipa::ToSchema;
 
+pub use self::asked::Fork;
 use super::Record;
-use super::RunSummary;
 use super::Status;
 use super::affordable;
-use super::asked;
 use super::execute;
 use super::execute::Begun;
 use super::execute::ExecuteError;
@@ -33,44 +31,40 @@ use super::take_up::Found;
 use super::take_up::Permit;
 use super::values;
 use crate::agents::Agent;
-use crate::http::Invalid;
 use crate::oauth::caller::Principal;
+use crate::workflows::Workflow;
 
-/// A request to fork a run.
-#[derive(Debug, Clone, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-#[schema(example = json!({"from_seq": 9}))]
-pub struct Fork {
-    /// The first event that is not taken over: 1 takes over nothing, one more than there are takes over all.
-    #[schema(minimum = 1)]
-    from_seq: u64,
-    /// The version of the agent to go on with; without it that of the run, with its limits and options.
-    #[schema(minimum = 1)]
-    pub version: Option<i64>,
-    /// What to ask instead; only with `from_seq` 1.
-    input: Option<Value>,
-    /// Outputs of steps of a workflow; of an agent there is nothing to override.
-    #[serde(default)]
-    #[schema(value_type = Object)]
-    overrides: Map<String, Value>,
+/// What a fork executes.
+#[derive(Debug)]
+pub enum Target {
+    Agent(Arc<Agent>),
+    Workflow(Arc<Workflow>),
 }
 
-/// Begins a run of `agent` for `caller` that takes over what `from` recorded before an event.
+/// What a new run has of another.
+#[derive(Debug)]
+struct Beginning {
+    /// Another input.
+    input: Option<Input>,
+    taken_over: Vec<Event>,
+    is_retry: bool,
+}
+
+/// Begins a run of `target` for `caller` that takes over what `from` recorded before some place.
 pub async fn fork(
     runs: &Runs,
     caller: &Principal,
     from: &Record,
-    agent: &Agent,
+    target: &Target,
     body: Fork,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
-    let from_seq = body.from_seq;
-    let input = body.read(&from.run.summary).map_err(ExecuteError::Invalid)?;
+    let (wish, input) = body.read(&from.run.summary, target).map_err(ExecuteError::Invalid)?;
     let events = events(runs, from).await?;
-    let taken_over = engine::fork(&events, from_seq).map_err(|open| {
-        ExecuteError::Invalid(vec![Invalid::new("/from_seq", "open_effect", nearest(open))])
-    })?;
-    let begun = begin(runs, caller, from, agent, input, taken_over, key.clone()).await;
+    let taken_over = taken::fork(target, &events, &wish).map_err(ExecuteError::Invalid)?;
+    asked::ensure_new(input.as_ref(), &taken_over).map_err(ExecuteError::Invalid)?;
+    let beginning = Beginning { input, taken_over, is_retry: false };
+    let begun = begin(runs, caller, from, target, beginning, key.clone()).await;
     execute::or_replay(runs, caller, key, begun).await
 }
 
@@ -79,45 +73,18 @@ pub async fn retry(
     runs: &Runs,
     caller: &Principal,
     from: &Record,
-    agent: &Agent,
+    target: &Target,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
     let status = from.run.summary.status;
     if !matches!(status, Status::Failed | Status::TimedOut) {
         return Err(ExecuteError::NotFailed(status));
     }
-    let taken_over = engine::retry(&events(runs, from).await?);
-    let begun = begin(runs, caller, from, agent, None, taken_over, key.clone()).await;
+    let events = events(runs, from).await?;
+    let taken_over = taken::retry(target, &events).map_err(ExecuteError::Invalid)?;
+    let beginning = Beginning { input: None, taken_over, is_retry: true };
+    let begun = begin(runs, caller, from, target, beginning, key.clone()).await;
     execute::or_replay(runs, caller, key, begun).await
-}
-
-impl Fork {
-    /// Checks what the body's schema cannot say, and returns another input if there is one.
-    fn read(self, from: &RunSummary) -> Result<Option<Input>, Vec<Invalid>> {
-        let mut wrong = Vec::new();
-        if self.from_seq > from.last_seq + 1 {
-            let detail = format!("the run has {} events", from.last_seq);
-            wrong.push(Invalid::new("/from_seq", "out_of_range", detail));
-        }
-        if !self.overrides.is_empty() {
-            let detail = "there are outputs of steps in a workflow only";
-            wrong.push(Invalid::new("/overrides", "not_supported", detail));
-        }
-        if self.input.is_some() && self.from_seq > 1 {
-            let detail = "another input leads to other results: only with `from_seq` 1";
-            wrong.push(Invalid::new("/input", "conflict", detail));
-        }
-        let input = self.input.and_then(|input| asked::read_input(input, &mut wrong));
-        if wrong.is_empty() { Ok(input) } else { Err(wrong) }
-    }
-}
-
-fn nearest(open: OpenEffect) -> String {
-    let before = format!("{} makes the call anew", open.before);
-    match open.after {
-        Some(after) => format!("{open}: {before}, {after} takes over what came of it"),
-        None => format!("{open}: {before}"),
-    }
 }
 
 async fn events(runs: &Runs, from: &Record) -> Result<Vec<Event>, ExecuteError> {
@@ -131,22 +98,23 @@ async fn begin(
     runs: &Runs,
     caller: &Principal,
     from: &Record,
-    agent: &Agent,
-    input: Option<Input>,
-    taken_over: Vec<Event>,
+    target: &Target,
+    beginning: Beginning,
     key: Option<NewKey>,
 ) -> Result<Begun, ExecuteError> {
-    let mut record = record(runs, caller, from, agent, input);
+    let Beginning { input, taken_over, is_retry } = beginning;
+    let mut record = record(runs, caller, from, target, input);
     // What was mended since then is what it is about.
-    let Pinned { tools, engine } = pins::pin(runs, &record.tenant, agent).await?;
+    let Pinned { tools, engine } = match target {
+        Target::Agent(agent) => pins::pin(runs, &record.tenant, agent).await?,
+        Target::Workflow(workflow) => pins::pin_workflow(runs, &record.tenant, workflow).await?,
+    };
     record.asked.tools = Some(tools);
+    record.asked.is_retry = is_retry && matches!(target, Target::Workflow(_));
     record.engine = engine.max(from.engine);
-    let Record { tenant, asked, scopes, run, .. } = &record;
-    let (limits, began) = (run.summary.limits, run.summary.created_at);
-    let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
-        .await?
-        .map_err(ExecuteError::Invalid)?;
-    affordable::ensure(runs, agent, &spec, &record).await?;
+    if let Target::Agent(agent) = target {
+        ensure_agent(runs, &record, agent).await?;
+    }
     let entry = entry(&mut record, taken_over)?;
     let client = &record.run.summary.client_id;
     let has_place = runs.permits().has_place(client, record.definition);
@@ -169,28 +137,43 @@ async fn begin(
     Ok(Begun { run, live: None, replayed: false })
 }
 
+/// Refuses a run of an agent that cannot be executed or paid for.
+async fn ensure_agent(runs: &Runs, record: &Record, agent: &Agent) -> Result<(), ExecuteError> {
+    let Record { tenant, asked, scopes, run, .. } = record;
+    let (limits, began) = (run.summary.limits, run.summary.created_at);
+    let spec = prepare::spec(runs, tenant, agent, asked, limits, scopes, began)
+        .await?
+        .map_err(ExecuteError::Invalid)?;
+    affordable::ensure(runs, agent, &spec, record).await
+}
+
 /// The new run. It stands for itself: on no thread, below no other run, and nobody is told of its end.
 fn record(
     runs: &Runs,
     caller: &Principal,
     from: &Record,
-    agent: &Agent,
+    target: &Target,
     input: Option<Input>,
 ) -> Record {
     let mut asked = from.asked.clone();
     asked.ancestors.clear();
     asked.top_run = None;
     asked.webhook = None;
+    asked.is_retry = false;
     if let Some(input) = input {
         asked.input = input;
     }
     let above = &from.run.summary;
-    let mut limits = above.limits;
-    if agent.version != above.definition.version {
-        limits = agent.content.limits;
+    let (executed, version, mut limits) = match target {
+        Target::Agent(agent) => (agent.as_ref().into(), agent.version, agent.content.limits),
+        Target::Workflow(it) => (it.as_ref().into(), it.version, it.content.limits.into()),
+    };
+    if version == above.definition.version {
+        limits = above.limits;
+    } else if let Target::Agent(agent) = target {
         asked.model_options = agent.content.model_options.clone();
     }
-    let mut record = execute::record(runs, caller, agent.into(), asked, limits);
+    let mut record = execute::record(runs, caller, executed, asked, limits);
     let summary = &mut record.run.summary;
     summary.forked_from = Some(above.id);
     summary.metadata.clone_from(&above.metadata);

@@ -67,7 +67,7 @@ pub struct Entry {
     /// Approvals that nobody needs to decide any more, and the run of which that is so of all.
     pub withdrawn: Vec<(TenantId, Id)>,
     pub closed: Option<(TenantId, Id)>,
-    /// The events from outside that the run waits for from now on.
+    /// What changes of the events from outside that the run waits for.
     pub waits: Option<Box<Waits>>,
     /// The signals that these events answer.
     pub taken: Vec<Taken>,

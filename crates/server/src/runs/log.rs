@@ -99,9 +99,9 @@ impl Log {
         self.entry.withdrawn.push((self.tenant.clone(), approval));
     }
 
-    /// With the next entry, the run waits for these events from outside, and no others.
-    pub fn wait_for(&mut self, waits: Waits) {
-        self.entry.waits = Some(Box::new(waits));
+    /// What the next entry changes of the events from outside that the run waits for.
+    pub fn waits(&mut self, nothing: impl FnOnce() -> Waits) -> &mut Waits {
+        self.entry.waits.get_or_insert_with(|| Box::new(nothing()))
     }
 
     /// Whether the next entry should be stored before more is added to it.

@@ -193,6 +193,7 @@ impl ExecuteWorkflow {
             webhook,
             memory: Memory::default(),
             output_schema: None,
+            is_retry: false,
             tools: Some(pins),
         };
         Ok((asked, limits))

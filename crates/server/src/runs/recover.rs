@@ -19,6 +19,7 @@ use tracing::warn;
 
 use super::RunsError;
 use super::budgets;
+use super::happen;
 use super::service::Runs;
 use super::signal::Signal;
 use super::store;
@@ -251,14 +252,14 @@ async fn keep_looking_after(runs: Runs) {
     }
 }
 
-/// Takes up runs of our own that a fault made us let go of.
+/// Takes up runs of our own that a fault made us let go of, and goes on with what others have died over.
 async fn look_after(runs: &Runs) -> Result<(), RunsError> {
     let worker = runs.worker();
     let owned = runs.db.read(async |conn| owners::owned(conn, worker).await).await?;
     for (tenant, id) in owned.into_iter().filter(|(_, id)| runs.live(*id).is_none()) {
         take_up_soon(runs, tenant, id, Some(worker), ResumeReason::Recovery);
     }
-    Ok(())
+    Ok(happen::go_on(runs).await?)
 }
 
 /// Takes up a run beside all others, if there is room: none of them keeps another waiting.

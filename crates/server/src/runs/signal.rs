@@ -9,7 +9,7 @@ use engine::Usage;
 use serde::Deserialize;
 use serde::Serialize;
 
-use super::happen::Happening;
+use super::happen::Given;
 use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
@@ -36,7 +36,7 @@ pub enum Order {
     /// The person for whom it works has consented to what one of its calls takes.
     Consent(Box<ApprovalDecided>),
     /// Something happened outside that the run waits for.
-    Event(Box<Happening>),
+    Event(Box<Given>),
     /// A run that it began is over, and has used this, with all below it.
     ChildEnded {
         run_id: Id,

@@ -11,6 +11,7 @@ mod row;
 pub mod signals;
 pub mod stats;
 pub mod tree;
+mod waits;
 
 use std::collections::BTreeSet;
 

@@ -45,6 +45,8 @@ mod traces;
 mod triggers;
 mod webhooks;
 mod workflow_cuts;
+mod workflow_events;
+mod workflow_forks;
 mod workflow_runs;
 mod workflow_tools;
 mod workflows;

@@ -24,7 +24,7 @@ use crate::harness::number;
 
 const DEFINITIONS: &str = "/workflows/definitions";
 
-async fn create(client: &Client, workflow: Value) -> Value {
+pub async fn create(client: &Client, workflow: Value) -> Value {
     let reply = client.post(DEFINITIONS, workflow).await;
     assert_eq!(reply.status, 201, "{}", reply.text);
     let workflow = reply.json();
@@ -33,12 +33,12 @@ async fn create(client: &Client, workflow: Value) -> Value {
 }
 
 /// A workflow of these steps.
-async fn of(client: &Client, name: &str, steps: Value) -> Value {
+pub async fn of(client: &Client, name: &str, steps: Value) -> Value {
     create(client, json!({"name": name, "steps": steps})).await
 }
 
 /// Begins a run in the background, and says where it is.
-async fn begin(client: &Client, name: &str, input: Value) -> String {
+pub async fn begin(client: &Client, name: &str, input: Value) -> String {
     let body = json!({"input": input, "background": true});
     let reply = client.post(&format!("/workflows/{name}/execute"), body).await;
     assert_eq!(reply.status, 202, "{}", reply.text);
@@ -46,7 +46,7 @@ async fn begin(client: &Client, name: &str, input: Value) -> String {
 }
 
 /// The run, as soon as it is so.
-async fn once(client: &Client, path: &str, status: &str) -> Value {
+pub async fn once(client: &Client, path: &str, status: &str) -> Value {
     loop {
         let reply = client.get(path).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
@@ -60,7 +60,7 @@ async fn once(client: &Client, path: &str, status: &str) -> Value {
 }
 
 /// The run at its end.
-async fn end(client: &Client, path: &str) -> Value {
+pub async fn end(client: &Client, path: &str) -> Value {
     loop {
         let reply = client.get(&format!("{path}/wait?timeout_ms=10000")).await;
         assert!(reply.status < 300, "{}", reply.text);
@@ -72,12 +72,12 @@ async fn end(client: &Client, path: &str) -> Value {
     }
 }
 
-async fn events(client: &Client, path: &str) -> Vec<Value> {
+pub async fn events(client: &Client, path: &str) -> Vec<Value> {
     client.get(&format!("{path}/events?limit=200")).await.json()["data"].as_array().unwrap().clone()
 }
 
 /// The types of the events, each with the step that it is of.
-async fn log(client: &Client, path: &str) -> String {
+pub async fn log(client: &Client, path: &str) -> String {
     let line = |event: Value| {
         let data = &event["data"];
         let of = [&data["step"], &data["call_id"], &data["timer_id"], &data["reason"]];
@@ -662,17 +662,17 @@ on_both! {
 }
 
 /// A server whose tool `slow` answers when it may.
-struct Slow {
-    server: TestServer,
-    answers: Arc<Semaphore>,
-    came: Arc<Notify>,
+pub struct Slow {
+    pub server: TestServer,
+    pub answers: Arc<Semaphore>,
+    pub came: Arc<Notify>,
 }
 
 #[derive(Deserialize, JsonSchema)]
 struct Nothing {}
 
 impl Slow {
-    async fn open(dialect: Dialect) -> Self {
+    pub async fn open(dialect: Dialect) -> Self {
         let (answers, came) = (Arc::new(Semaphore::new(0)), Arc::new(Notify::new()));
         let (gate, bell) = (Arc::clone(&answers), Arc::clone(&came));
         let code = move || {

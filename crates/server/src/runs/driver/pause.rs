@@ -1,6 +1,5 @@
 //! A run that asks people, and waits without a process.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -15,7 +14,6 @@ use engine::ApprovalTool;
 use engine::CancelRequested;
 use engine::Consent;
 use engine::Decision;
-use engine::EventReceived;
 use engine::OnTimeout;
 use engine::RunWaiting;
 use engine::StepAsk;
@@ -26,8 +24,6 @@ use super::Driver;
 use super::Stop;
 use crate::db::At;
 use crate::runs::RunsError;
-use crate::runs::happen::Happening;
-use crate::runs::happen::Waits;
 use crate::runs::journal::Change;
 use crate::runs::live::End;
 use crate::runs::signal::Order;
@@ -50,8 +46,7 @@ impl Driver {
                     }
                 }
                 Order::Event(event) => {
-                    self.log.take(signal.id);
-                    self.receive(*event)?;
+                    self.arrived.push_back((signal.id, event.event));
                 }
                 Order::ChildEnded { run_id, usage, worked_ms } => {
                     self.child_ended(run_id, usage, worked_ms).await?;
@@ -164,38 +159,6 @@ impl Driver {
             created_at: self.runs.clock.now().time(),
             consent: None,
         }
-    }
-
-    /// Records an event from outside for all steps that wait for it.
-    fn receive(&mut self, event: Happening) -> Result<(), Stop> {
-        let Happening { name, key, payload } = event;
-        // The row that says so went with the event.
-        self.awaited = None;
-        for (step, of, at) in self.execution.events_awaited(self.now()).unwrap_or_default() {
-            if of == name && at == key {
-                let (name, key, payload) = (name.clone(), key.clone(), payload.clone());
-                self.record(EventReceived { step, name, key, payload })?;
-            }
-        }
-        Ok(())
-    }
-
-    /// Has stored which events from outside the run waits for, if it is others than before.
-    pub(super) fn note_events(&mut self) {
-        let Some(awaited) = self.execution.events_awaited(self.now()) else { return };
-        self.wait_for_events(awaited.into_iter().map(|(_, name, key)| (name, key)).collect());
-    }
-
-    /// The same of a run that waits for these.
-    pub(super) fn wait_for_events(&mut self, awaited: BTreeSet<(String, String)>) {
-        let may_wait = self.execution.events_awaited(self.now()).is_some();
-        if !may_wait || self.awaited.as_ref() == Some(&awaited) {
-            return;
-        }
-        let (tenant, run_id) = (self.record.tenant.clone(), self.live.run_id);
-        let (of, at) = (awaited.clone(), self.runs.clock.now());
-        self.log.wait_for(Waits { tenant, run_id, awaited: of, at });
-        self.awaited = Some(awaited);
     }
 
     /// Lets go of the run until what it waits for comes.

@@ -1,7 +1,5 @@
 //! `POST /runs/{id}/fork` and `/retry`.
 
-use std::sync::Arc;
-
 use axum::Json;
 use axum::extract::State;
 use axum::response::IntoResponse;
@@ -13,7 +11,6 @@ use http::header;
 use serde::Deserialize;
 use utoipa::ToSchema;
 
-use crate::agents::Agent;
 use crate::app::App;
 use crate::http::Invalid;
 use crate::http::Keyed;
@@ -22,7 +19,8 @@ use crate::http::Problem;
 use crate::http::once;
 use crate::oauth::caller::Caller;
 use crate::oauth::caller::Principal;
-use crate::oauth::scopes::AgentExecute;
+use crate::oauth::caller::insufficient;
+use crate::oauth::scopes::RunFork;
 use crate::runs::Record;
 use crate::runs::Run;
 use crate::runs::executable;
@@ -30,6 +28,7 @@ use crate::runs::execute::Begun;
 use crate::runs::execute::replay;
 use crate::runs::fork;
 use crate::runs::fork::Fork;
+use crate::runs::fork::Target;
 use crate::runs::journal::NewKey;
 use crate::runs::look::find;
 
@@ -42,10 +41,10 @@ use crate::runs::look::find;
         ("Idempotency-Key" = Option<String>, Header, description = "The same key is the same run")),
     request_body = Fork,
     responses((status = 202, body = Run), Problem),
-    security(("oauth2" = ["agent.execute"])))]
+    security(("oauth2" = ["agent.execute"]), ("oauth2" = ["workflow.execute"])))]
 pub async fn fork_run(
     State(app): State<App>,
-    caller: Caller<AgentExecute>,
+    caller: Caller<RunFork>,
     Path(id): Path<String>,
     Keyed { body, key }: Keyed<Fork>,
 ) -> Result<Response, Problem> {
@@ -53,8 +52,8 @@ pub async fn fork_run(
     if let Some(begun) = replayed(&app, &caller, key.as_ref()).await? {
         return Ok(answer(&begun));
     }
-    let (from, agent) = find_both(&app, &caller, &id, body.version).await?;
-    Ok(answer(&fork::fork(&app.runs, &caller, &from, &agent, body, key).await?))
+    let (from, target) = find_both(&app, &caller, &id, body.version).await?;
+    Ok(answer(&fork::fork(&app.runs, &caller, &from, &target, body, key).await?))
 }
 
 /// Retry a run
@@ -66,10 +65,10 @@ pub async fn fork_run(
         ("Idempotency-Key" = Option<String>, Header, description = "The same key is the same run")),
     request_body = RetryAsked,
     responses((status = 202, body = Run), Problem),
-    security(("oauth2" = ["agent.execute"])))]
+    security(("oauth2" = ["agent.execute"]), ("oauth2" = ["workflow.execute"])))]
 pub async fn retry_run(
     State(app): State<App>,
-    caller: Caller<AgentExecute>,
+    caller: Caller<RunFork>,
     Path(id): Path<String>,
     Keyed { body: RetryAsked {}, key }: Keyed<RetryAsked>,
 ) -> Result<Response, Problem> {
@@ -77,8 +76,8 @@ pub async fn retry_run(
     if let Some(begun) = replayed(&app, &caller, key.as_ref()).await? {
         return Ok(answer(&begun));
     }
-    let (from, agent) = find_both(&app, &caller, &id, None).await?;
-    Ok(answer(&fork::retry(&app.runs, &caller, &from, &agent, key).await?))
+    let (from, target) = find_both(&app, &caller, &id, None).await?;
+    Ok(answer(&fork::retry(&app.runs, &caller, &from, &target, key).await?))
 }
 
 /// Nothing is to be said about a retry.
@@ -97,22 +96,34 @@ async fn replayed(
     }
 }
 
-/// The run, which the caller must be allowed to see, and its agent, which he must be allowed to execute.
+/// The run, which the caller must be allowed to see, and what it executed, which he must be allowed to execute.
 async fn find_both(
     app: &App,
     caller: &Principal,
     id: &str,
     version: Option<i64>,
-) -> Result<(Record, Arc<Agent>), Problem> {
+) -> Result<(Record, Target), Problem> {
     let from = find(&app.runs, caller, id).await?;
-    if from.run.summary.kind != RunKind::Agent {
-        let detail = "only runs of agents go on elsewhere; a tool is executed again";
-        return Err(Problem::invalid(vec![Invalid::new("", "not_supported", detail)]));
-    }
-    let version = version.unwrap_or(from.run.summary.definition.version);
-    let agent =
-        executable::agent(&app.runs, caller, &from.definition.to_string(), Some(version)).await?;
-    Ok((from, agent))
+    let (runs, definition) = (&app.runs, from.definition.to_string());
+    let version = Some(version.unwrap_or(from.run.summary.definition.version));
+    let needed = |scope: &'static str| {
+        if caller.holds(scope) { Ok(()) } else { Err(insufficient(&[scope])) }
+    };
+    let target = match from.run.summary.kind {
+        RunKind::Agent => {
+            needed("agent.execute")?;
+            Target::Agent(executable::agent(runs, caller, &definition, version).await?)
+        }
+        RunKind::Workflow => {
+            needed("workflow.execute")?;
+            Target::Workflow(executable::workflow(runs, caller, &definition, version).await?)
+        }
+        RunKind::Tool => {
+            let detail = "a run of a tool does not go on elsewhere: the tool is executed again";
+            return Err(Problem::invalid(vec![Invalid::new("", "not_supported", detail)]));
+        }
+    };
+    Ok((from, target))
 }
 
 fn answer(begun: &Begun) -> Response {

@@ -60,7 +60,7 @@ fn day() -> u64 {
 /// What became of an event.
 #[derive(Debug, Serialize, ToSchema)]
 pub struct Delivered {
-    /// To how many runs it was given that waited for it.
+    /// To how many runs it was given that waited for it; of many, some are told a little later.
     delivered: usize,
     /// How many runs it has begun. If both are 0, it is kept for the first that comes to wait for it.
     started: usize,

@@ -8,9 +8,9 @@ use sqlx::QueryBuilder;
 use super::approvals;
 use super::budgets;
 use super::deliveries;
-use super::happenings;
 use super::row;
 use super::signals;
+use super::waits;
 use crate::db::Conn;
 use crate::db::Dialect;
 use crate::db::Done;
@@ -55,6 +55,8 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for run in begun.iter().filter(|run| run.key.is_some()) {
         insert_key(conn, run).await?;
     }
+    let awaited: Vec<_> = entries.iter().filter_map(|it| it.waits.as_deref()).collect();
+    waits::ensure_owned(conn, &awaited).await?;
     for firing in begun.iter().filter_map(|run| run.firing.as_deref()) {
         if !firings::insert(conn, firing).await? {
             return Err(JournalError::Delivered);
@@ -74,8 +76,7 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for entry in entries {
         append_dealings(conn, entry).await?;
     }
-    let waits: Vec<_> = entries.iter().filter_map(|it| it.waits.as_deref()).collect();
-    happenings::wait(conn, &waits).await?;
+    waits::change(conn, &awaited).await?;
     // Last, because other processes wait for these rows.
     budgets::settle(conn, entries.iter().flat_map(|it| &it.settled)).await?;
     Ok(())

@@ -41,6 +41,21 @@ pub async fn summaries(
     rows.into_iter().map(SummaryRow::read).collect()
 }
 
+/// The runs that `run_id` began and that are not over.
+pub async fn open_below(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Vec<Id>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar(
+            "SELECT id FROM runs WHERE tenant_id = $1 AND parent_run_id = $2 AND finished_at IS NULL ORDER BY id",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_all(c)
+        .await)
+}
+
 /// At most `limit` events of the runs after that place, each run's in their order: those that tell of turns,
 /// calls and children.
 pub async fn events(
