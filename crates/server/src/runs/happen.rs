@@ -27,7 +27,6 @@ use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::oauth::caller::Principal;
-use crate::workflows::store::triggers;
 
 /// So many events of a tenant may wait for somebody.
 pub const KEPT: i64 = 10_000;
