@@ -69,7 +69,7 @@ impl Kind for AgentKind {
     const SCHEMA: &'static str = "Agent";
     const TABLE: &'static Table = &TABLE;
     const WATCHED: &'static [&'static str] =
-        &["agent_definitions", "tool_definitions", "rag_databases"];
+        &["agent_definitions", "tool_definitions", "rag_databases", "secrets"];
     const EXECUTE: &'static str = "agent.execute";
 
     type Content = AgentContent;
