@@ -97,10 +97,9 @@ test("a workflow is put together entry by entry, and what is wrong is said while
 test("entries of each type can be made, and say what they need", async ({ signedIn: page, server }) => {
   await page.goto(`${server.url}/ui/workflows/new`);
   const add = page.getByRole("combobox", { name: "Add an entry…" });
-  const types = await add
-    .locator("option:not([disabled])")
-    .evaluateAll((all) => all.map((it) => (it as HTMLOptionElement).value));
-  expect(types).toHaveLength(15);
+  const options = add.locator("option:not([disabled])");
+  await expect(options).toHaveCount(15);
+  const types = await options.evaluateAll((all) => all.map((it) => (it as HTMLOptionElement).value));
   for (const type of types) {
     await add.selectOption(type);
     await expect(panel(page).getByLabel("Type")).toHaveValue(type);
