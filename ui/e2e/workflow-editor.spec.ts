@@ -246,6 +246,12 @@ test("who may only look is told why, and who may only run sees no definition", a
   await page.goto(`${server.url}/ui/workflows/thiers`);
   await page.getByRole("link", { name: "theirs" }).click();
   await expect(page).toHaveURL(`${server.url}/ui/workflows/theirs`);
+
+  await page.context().clearCookies();
+  await signIn(page, server, await user(server, "vera", "viewer"), "/ui/workflows/theirs?entry=0");
+  await expect(page.getByText("You may look, not change")).toBeVisible();
+  await expect(panel(page).getByLabel("Id", { exact: true })).toHaveValue("read");
+  await expect(page.getByRole("button", { name: "Delete workflow…" })).toHaveCount(0);
 });
 
 test("triggers are put together, with the next times of a schedule", async ({ signedIn: page, server }) => {
@@ -290,5 +296,5 @@ test("triggers are put together, with the next times of a schedule", async ({ si
   await page.getByRole("button", { name: "Leave, and lose the changes" }).click();
   await expect(page.getByRole("table", { name: "Triggers" }).getByRole("row")).toHaveCount(4);
   await page.goto(`${server.url}/ui/workflows`);
-  await expect(page.getByRole("row", { name: /Begun/ })).toContainText("POST /hooks/orders-new");
+  await expect(page.getByRole("row", { name: /^Begun Looks/ })).toContainText("POST /hooks/orders-new");
 });
