@@ -236,7 +236,7 @@ test("on a narrow screen the graph is a list, and an entry opens below it", asyn
   await expect(node(page, "small")).toBeFocused();
 });
 
-test("who may only look is told why, and who may only run sees no definition", async ({ page, server }) => {
+test("who may only run sees no definition, and who may only look is told what he needs", async ({ page, server }) => {
   await server.admin("POST", "/workflows/definitions", { ...REFUND, name: "theirs", display_name: "Theirs" });
   await signIn(page, server, await user(server, "olaf", "operator"), "/ui/workflows");
   await expect(page.getByRole("link", { name: "New workflow" })).toHaveCount(0);
@@ -248,9 +248,9 @@ test("who may only look is told why, and who may only run sees no definition", a
   await expect(page).toHaveURL(`${server.url}/ui/workflows/theirs`);
 
   await page.context().clearCookies();
-  await signIn(page, server, await user(server, "vera", "viewer"), "/ui/workflows/theirs?entry=0");
-  await expect(page.getByText("You may look, not change")).toBeVisible();
-  await expect(panel(page).getByLabel("Id", { exact: true })).toHaveValue("read");
+  await signIn(page, server, await user(server, "vera", "viewer"), "/ui/workflows/theirs?tab=editor&entry=0");
+  await expect(page.getByText("Running workflows needs workflow.execute.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Run workflow" })).toBeDisabled();
   await expect(page.getByRole("button", { name: "Delete workflow…" })).toHaveCount(0);
 });
 
