@@ -236,7 +236,10 @@ test("on a narrow screen the graph is a list, and an entry opens below it", asyn
   await expect(node(page, "small")).toBeFocused();
 });
 
-test("who may only run sees no definition, and who may only look is told what he needs", async ({ page, server }) => {
+test("who may only run sees no definition, and who may only look is told what he needs", async ({
+  page,
+  server,
+}) => {
   await server.admin("POST", "/workflows/definitions", { ...REFUND, name: "theirs", display_name: "Theirs" });
   await signIn(page, server, await user(server, "olaf", "operator"), "/ui/workflows");
   await expect(page.getByRole("link", { name: "New workflow" })).toHaveCount(0);
