@@ -20,6 +20,7 @@ use crate::db::At;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::oauth::caller::Principal;
+use crate::workflows::store::triggers;
 
 /// So many events of a tenant may wait for somebody.
 pub const KEPT: i64 = 10_000;
@@ -79,10 +80,10 @@ pub async fn happen(
     let answer = event::prepare(runs, tenant, &event, &by).await?;
     let times = (now, At::new(now.time() + keep));
     let done = runs.db.write(async |tx| {
-        let given = happenings::happen(tx, tenant, id, &event, now).await?;
+        let given = happenings::happen(tx, tenant, id, &event, &by, times).await?;
         let started = event::carry_out(tx, &answer).await?;
-        if given.is_empty() && started == 0 {
-            happenings::keep(tx, tenant, id, &event, &by, times).await?;
+        if given.is_empty() && started > 0 {
+            triggers::delete_kept_event(tx, tenant, id).await?;
         }
         Ok::<_, HappenError>((given, started))
     });

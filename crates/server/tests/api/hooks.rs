@@ -127,10 +127,10 @@ on_both! {
 
     async fn a_path_tells_strangers_nothing_and_refuses_what_it_cannot_do(server: TestServer) {
         let admin = server.admin().await;
-        let mut workflow = json!({"name": "strict", "steps": [{"id": "a", "type": "mapping", "output": 1}],
+        let workflow = json!({"name": "strict", "steps": [{"id": "a", "type": "mapping", "output": 1}],
             "input_schema": {"type": "object", "properties": {"n": {"type": "integer"}}},
             "scopes": ["weather.read"], "triggers": [{"type": "api", "path": "strict", "method": "PUT"}]});
-        assert_eq!(admin.post(DEFINITIONS, workflow.take()).await.status, 201);
+        assert_eq!(admin.post(DEFINITIONS, workflow).await.status, 201);
         let caller = server.client("workflow.execute").await;
         let able = server.client("workflow.execute weather.read").await;
 

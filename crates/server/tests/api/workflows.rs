@@ -114,6 +114,7 @@ on_both! {
                   "type": "agent"
                 }
               ],
+              "triggers": [],
               "updated_at": "2026-11-25T10:00:00Z",
               "version": 1
             }
@@ -123,7 +124,7 @@ on_both! {
     async fn everything_wrong_with_a_workflow_is_said_at_once(server: TestServer) {
         let admin = server.admin().await;
         let wrong = json!({
-            "name": "1st", "limits": {"max_steps": 0}, "output_schema": {"type": 1}, "triggers": [],
+            "name": "1st", "limits": {"max_steps": 0}, "output_schema": {"type": 1}, "tiggers": [],
             "input_schema": {"type": "object", "properties": {"a": {}}},
             "steps": [
                 {"id": "a", "type": "tool"},
@@ -143,7 +144,7 @@ on_both! {
             /steps/1/output/0/$ unknown_member: the input has no member `b`, as its schema says
             /steps/1/output/1/$ not_before: `c` is not sure to be over here, or is in turns that are not around this
             /steps/2/type not_one_of: must be one of agent, tool, workflow, mapping, parallel, conditional, foreach, loop, sleep, sleep_until, wait_for_event, approval, script, fail
-            /triggers unknown_member: there is no such member"#]].assert_eq(&faults(&reply.json()["errors"]));
+            /tiggers unknown_member: there is no such member; did you mean `triggers`?"#]].assert_eq(&faults(&reply.json()["errors"]));
     }
 
     async fn a_draft_is_told_what_would_be_refused_and_nothing_is_kept(server: TestServer) {

@@ -512,6 +512,43 @@ on_both! {
         "#]].assert_eq(&refused.err);
         assert_eq!(place.run(&["export", "--stdout"]).await.ends_with(0).out.matches("\nname: ").count(), 8);
     }
+
+    async fn triggers_of_files_are_applied_exported_and_at_work(place: Place) {
+        let workflow = |triggers: &str| {
+            format!("kind: workflow\nname: daily\nspec:\n  steps: [{{id: a, type: mapping, output: 1}}]\n  triggers:\n{triggers}")
+        };
+        let cron = "  - {type: cron, cron: 0 9 * * 1-5, timezone: Europe/Berlin, missed: once}\n";
+        place.write("daily.yaml", &workflow(&format!("{cron}  - {{type: webhook, path: paid, secret: paid_key}}\n")));
+        let refused = place.run(&["apply"]).await.ends_with(1);
+        expect![[r#"
+            definitions/daily.yaml:7: /spec/triggers/1/secret: no secret is named `paid_key` (unknown_secret)
+            1 wrong; nothing was written
+        "#]].assert_eq(&refused.err);
+        assert!(place.run(&["validate"]).await.ends_with(0).out.starts_with("note: definitions/daily.yaml:7: "));
+
+        place.write("daily.yaml", &workflow(cron));
+        place.run(&["apply"]).await.ends_with(0);
+        place.run(&["diff"]).await.ends_with(0);
+        expect![[r#"
+            kind: workflow
+            name: daily
+            spec:
+              steps:
+              - id: a
+                output: 1
+                type: mapping
+              triggers:
+              - cron: 0 9 * * 1-5
+                id: cron
+                missed: once
+                timezone: Europe/Berlin
+                type: cron
+        "#]].assert_eq(&place.run(&["export", "--stdout"]).await.ends_with(0).out);
+        let server = place.server().await;
+        let trigger = server.list("/workflows/daily/triggers").await.remove(0);
+        assert_eq!((&trigger["problem"], trigger["next_at"].as_array().unwrap().len()), (&Value::Null, 5));
+        server.stop().await;
+    }
 }
 
 #[tokio::test]

@@ -80,8 +80,8 @@ macro_rules! hooks {
             /// A webhook needs no token; it is answered with 202 and the id of the run.
             #[utoipa::path($method, path = "/hooks/{path}", tag = "workflows",
                 params(("path" = String, Path, description = "Of the trigger"),
-                    ("input" = HookQuery, Query, style = Form, explode, description = "Members of the input")),
-                request_body = Value,
+                    ("input" = inline(HookQuery), Query, style = Form, explode, description = "Members of the input")),
+                request_body = inline(Value),
                 responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
                     (status = 202, body = Run, description = "The run goes on"), Problem),
                 security(("oauth2" = ["workflow.execute"])))]
@@ -105,8 +105,8 @@ macro_rules! hooks_of_tenants {
             #[utoipa::path($method, path = "/hooks/{tenant}/{path}", tag = "workflows",
                 params(("tenant" = String, Path, description = "Whose path it is"),
                     ("path" = String, Path, description = "Of the trigger"),
-                    ("input" = HookQuery, Query, style = Form, explode, description = "Members of the input")),
-                request_body = Value,
+                    ("input" = inline(HookQuery), Query, style = Form, explode, description = "Members of the input")),
+                request_body = inline(Value),
                 responses((status = 200, body = Run, description = "The run succeeded, or its events follow"),
                     (status = 202, body = Run, description = "The run goes on"), Problem),
                 security(("oauth2" = ["workflow.execute"])))]

@@ -56,13 +56,15 @@ pub async fn wait<'a>(conn: &mut Conn<'_>, all: &[&'a Waits]) -> Result<(), Jour
     Ok(())
 }
 
-/// Gives an event to all runs that wait for it, which then do no more, and says to which it was given.
+/// Gives an event to all runs that wait for it, which then do no more; keeps it until `expires_at` if none does. Says
+/// to which it was given.
 pub async fn happen(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
     id: Id,
     event: &Happening,
-    now: At,
+    by: &str,
+    (now, expires_at): (At, At),
 ) -> Result<Vec<Signal>, JournalError> {
     let key = (tenant.as_str(), &*event.name, &*event.key);
     lock(conn, key).await?;
@@ -80,33 +82,23 @@ pub async fn happen(
         signals::insert(conn, &signal).await?;
         signals.push(signal);
     }
+    if signals.is_empty() {
+        on!(conn, c => sqlx::query(
+                "INSERT INTO workflow_events (tenant_id, id, name, key, payload, created_by, created_at, expires_at)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
+            )
+            .bind(key.0)
+            .bind(id)
+            .bind(key.1)
+            .bind(key.2)
+            .bind(event.payload.to_string())
+            .bind(by)
+            .bind(now)
+            .bind(expires_at)
+            .execute(c)
+            .await)?;
+    }
     Ok(signals)
-}
-
-/// Keeps an event that nobody waits for until `expires_at`.
-pub async fn keep(
-    conn: &mut Conn<'_>,
-    tenant: &TenantId,
-    id: Id,
-    event: &Happening,
-    by: &str,
-    (now, expires_at): (At, At),
-) -> Result<(), sqlx::Error> {
-    on!(conn, c => sqlx::query(
-            "INSERT INTO workflow_events (tenant_id, id, name, key, payload, created_by, created_at, expires_at)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8)",
-        )
-        .bind(tenant)
-        .bind(id)
-        .bind(&event.name)
-        .bind(&event.key)
-        .bind(event.payload.to_string())
-        .bind(by)
-        .bind(now)
-        .bind(expires_at)
-        .execute(c)
-        .await)?;
-    Ok(())
 }
 
 /// How many events of a tenant wait for somebody; more than `most` are not counted.

@@ -189,6 +189,20 @@ pub async fn list_for_event(
     Ok(read(rows))
 }
 
+/// Takes away an event that was kept because nobody waited for it.
+pub async fn delete_kept_event(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    id: Id,
+) -> Result<(), sqlx::Error> {
+    on!(conn, c => sqlx::query("DELETE FROM workflow_events WHERE tenant_id = $1 AND id = $2")
+        .bind(tenant)
+        .bind(id)
+        .execute(c)
+        .await)?;
+    Ok(())
+}
+
 /// Schedules that are due at `now`, the most overdue first, behind a place.
 pub async fn list_due(
     conn: &mut Conn<'_>,

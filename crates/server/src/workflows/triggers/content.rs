@@ -12,6 +12,7 @@ use utoipa::ToSchema;
 /// What says what would be so anyway is not kept.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case", deny_unknown_fields)]
+#[schema(as = WorkflowTrigger)]
 pub enum Trigger {
     /// A call of `/hooks/{path}`, by whoever may execute the workflow.
     Api {
