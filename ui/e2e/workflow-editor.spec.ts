@@ -236,7 +236,10 @@ test("on a narrow screen the graph is a list, and an entry opens below it", asyn
   await expect(node(page, "small")).toBeFocused();
 });
 
-test("who may only look is told why, and who may only run sees no definition", async ({ page, server }) => {
+test("who may only run sees no definition, and who may only look is told what he needs", async ({
+  page,
+  server,
+}) => {
   await server.admin("POST", "/workflows/definitions", { ...REFUND, name: "theirs", display_name: "Theirs" });
   await signIn(page, server, await user(server, "olaf", "operator"), "/ui/workflows");
   await expect(page.getByRole("link", { name: "New workflow" })).toHaveCount(0);
@@ -246,6 +249,12 @@ test("who may only look is told why, and who may only run sees no definition", a
   await page.goto(`${server.url}/ui/workflows/thiers`);
   await page.getByRole("link", { name: "theirs" }).click();
   await expect(page).toHaveURL(`${server.url}/ui/workflows/theirs`);
+
+  await page.context().clearCookies();
+  await signIn(page, server, await user(server, "vera", "viewer"), "/ui/workflows/theirs?tab=editor&entry=0");
+  await expect(page.getByText("Running workflows needs workflow.execute.")).toBeVisible();
+  await expect(page.getByRole("button", { name: "Run workflow" })).toBeDisabled();
+  await expect(page.getByRole("button", { name: "Delete workflow…" })).toHaveCount(0);
 });
 
 test("triggers are put together, with the next times of a schedule", async ({ signedIn: page, server }) => {
@@ -290,5 +299,5 @@ test("triggers are put together, with the next times of a schedule", async ({ si
   await page.getByRole("button", { name: "Leave, and lose the changes" }).click();
   await expect(page.getByRole("table", { name: "Triggers" }).getByRole("row")).toHaveCount(4);
   await page.goto(`${server.url}/ui/workflows`);
-  await expect(page.getByRole("row", { name: /Begun/ })).toContainText("POST /hooks/orders-new");
+  await expect(page.getByRole("row", { name: /^Begun Looks/ })).toContainText("POST /hooks/orders-new");
 });

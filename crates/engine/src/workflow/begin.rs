@@ -67,12 +67,11 @@ impl WorkflowRun {
         input: Value,
     ) -> Result<Work, RunError> {
         Ok(match &entry.action {
-            Action::Agent { .. } | Action::Tool { .. } | Action::Workflow { .. } => {
-                self.called(entry, place, attempt, input)
-            }
-            Action::Step { .. } | Action::Script { .. } => {
-                self.called(entry, place, attempt, input)
-            }
+            Action::Agent { .. }
+            | Action::Tool { .. }
+            | Action::Workflow { .. }
+            | Action::Step { .. }
+            | Action::Script { .. } => self.called(entry, place, attempt, input),
             Action::Mapping { output } => Work::Ready(env.evaluate(output)?),
             Action::Parallel { branches, .. } => {
                 let turn = |(_, list): &(String, List)| Turn::new(list, input.clone());

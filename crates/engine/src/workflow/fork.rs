@@ -186,7 +186,11 @@ impl Fork<'_> {
     /// Judges the entries of a list into which `path` leads, and says whether all are taken over as over.
     fn list(&mut self, list: &List, path: &[usize]) -> bool {
         let mut over = vec![None; list.entries.len()];
-        (0..list.entries.len()).fold(true, |all, it| self.entry(list, path, it, &mut over) && all)
+        let mut all = true;
+        for it in 0..list.entries.len() {
+            all &= self.entry(list, path, it, &mut over);
+        }
+        all
     }
 
     /// The same of one of them, after those that it comes after.
@@ -253,7 +257,10 @@ impl Fork<'_> {
         match &entry.action {
             Action::Foreach { body, .. } => {
                 let turns = self.facts.turns(path);
-                let all = (0..turns).fold(true, |all, it| self.list(body, &part(it)) && all);
+                let mut all = true;
+                for turn in 0..turns {
+                    all &= self.list(body, &part(turn));
+                }
                 self.begin_turns(path, turns);
                 all
             }

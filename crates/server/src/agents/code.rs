@@ -33,10 +33,10 @@ impl CodeAgents {
         let mut faults = normal.problems;
         let (content, is_row) = (&normal.content, |_: &str| true);
         let others = Others {
-            is_tool: &is_tool,
-            is_agent: &is_row,
-            is_workflow: &is_row,
-            is_database: &is_row,
+            tools: &is_tool,
+            agents: &is_row,
+            workflows: &is_row,
+            databases: &is_row,
         };
         faults.extend(references::follow(models, content, others).unknown);
         let name = normal.content.name.to_ascii_lowercase();

@@ -108,10 +108,10 @@ impl Kind for AgentKind {
 
     fn follow(&self, _: &TenantId, content: &AgentContent, around: &Snapshot<Self>) -> Broken {
         let others = Others {
-            is_tool: &|name| around.view.find_by_name(name).is_some(),
-            is_agent: &|name| around.find_by_name(name).is_some(),
-            is_workflow: &|name| around.view.view.workflow(name).is_some(),
-            is_database: &|name| around.view.view.to_search(name).is_some(),
+            tools: &|name| around.view.find_by_name(name).is_some(),
+            agents: &|name| around.find_by_name(name).is_some(),
+            workflows: &|name| around.view.view.workflow(name).is_some(),
+            databases: &|name| around.view.view.to_search(name).is_some(),
         };
         let mut broken = references::follow(&self.models, content, others);
         references::follow_recall(&self.embedders, content, &mut broken);

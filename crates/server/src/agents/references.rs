@@ -18,10 +18,10 @@ use crate::tools::Node;
 /// Whether there is what an agent refers to: each knows the names of its kind.
 #[derive(Clone, Copy)]
 pub struct Others<'o> {
-    pub is_tool: &'o dyn Fn(&str) -> bool,
-    pub is_agent: &'o dyn Fn(&str) -> bool,
-    pub is_workflow: &'o dyn Fn(&str) -> bool,
-    pub is_database: &'o dyn Fn(&str) -> bool,
+    pub tools: &'o dyn Fn(&str) -> bool,
+    pub agents: &'o dyn Fn(&str) -> bool,
+    pub workflows: &'o dyn Fn(&str) -> bool,
+    pub databases: &'o dyn Fn(&str) -> bool,
 }
 
 /// Follows all references of `content`.
@@ -31,10 +31,10 @@ pub fn follow(models: &Models, content: &AgentContent, others: Others<'_>) -> Br
     let (workflows, databases) = (&content.workflows, &content.rag_databases);
     broken.unknown.extend(
         [
-            unknown("tools", "unknown_tool", tools, others.is_tool),
-            unknown("agents", "unknown_agent", &content.agents, others.is_agent),
-            unknown("workflows", "unknown_workflow", workflows, others.is_workflow),
-            unknown("rag_databases", "unknown_rag_database", databases, others.is_database),
+            unknown("tools", "unknown_tool", tools, others.tools),
+            unknown("agents", "unknown_agent", &content.agents, others.agents),
+            unknown("workflows", "unknown_workflow", workflows, others.workflows),
+            unknown("rag_databases", "unknown_rag_database", databases, others.databases),
         ]
         .into_iter()
         .flatten(),
@@ -133,10 +133,10 @@ mod tests {
     use crate::config;
 
     const NOTHING: Others<'_> = Others {
-        is_tool: &|_| false,
-        is_agent: &|_| false,
-        is_workflow: &|_| false,
-        is_database: &|_| false,
+        tools: &|_| false,
+        agents: &|_| false,
+        workflows: &|_| false,
+        databases: &|_| false,
     };
 
     #[test]

@@ -38,7 +38,7 @@ pub enum Spec {
 #[derive(Debug)]
 pub enum Execution {
     Agent(Agent),
-    Workflow(WorkflowRun),
+    Workflow(Box<WorkflowRun>),
 }
 
 /// What comes next, of whichever it is.
@@ -65,7 +65,7 @@ impl Spec {
         let run_id = run_id.to_string();
         match self {
             Self::Agent(spec) => Execution::Agent(Agent::new(run_id, spec)),
-            Self::Workflow(spec) => Execution::Workflow(WorkflowRun::new(run_id, spec)),
+            Self::Workflow(spec) => Execution::Workflow(Box::new(WorkflowRun::new(run_id, spec))),
         }
     }
 

@@ -160,15 +160,12 @@ fn bring(runs: &Runs, tenant: &TenantId, id: Id, given: &Given, told: &[Id]) {
     for run_id in told.iter().copied() {
         runs.relay().signal(run_id);
         let tenant = tenant.clone();
-        match runs.live(run_id) {
-            Some(live) => {
-                let order = Order::Event(Box::new(given.clone()));
-                live.deliver(Signal { tenant, run_id, id, order, created_at: given.at });
-            }
-            None => {
-                let reason = ResumeReason::Event;
-                take_up::soon(runs, Found { tenant, run_id, owner: None, reason });
-            }
+        if let Some(live) = runs.live(run_id) {
+            let order = Order::Event(Box::new(given.clone()));
+            live.deliver(Signal { tenant, run_id, id, order, created_at: given.at });
+        } else {
+            let reason = ResumeReason::Event;
+            take_up::soon(runs, Found { tenant, run_id, owner: None, reason });
         }
     }
 }
