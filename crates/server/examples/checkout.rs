@@ -51,8 +51,8 @@ struct Receipt {
 
 async fn price(call: ToolContext, order: Order) -> Result<Price, ToolFailure> {
     let mut cents = 0_u32;
-    for (number, item) in order.items.iter().enumerate() {
-        call.report(Progress::new(number as f64).saying(format!("adds {}", item.name)));
+    for (number, item) in (0_u32..).zip(&order.items) {
+        call.report(Progress::new(number.into()).saying(format!("adds {}", item.name)));
         let more = item.cents.checked_mul(item.count).and_then(|more| cents.checked_add(more));
         cents = more.ok_or_else(|| ToolFailure::failed("nobody can pay that"))?;
     }

@@ -32,12 +32,8 @@ impl CodeAgents {
         let normal = normalise(given, Vec::new());
         let mut faults = normal.problems;
         let (content, is_row) = (&normal.content, |_: &str| true);
-        let others = Others {
-            tools: &is_tool,
-            agents: &is_row,
-            workflows: &is_row,
-            databases: &is_row,
-        };
+        let others =
+            Others { tools: &is_tool, agents: &is_row, workflows: &is_row, databases: &is_row };
         faults.extend(references::follow(models, content, others).unknown);
         let name = normal.content.name.to_ascii_lowercase();
         if self.0.contains_key(&name) {

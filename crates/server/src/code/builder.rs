@@ -137,12 +137,11 @@ impl Builder {
         let (names, tasks) = (std::mem::take(&mut self.names), Tasks::default());
         let Checked { models, tools: code_tools, agents: code_agents, steps } =
             self.check(models).map_err(StartError::Code)?;
-        let (key, sealer) = sealer(&config.identity)?;
-        let keys = Arc::new(Keys::new(&config, db.clone(), clock.clone(), sealer.clone())?);
+        let (key, seal) = sealer(&config.identity)?;
+        let keys = Arc::new(Keys::new(&config, db.clone(), clock.clone(), seal.clone())?);
         let egress = Egress::with(config.outgoing.allow.clone(), names)?;
         let clients = Arc::new(clients(&config, &db, &egress));
-        let mac = key.mac("secrets");
-        let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), sealer, mac);
+        let secrets = Vault::new(db.clone(), clock.clone(), ids.clone(), seal, key.mac("secrets"));
         let (own, new, most) = (clock.clone(), ids.clone(), config.rag.clone());
         let embedders = Embedders::new(&config.models, &most, &client);
         let means = (sandbox.clone(), embedders.clone(), Stores::new(&db, &egress, &secrets));

@@ -37,7 +37,7 @@ pub enum Spec {
 /// The state of a run.
 #[derive(Debug)]
 pub enum Execution {
-    Agent(Agent),
+    Agent(Box<Agent>),
     Workflow(Box<WorkflowRun>),
 }
 
@@ -64,7 +64,7 @@ impl Spec {
     pub fn begin(self, run_id: Id) -> Execution {
         let run_id = run_id.to_string();
         match self {
-            Self::Agent(spec) => Execution::Agent(Agent::new(run_id, spec)),
+            Self::Agent(spec) => Execution::Agent(Box::new(Agent::new(run_id, spec))),
             Self::Workflow(spec) => Execution::Workflow(Box::new(WorkflowRun::new(run_id, spec))),
         }
     }
