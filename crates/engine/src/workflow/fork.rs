@@ -186,7 +186,11 @@ impl Fork<'_> {
     /// Judges the entries of a list into which `path` leads, and says whether all are taken over as over.
     fn list(&mut self, list: &List, path: &[usize]) -> bool {
         let mut over = vec![None; list.entries.len()];
-        (0..list.entries.len()).fold(true, |all, it| self.entry(list, path, it, &mut over) && all)
+        let mut all = true;
+        for position in 0..list.entries.len() {
+            all &= self.entry(list, path, position, &mut over);
+        }
+        all
     }
 
     /// The same of one of them, after those that it comes after.
@@ -250,27 +254,31 @@ impl Fork<'_> {
     /// Judges what is within an entry, and says whether all that has begun is over.
     fn within(&mut self, entry: &Entry, path: &[usize]) -> bool {
         let part = |part: usize| [path, &[part]].concat();
+        let mut all = true;
         match &entry.action {
             Action::Foreach { body, .. } => {
                 let turns = self.facts.turns(path);
-                let all = (0..turns).fold(true, |all, it| self.list(body, &part(it)) && all);
+                for turn in 0..turns {
+                    all &= self.list(body, &part(turn));
+                }
                 self.begin_turns(path, turns);
-                all
             }
             // Each turn is made of the one before.
             Action::Loop { body, .. } => {
-                (0..self.facts.turns(path)).all(|turn| self.list(body, &part(turn)))
+                let mut turns = 0..self.facts.turns(path);
+                all = turns.all(|turn| self.list(body, &part(turn)));
             }
-            Action::Parallel { branches, .. } => branches
-                .iter()
-                .enumerate()
-                .fold(true, |all, (it, (_, list))| self.list(list, &part(it)) && all),
-            Action::Conditional { cases, .. } => (0..=cases.len()).fold(true, |all, it| {
-                let list = entry.action.list(it).filter(|_| self.facts.has_any(&part(it)));
-                list.is_none_or(|list| self.list(list, &part(it))) && all
-            }),
-            _ => true,
+            action => {
+                for (number, list) in action.lists().into_iter().enumerate() {
+                    // Of a conditional, the cases that were not taken are not missing.
+                    let is_case = matches!(action, Action::Conditional { .. });
+                    if !is_case || self.facts.has_any(&part(number)) {
+                        all &= self.list(list, &part(number));
+                    }
+                }
+            }
         }
+        all
     }
 
     /// Turns begin one after the other, each with one of its entries: also one of which nothing else is taken over, if

@@ -39,7 +39,7 @@ pub(super) struct Facts<'e> {
     /// Those that begin where it is not looked at any more.
     later: BTreeSet<Vec<usize>>,
     /// Those that something has made up for.
-    made_up_for: BTreeMap<Vec<usize>, ()>,
+    made_up_for: BTreeSet<Vec<usize>>,
     /// How many turns have begun.
     turns: HashMap<Vec<usize>, usize>,
     /// Failures after which an entry was to begin again.
@@ -60,7 +60,7 @@ impl<'e> Facts<'e> {
                     failed.insert(&it.step, number);
                     let place = workflow.place(&it.step).filter(|place| place.compensates);
                     if let Some(place) = place.filter(|_| it.status == StepStatus::Done) {
-                        facts.made_up_for.insert(place.path, ());
+                        facts.made_up_for.insert(place.path);
                     }
                 }
                 _ => {}
@@ -161,11 +161,11 @@ impl<'e> Facts<'e> {
     }
 
     pub fn is_made_up_for(&self, path: &[usize]) -> bool {
-        self.made_up_for.contains_key(path)
+        self.made_up_for.contains(path)
     }
 
     pub fn is_made_up_for_within(&self, path: &[usize]) -> bool {
-        has_within(&self.made_up_for, path)
+        any_within(self.made_up_for.range(path.to_vec()..), path)
     }
 
     /// Whether what is recorded of an entry is what its list went on with. What was given up is not.
@@ -195,8 +195,12 @@ impl<'e> Facts<'e> {
 
 /// Whether there is something below `path`.
 pub(super) fn has_within<V>(map: &BTreeMap<Vec<usize>, V>, path: &[usize]) -> bool {
-    let mut next = map.range(path.to_vec()..).map(|(it, _)| it).take(2);
-    next.any(|it| it.len() > path.len() && it.starts_with(path))
+    any_within(map.range(path.to_vec()..).map(|(it, _)| it), path)
+}
+
+/// Whether the first of what comes after `path` is below it.
+fn any_within<'p>(after: impl Iterator<Item = &'p Vec<usize>>, path: &[usize]) -> bool {
+    after.take(2).any(|it| it.len() > path.len() && it.starts_with(path))
 }
 
 /// The entry that makes a call or sets a timer.
