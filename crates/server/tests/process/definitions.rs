@@ -538,7 +538,7 @@ on_both! {
                 output: 1
                 type: mapping
               triggers:
-              - cron: 0 9 * * 1-5
+              - cron: "0 9 * * 1-5"
                 id: cron
                 missed: once
                 timezone: Europe/Berlin
