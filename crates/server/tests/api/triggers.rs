@@ -454,13 +454,28 @@ on_both! {
         wrong["input_schema"] = json!({"type": "object"});
         let reply = admin.post(DEFINITIONS, wrong).await;
         assert_eq!(reply.status, 422);
-        expect![[r#""#]].assert_eq(&faults(&reply.json()["errors"]));
+        expect![[r#"
+            /triggers/0/cron bad_cron: never happens: none of its months has such a day
+            /triggers/0/input wrong_type: must be an object, not a number
+            /triggers/0/timezone unknown_timezone: must be the name of a time zone of the IANA database, such as `Europe/Berlin` or `UTC`
+            /triggers/1/id bad_format: is a letter, then letters, digits, `_` and `-`
+            /triggers/1/path bad_format: is letters, digits, `_`, `-`, `.` and `~`, the first of them a letter or a digit
+            /triggers/2/path not_unique: the workflow `first` has POST /hooks/taken already
+            /triggers/3/secret unknown_secret: no secret is named `nowhere`
+            /triggers/4/path not_unique: another trigger has this path and method
+            /triggers/4/secret conflict: a webhook without a signature has no secret
+            /triggers/5/secret missing_member: is required; only `"signature": "none"` needs none, and is open to everybody who knows the path
+            /triggers/7/name not_unique: another trigger has this name and key
+            /triggers/8/id not_unique: another trigger has this id"#]].assert_eq(&faults(&reply.json()["errors"]));
         let strange = echo("strange", json!([{"type": "cron", "cron": "@daily", "misssed": "all"}, {"type": "ftp"}, {"type": "event", "name": ""}]));
         let reply = admin.post(DEFINITIONS, strange).await;
-        expect![[r#""#]].assert_eq(&faults(&reply.json()["errors"]));
+        expect![[r#"
+            /triggers/1/type not_one_of: must be one of `api`, `webhook`, `cron` or `event`
+            /triggers/2/name too_short: must not be empty"#]].assert_eq(&faults(&reply.json()["errors"]));
         let many: Vec<_> = (0..21).map(|n| json!({"type": "event", "name": format!("e{n}")})).collect();
         let reply = admin.post(DEFINITIONS, echo("many", json!(many))).await;
-        expect![[r#""#]].assert_eq(&faults(&reply.json()["errors"]));
+        expect![[r#"
+            /triggers too_many: must have at most 20 items"#]].assert_eq(&faults(&reply.json()["errors"]));
     }
 
     async fn an_author_who_may_not_execute_it_lets_nothing_happen_by_itself(server: TestServer) {

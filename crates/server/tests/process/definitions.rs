@@ -580,7 +580,7 @@ spec: {{display_name: Clerk, instructions: x{clerk}}}
                 output: 1
                 type: mapping
               triggers:
-              - cron: 0 9 * * 1-5
+              - cron: "0 9 * * 1-5"
                 id: cron
                 missed: once
                 timezone: Europe/Berlin
