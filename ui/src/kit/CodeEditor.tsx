@@ -68,6 +68,8 @@ export default function CodeEditor(props: CodeEditorProps) {
 
   useEffect(() => {
     const attributes = {
+      // It can be reached anyway; that what scrolls around it can be is seen by this.
+      tabindex: "0",
       "aria-label": label,
       "aria-invalid": String(Boolean(error)),
       ...(error && { "aria-description": error }),

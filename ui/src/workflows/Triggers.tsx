@@ -108,7 +108,10 @@ function columns(
       ),
     },
     { head: "State", narrow: "end", cell: (it) => <State of={it} /> },
-    { head: "Next", cell: (it) => it.next_at[0] && <Time at={it.next_at[0]} /> },
+    {
+      head: "Next",
+      cell: (it) => <span className="nowrap">{it.next_at[0] && <Time at={it.next_at[0]} />}</span>,
+    },
     { head: "Last", cell: (it) => it.last_firing && <Time at={it.last_firing.fired_at} /> },
     {
       head: "Actions",

@@ -81,7 +81,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   // biome-ignore lint/correctness/useExhaustiveDependencies: another one is open
   useEffect(() => {
     if (isNarrow && isEntry) panel.current?.scrollIntoView({ block: "start" });
-  }, [key]);
+  }, [key, names === null]);
 
   if (!names) return <Skeleton />;
   return (

@@ -155,7 +155,7 @@ on_both! {
 
         assert_eq!(found.status, 200, "{}", found.text);
         expect![[r#"
-            /limits wrong_type: must be an object
+            /limits wrong_type: must be an object or null, not a number
             /steps/0/tool unknown_tool: no tool is named `get_order`"#]]
         .assert_eq(&faults(&found.json()["problems"]));
 
