@@ -145,7 +145,7 @@ on_both! {
         assert_eq!(able.post("/hooks/strict", json!({})).await.json()["type"], "/problems/hook-not-found");
         assert_eq!(another_tenant(&server).await.put("/hooks/strict", json!({})).await.status, 404);
         let reply = able.put("/hooks/strict", json!({"n": "x"})).await;
-        assert_eq!(faults(&reply.json()["errors"]), "/input/n wrong_type: must be a whole number");
+        assert_eq!(faults(&reply.json()["errors"]), "/n wrong_type: must be a whole number");
         assert_eq!(able.put("/hooks/strict?n=1", json!({"n": 1})).await.status, 422);
         assert_eq!(able.put("/hooks/strict?n=1", json!([])).await.status, 422);
         assert_eq!(able.put("/hooks/default/strict", json!({"n": 1})).await.status, 200);
@@ -213,7 +213,7 @@ on_both! {
         let value = json!({"value": format!("whsec_{}", STANDARD.encode(OTHER_KEY))});
         assert_eq!(admin.put("/secrets/new", value).await.status, 200);
         assert_eq!(send(&admin, Sent { id: "4", keys: &[OTHER_KEY], ..Sent::default() }).await.status, 202);
-        assert_eq!(admin.put("/secrets/new", json!({"value": "no key at all"})).await.status, 200);
+        assert_eq!(admin.put("/secrets/new", json!({"value": "no key at all, but long enough"})).await.status, 200);
         assert_eq!(send(&admin, Sent { id: "5", ..Sent::default() }).await.status, 401);
         assert_eq!(triggers(&admin, "paid").await[0]["problem"],
             "the secret `new` is no key: `whsec_` and 24 to 64 bytes in base64");

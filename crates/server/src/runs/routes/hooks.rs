@@ -40,6 +40,7 @@ use crate::oauth::scopes::WorkflowExecute;
 use crate::runs::Run;
 use crate::runs::executable;
 use crate::runs::execute;
+use crate::runs::execute::ExecuteError;
 use crate::runs::journal::NewKey;
 use crate::runs::perform;
 use crate::runs::perform::ExecuteWorkflow;
@@ -211,7 +212,8 @@ async fn execute_for(
         let mut firing = armed.firing(app.ids.next(), app.clock.now(), FiringStatus::Started);
         firing.firing.by = Some(caller.subject.to_string());
         let (body, firing) = (ExecuteWorkflow::of(input), Some(Box::new(firing)));
-        perform::perform_by(&app.runs, caller, &workflow, body, key, firing).await?
+        let begun = perform::perform_by(&app.runs, caller, &workflow, body, key, firing).await;
+        begun.map_err(of_input)?
     };
     let stream = events::wanted(&parts.headers);
     let background = !stream && wants_no_wait(&parts.headers);
@@ -302,6 +304,14 @@ impl From<HookError> for Problem {
             HookError::Refused => Self::conflict("trigger-refused", error),
             HookError::Failed(error) => error.into(),
         }
+    }
+}
+
+/// What is wrong with the input is wrong with the body.
+fn of_input(error: ExecuteError) -> Problem {
+    match error {
+        ExecuteError::Invalid(wrong) => HookError::Invalid(wrong).into(),
+        error => error.into(),
     }
 }
 
