@@ -228,6 +228,11 @@ const PAGES: Shown[] = [
     },
   },
   {
+    name: "workflow-triggers",
+    path: () => "/ui/workflows/graph?tab=triggers",
+    ready: (page) => page.getByText("It has not begun a run yet.").waitFor(),
+  },
+  {
     name: "workflow-form",
     path: () => `/ui/workflows/refund?tab=run&run=${flows.done}`,
     ready: (page) => page.getByRole("figure", { name: "Result" }).waitFor(),

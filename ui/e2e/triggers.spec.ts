@@ -29,7 +29,7 @@ test("a schedule says when it comes, rests, goes on, and is run by hand", async 
   await expect(row(page, "cron")).toContainText("On");
 
   await row(page, "cron").getByRole("button", { name: "Run now…" }).click();
-  await expect(page.getByLabel("Input")).toHaveValue(/"of": "yesterday"/);
+  await expect(page.getByRole("dialog").getByLabel("Input")).toHaveValue(/"of": "yesterday"/);
   await page.getByRole("button", { name: "Run now", exact: true }).click();
   await expect(page).toHaveURL(/runs\//);
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Succeeded");

@@ -92,7 +92,11 @@ function StateOf({ state }: { state: EntryState }) {
       ) : (
         <StatusMark status={STATUS[status]} />
       )}
-      {more && <small className="tnum">{more}</small>}
+      {more && (
+        <small className="tnum" title={more}>
+          {more}
+        </small>
+      )}
     </span>
   );
 }

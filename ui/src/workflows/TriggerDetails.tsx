@@ -50,7 +50,7 @@ export function TriggerDetails({ workflow, trigger }: Props) {
       />
       {trigger.next_at.length > 0 && (
         <section className="stack">
-          <h2>Next</h2>
+          <h2>Next, by your clock</h2>
           <ol aria-label="Next">
             {trigger.next_at.map((at) => (
               <li key={at} className="row">

@@ -102,8 +102,10 @@ function columns(
       wide: "40%",
       narrow: "line",
       cell: (it) => (
-        <span className="cut dim" dir="auto" title={whatOf(it)}>
-          {whatOf(it)}
+        <span className="row">
+          <span className="cut dim" dir="auto" title={whatOf(it)}>
+            {whatOf(it)}
+          </span>
         </span>
       ),
     },
@@ -112,7 +114,10 @@ function columns(
       head: "Next",
       cell: (it) => <span className="nowrap">{it.next_at[0] && <Time at={it.next_at[0]} />}</span>,
     },
-    { head: "Last", cell: (it) => it.last_firing && <Time at={it.last_firing.fired_at} /> },
+    {
+      head: "Last",
+      cell: (it) => <span className="nowrap">{it.last_firing && <Time at={it.last_firing.fired_at} />}</span>,
+    },
     {
       head: "Actions",
       unseen: true,
