@@ -246,6 +246,7 @@ on_both! {
                 let (came, told) = signs.clone();
                 async move {
                     let abandoned = call.abandoned.clone();
+                    #[expect(clippy::disallowed_methods, reason = "it outlives its call")]
                     tokio::spawn(async move {
                         abandoned.cancelled().await;
                         told.notify_one();
