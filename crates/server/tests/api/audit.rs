@@ -16,7 +16,8 @@ use crate::harness::in_sql;
 /// is made anew says what it said, and one's own sessions and grants are ended by oneself.
 const ELSEWHERE: [&str; 3] = ["/documents", "/threads", "/runs"];
 /// Sessions and grants are ended in tests of their own, which have some.
-const NO_ACT: [&str; 5] = [
+const NO_ACT: [&str; 6] = [
+    "POST /workflows/drafts/check",
     "POST /models/test",
     "POST /rag/databases/{id}/test",
     "POST /rag/databases/{id}/reindex",

@@ -192,7 +192,8 @@ fn operations(document: &Value) -> Vec<(String, String)> {
         .collect();
     all.sort_by_key(|(method, path)| {
         let takes_sessions = path.starts_with("/users/");
-        (takes_sessions, method == "DELETE", Reverse(path.len()))
+        let takes_away = method == "DELETE" && !path.starts_with(EXECUTED);
+        (takes_sessions, takes_away || path.ends_with("/deactivate"), Reverse(path.len()))
     });
     all
 }
