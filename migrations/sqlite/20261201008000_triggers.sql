@@ -7,7 +7,7 @@ ALTER TABLE definition_versions ADD COLUMN scopes    TEXT;
 
 -- Workflows whose triggers may be others than workflow_triggers has them.
 CREATE TABLE workflow_trigger_changes (
-    id          INTEGER PRIMARY KEY AUTOINCREMENT,
+    id          INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
     tenant_id   TEXT NOT NULL,
     workflow_id TEXT NOT NULL
 ) STRICT;

@@ -609,7 +609,7 @@ on_both! {
         assert_eq!(client.post("/tools/current_time/execute", json!({})).await.status, 200);
         let run = client.get("/runs").await.json()["data"][0]["id"].as_str().unwrap().to_owned();
         let retry = admin.post(&format!("/runs/{run}/retry"), json!({})).await;
-        assert_eq!((retry.status, faults(&retry.json()["errors"])), (422, " not_supported: only runs of agents go on elsewhere; a tool is executed again".into()));
+        assert_eq!((retry.status, faults(&retry.json()["errors"])), (422, " not_supported: a run of a tool does not go on elsewhere: the tool is executed again".into()));
     }
 
     async fn a_tool_that_gives_nothing_is_a_run_that_failed(server: TestServer) {

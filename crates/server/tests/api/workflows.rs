@@ -168,9 +168,13 @@ on_both! {
         assert_eq!(admin.get(REFUND).await.json()["version"], 1);
 
         // Of what its author may not use he is told as when he saves it.
+        let pay = json!({"name": "pay", "description": "Pays.", "kind": "javascript", "execute_code": "return 1",
+            "input_schema": {"type": "object"}, "scopes": ["secret.write"]});
+        assert_eq!(admin.post("/tools/definitions", pay).await.status, 201);
         let author = server.client("workflow.write workflow.execute").await;
-        let his = author.post(CHECK, refund()).await.json();
-        let refused = author.post(DEFINITIONS, json!({"name": "his", "steps": refund()["steps"]})).await.json();
+        let paying = json!({"name": "his", "steps": [{"id": "a", "type": "tool", "tool": "pay"}]});
+        let his = author.post(CHECK, paying.clone()).await.json();
+        let refused = author.post(DEFINITIONS, paying).await.json();
         assert_eq!(his["problems"], refused["errors"]);
         assert_ne!(his["problems"], json!([]));
         assert_eq!(server.client("workflow.read").await.post(CHECK, refund()).await.status, 403);

@@ -12,7 +12,7 @@ pub async fn dump(place: &Place) -> Vec<String> {
     let db = place.open().await;
     let dump = match db.dialect() {
         Dialect::Sqlite => {
-            lines(&db, "SELECT sql FROM sqlite_schema WHERE sql <> '' ORDER BY sql").await
+            lines(&db, "SELECT sql FROM sqlite_schema WHERE sql <> '' AND name NOT LIKE 'sqlite%' ORDER BY sql").await
         }
         Dialect::Postgres => lines(&db, POSTGRES).await,
     };
@@ -108,7 +108,7 @@ async fn both_databases_have_the_same_columns() {
         let sql = match db.dialect() {
             Dialect::Sqlite => {
                 "SELECT m.name || '.' || c.name || ' ' || c.\"notnull\"
-                 FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table'
+                 FROM sqlite_schema m JOIN pragma_table_info(m.name) c WHERE m.type = 'table' AND m.name NOT LIKE 'sqlite%'
                  ORDER BY m.name, c.cid"
             }
             Dialect::Postgres => {
