@@ -21,9 +21,9 @@ const SAID: [&str; 18] = [
     r#""citations":[{"#,
     r#""quote":"Parental leave lasts fourteen months.""#,
     r#""name":"checked_answer""#,
-    r#""decision":"approve""#,
+    r#""status":"approved""#,
     r#""status":"succeeded""#,
-    "You said: How long is parental leave?",
+    r#""output":"You said: How long is parental leave?""#,
 ];
 
 #[tokio::test]
