@@ -158,7 +158,9 @@ impl Script {
         let forked_from = Some("r1".to_owned());
         let is_retry = cut == Cut::Failure;
         drive.push(RunStarted { forked_from, is_retry, ..self.started() }.into());
-        taken_over.into_iter().for_each(|event| drive.push(event));
+        for event in taken_over {
+            drive.push(event);
+        }
         drive.resume(ResumeReason::Fork);
         Ok(self.go_on_with(drive))
     }

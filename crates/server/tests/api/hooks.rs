@@ -86,7 +86,7 @@ async fn send_as_github(client: &Client, id: &str, signature: &str, body: &str) 
 }
 
 fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    bytes.iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 on_both! {

@@ -87,7 +87,7 @@ async fn create(server: &Server, number: i64) {
 async fn until(database: &TestDatabase, query: &'static str, least: i64) {
     let there = async { while count(database.url(), query).await < least {} };
     let there = tokio::time::timeout(Duration::from_mins(3), there).await;
-    there.unwrap_or_else(|_| panic!("not {least}: {query}"));
+    assert!(there.is_ok(), "not {least}: {query}");
 }
 
 /// Sets all schedules back by twenty minutes.
