@@ -134,6 +134,13 @@ test("an entry has an address, is moved, connected and deleted", async ({ signed
   await page.getByRole("combobox", { name: "Begins after" }).fill("b");
   await page.keyboard.press("Enter");
   await page.getByRole("button", { name: "Remove a", exact: true }).click();
+  // A line from one to another connects them, or no longer; none leads round.
+  await node(page, "a").dragTo(node(page, "c"));
+  await expect(page.getByRole("button", { name: "Remove a", exact: true })).toBeVisible();
+  await node(page, "c").dragTo(node(page, "b"));
+  await expect(page.getByText("c waits for b already")).toBeVisible();
+  await node(page, "a").dragTo(node(page, "c"));
+  await expect(page.getByRole("button", { name: "Remove a", exact: true })).toHaveCount(0);
   await page.getByRole("button", { name: /Save workflow/ }).click();
   await expect(page.getByText("Version 2 is executed from now on")).toBeVisible();
   expect((await server.admin<Definition>("GET", "/workflows/definitions/letters")).steps).toEqual([

@@ -7,6 +7,7 @@ import s from "./Graph.module.css";
 import { type Direction, nextTo } from "./layout";
 import { Step } from "./Step";
 import { lookOf } from "./state";
+import { useDrawn } from "./useDrawn";
 
 const KEYS: Readonly<Record<string, Direction>> = {
   ArrowUp: "up",
@@ -21,7 +22,8 @@ interface Props extends GraphProps {
 }
 
 /** Nodes, lines and boxes at their places. One node is in the order of the Tab key; arrows lead to those beside it. */
-export function Canvas({ steps, layout, zoom, states, selected, onSelect, problems, onGap }: Props) {
+export function Canvas(props: Props) {
+  const { steps, layout, zoom, states, selected, onSelect, problems, onGap, onConnect } = props;
   const list = useRef<HTMLUListElement>(null);
   const places = useMemo(() => new Map(allOf(steps).map((it) => [keyOf(it.path), placeWords(it)])), [steps]);
   const { nodes, edges, labels, gaps, width, height } = layout;
@@ -41,8 +43,13 @@ export function Canvas({ steps, layout, zoom, states, selected, onSelect, proble
     if (next)
       list.current?.querySelector<HTMLElement>(`[data-way="${CSS.escape(keyOf(next.path))}"]`)?.focus();
   });
+  const { line, begin } = useDrawn(nodes, zoom, onConnect);
   return (
-    <div className={s.drawing} style={{ width, height, transform: `scale(${zoom})` }}>
+    <div
+      className={s.drawing}
+      style={{ width, height, transform: `scale(${zoom})` }}
+      onPointerDown={onConnect && begin}
+    >
       {nodes.map((it, at) => it.box && <span key={keys[at]} className={s.box} style={placeOf(it.box)} />)}
       <svg className={s.edges} width={width} height={height} aria-hidden>
         {edges.map((it) => (
@@ -52,6 +59,7 @@ export function Canvas({ steps, layout, zoom, states, selected, onSelect, proble
             d={pathOf(it.points)}
           />
         ))}
+        {line && <path className={s.drawn} d={line} />}
       </svg>
       {labels.map((it) => (
         <span key={it.key} className={s.label} style={placeOf(it)} title={it.text} aria-hidden>

@@ -23,6 +23,8 @@ export interface GraphProps {
   problems?: Readonly<Record<string, string>> | undefined;
   /** Puts something into a list in which there is nothing. */
   onGap?: ((path: Path) => void) | undefined;
+  /** One was drawn to another, by their ways. With keys there is the form of the entry for it. */
+  onConnect?: ((from: string, to: string) => void) | undefined;
 }
 
 const STEP = 1.2;

@@ -4,19 +4,21 @@ import { twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { NumberField } from "./fields";
 import type { KindProps } from "./KindFields";
-import { toolInputQuery } from "./queries";
+import { inputSchemaQuery } from "./queries";
 import { ValueField } from "./ValueField";
 
-const WORDS = { agent: "Agent", tool: "Tool", workflow: "Workflow" } as const;
+const WORDS = { agent: "Agent", tool: "Tool", workflow: "Workflow", step: "Step" } as const;
 
 /** What is called, and with what. */
 export function Called({ entry, wire, names, kind }: KindProps & { kind: keyof typeof WORDS }) {
   const { pointer, onChange } = wire(kind);
   const name = textOf(entry[kind]);
   const options = names[kind];
-  const isKnown = kind === "tool" && options.includes(name);
-  const tool = useQuery({ ...toolInputQuery(name), enabled: isKnown });
-  const properties = isKnown && isObject(tool.data?.input_schema) ? tool.data.input_schema.properties : null;
+  const { data: schema } = useQuery({
+    ...inputSchemaQuery(kind === "step" ? "step" : "tool", name),
+    enabled: (kind === "tool" || kind === "step") && options.includes(name),
+  });
+  const properties = isObject(schema) ? schema.properties : null;
   return (
     <>
       <PickField
@@ -34,9 +36,11 @@ export function Called({ entry, wire, names, kind }: KindProps & { kind: keyof t
         known={isObject(properties) ? Object.keys(properties) : []}
         {...wire("input")}
       />
-      <div className={twoClass}>
-        <NumberField label="Version" optional hint="That of the time if not said" {...wire("version")} />
-      </div>
+      {kind !== "step" && (
+        <div className={twoClass}>
+          <NumberField label="Version" optional hint="That of the time if not said" {...wire("version")} />
+        </div>
+      )}
     </>
   );
 }

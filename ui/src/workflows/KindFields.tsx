@@ -31,25 +31,8 @@ export function KindFields(props: KindProps) {
     case "agent":
     case "tool":
     case "workflow":
-      return <Called {...props} kind={entry.type} />;
     case "step":
-      return (
-        <>
-          <WordField
-            label="Step"
-            required
-            mono
-            hint="Its name in the program of the server."
-            {...wire("step")}
-          />
-          <ValueField
-            label="Input"
-            optional
-            hint="What came before, if nothing is said."
-            {...wire("input")}
-          />
-        </>
-      );
+      return <Called {...props} kind={entry.type} />;
     case "mapping":
       return <ValueField label="Output" hint="What it gives." {...wire("output")} />;
     case "parallel":

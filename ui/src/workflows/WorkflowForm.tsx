@@ -10,7 +10,7 @@ import { useToast } from "../kit/Toasts";
 import { useNarrow } from "../kit/useNarrow";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import { entryAt, insert, isMakingUp, listOf, newEntry, put, remove } from "./change";
+import { connect, entryAt, insert, isMakingUp, listOf, newEntry, put, remove } from "./change";
 import { bodyOf, contentOf, draftOf, type WorkflowDraft } from "./draft";
 import { EntryPanel, Menu, TYPE_OPTIONS } from "./EntryPanel";
 import { checkWorkflow } from "./queries";
@@ -77,6 +77,12 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
   const add = (list: Path, place: number, type: string) =>
     change(insert(steps, list, place, newEntry(steps, type as EntryType)), [...list, place]);
 
+  const tie = (from: string, to: string) => {
+    const next = connect(steps, pathOfKey(from), pathOfKey(to));
+    if (typeof next === "string") say(next);
+    else change(next);
+  };
+
   // What is open stands below the list there.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another one is open
   useEffect(() => {
@@ -96,7 +102,8 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
             />
           </span>
           <span className="small dim">
-            at the end. Open another one to add before it, after it or into it.
+            at the end. Open another one to add before it, after it or into it.{" "}
+            <span className="hide-n">Drag one onto another to have that wait for it.</span>
           </span>
         </div>
         <Graph
@@ -104,6 +111,7 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
           selected={isEntry ? key : undefined}
           onSelect={(_, way) => show(pathOfKey(way))}
           problems={Object.fromEntries(wrong.flatMap((it) => (it.path ? [[keyOf(it.path), it.detail]] : [])))}
+          onConnect={tie}
           onGap={(list) => add(list, 0, "mapping")}
         />
         {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}

@@ -2,6 +2,7 @@ import { expect, test } from "vitest";
 import { type Entry, keyOf, TYPES } from "../graph/entry";
 import {
   at,
+  connect,
   entryAt,
   freeId,
   insert,
@@ -52,6 +53,20 @@ test("entries are put in, moved and taken away", () => {
   expect(ids(at(remove(more, [...LEFT, 0]), LEFT))).toEqual(["n", "c"]);
   expect(at(remove(STEPS, [2, "compensate"]), [2, "compensate"])).toBeUndefined();
   expect(remove(STEPS, [9])).toBe(STEPS);
+});
+
+test("entries are connected, and no longer, and never in a circle", () => {
+  const list = [step("a"), step("b"), step("c"), step("d", { compensate: step("undo") })];
+  const after = (steps: unknown) => (steps as Entry[]).map((it) => it.depends_on);
+  const one = connect(list, [0], [2]);
+  expect(after(one)).toEqual([[], ["a"], ["b", "a"], ["c"]]);
+  expect(after(connect(one as Entry[], [1], [2]))).toEqual([[], ["a"], ["a"], ["c"]]);
+  expect(connect(one as Entry[], [3], [0])).toBe("d waits for a already");
+  expect(connect(list, [3, "compensate"], [0])).toBe("Only entries of one list can wait for each other");
+  expect(connect(STEPS, [0], [...LEFT, 0])).toBe("Only entries of one list can wait for each other");
+  expect(connect([{ type: "mapping" }, step("b")], [0], [1])).toBe("An entry needs an id to be waited for");
+  const circle = [step("a", { depends_on: ["b"] }), step("b", { depends_on: ["a"] }), step("c")];
+  expect(after(connect(circle, [0], [2]))).toEqual([["b"], ["a"], ["a"]]);
 });
 
 test("an entry goes into another list, also one that stands behind it", () => {

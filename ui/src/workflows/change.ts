@@ -7,6 +7,7 @@ import {
   idOf,
   isGraph,
   isObject,
+  keyOf,
   type Path,
   partsOf,
 } from "../graph/entry";
@@ -146,6 +147,33 @@ export function toSequence(steps: Steps, list: Path): Steps {
   for (const it of entries) visit(it);
   const free = sorted.map(({ depends_on: _, ...it }) => it);
   return put(steps, list, free);
+}
+
+/** Has the entry `to` wait for `from`, or no longer if it did; or says why it cannot. A list one by one becomes a graph. */
+export function connect(steps: Steps, from: Path, to: Path): Steps | string {
+  const [list, place] = listOf(to);
+  if (keyOf(listOf(from)[0]) !== keyOf(list) || isMakingUp(from) || isMakingUp(to))
+    return "Only entries of one list can wait for each other";
+  const graph = isGraph(entriesOf(at(steps, list))) ? steps : toGraph(steps, list);
+  const entries = entriesOf(at(graph, list));
+  const [first, then] = [idOf(entries[listOf(from)[1]] ?? {}), idOf(entries[place] ?? {})];
+  if (first === "" || then === "") return "An entry needs an id to be waited for";
+  const ids = afterOf(entries[place] ?? {}) ?? [];
+  const isConnected = ids.includes(first);
+  if (!isConnected && waitsFor(entries, first, then)) return `${first} waits for ${then} already`;
+  return put(graph, [...to, "depends_on"], isConnected ? ids.filter((it) => it !== first) : [...ids, first]);
+}
+
+/** Whether the entry waits for the other one, also by way of others. */
+function waitsFor(entries: Steps, id: string, other: string): boolean {
+  const [seen, left] = [new Set<string>(), [id]];
+  for (let next = left.pop(); next !== undefined; next = left.pop()) {
+    if (next === other) return true;
+    if (seen.has(next)) continue;
+    seen.add(next);
+    left.push(...(afterOf(entries.find((it) => it.id === next) ?? {}) ?? []));
+  }
+  return false;
 }
 
 /** A name that nothing has yet: `fetch`, `fetch_2`. */

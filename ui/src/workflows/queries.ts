@@ -79,27 +79,34 @@ export const turnWorkflow = (id: string, isActive: boolean) =>
     ? answer(api.POST("/workflows/definitions/{id}/activate", { params: path(id) }))
     : answer(api.POST("/workflows/definitions/{id}/deactivate", { params: path(id) }));
 
+const readSteps = async () => (await answer(api.GET("/workflows/code/steps"))).data;
+
 /** What entries may name, as far as one may see it: the pickers offer it. */
-export const namesQuery = (mayAgents: boolean, mayTools: boolean) =>
+export const namesQuery = (mayAgents: boolean, mayTools: boolean, maySteps: boolean) =>
   queryOptions({
-    queryKey: ["workflows", "names", mayAgents, mayTools],
+    queryKey: ["workflows", "names", mayAgents, mayTools, maySteps],
     queryFn: async () => {
-      const [agents, tools, workflows] = await Promise.all([
+      const [agents, tools, workflows, steps] = await Promise.all([
         mayAgents ? all((cursor) => answer(api.GET("/agents", page(cursor)))) : [],
         mayTools ? all((cursor) => answer(api.GET("/tools", page(cursor)))) : [],
         all((cursor) => answer(api.GET("/workflows", page(cursor)))),
+        maySteps ? readSteps() : [],
       ]);
       const named = (list: readonly { name: string }[]) => list.map((it) => it.name).sort();
-      return { agent: named(agents), tool: named(tools), workflow: named(workflows) };
+      return { agent: named(agents), tool: named(tools), workflow: named(workflows), step: named(steps) };
     },
     staleTime: 30_000,
   });
 
-/** What goes into a tool. */
-export const toolInputQuery = (name: string) =>
+/** What goes into a tool or a step of the program. */
+export const inputSchemaQuery = (kind: "tool" | "step", name: string) =>
   queryOptions({
-    queryKey: ["workflows", "tool", name],
-    queryFn: () => answer(api.GET("/tools/{id}", { params: path(name) })),
+    queryKey: ["workflows", "input", kind, name],
+    queryFn: async () =>
+      (kind === "tool"
+        ? await answer(api.GET("/tools/{id}", { params: path(name) }))
+        : (await readSteps()).find((it) => it.name === name)
+      )?.input_schema ?? null,
     staleTime: 30_000,
     retry: false,
   });

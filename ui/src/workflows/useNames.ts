@@ -7,12 +7,14 @@ export interface Names {
   agent: readonly string[];
   tool: readonly string[];
   workflow: readonly string[];
+  step: readonly string[];
 }
 
 /** `null` as long as it is not known. */
 export function useNames(): Names | null {
   const mayAgents = useMay("agent.read", "agent.execute");
   const mayTools = useMay("tool.read", "tool.execute");
-  const { data, isPending } = useQuery(namesQuery(mayAgents, mayTools));
-  return isPending ? null : (data ?? { agent: [], tool: [], workflow: [] });
+  const maySteps = useMay("workflow.write", "admin.read");
+  const { data, isPending } = useQuery(namesQuery(mayAgents, mayTools, maySteps));
+  return isPending ? null : (data ?? { agent: [], tool: [], workflow: [], step: [] });
 }

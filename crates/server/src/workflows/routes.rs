@@ -1,5 +1,6 @@
 //! `/workflows` without executing: who may see and write which, and which error is which status.
 
+mod code;
 mod drafts;
 mod schedules;
 mod triggers;
@@ -65,6 +66,7 @@ pub fn router() -> OpenApiRouter<App> {
         .routes(routes!(deactivate_workflow))
         .routes(routes!(list_workflow_versions))
         .routes(routes!(restore_workflow))
+        .routes(routes!(code::list_steps))
         .routes(routes!(drafts::check_workflow))
         .routes(routes!(schedules::preview_schedule))
         .routes(routes!(triggers::list_triggers))

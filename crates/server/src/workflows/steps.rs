@@ -28,10 +28,14 @@ impl CodeSteps {
         self.of(tenant)?.get(&name.to_ascii_lowercase())
     }
 
+    /// All steps, by name.
+    pub fn all(&self, tenant: &TenantId) -> impl Iterator<Item = &Arc<ToolDefinition>> {
+        self.of(tenant).into_iter().flat_map(BTreeMap::values)
+    }
+
     /// That there is no step `name`, and which there are.
     pub fn unknown(&self, tenant: &TenantId, name: &str) -> String {
-        let known = self.of(tenant).into_iter().flat_map(BTreeMap::values);
-        let known: Vec<_> = known.map(|it| format!("`{}`", it.content.name)).collect();
+        let known: Vec<_> = self.all(tenant).map(|it| format!("`{}`", it.content.name)).collect();
         if known.is_empty() {
             return format!("the program has no step `{name}`, nor any other");
         }

@@ -101,6 +101,19 @@ on_both! {
         assert_eq!(wrong["run"]["error"]["message"], r#""cents" is a required property (at `/items/0`); "count" is a required property (at `/items/0`)"#);
     }
 
+    async fn the_steps_of_the_program_are_listed_for_who_writes_workflows(server: TestServer) {
+        let reply = server.admin().await.get("/workflows/code/steps").await;
+
+        assert_eq!(reply.status, 200, "{}", reply.text);
+        let list = reply.json()["data"].as_array().unwrap().clone();
+        let names: Vec<_> = list.iter().map(|it| (&it["name"], &it["effect"])).collect();
+        assert_eq!(names, [(&json!("charge"), &json!("effect")), (&json!("price"), &json!("read")), (&json!("tell"), &json!("idempotent"))]);
+        assert_eq!(list[1]["input_schema"]["required"], json!(["items"]));
+        assert!(list[1]["output_schema"]["properties"].is_object(), "{}", list[1]);
+        let runner = server.client("workflow.read workflow.execute").await;
+        assert_eq!(runner.get("/workflows/code/steps").await.status, 403);
+    }
+
     async fn a_step_that_there_is_not_is_refused_with_its_place(server: TestServer) {
         let admin = server.admin().await;
         let steps = json!([
