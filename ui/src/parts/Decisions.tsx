@@ -1,10 +1,10 @@
-import { useQuery } from "@tanstack/react-query";
+import { useQueries, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { useEffect, useState } from "react";
 import { pendingOfQuery } from "../api/approvals";
 import { useMay, useMe } from "../api/me";
 import { failureOf } from "../api/problem";
-import type { Approval, Run } from "../api/types";
+import type { Approval, Run, Span } from "../api/types";
 import { buttonClass } from "../kit/Button";
 import { cx } from "../kit/cx";
 import { FaultsOf } from "../kit/Field";
@@ -28,6 +28,26 @@ export function Decisions({ run, mayDecide }: { run: Run; mayDecide: boolean }) 
   if (pending.isError) return <ProblemNote error={pending.error} retry={() => pending.refetch()} />;
   return pending.data?.data.map((it) => <DecisionCard key={it.id} approval={it} mayDecide={mayDecide} />);
 }
+
+/** The decisions for which runs below another wait, with a way to each. */
+export function DecisionsBelow({ runs, mayDecide }: { runs: readonly Span[]; mayDecide: boolean }) {
+  const pending = useQueries({
+    queries: runs.slice(0, MOST_BELOW).map((it) => ({ ...pendingOfQuery(it.id), enabled: mayDecide })),
+  });
+  if (mayDecide)
+    return pending
+      .flatMap((it) => it.data?.data ?? [])
+      .map((it) => <DecisionCard key={it.id} approval={it} mayDecide showRun />);
+  return runs.slice(0, MOST_BELOW).map((it) => (
+    <Note key={it.id} look="warn" title={`A run of ${it.name} below waits for a person`}>
+      <Link to="/runs/$id" params={{ id: it.id }}>
+        run {shortId(it.id)}
+      </Link>
+    </Note>
+  ));
+}
+
+const MOST_BELOW = 5;
 
 /** Where a run waits for its person to agree, for who decides nothing else. */
 const Consents = ({ run }: { run: Run }) =>

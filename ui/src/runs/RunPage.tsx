@@ -8,7 +8,7 @@ import { Json } from "../kit/Code";
 import { StatusMark, Tag } from "../kit/Marks";
 import { Note, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, LiveDot, Panes, Tabs } from "../kit/Page";
-import { Decisions } from "../parts/Decisions";
+import { Decisions, DecisionsBelow } from "../parts/Decisions";
 import { Events } from "./Events";
 import { waitsOf, waterfallOf } from "./layout";
 import { isOver, treeQuery } from "./queries";
@@ -72,6 +72,9 @@ function Shown({ tree, events, isConnected }: ShownProps) {
   const layout = useMemo(() => waterfallOf(tree.spans, waits, Date.now()), [tree, waits]);
   const line = layout.lines.find((it) => it.id === span);
   const isLive = !isOver(run.status);
+  const waiting = tree.spans.filter(
+    (it) => it.kind === "run" && it.status === "suspended" && it.id !== run.id,
+  );
   return (
     <>
       <Head
@@ -87,7 +90,7 @@ function Shown({ tree, events, isConnected }: ShownProps) {
         actions={<RunActions run={run} events={events} />}
         lede={<Sentence tree={tree} waits={waits} />}
       />
-      {(run.error || run.status === "suspended") && (
+      {(run.error || run.status === "suspended" || waiting.length > 0) && (
         <div style={{ padding: "12px var(--gutter) 0" }} className="stack">
           {run.error && (
             <Note
@@ -98,6 +101,7 @@ function Shown({ tree, events, isConnected }: ShownProps) {
             </Note>
           )}
           {run.status === "suspended" && <Decisions run={run} mayDecide={mayDecide} />}
+          <DecisionsBelow runs={waiting} mayDecide={mayDecide} />
         </div>
       )}
       <Tabs
