@@ -69,7 +69,8 @@ test("what is stored is text, whatever is in it", async ({ signedIn: page, serve
     `/ui/approvals`,
   ]) {
     await page.goto(server.url + path);
-    await page.waitForLoadState("networkidle");
+    await page.getByRole("heading", { level: 1 }).first().waitFor();
+    await expect(page.getByLabel("Loading")).toHaveCount(0);
     expect(await page.evaluate(() => "pwned" in globalThis), path).toBe(false);
     expect(await page.locator("main img, main script, main iframe").count(), path).toBe(0);
   }
