@@ -2,7 +2,7 @@ import { useQuery } from "@tanstack/react-query";
 import { useMay } from "../api/me";
 import type { Agent, NewAgent } from "../api/types";
 import { CodeField } from "../kit/CodeField";
-import { Check, Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
+import { Check, Fields, Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
 import { Skeleton } from "../kit/Messages";
 import { PickField } from "../kit/PickField";
 import type { Kind } from "../parts/Definition";
@@ -56,7 +56,7 @@ function AgentForm({ draft, setDraft, errors, isNew }: Props) {
     .filter((it) => draft.models.includes(it.id) && !it.configured)
     .map((it) => it.provider);
   return (
-    <div>
+    <Fields>
       <Section title="Who it is" hint="The name is what programs call.">
         <div className={twoClass}>
           <TextField label="Display name" required {...field("display_name", "/display_name")} />
@@ -191,7 +191,7 @@ function AgentForm({ draft, setDraft, errors, isNew }: Props) {
         <PickField label="Scopes" options={["agent.execute"]} open {...field("scopes", "/scopes")} />
         <CodeField label="Metadata" optional rows={3} {...field("metadata", "/metadata")} />
       </Section>
-    </div>
+    </Fields>
   );
 }
 

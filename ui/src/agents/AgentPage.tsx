@@ -105,7 +105,7 @@ export function AgentPage() {
           </Body>
         }
       >
-        {tab === "definition" && whole && <ChangeAgent agent={whole} mayChange={mayChange} />}
+        {tab === "definition" && whole && <ChangeAgent key={whole.id} agent={whole} mayChange={mayChange} />}
         {tab === "versions" && whole && (
           <Versions current={whole} history={agentHistory} chosen={version} mayWrite={mayChange} />
         )}

@@ -1,6 +1,6 @@
 import { lazy, Suspense } from "react";
 import s from "./Code.module.css";
-import { Field, type FieldProps, useFaults } from "./Field";
+import { Field, type FieldProps, useFaults, useMayChange } from "./Field";
 
 const CodeEditor = lazy(() => import("./CodeEditor"));
 
@@ -13,7 +13,9 @@ interface Props extends Omit<FieldProps, "children"> {
 }
 
 /** A field for JSON or a script. What it holds stands there before the editor does, as high as that. */
-export function CodeField({ value, onChange, language = "json", rows = 5, readOnly, ...rest }: Props) {
+export function CodeField({ value, onChange, language = "json", rows = 5, ...rest }: Props) {
+  const mayChange = useMayChange();
+  const readOnly = rest.readOnly || !mayChange;
   const faults = useFaults(rest.pointer);
   const error = rest.error ?? faults[0]?.detail;
   return (

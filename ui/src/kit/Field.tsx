@@ -15,6 +15,18 @@ export function useFaults(pointer: string | undefined): Fault[] {
   return faults.filter((it) => it.pointer === pointer || it.pointer.startsWith(`${pointer}/`));
 }
 
+/** Whether what is shown may be changed by who looks at it. */
+const MayChange = createContext(true);
+export const MayChangeOf = MayChange.Provider;
+export const useMayChange = () => useContext(MayChange);
+
+/** Fields, which who may only look at them cannot change. */
+export const Fields = ({ className, children }: { className?: string | undefined; children: ReactNode }) => (
+  <fieldset className={className} disabled={!useMayChange()}>
+    {children}
+  </fieldset>
+);
+
 export interface FieldProps {
   label: string;
   hint?: ReactNode;
@@ -71,9 +83,11 @@ function FieldError({ detail, pointer }: { detail: string; pointer?: string }) {
   );
 }
 
-/** Leads to the first field that is wrong. */
+/** Leads to the first field that is wrong, or to what leads to it. */
 export function focusFault() {
-  const wrong = document.querySelector<HTMLElement>("main :is([aria-invalid=true], [data-invalid])");
+  const wrong =
+    document.querySelector<HTMLElement>("main :is([aria-invalid=true], [data-invalid])") ??
+    document.querySelector<HTMLElement>("main [data-faults] button");
   const inside = (wrong?.shadowRoot ?? wrong)?.querySelector<HTMLElement>("[contenteditable], input");
   (inside ?? wrong)?.focus();
 }

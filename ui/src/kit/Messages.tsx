@@ -1,5 +1,5 @@
 import { type FormEvent, type ReactNode, useEffect, useRef } from "react";
-import { type Failure, failureOf } from "../api/problem";
+import { type Failure, type Fault, failureOf } from "../api/problem";
 import { Button } from "./Button";
 import { cx } from "./cx";
 import { sentence } from "./Field";
@@ -65,15 +65,7 @@ export function ProblemNote({
         )
       }
     >
-      {rest.length > 0 && (
-        <ul>
-          {rest.map((it) => (
-            <li key={it.pointer + it.code}>
-              <code>{it.pointer}</code> {sentence(it.detail)}
-            </li>
-          ))}
-        </ul>
-      )}
+      {rest.length > 0 && <FaultList faults={rest} />}
       {failure.scope && (
         <p>
           You do not hold <code>{failure.scope}</code>. Somebody who administers users or clients can give it
@@ -96,6 +88,17 @@ export function ProblemNote({
     </Note>
   );
 }
+
+/** What is wrong, and where. */
+export const FaultList = ({ faults }: { faults: readonly Fault[] }) => (
+  <ul>
+    {faults.map((it) => (
+      <li key={it.pointer + it.code}>
+        <code>{it.pointer}</code> {sentence(it.detail)}
+      </li>
+    ))}
+  </ul>
+);
 
 export type { Failure };
 

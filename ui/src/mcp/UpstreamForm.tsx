@@ -1,5 +1,5 @@
 import { CodeField } from "../kit/CodeField";
-import { Section, TextArea, TextField, twoClass } from "../kit/Field";
+import { Fields, Section, TextArea, TextField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { AuthFields } from "../parts/AuthFields";
 import type { Kind } from "../parts/Definition";
@@ -15,7 +15,7 @@ function UpstreamForm({ draft, setDraft, errors, isNew }: FormProps<UpstreamDraf
     onChange: (value: UpstreamDraft[K]) => setDraft((before) => ({ ...before, [key]: value })),
   });
   return (
-    <div>
+    <Fields>
       <Section title="What it is" hint="A server of somebody else that speaks MCP by Streamable HTTP.">
         <div className={twoClass}>
           <TextField
@@ -59,7 +59,7 @@ function UpstreamForm({ draft, setDraft, errors, isNew }: FormProps<UpstreamDraf
         />
         <CodeField label="Metadata" optional rows={3} {...field("metadata", "/metadata")} />
       </Section>
-    </div>
+    </Fields>
   );
 }
 

@@ -92,7 +92,7 @@ export function UpstreamPage() {
           </Body>
         }
       >
-        {tab === "definition" && <ChangeUpstream it={upstream} mayChange={mayChange} />}
+        {tab === "definition" && <ChangeUpstream key={upstream.id} it={upstream} mayChange={mayChange} />}
         {tab === "versions" && (
           <Versions current={upstream} history={upstreamHistory} chosen={version} mayWrite={mayChange} />
         )}

@@ -1,5 +1,5 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { type ComponentType, useMemo, useState } from "react";
+import { type ComponentType, useState } from "react";
 import type { Fault } from "../api/problem";
 import { Body } from "../kit/Page";
 import { useToast } from "../kit/Toasts";
@@ -47,11 +47,12 @@ export function ChangeDefinition<T extends Definition, D, B>(props: ChangeProps<
   const queries = useQueryClient();
   const say = useToast();
   // What was read when somebody began to type: what others save meanwhile must not take it from under his hands.
-  const [base, setBase] = useState(current);
-  const initial = useMemo(() => kind.draftOf(kind.contentOf(base)), [kind, base]);
+  const baseOf = (it: T) => ({ version: it.version ?? null, initial: kind.draftOf(kind.contentOf(it)) });
+  const [base, setBase] = useState(() => baseOf(current));
   const save = async (body: B, onTop: boolean) => {
-    const changed = await change(current.id, onTop ? null : (base.version ?? null), body);
-    setBase(changed);
+    const changed = await change(current.id, onTop ? null : base.version, body);
+    const next = baseOf(changed);
+    setBase(next);
     queries.setQueryData(queryKey, changed);
     queries.invalidateQueries({ queryKey: [kind.key] });
     say(
@@ -59,14 +60,14 @@ export function ChangeDefinition<T extends Definition, D, B>(props: ChangeProps<
         ? "Nothing of its content changed: there is no new version"
         : `Version ${changed.version} ${kind.does} from now on`,
     );
+    return next.initial;
   };
   return (
     <Body>
       {!mayChange && <NotYours noun={kind.noun} source={current.source} />}
       <Editor
-        key={base.version}
         noun={kind.noun}
-        initial={initial}
+        initial={base.initial}
         bodyOf={kind.bodyOf}
         draftOf={kind.draftOf}
         form={(it) => <kind.Form {...it} isNew={false} />}
@@ -74,6 +75,7 @@ export function ChangeDefinition<T extends Definition, D, B>(props: ChangeProps<
         promise={`Makes a new version, which ${kind.does} at once`}
         save={save}
         check={kind.check}
+        mayChange={mayChange}
       />
     </Body>
   );
@@ -97,6 +99,7 @@ export function MakeDefinition<T, D, B>({ kind, initial, create, said, open }: M
     queries.invalidateQueries({ queryKey: [kind.key] });
     say(said(made));
     await open(made);
+    return null;
   };
   return (
     <Editor

@@ -1,8 +1,7 @@
 import type { Invalid } from "../api/types";
-import { sentence } from "../kit/Field";
 import { plural } from "../kit/format";
 import { Tag } from "../kit/Marks";
-import { Note } from "../kit/Messages";
+import { FaultList, Note } from "../kit/Messages";
 
 interface State {
   is_active: boolean;
@@ -29,13 +28,7 @@ export function Problems({ problems }: { problems: readonly Invalid[] }) {
   return (
     <div style={{ padding: "12px var(--gutter) 0" }}>
       <Note look="bad" title="It cannot be executed as it is">
-        <ul>
-          {problems.map((it) => (
-            <li key={it.pointer + it.code}>
-              <code>{it.pointer}</code> {sentence(it.detail)}
-            </li>
-          ))}
-        </ul>
+        <FaultList faults={problems} />
       </Note>
     </div>
   );

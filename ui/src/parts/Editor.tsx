@@ -8,14 +8,16 @@ import {
   useRef,
   useState,
 } from "react";
+import { flushSync } from "react-dom";
 import { Failure, type Fault, failureOf } from "../api/problem";
 import { Button } from "../kit/Button";
 import { CodeField } from "../kit/CodeField";
-import { FaultsOf, focusFault, savebarClass } from "../kit/Field";
+import { FaultsOf, focusFault, MayChangeOf, savebarClass } from "../kit/Field";
 import { plural } from "../kit/format";
 import { pretty } from "../kit/json";
-import { Dialog, ProblemNote } from "../kit/Messages";
+import { Dialog, FaultList, Note, ProblemNote } from "../kit/Messages";
 import { Segmented } from "../kit/Page";
+import { isLeaving } from "./leaving";
 import { type Made, madeOf } from "./reading";
 import { useCheck } from "./useCheck";
 
@@ -38,21 +40,23 @@ interface Props<D, B> {
   shown: readonly string[];
   /** What saving will do. */
   promise: string;
-  /** `onTop`: whatever others have saved meanwhile. */
-  save: (body: B, onTop: boolean) => Promise<unknown>;
+  /** `onTop`: whatever others have saved meanwhile. Gives what was saved, if it is edited further. */
+  save: (body: B, onTop: boolean) => Promise<D | null>;
   /** Says what would be wrong with it if it were saved: asked while it is typed. */
   check?: ((body: B) => Promise<readonly Fault[]>) | undefined;
+  mayChange?: boolean;
 }
 
 /** A definition as a form and as JSON: two views of one value. Whoever leaves with changes is asked once. */
 export function Editor<D, B>(props: Props<D, B>) {
-  const { noun, initial, bodyOf, draftOf, form, shown, promise, save, check } = props;
+  const { noun, initial, bodyOf, draftOf, form, shown, promise, save, check, mayChange = true } = props;
   const [draft, setDraft] = useState(initial);
   const [view, setView] = useState<"form" | "json">("form");
   const [json, setJson] = useState("");
   const [error, setError] = useState<unknown>(null);
   const [isSaving, setSaving] = useState(false);
-  const isSaved = useRef(false);
+  // What is being saved, or was: it is not lost when somebody leaves.
+  const sent = useRef<unknown>(null);
   const summary = useRef<HTMLDivElement>(null);
 
   const made = useMemo(
@@ -67,26 +71,31 @@ export function Editor<D, B>(props: Props<D, B>) {
 
   const found = useCheck(isChanged && "body" in made ? made.body : null, check);
 
+  const typed = view === "form" ? draft : json;
   const blocker = useBlocker({
-    shouldBlockFn: ({ current, next }) =>
-      isChanged && !isSaved.current && (current.pathname !== next.pathname || tabOf(current) !== tabOf(next)),
-    enableBeforeUnload: () => isChanged && !isSaved.current,
+    shouldBlockFn: ({ current, next }) => isChanged && sent.current !== typed && isLeaving(current, next),
+    enableBeforeUnload: () => isChanged && sent.current !== typed,
     withResolver: true,
   });
 
   const submit = async (onTop = false) => {
-    if (isSaving) return;
+    if (isSaving || !mayChange) return;
     if ("errors" in made) return focusFault();
     setSaving(true);
     setError(null);
+    sent.current = typed;
     try {
-      isSaved.current = true;
-      await save(made.body, onTop);
+      const fresh = await save(made.body, onTop);
+      // What was typed meanwhile stays.
+      if (fresh) {
+        setDraft((now) => (now === draft && pretty(now) !== pretty(fresh) ? fresh : now));
+        setJson((now) => (now === json ? jsonOf(bodyOf(fresh)) : now));
+      }
     } catch (problem) {
       setError(problem);
       requestAnimationFrame(() => summary.current?.focus());
     } finally {
-      isSaved.current = false;
+      sent.current = null;
       setSaving(false);
     }
   };
@@ -96,6 +105,12 @@ export function Editor<D, B>(props: Props<D, B>) {
     const press = (event: KeyboardEvent) => {
       if (!(event.metaKey || event.ctrlKey) || event.key !== "s") return;
       event.preventDefault();
+      const field = document.activeElement;
+      // Some fields take what was typed when they are left.
+      if (field instanceof HTMLInputElement) {
+        flushSync(() => field.blur());
+        field.focus();
+      }
       submitting.current();
     };
     addEventListener("keydown", press);
@@ -103,13 +118,15 @@ export function Editor<D, B>(props: Props<D, B>) {
   }, []);
 
   const look = (next: "form" | "json") => {
-    if (next === "json") setJson("body" in made ? pretty(made.body) : jsonOf(bodyOf(draft)));
-    else if ("body" in made) setDraft(draftOf(made.body));
-    else return;
+    if (next === view) return;
+    if ("errors" in made) return focusFault();
+    if (next === "json") setJson(pretty(made.body));
+    else setDraft(draftOf(made.body));
     setView(next);
   };
   const wrong = Object.keys(errors).length;
   const faults = found ?? (error ? failureOf(error).faults : []);
+  const refused = found?.length ? `${plural(found.length, "thing")} would be refused` : null;
   return (
     <FaultsOf value={faults}>
       <Segmented
@@ -132,35 +149,40 @@ export function Editor<D, B>(props: Props<D, B>) {
           </p>
         )}
       </div>
-      {view === "form" ? (
-        form({ draft, setDraft, errors })
-      ) : (
-        <CodeField label="Definition" rows={32} error={errors[""]} value={json} onChange={setJson} />
+      {view === "json" && found && refused && error === null && (
+        <Note look="warn" title={refused}>
+          <FaultList faults={found} />
+        </Note>
       )}
-      <div className={savebarClass}>
-        <span className="small dim grow">
-          {wrong > 0
-            ? `${plural(wrong, "field")} cannot be read`
-            : found && found.length > 0
-              ? `${plural(found.length, "thing")} would be refused`
-              : isChanged
-                ? promise
-                : "No changes"}
-        </span>
-        <Button
-          disabled={!isChanged || isSaving}
-          onClick={() => {
-            setDraft(initial);
-            setJson(jsonOf(bodyOf(initial)));
-            setError(null);
-          }}
-        >
-          Discard
-        </Button>
-        <Button look="primary" busy={isSaving && "Saving…"} onClick={() => submit()}>
-          Save {noun} <kbd>⌘S</kbd>
-        </Button>
-      </div>
+      <MayChangeOf value={mayChange}>
+        {view === "form" ? (
+          form({ draft, setDraft, errors })
+        ) : (
+          <CodeField label="Definition" rows={32} error={errors[""]} value={json} onChange={setJson} />
+        )}
+      </MayChangeOf>
+      {mayChange && (
+        <div className={savebarClass}>
+          <span className="small dim grow" role="status">
+            {wrong > 0
+              ? `${plural(wrong, "field")} cannot be read`
+              : (refused ?? (isChanged ? promise : "No changes"))}
+          </span>
+          <Button
+            disabled={!isChanged || isSaving}
+            onClick={() => {
+              setDraft(initial);
+              setJson(jsonOf(bodyOf(initial)));
+              setError(null);
+            }}
+          >
+            Discard
+          </Button>
+          <Button look="primary" busy={isSaving && "Saving…"} onClick={() => submit()}>
+            Save {noun} <kbd>⌘S</kbd>
+          </Button>
+        </div>
+      )}
       {blocker.status === "blocked" && (
         <Dialog
           title="Leave without saving?"
@@ -181,7 +203,5 @@ export function Editor<D, B>(props: Props<D, B>) {
     </FaultsOf>
   );
 }
-
-const tabOf = (it: { search: unknown }) => (it.search as { tab?: string }).tab;
 
 const jsonOf = (made: Made<unknown>) => ("body" in made ? pretty(made.body) : "");

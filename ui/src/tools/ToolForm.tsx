@@ -1,6 +1,6 @@
 import type { NewTool, Tool } from "../api/types";
 import { CodeField } from "../kit/CodeField";
-import { Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
+import { Fields, Section, SelectField, TextArea, TextField, threeClass, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
@@ -66,7 +66,7 @@ function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft> & { i
   const isPinned = draft.kind === "mcp";
   const kinds = KINDS.some((it) => it === draft.kind) ? KINDS : [draft.kind];
   return (
-    <div>
+    <Fields>
       <Section title="What it is" hint="Models choose a tool by its name and its description.">
         <div className={twoClass}>
           <TextField
@@ -155,7 +155,7 @@ function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft> & { i
         <PickField label="Scopes" options={["tool.execute"]} open {...field("scopes", "/scopes")} />
         <CodeField label="Metadata" optional rows={3} {...field("metadata", "/metadata")} />
       </Section>
-    </div>
+    </Fields>
   );
 }
 

@@ -99,7 +99,7 @@ export function ToolPage() {
             </Body>
           }
         >
-          <ChangeTool tool={whole} mayChange={mayChange} />
+          <ChangeTool key={whole.id} tool={whole} mayChange={mayChange} />
         </Suspense>
       )}
       {tab === "versions" && whole?.version && (

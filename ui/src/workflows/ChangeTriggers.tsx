@@ -1,9 +1,12 @@
+import { useMemo } from "react";
 import type { Workflow } from "../api/types";
+import { ExactFaults, Fields, useMayChange } from "../kit/Field";
+import { Menu } from "../kit/Menu";
 import { Note } from "../kit/Messages";
 import { ChangeDefinition, type Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import { Menu } from "./EntryPanel";
-import { changeWorkflow, workflowDefinitionQuery } from "./queries";
+import { contentOf } from "./draft";
+import { changeWorkflow, checkWorkflow, workflowDefinitionQuery } from "./queries";
 import { TriggerForm } from "./TriggerForm";
 import {
   asType,
@@ -25,10 +28,12 @@ const TYPES = [
 ] as const;
 
 function TriggersForm({ draft, setDraft }: FormProps<TriggersDraft>) {
+  const mayChange = useMayChange();
   const { triggers } = draft;
   const put = (next: TriggersDraft["triggers"]) => setDraft({ triggers: next });
   return (
-    <div className={s.triggers}>
+    <Fields className={s.triggers}>
+      <ExactFaults pointer="/triggers" />
       {triggers.length === 0 && (
         <Note title="Nothing begins it by itself">
           It is run by who calls <code>/workflows/{"{name}"}/execute</code>, here or by MCP. A schedule, a
@@ -47,14 +52,16 @@ function TriggersForm({ draft, setDraft }: FormProps<TriggersDraft>) {
           remove={() => put(triggers.toSpliced(at, 1))}
         />
       ))}
-      <span className={s.add}>
-        <Menu
-          label="Add a trigger…"
-          options={TYPES}
-          onPick={(type) => put([...triggers, newTrigger(type as TriggerType)])}
-        />
-      </span>
-    </div>
+      {mayChange && (
+        <div className={s.add}>
+          <Menu
+            label="Add a trigger…"
+            options={TYPES}
+            onPick={(type) => put([...triggers, newTrigger(type as TriggerType)])}
+          />
+        </div>
+      )}
+    </Fields>
   );
 }
 
@@ -70,6 +77,12 @@ const TRIGGERS: Kind<Workflow, TriggersDraft, TriggersBody> = {
   does: "is executed",
 };
 
+/** Says what would be wrong with triggers of this workflow; what is wrong with the rest of it is said elsewhere. */
+const checkIn = (workflow: Workflow) => async (body: TriggersBody) => {
+  const found = await checkWorkflow({ ...contentOf(workflow), ...(body as object) });
+  return found.filter((it) => it.pointer === "/triggers" || it.pointer.startsWith("/triggers/"));
+};
+
 interface Props {
   workflow: Workflow;
   /** How the page calls it: its name, or its id. */
@@ -79,9 +92,10 @@ interface Props {
 
 /** The triggers that a definition has, to be changed. */
 export default function ChangeTriggers({ workflow, called, mayChange }: Props) {
+  const kind = useMemo(() => ({ ...TRIGGERS, check: checkIn(workflow) }), [workflow]);
   return (
     <ChangeDefinition
-      kind={TRIGGERS}
+      kind={kind}
       current={workflow}
       mayChange={mayChange}
       change={(id, version, body) => changeWorkflow(id, version, body as object)}

@@ -15,6 +15,7 @@ import { PickField } from "../kit/PickField";
 import { at, freeId, listOf, put, toGraph, toSequence } from "./change";
 import { NumberField, SecondsField } from "./fields";
 import type { Wire } from "./KindFields";
+import type { Edit } from "./useEdit";
 import { ValueField } from "./ValueField";
 
 /** What calls something: it can be repeated, and made up for. */
@@ -31,7 +32,7 @@ interface Props {
   path: Path;
   wire: Wire;
   makesUp: boolean;
-  change: (steps: readonly Entry[]) => void;
+  change: Edit;
 }
 
 /** What entries of several types have: when they begin, what they are given, and what is done if they fail. */
@@ -104,7 +105,8 @@ export function CommonFields({ entry, steps, path, wire, makesUp, change }: Prop
               checked={entry.compensate !== undefined}
               onChange={(it) => {
                 const undo = { id: freeId(steps, `undo_${idOf(entry)}`), type: "tool", tool: "" };
-                change(put(steps, [...path, "compensate"], it ? undo : undefined));
+                const said = `Nothing makes up for ${idOf(entry)} now`;
+                change(put(steps, [...path, "compensate"], it ? undo : undefined), it ? {} : { said });
               }}
             />
           )}
@@ -116,36 +118,43 @@ export function CommonFields({ entry, steps, path, wire, makesUp, change }: Prop
 
 /** When it begins: after the one before it, or after those that it names. */
 function Order({ entry, steps, path, wire, change }: Omit<Props, "makesUp">) {
-  const [list] = listOf(path);
+  const [list, place] = listOf(path);
   const entries = entriesOf(at(steps, list));
   if (entries.length < 2) return null;
   const others = entries.map(idOf).filter((it) => it !== "" && it !== idOf(entry));
-  const { pointer, onChange } = wire("depends_on");
+  const isOwn = isGraph(entries);
+  const before = entries[place - 1];
+  const inSequence = (next: readonly Entry[]) => {
+    const now = entriesOf(at(next, list)).findIndex((it) => it.id === entry.id);
+    change(next, { open: [...list, Math.max(now, 0)], said: "The list goes on one by one" });
+  };
   return (
     <>
       <div className="row wrap">
         <span className="strong">This list goes on</span>
         <Segmented
           label="This list goes on"
-          value={isGraph(entries) ? "graph" : "sequence"}
+          value={isOwn ? "graph" : "sequence"}
           options={[
             ["sequence", "one by one"],
             ["graph", "as a graph"],
           ]}
-          onChange={(it) => change(it === "graph" ? toGraph(steps, list) : toSequence(steps, list))}
+          onChange={(it) => {
+            if ((it === "graph") === isOwn) return;
+            if (isOwn) inSequence(toSequence(steps, list));
+            else change(toGraph(steps, list));
+          }}
         />
       </div>
-      {isGraph(entries) && (
-        <PickField
-          label="Begins after"
-          optional
-          hint="At once, if none is said."
-          pointer={pointer}
-          options={others}
-          value={afterOf(entry) ?? []}
-          onChange={onChange}
-        />
-      )}
+      <PickField
+        label="Begins after"
+        optional
+        hint={isOwn ? "At once, if none is said." : "The one before it; with others the list is a graph."}
+        pointer={wire("depends_on").pointer}
+        options={others}
+        value={isOwn ? (afterOf(entry) ?? []) : before ? [idOf(before)] : []}
+        onChange={(ids) => change(put(isOwn ? steps : toGraph(steps, list), [...path, "depends_on"], ids))}
+      />
     </>
   );
 }

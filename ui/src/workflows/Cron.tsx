@@ -1,8 +1,8 @@
 import { useQuery } from "@tanstack/react-query";
 import { useEffect, useId, useState } from "react";
-import { failureOf } from "../api/problem";
+import { type Fault, failureOf } from "../api/problem";
 import { textOf } from "../graph/entry";
-import { Field, inputClass, SelectField, TextField, twoClass, useFaults } from "../kit/Field";
+import { Field, inputClass, SelectField, sentence, TextField, twoClass, useFaults } from "../kit/Field";
 import { JsonField } from "./fields";
 import { scheduleQuery } from "./queries";
 import type { Part } from "./TriggerForm";
@@ -22,7 +22,8 @@ export function Cron({ it, wire }: Part) {
   const settled = useSettled(`${cron}\n${zone}`);
   const [askedCron = "", askedZone = ""] = settled.split("\n");
   const next = useQuery({ ...scheduleQuery(askedCron, askedZone), enabled: askedCron !== "" });
-  const found = next.isError ? failureOf(next.error).faults : [];
+  const failure = next.isError ? failureOf(next.error) : null;
+  const found: readonly Fault[] = failure?.faults ?? [];
   const saved = [useFaults(wire("cron").pointer), useFaults(timezone.pointer)].flat();
   // What was said when it was saved is not said twice.
   const faultAt = (pointer: string) =>
@@ -66,7 +67,11 @@ export function Cron({ it, wire }: Part) {
           )}
         </Field>
       </div>
-      <Next times={next.data?.data ?? []} zone={askedZone} />
+      <Next
+        times={next.data?.data ?? []}
+        zone={askedZone}
+        trouble={failure && found.length === 0 ? failure.title : null}
+      />
       <JsonField
         label="Input"
         optional
@@ -86,11 +91,12 @@ export function Cron({ it, wire }: Part) {
 }
 
 /** When it would happen, by the clock of its zone. */
-function Next({ times, zone }: { times: readonly string[]; zone: string }) {
+function Next({ times, zone, trouble }: { times: readonly string[]; zone: string; trouble: string | null }) {
   const clock = clockOf(zone);
   return (
     <div className={s.next}>
       <p className="small dim">Next times</p>
+      {trouble && <p className="small badtxt">They cannot be told: {sentence(trouble)}</p>}
       <ol aria-label="Next times">
         {times.map((at) => (
           <li key={at} className="tnum small">

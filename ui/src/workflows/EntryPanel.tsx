@@ -1,4 +1,4 @@
-import { useId, useRef } from "react";
+import { type ReactNode, useId, useRef } from "react";
 import {
   type Entry,
   type EntryType,
@@ -14,13 +14,15 @@ import {
 } from "../graph/entry";
 import { markOf, whatOf } from "../graph/words";
 import { Button } from "../kit/Button";
-import { ExactFaults, SelectField, selectClass, TextField, twoClass } from "../kit/Field";
+import { ExactFaults, Field, Fields, TextField, twoClass, useMayChange } from "../kit/Field";
 import { KindMark } from "../kit/Marks";
+import { Menu } from "../kit/Menu";
 import { CommonFields } from "./CommonFields";
 import {
   at,
   entryAt,
   insert,
+  insertBefore,
   isMakingUp,
   listOf,
   listsOf,
@@ -32,8 +34,9 @@ import {
   shift,
 } from "./change";
 import { ReadsList } from "./fields";
-import { KindFields, type Wire } from "./KindFields";
+import { KindFields, type KindProps, type Wire } from "./KindFields";
 import { readsAt } from "./reads";
+import type { Edit } from "./useEdit";
 import type { Names } from "./useNames";
 import s from "./Workflows.module.css";
 
@@ -42,8 +45,7 @@ interface Props {
   path: Path;
   inputSchema: unknown;
   names: Names;
-  /** Other steps; and which entry is open then. */
-  change: (steps: readonly Entry[], open?: Path | null) => void;
+  change: Edit;
   /** Takes the entry away. */
   remove: () => void;
   onClose: () => void;
@@ -52,25 +54,24 @@ interface Props {
 /** The entry that is open: all that it says, and where it stands. */
 export function EntryPanel({ steps, path, inputSchema, names, change, remove, onClose }: Props) {
   const reads = useId();
-  const before = useRef("");
+  const mayChange = useMayChange();
   const entry = entryAt(steps, path);
   if (!entry) return null;
   const pointer = pointerTo(path);
   const makesUp = isMakingUp(path);
   const type = typeOf(entry);
-  const put1 = (name: string, value: unknown) => change(put(steps, [...path, name], value));
   const wire: Wire = (name) => ({
     pointer: pointerOf(pointer, name),
     value: entry[name],
-    onChange: (value) => put1(name, value),
+    onChange: (value, said) => change(put(steps, [...path, name], value), { said }),
   });
+  const changeEntry: KindProps["change"] = (next, said) => change(put(steps, path, next), { said });
   const types = makesUp ? (["agent", "tool", "workflow", "step", "script"] as const) : TYPES;
-  const isKnown = types.some((it) => it === type);
   return (
     <ReadsList.Provider value={reads}>
       <header className={s.panelHead}>
         <KindMark kind={markOf(type)} />
-        <h2 className="cut">
+        <h2 className="cut" tabIndex={-1}>
           <bdi>{idOf(entry) || "without an id"}</bdi>
         </h2>
         <Button small look="quiet" icon="x" aria-label="Close the entry" onClick={onClose} />
@@ -81,54 +82,71 @@ export function EntryPanel({ steps, path, inputSchema, names, change, remove, on
         ))}
       </datalist>
       <ExactFaults pointer={pointer} />
-      <div className={s.entryForm}>
+      <Fields className={s.entryForm}>
         <div className={twoClass}>
-          {/* biome-ignore lint/a11y/noStaticElementInteractions: the field within is what is focused */}
-          <div
-            onFocus={() => {
-              before.current = idOf(entry);
-            }}
-            onBlur={() => {
-              const named = rename(steps, before.current, idOf(entry));
-              if (before.current !== idOf(entry) && named !== steps) change(named);
-            }}
-          >
-            <TextField
-              label="Id"
-              mono
-              required
-              pointer={pointerOf(pointer, "id")}
-              value={idOf(entry)}
-              onChange={(id) => put1("id", id)}
-            />
-          </div>
-          <SelectField
-            label="Type"
-            pointer={pointerOf(pointer, "type")}
-            options={(isKnown ? types : [type, ...types]).map((it) => [it, it] as const)}
-            value={type}
-            onChange={(it) => change(put(steps, path, retyped(steps, entry, it as EntryType)))}
-          />
+          <Named steps={steps} id={idOf(entry)} change={change}>
+            <TextField label="Id" mono required {...wire("id")} value={idOf(entry)} />
+          </Named>
+          <Field label="Type" pointer={pointerOf(pointer, "type")}>
+            {({ "aria-invalid": _, ...wiring }) => (
+              <Menu
+                {...wiring}
+                label={wordsOf(type)}
+                name={`Type: ${wordsOf(type)}`}
+                options={types.map((it) => [it, wordsOf(it)] as const)}
+                onPick={(it) => {
+                  if (it !== type)
+                    changeEntry(
+                      retyped(steps, entry, it as EntryType),
+                      `${idOf(entry)} is of type ${it} now`,
+                    );
+                }}
+              />
+            )}
+          </Field>
         </div>
-        <KindFields
-          entry={entry}
-          pointer={pointer}
-          change={(next) => change(put(steps, path, next))}
-          wire={wire}
-          names={names}
-        />
-        <CommonFields {...{ entry, steps, path, wire, makesUp }} change={(it) => change(it)} />
-      </div>
-      {makesUp ? (
+        <KindFields {...{ entry, pointer, wire, names }} change={changeEntry} />
+        <CommonFields {...{ entry, steps, path, wire, makesUp, change }} />
+      </Fields>
+      {mayChange && makesUp && (
         <div>
           <Button small look="danger" icon="trash-2" onClick={remove}>
             Delete entry
           </Button>
         </div>
-      ) : (
-        <Placing {...{ steps, path, entry, change, remove }} />
       )}
+      {mayChange && !makesUp && <Placing {...{ steps, path, entry, change, remove }} />}
     </ReadsList.Provider>
+  );
+}
+
+interface NamedProps {
+  steps: readonly Entry[];
+  id: string;
+  change: Edit;
+  children: ReactNode;
+}
+
+/** The field of an id. As soon as it is left with one that no other entry has, what named the entry names it so. */
+function Named({ steps, id, change, children }: NamedProps) {
+  // By which id it is named, and with which one the field was left.
+  const now = useRef({ by: id, left: id });
+  return (
+    // biome-ignore lint/a11y/noStaticElementInteractions: the field within is what is focused
+    <div
+      onFocus={() => {
+        if (now.current.left !== id) now.current = { by: id, left: id };
+      }}
+      onBlur={() => {
+        const named = rename(steps, now.current.by, id);
+        now.current.left = id;
+        if (named === steps) return;
+        now.current.by = id;
+        change(named);
+      }}
+    >
+      {children}
+    </div>
   );
 }
 
@@ -137,8 +155,15 @@ function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { 
   const { steps, path, entry, change, remove } = props;
   const [list, place] = listOf(path);
   const count = entriesOf(at(steps, list)).length;
-  const add = (to: Path, where: number) => (type: string) =>
-    change(insert(steps, to, where, newEntry(steps, type as EntryType)), [...to, where]);
+  const add =
+    (to: Path, where: number, put = insert) =>
+    (type: string) =>
+      change(put(steps, to, where, newEntry(steps, type as EntryType)), { open: [...to, where] });
+  const go = (by: -1 | 1, verb: string) =>
+    change(shift(steps, path, by), {
+      open: [...list, place + by],
+      focus: [`[aria-label="${verb}"]:enabled`, '[aria-label^="Move "]:enabled'],
+    });
   const parts = partsOf(entry) ?? [];
   const own = keyOf(path);
   const others = listsOf(steps).filter(
@@ -147,7 +172,7 @@ function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { 
   return (
     <section className={s.placing} aria-label="Where it stands">
       <div className={s.adds}>
-        <Menu label="Add before…" options={TYPE_OPTIONS} onPick={add(list, place)} />
+        <Menu label="Add before…" options={TYPE_OPTIONS} onPick={add(list, place, insertBefore)} />
         <Menu label="Add after…" options={TYPE_OPTIONS} onPick={add(list, place + 1)} />
         {parts.map((part) => (
           <Menu
@@ -164,7 +189,7 @@ function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { 
             onPick={(key) => {
               const to = others.find((it) => keyOf(it.path) === key);
               const moved = to && move(steps, path, to.path);
-              if (moved) change(moved.steps, moved.path);
+              if (moved) change(moved.steps, { open: moved.path });
             }}
           />
         )}
@@ -175,14 +200,14 @@ function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { 
           icon="arrow-up"
           aria-label="Move up"
           disabled={place === 0}
-          onClick={() => change(shift(steps, path, -1), [...list, place - 1])}
+          onClick={() => go(-1, "Move up")}
         />
         <Button
           small
           icon="arrow-down"
           aria-label="Move down"
           disabled={place === count - 1}
-          onClick={() => change(shift(steps, path, 1), [...list, place + 1])}
+          onClick={() => go(1, "Move down")}
         />
         <span className="grow small dim cut" dir="auto">
           {whatOf(entry)}
@@ -198,31 +223,7 @@ function Placing(props: Pick<Props, "steps" | "path" | "change" | "remove"> & { 
 const placeWords = ({ id, part }: { id: string; part: string }) =>
   id === "" ? "the workflow itself" : part ? `${id}: ${part}` : id;
 
-export const TYPE_OPTIONS = TYPES.map(
-  (it) => [it, it === "step" ? "step of the program" : it.replaceAll("_", " ")] as const,
-);
+/** A type, in words. */
+const wordsOf = (type: string) => (type === "step" ? "step of the program" : type.replaceAll("_", " "));
 
-interface MenuProps {
-  label: string;
-  options: readonly (readonly [value: string, label: string])[];
-  onPick: (value: string) => void;
-}
-
-/** A verb that needs one word more: the browser's own list of them. */
-export const Menu = ({ label, options, onPick }: MenuProps) => (
-  <select
-    className={selectClass}
-    aria-label={label}
-    value=""
-    onChange={(event) => onPick(event.target.value)}
-  >
-    <option value="" disabled>
-      {label}
-    </option>
-    {options.map(([value, text]) => (
-      <option key={value} value={value}>
-        {text}
-      </option>
-    ))}
-  </select>
-);
+export const TYPE_OPTIONS = TYPES.map((it) => [it, wordsOf(it)] as const);

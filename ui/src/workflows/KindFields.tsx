@@ -1,8 +1,8 @@
 import { type Entry, pointerOf, textOf } from "../graph/entry";
 import { CodeField } from "../kit/CodeField";
-import { Check, SelectField, TextArea, twoClass } from "../kit/Field";
+import { SelectField, TextArea, twoClass } from "../kit/Field";
 import { Called } from "./CalledFields";
-import { JsonField, NumberField, SecondsField, WordField } from "./fields";
+import { type Change, JsonField, NumberField, SecondsField, WordField } from "./fields";
 import { Branches, Cases } from "./Parts";
 import { PredicateField } from "./PredicateField";
 import { NEW_RULE } from "./predicate";
@@ -13,13 +13,13 @@ import { ValueField } from "./ValueField";
 export type Wire = (name: string) => {
   pointer: string;
   value: unknown;
-  onChange: (value: unknown) => void;
+  onChange: Change;
 };
 
 export interface KindProps {
   entry: Entry;
   pointer: string;
-  change: (entry: Entry) => void;
+  change: Change<Entry>;
   wire: Wire;
   names: Names;
 }
@@ -52,15 +52,13 @@ export function KindFields(props: KindProps) {
     case "loop":
       return <Loop entry={entry} pointer={pointer} change={change} wire={wire} />;
     case "sleep":
-      return typeof entry.duration_ms === "object" &&
-        entry.duration_ms !== null &&
-        "$" in entry.duration_ms ? (
-        <ValueField label="Milliseconds" {...wire("duration_ms")} />
-      ) : (
-        <>
-          <SecondsField label="Seconds" hint="At most 366 days." {...wire("duration_ms")} />
-          <Read what="duration_ms" wire={wire} />
-        </>
+      return (
+        <ValueField
+          label="How long"
+          modes={["seconds", "reads", "json"]}
+          hint="At most 366 days. What is read, or JSON, is in milliseconds."
+          {...wire("duration_ms")}
+        />
       );
     case "sleep_until":
       return (
@@ -104,15 +102,6 @@ export function KindFields(props: KindProps) {
   }
 }
 
-/** A length of time is what is read, instead of a number. */
-const Read = ({ what, wire }: { what: string; wire: Wire }) => (
-  <Check
-    label="It is read from what is known in the run"
-    checked={false}
-    onChange={() => wire(what).onChange({ $: "/input/duration_ms" })}
-  />
-);
-
 function Template({ label, hint, wire }: { label: string; hint: string; wire: ReturnType<Wire> }) {
   return (
     <TextArea
@@ -147,7 +136,7 @@ function Loop({ entry, pointer, change, wire }: Pick<KindProps, "entry" | "point
         label={name === "until" ? "Until" : "While"}
         pointer={pointerOf(pointer, name)}
         value={entry[name]}
-        onChange={(rule) => change({ ...entry, [name]: rule })}
+        onChange={(rule, said) => change({ ...entry, [name]: rule }, said)}
       />
       <NumberField
         label="Turns at most"

@@ -12,7 +12,7 @@ import s from "./Workflows.module.css";
 export function Branches({ entry, pointer, change }: KindProps) {
   const branches = isObject(entry.branches) ? entry.branches : {};
   const names = Object.keys(branches);
-  const put = (next: Record<string, unknown>) => change({ ...entry, branches: next });
+  const put = (next: Record<string, unknown>, said?: string) => change({ ...entry, branches: next }, said);
   const free = () => {
     let n = names.length + 1;
     while (`branch_${n}` in branches) n++;
@@ -23,9 +23,9 @@ export function Branches({ entry, pointer, change }: KindProps) {
       <fieldset className={s.members}>
         <legend>Branches</legend>
         <ExactFaults pointer={pointerOf(pointer, "branches")} />
-        {names.map((name) => (
+        {names.map((name, place) => (
           <Branch
-            key={name}
+            key={place}
             name={name}
             count={entriesOf(branches[name]).length}
             taken={names}
@@ -38,7 +38,7 @@ export function Branches({ entry, pointer, change }: KindProps) {
             }
             onRemove={() => {
               const { [name]: _, ...others } = branches;
-              put(others);
+              put(others, `Removed branch ${name}`);
             }}
           />
         ))}
@@ -69,10 +69,11 @@ interface BranchProps {
 }
 
 function Branch({ name, count, taken, onRename, onRemove }: BranchProps) {
-  const [text, setText] = useState(name);
+  const [typed, setTyped] = useState({ text: name, name });
+  const text = typed.name === name ? typed.text : name;
   const rename = () => {
     if (text !== name && text !== "" && !taken.includes(text)) onRename(text);
-    else setText(name);
+    else setTyped({ text: name, name });
   };
   return (
     <div className="row">
@@ -80,7 +81,7 @@ function Branch({ name, count, taken, onRename, onRemove }: BranchProps) {
         className={inputClass}
         aria-label={`Name of branch ${name}`}
         value={text}
-        onChange={(event) => setText(event.target.value)}
+        onChange={(event) => setTyped({ text: event.target.value, name })}
         onBlur={rename}
       />
       <span className="small dim nowrap">{plural(count, "entry", "entries")}</span>
@@ -93,7 +94,7 @@ function Branch({ name, count, taken, onRename, onRemove }: BranchProps) {
 export function Cases({ entry, pointer, change }: KindProps) {
   const cases = Array.isArray(entry.cases) ? entry.cases : [];
   const at = pointerOf(pointer, "cases");
-  const put = (next: readonly unknown[]) => change({ ...entry, cases: next });
+  const put = (next: readonly unknown[], said?: string) => change({ ...entry, cases: next }, said);
   return (
     <fieldset className={s.members}>
       <legend>Cases</legend>
@@ -107,7 +108,7 @@ export function Cases({ entry, pointer, change }: KindProps) {
               label={`Case ${place + 1}, with ${plural(entriesOf(own.then).length, "entry", "entries")}`}
               pointer={pointerOf(pointerOf(at, place), "when")}
               value={own.when}
-              onChange={(when) => put(cases.with(place, { ...own, when }))}
+              onChange={(when, said) => put(cases.with(place, { ...own, when }), said)}
             />
             <span className={s.verbs}>
               <Button
@@ -123,7 +124,7 @@ export function Cases({ entry, pointer, change }: KindProps) {
                 look="quiet"
                 icon="x"
                 aria-label={`Remove case ${place + 1}`}
-                onClick={() => put(cases.toSpliced(place, 1))}
+                onClick={() => put(cases.toSpliced(place, 1), `Removed case ${place + 1}`)}
               />
             </span>
           </div>

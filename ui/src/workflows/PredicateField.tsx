@@ -35,7 +35,7 @@ export function PredicateField({ depth = 0, ...props }: ValueProps & { depth?: n
   const member = (name: string) => ({
     pointer: pointerOf(pointer, name),
     value: rule[name],
-    onChange: (it: unknown) => onChange({ ...rule, [name]: it }),
+    onChange: (it: unknown, said?: string) => onChange({ ...rule, [name]: it }, said),
   });
   const picker = (
     <select
@@ -45,7 +45,10 @@ export function PredicateField({ depth = 0, ...props }: ValueProps & { depth?: n
       onChange={(event) => {
         const next = event.target.value;
         setJson(next === "json");
-        if (next !== "json") onChange(withOp(value, next as Op));
+        if (next === "json") return;
+        const to = next as Op;
+        const isKept = op !== null && shapeOf(op) === shapeOf(to);
+        onChange(withOp(value, to), isKept ? undefined : `${label}: ${WORDS[to]}`);
       }}
     >
       {OPS.map((it) => (
@@ -85,14 +88,14 @@ export function PredicateField({ depth = 0, ...props }: ValueProps & { depth?: n
                 depth={depth + 1}
                 pointer={pointerOf(pointerOf(pointer, "args"), at)}
                 value={it}
-                onChange={(next) => onChange({ ...rule, args: args.with(at, next) })}
+                onChange={(next, said) => onChange({ ...rule, args: args.with(at, next) }, said)}
               />
               <Button
                 small
                 look="quiet"
                 icon="x"
                 aria-label={`Remove rule ${at + 1}`}
-                onClick={() => onChange({ ...rule, args: args.toSpliced(at, 1) })}
+                onClick={() => onChange({ ...rule, args: args.toSpliced(at, 1) }, `Removed rule ${at + 1}`)}
               />
             </div>
           ))}

@@ -1,13 +1,20 @@
 import { CodeField } from "../kit/CodeField";
-import { TextArea, TextField, twoClass } from "../kit/Field";
+import { Fields, TextArea, TextField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import type { FormProps } from "../parts/Editor";
 import type { WorkflowDraft } from "./draft";
+import type { Change } from "./fields";
 import { ValueField } from "./ValueField";
 import s from "./Workflows.module.css";
 
+interface Props extends FormProps<WorkflowDraft> {
+  isNew: boolean;
+  /** Changes the draft by something that can be undone. */
+  change: Change<WorkflowDraft>;
+}
+
 /** The workflow itself: its name, what goes in and comes out, how far a run may go, and who may begin one. */
-export function Settings({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraft> & { isNew: boolean }) {
+export function Settings({ draft, setDraft, errors, isNew, change }: Props) {
   /** What ties a field of the draft to its place in the body. */
   const field = <K extends keyof WorkflowDraft>(key: K, pointer: string) => ({
     pointer,
@@ -16,7 +23,7 @@ export function Settings({ draft, setDraft, errors, isNew }: FormProps<WorkflowD
     onChange: (value: WorkflowDraft[K]) => setDraft((before) => ({ ...before, [key]: value })),
   });
   return (
-    <>
+    <Fields className={s.settings}>
       <section className={s.entryForm}>
         <h2>What it is</h2>
         <TextField
@@ -51,7 +58,7 @@ export function Settings({ draft, setDraft, errors, isNew }: FormProps<WorkflowD
           hint="What the last entry gives, if nothing is said."
           pointer="/output"
           value={draft.output}
-          onChange={(output) => setDraft((before) => ({ ...before, output }))}
+          onChange={(output, said) => change({ ...draft, output }, said)}
         />
         <CodeField label="Output schema" optional rows={3} {...field("output_schema", "/output_schema")} />
       </section>
@@ -80,6 +87,6 @@ export function Settings({ draft, setDraft, errors, isNew }: FormProps<WorkflowD
         />
         <CodeField label="Metadata" optional rows={3} {...field("metadata", "/metadata")} />
       </section>
-    </>
+    </Fields>
   );
 }

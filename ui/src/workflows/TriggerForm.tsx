@@ -1,6 +1,6 @@
 import { pointerOf, textOf } from "../graph/entry";
 import { Button } from "../kit/Button";
-import { SelectField, twoClass } from "../kit/Field";
+import { ExactFaults, SelectField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { SecretHint, useSecrets } from "../parts/Secrets";
 import { Cron } from "./Cron";
@@ -43,6 +43,7 @@ export function TriggerForm({ it, number, pointer, types, change, turn, remove }
         </h2>
         <Button small look="danger" icon="trash-2" aria-label={`Remove trigger ${number}`} onClick={remove} />
       </header>
+      <ExactFaults pointer={pointer} />
       <div className={twoClass}>
         <SelectField
           label="A run is begun by"

@@ -2,17 +2,20 @@ import { useId, useState } from "react";
 import { pointerOf } from "../graph/entry";
 import { Button } from "../kit/Button";
 import { ExactFaults, Field, inputClass, selectClass, TextArea } from "../kit/Field";
-import { JsonField, PointerField, type ValueProps } from "./fields";
-import { canShow, changedTo, type Mode, modeOf, textShown, textTyped } from "./value";
+import { JsonField, PointerField, SecondsField, type ValueProps } from "./fields";
+import { canShow, changedTo, type Mode, textShown, textTyped } from "./value";
 import s from "./Workflows.module.css";
 
 const WORDS: Readonly<Record<Mode, string>> = {
   none: "nothing",
+  seconds: "seconds",
   reads: "what is at",
   text: "text",
   members: "members",
   json: "JSON",
 };
+
+const MODES: readonly Mode[] = ["none", "reads", "text", "members", "json"];
 
 /** Deeper than so, a value is typed as JSON. */
 const DEEPEST = 3;
@@ -28,16 +31,19 @@ interface Props extends ValueProps {
 }
 
 /** A value: what is read, a text with places to fill in, an object of values, or any JSON. */
-export function ValueField({ known, depth = 0, modes, isPlain = false, ...props }: Props) {
+export function ValueField({ known, depth = 0, modes = MODES, isPlain = false, ...props }: Props) {
   const { label, pointer = "", optional = false, value, onChange } = props;
-  const [chosen, setChosen] = useState<Mode>(() => modeOf(value));
-  const mode = canShow(chosen, value) ? chosen : modeOf(value);
-  const offered = (modes ?? (Object.keys(WORDS) as Mode[])).filter(
+  const [chosen, setChosen] = useState<Mode | null>(null);
+  const canBe = (it: Mode) => canShow(it, value, isPlain);
+  const best = modes.find((it) => it !== "json" && canBe(it)) ?? (value === undefined ? "none" : "json");
+  const mode = chosen && canBe(chosen) ? chosen : best;
+  const offered = modes.filter(
     (it) => it === mode || ((it !== "none" || optional) && (it !== "members" || depth < DEEPEST)),
   );
   const choose = (next: Mode) => {
     setChosen(next);
-    if (!canShow(next, value)) onChange(changedTo(next, value));
+    const isLost = value !== undefined && value !== "";
+    if (!canBe(next)) onChange(changedTo(next, value), isLost ? `${label} is ${WORDS[next]} now` : undefined);
   };
   const picker = (
     <select
@@ -61,6 +67,7 @@ export function ValueField({ known, depth = 0, modes, isPlain = false, ...props 
           {({ id }) => <span id={id} />}
         </Field>
       )}
+      {mode === "seconds" && <SecondsField {...props} />}
       {mode === "reads" && (
         <PointerField {...props} value={(value as { $: string }).$} onChange={(it) => onChange({ $: it })} />
       )}
@@ -108,7 +115,7 @@ function Members({
             pointer={pointerOf(pointer, key)}
             value={it}
             depth={depth + 1}
-            onChange={(next) => onChange({ ...members, [key]: next })}
+            onChange={(next, said) => onChange({ ...members, [key]: next }, said)}
           />
           <Button
             small
@@ -117,7 +124,7 @@ function Members({
             aria-label={`Remove ${key}`}
             onClick={() => {
               const { [key]: _, ...others } = members;
-              onChange(others);
+              onChange(others, `Removed ${key}`);
             }}
           />
         </div>

@@ -1,37 +1,25 @@
-import { useNavigate, useSearch } from "@tanstack/react-router";
+import { useSearch } from "@tanstack/react-router";
 import { useEffect, useRef } from "react";
 import type { NewWorkflow, Workflow } from "../api/types";
 import { type Entry, type EntryType, idOf, keyOf, type Path, pathOfKey, pointerTo } from "../graph/entry";
 import { Graph } from "../graph/Graph";
-import { sentence, useFaults } from "../kit/Field";
+import { sentence, useFaults, useMayChange } from "../kit/Field";
 import { parseObject } from "../kit/json";
+import { Menu } from "../kit/Menu";
 import { Note, Skeleton } from "../kit/Messages";
 import { useToast } from "../kit/Toasts";
 import { useNarrow } from "../kit/useNarrow";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
-import { connect, entryAt, insert, isMakingUp, listOf, newEntry, put, remove } from "./change";
+import { connect, entryAt, insert, isMakingUp, listOf, newEntry, remove } from "./change";
 import { bodyOf, contentOf, draftOf, type WorkflowDraft } from "./draft";
-import { EntryPanel, Menu, TYPE_OPTIONS } from "./EntryPanel";
+import { EntryPanel, TYPE_OPTIONS } from "./EntryPanel";
 import { checkWorkflow } from "./queries";
 import { entryOfPointer } from "./reads";
 import { Settings } from "./Settings";
+import { nodeAt, useEdit } from "./useEdit";
 import { useNames } from "./useNames";
 import s from "./Workflows.module.css";
-
-/** The pointers at which fields show faults themselves. */
-const SHOWN_POINTERS = [
-  "/name",
-  "/display_name",
-  "/description",
-  "/input_schema",
-  "/output_schema",
-  "/steps",
-  "/output",
-  "/limits",
-  "/scopes",
-  "/metadata",
-];
 
 /**
  * The editor of a workflow: its graph, and beside it what is open, an entry or the workflow itself.
@@ -41,47 +29,15 @@ const SHOWN_POINTERS = [
  */
 function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraft> & { isNew: boolean }) {
   const { entry: key = "" } = useSearch({ strict: false }) as { entry?: string };
-  const navigate = useNavigate();
+  const mayChange = useMayChange();
   const names = useNames();
   const say = useToast();
-  const panel = useRef<HTMLElement>(null);
+  const [form, panel] = [useRef<HTMLDivElement>(null), useRef<HTMLElement>(null)];
   const isNarrow = useNarrow();
   const { steps } = draft;
   const open = pathOfKey(key);
   const isEntry = entryAt(steps, open) !== null;
   const wrong = useWrong(steps, errors);
-
-  const show = (path: Path | null) =>
-    navigate({
-      to: ".",
-      search: ((before: object) => ({ ...before, entry: path ? keyOf(path) : undefined })) as never,
-      replace: true,
-      resetScroll: false,
-    });
-  const change = (next: readonly Entry[], path?: Path | null) => {
-    setDraft((before) => ({ ...before, steps: next }));
-    if (path !== undefined) show(path);
-  };
-  const take = (path: Path) => {
-    const [gone, next] = [entryAt(steps, path) ?? {}, remove(steps, path)];
-    change(next, isMakingUp(path) ? path.slice(0, -1) : null);
-    const putBack = () => {
-      const [list, place] = listOf(path);
-      const again = (now: readonly Entry[]) =>
-        now === next ? steps : isMakingUp(path) ? put(now, path, gone) : insert(now, list, place, gone);
-      setDraft((before) => ({ ...before, steps: again(before.steps) }));
-      show(path);
-    };
-    say(`Deleted ${idOf(gone) || "an entry"}`, putBack);
-  };
-  const add = (list: Path, place: number, type: string) =>
-    change(insert(steps, list, place, newEntry(steps, type as EntryType)), [...list, place]);
-
-  const tie = (from: string, to: string) => {
-    const next = connect(steps, pathOfKey(from), pathOfKey(to));
-    if (typeof next === "string") say(next);
-    else change(next);
-  };
 
   // What is open stands below the list there.
   // biome-ignore lint/correctness/useExhaustiveDependencies: another one is open
@@ -89,30 +45,52 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
     if (isNarrow && isEntry) panel.current?.scrollIntoView({ block: "start" });
   }, [key, names === null]);
 
+  const { show, change, edit } = useEdit(form, key, draft, setDraft);
+  const take = (path: Path) => {
+    const entry = entryAt(steps, path) ?? {};
+    const [list, place] = listOf(path);
+    edit(remove(steps, path), {
+      open: isMakingUp(path) ? list : null,
+      // What stands there now, or before it, or around it.
+      focus: [path, [...list, place - 1], ...path.map((_, at) => path.slice(0, -1 - at)), [0]].map(nodeAt),
+      said: `Deleted ${idOf(entry) || "an entry"}`,
+      gone: { path, entry },
+    });
+  };
+  const add = (list: Path, place: number, type: string) =>
+    edit(insert(steps, list, place, newEntry(steps, type as EntryType)), { open: [...list, place] });
+  const tie = (from: string, to: string) => {
+    const next = connect(steps, pathOfKey(from), pathOfKey(to));
+    if (typeof next === "string") say(next);
+    else edit(next);
+  };
+
   if (!names) return <Skeleton />;
   return (
-    <div className={s.editor}>
+    <div ref={form} className={s.editor}>
       <div className={s.board}>
-        <div className="row wrap">
-          <span className={s.add}>
-            <Menu
-              label="Add an entry…"
-              options={TYPE_OPTIONS}
-              onPick={(type) => add([], steps.length, type)}
-            />
-          </span>
-          <span className="small dim">
-            at the end. Open another one to add before it, after it or into it.{" "}
-            <span className="hide-n">Drag one onto another to have that wait for it.</span>
-          </span>
-        </div>
+        {mayChange && (
+          <div className="row wrap">
+            <div className={s.add}>
+              <Menu
+                label="Add an entry…"
+                options={TYPE_OPTIONS}
+                onPick={(type) => add([], steps.length, type)}
+              />
+            </div>
+            <span className="small dim">
+              at the end. Open another one to add before it, after it or into it.{" "}
+              <span className="hide-n">Drag one onto another to have that wait for it.</span>
+            </span>
+          </div>
+        )}
         <Graph
           steps={steps}
           selected={isEntry ? key : undefined}
           onSelect={(_, way) => show(pathOfKey(way))}
           problems={Object.fromEntries(wrong.flatMap((it) => (it.path ? [[keyOf(it.path), it.detail]] : [])))}
-          onConnect={tie}
-          onGap={(list) => add(list, 0, "mapping")}
+          onConnect={mayChange ? tie : undefined}
+          onGap={mayChange ? (list) => add(list, 0, "mapping") : undefined}
         />
         {wrong.length > 0 && <Wrong wrong={wrong} steps={steps} onOpen={show} />}
       </div>
@@ -124,12 +102,12 @@ function WorkflowForm({ draft, setDraft, errors, isNew }: FormProps<WorkflowDraf
             path={open}
             inputSchema={schemaOf(draft.input_schema)}
             names={names}
-            change={change}
+            change={edit}
             remove={() => take(open)}
-            onClose={() => show(null)}
+            onClose={() => show(null, [nodeAt(open)])}
           />
         ) : (
-          <Settings {...{ draft, setDraft, errors, isNew }} />
+          <Settings {...{ draft, setDraft, errors, isNew }} change={(next, said) => change(next, { said })} />
         )}
       </aside>
     </div>
@@ -147,11 +125,10 @@ interface WrongEntry {
   path: Path | null;
 }
 
-/** What is wrong with the entries: what cannot be read, and what the server found. */
+/** What is wrong: what cannot be read, and what the server found. */
 function useWrong(steps: readonly Entry[], errors: Record<string, string>): WrongEntry[] {
-  const faults = useFaults("/steps");
-  const unread = Object.entries(errors).filter(([pointer]) => pointer.startsWith("/steps/"));
-  return [...unread.map(([pointer, detail]) => ({ pointer, detail })), ...faults].map(
+  const faults = useFaults("");
+  return [...Object.entries(errors).map(([pointer, detail]) => ({ pointer, detail })), ...faults].map(
     ({ pointer, detail }) => ({
       pointer,
       detail: sentence(detail),
@@ -162,25 +139,21 @@ function useWrong(steps: readonly Entry[], errors: Record<string, string>): Wron
 
 const MOST_SHOWN = 8;
 
-function Wrong({
-  wrong,
-  steps,
-  onOpen,
-}: {
+interface WrongProps {
   wrong: readonly WrongEntry[];
   steps: readonly Entry[];
-  onOpen: (path: Path) => void;
-}) {
+  onOpen: (path: Path | null) => void;
+}
+
+function Wrong({ wrong, steps, onOpen }: WrongProps) {
   return (
     <Note look="warn" title={wrong.length === 1 ? "One thing is wrong" : `${wrong.length} things are wrong`}>
-      <ul>
+      <ul data-faults>
         {wrong.slice(0, MOST_SHOWN).map(({ pointer, detail, path }) => (
           <li key={pointer + detail}>
-            {path && (
-              <button type="button" className={s.lead} onClick={() => onOpen(path)}>
-                {idOf(entryAt(steps, path) ?? {}) || "without an id"}
-              </button>
-            )}{" "}
+            <button type="button" className={s.lead} onClick={() => onOpen(path)}>
+              {path ? idOf(entryAt(steps, path) ?? {}) || "without an id" : "the workflow"}
+            </button>{" "}
             <code>{path ? pointer.slice(pointerTo(path).length + 1) : pointer}</code> {detail}
           </li>
         ))}
@@ -198,7 +171,8 @@ export const WORKFLOW: Kind<Workflow, WorkflowDraft, NewWorkflow> = {
   draftOf,
   bodyOf,
   Form: WorkflowForm,
-  shown: SHOWN_POINTERS,
+  // All: beside the fields there is the list of what is wrong.
+  shown: [""],
   does: "is executed",
   check: checkWorkflow,
 };

@@ -130,17 +130,20 @@ export function WorkflowPage() {
           </Body>
         }
       >
-        {tab === "editor" && whole && <ChangeWorkflow workflow={whole} called={name} mayChange={mayChange} />}
+        {tab === "editor" && whole && (
+          <ChangeWorkflow key={whole.id} workflow={whole} called={name} mayChange={mayChange} />
+        )}
         {tab === "run" && (
           <RunForm
+            key={workflow.id}
             workflow={workflow}
             run={run}
             onRun={(id) => navigate({ search: (before) => ({ ...before, run: id }), replace: true })}
           />
         )}
-        {tab === "triggers" && <Triggers workflow={workflow} mayWrite={mayChange} />}
+        {tab === "triggers" && <Triggers key={workflow.id} workflow={workflow} mayWrite={mayChange} />}
         {tab === "triggers-edit" && whole && (
-          <ChangeTriggers workflow={whole} called={name} mayChange={mayChange} />
+          <ChangeTriggers key={whole.id} workflow={whole} called={name} mayChange={mayChange} />
         )}
         {tab === "versions" && whole && (
           <Versions current={whole} history={workflowHistory} chosen={version} mayWrite={mayChange} />

@@ -6,6 +6,7 @@ import {
   entryAt,
   freeId,
   insert,
+  insertBefore,
   listsOf,
   move,
   newEntry,
@@ -90,6 +91,20 @@ test("a list becomes a graph in which each waits for what it came after, and a l
     ["c", ["b"]],
   ]);
   expect(remove(with_n, [1]).map((it) => it.depends_on)).toEqual([[], ["a"], ["b"]]);
+  // What is put before one stands between it and what it waited for; what others wait for stays.
+  const fork = [
+    step("a", { depends_on: [] }),
+    step("b", { depends_on: ["a"] }),
+    step("c", { depends_on: ["a"] }),
+  ];
+  expect(insertBefore(fork, [], 2, step("n")).map((it) => [it.id, it.depends_on])).toEqual([
+    ["a", []],
+    ["b", ["a"]],
+    ["n", ["a"]],
+    ["c", ["n"]],
+  ]);
+  expect(insertBefore(graph, [], 0, step("n")).map((it) => it.depends_on)).toEqual([[], ["n"], ["a"], ["b"]]);
+  expect(insertBefore([step("a")], [], 0, step("n"))).toEqual([step("n"), step("a")]);
   const mixed = [step("z", { depends_on: ["y"] }), step("y", { depends_on: [] })];
   expect(toSequence(mixed, [])).toEqual([step("y"), step("z")]);
   const circle = [step("p", { depends_on: ["q"] }), step("q", { depends_on: ["p"] })];
@@ -114,6 +129,10 @@ test("what named an entry names it by its new name", () => {
     }),
     { id: "ask", type: "approval", message: "Pay {{ steps.new_a.output }}?" },
   ]);
+  // Another one has that name already: what names it means that one.
+  const taken = [step("b"), step("b"), step("c", { depends_on: ["a"], input: { $: "/steps/b/output" } })];
+  expect(rename(taken, "a", "b")).toBe(taken);
+  expect(rename(steps, "a", "a")).toBe(steps);
   // Another one has the name that was given up.
   expect(rename([...steps, step("a")], "a", "new_a")).toHaveLength(4);
   expect(rename([...steps, step("a")], "a", "new_a")[1]).toBe(steps[1]);

@@ -34,7 +34,8 @@ export function put(steps: Steps, path: Path, value: unknown): Steps {
   return putIn(steps, path, value) as Steps;
 }
 
-function putIn(inside: unknown, path: Path, value: unknown): unknown {
+/** The same in any value. */
+export function putIn(inside: unknown, path: Path, value: unknown): unknown {
   const [step, ...rest] = path;
   if (step === undefined) return value;
   if (Array.isArray(inside)) {
@@ -54,6 +55,16 @@ export const listOf = (path: Path): [list: Path, place: number] => [path.slice(0
 
 /** Whether the entry makes up for another one, and stands in no list. */
 export const isMakingUp = (path: Path) => path.at(-1) === "compensate";
+
+/** Puts an entry before the one at this place. In a graph it waits for what that one waited for, and that one for it. */
+export function insertBefore(steps: Steps, list: Path, place: number, entry: Entry): Steps {
+  const entries = entriesOf(at(steps, list));
+  const next = entries[place];
+  if (!next || !isGraph(entries)) return insert(steps, list, place, entry);
+  const made = { ...entry, depends_on: afterOf(next) ?? [] };
+  const later = { ...next, depends_on: [idOf(entry)] };
+  return put(steps, list, entries.toSpliced(place, 1, made, later));
+}
 
 /** Puts an entry into a list. In a graph it waits for the one before it, and those that waited for that one wait for it. */
 export function insert(steps: Steps, list: Path, place: number, entry: Entry): Steps {
@@ -186,9 +197,10 @@ export function freeId(steps: Steps, wanted: string): string {
 
 /** Gives an entry another id, and has all that named it name it so. */
 export function rename(steps: Steps, from: string, to: string): Steps {
-  const used = allOf(steps).filter((it) => it.entry.id === from);
-  // As long as another one has the old name, nobody knows which is meant.
-  return from === "" || to === "" || used.length > 0 ? steps : (renamed(steps, from, to) as Steps);
+  const count = (id: string) => allOf(steps).filter((it) => it.entry.id === id).length;
+  // As long as another one has the old name or the new one, nobody knows which is meant.
+  if (from === to || from === "" || to === "" || count(from) > 0 || count(to) > 1) return steps;
+  return renamed(steps, from, to) as Steps;
 }
 
 /** What a new entry of a type begins as. */

@@ -7,10 +7,13 @@ import { jsonText, jsonTyped, numberText, numberTyped, secondsText, secondsTyped
 /** The list of what values of the entry that is open may read: its id in the page. */
 export const ReadsList = createContext<string | undefined>(undefined);
 
+/** Tells of another value. `said`: that it takes away what somebody made, which can be undone for a while. */
+export type Change<T = unknown> = (value: T, said?: string) => void;
+
 /** A field for a value, and what is told when another one was typed. */
 export interface ValueProps extends Omit<Base, "error"> {
   value: unknown;
-  onChange: (value: unknown) => void;
+  onChange: Change;
 }
 
 /** What stands in a field: what was typed, as long as that is what the value was read from. */

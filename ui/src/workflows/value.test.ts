@@ -12,6 +12,12 @@ test("each value is shown as what it is", () => {
   for (const it of [null, 7, [1], { $first: [] }, { $literal: 1 }, { $: 7 }, { $: "/a", b: 1 }])
     expect(modeOf(it)).toBe("json");
   expect(modeOf(new Unread("{", "no"))).toBe("json");
+  // It would become a template as soon as somebody types.
+  expect(modeOf("{{ input.a }}")).toBe("json");
+  expect(canShow("text", "{{ input.a }}")).toBe(false);
+  expect(canShow("text", "{{ input.a }}", true)).toBe(true);
+  for (const it of [undefined, 7, new Unread("soon", "no")]) expect(canShow("seconds", it)).toBe(true);
+  for (const it of ["7", { $: "/input/n" }, [7]]) expect(canShow("seconds", it)).toBe(false);
   expect(canShow("json", { a: 1 })).toBe(true);
   expect(canShow("json", undefined)).toBe(false);
   expect(canShow("members", "text")).toBe(false);
@@ -22,6 +28,8 @@ test("what is begun another way can be shown so", () => {
     for (const value of [undefined, 7, "x", { a: 1 }, new Unread("{", "no")])
       expect(modeOf(changedTo(mode, value))).toBe(mode);
   expect(changedTo("text", 7)).toBe("7");
+  expect(changedTo("text", "{{ input.a }}")).toEqual({ $template: "{{ input.a }}" });
+  expect(changedTo("seconds", { $: "/input/n" })).toBe(60_000);
   expect(changedTo("json", new Unread("{", "no"))).toBeNull();
 });
 

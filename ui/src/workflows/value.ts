@@ -2,13 +2,14 @@ import { isObject, Unread } from "../graph/entry";
 import { isSpecial } from "../graph/words";
 
 /** How a value is typed. */
-export type Mode = "none" | "reads" | "text" | "members" | "json";
+export type Mode = "none" | "seconds" | "reads" | "text" | "members" | "json";
 
 /** The mode that shows a value best. */
 export function modeOf(value: unknown): Mode {
   if (value === undefined) return "none";
   if (value instanceof Unread) return "json";
-  if (typeof value === "string") return "text";
+  // As a text it would be a template as soon as somebody types.
+  if (typeof value === "string") return hasPlaces(value) ? "json" : "text";
   if (isSpecial(value)) {
     if (Object.keys(value).length > 1) return "json";
     if (typeof value.$ === "string") return "reads";
@@ -18,8 +19,11 @@ export function modeOf(value: unknown): Mode {
 }
 
 /** Whether a value can be shown so; as JSON all can. */
-export const canShow = (mode: Mode, value: unknown) =>
-  mode === modeOf(value) || (mode === "json" && value !== undefined);
+export function canShow(mode: Mode, value: unknown, isPlain = false): boolean {
+  if (mode === "json") return value !== undefined;
+  if (mode === "seconds") return value === undefined || typeof value === "number" || value instanceof Unread;
+  return mode === modeOf(value) || (mode === "text" && isPlain && typeof value === "string");
+}
 
 /** A value to begin with when it is typed another way: what can be kept is. */
 export function changedTo(mode: Mode, value: unknown): unknown {
@@ -28,7 +32,10 @@ export function changedTo(mode: Mode, value: unknown): unknown {
       return undefined;
     case "reads":
       return { $: "/previous" };
+    case "seconds":
+      return 60_000;
     case "text":
+      if (typeof value === "string") return textTyped(value);
       return typeof value === "number" || typeof value === "boolean" ? String(value) : "";
     case "members":
       return {};
@@ -38,7 +45,9 @@ export function changedTo(mode: Mode, value: unknown): unknown {
 }
 
 /** A text that is typed: with places to fill in it is a template. */
-export const textTyped = (text: string): unknown => (text.includes("{{") ? { $template: text } : text);
+export const textTyped = (text: string): unknown => (hasPlaces(text) ? { $template: text } : text);
+
+const hasPlaces = (text: string) => text.includes("{{");
 
 export const textShown = (value: unknown): string =>
   typeof value === "string"
