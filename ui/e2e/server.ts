@@ -152,10 +152,10 @@ export async function signIn(
   await page.waitForURL((url) => url.pathname.startsWith("/ui/"));
 }
 
-/** A user with a role, and his password. */
-export async function user(server: Server, username: string, role: string) {
+/** A user with a role, and with scopes beyond it, and his password. */
+export async function user(server: Server, username: string, role: string, scope = "") {
   const password = "correct horse battery staple";
-  await server.admin("POST", "/users", { username, role, password, display_name: username });
+  await server.admin("POST", "/users", { username, role, password, scope, display_name: username });
   return { username, password };
 }
 

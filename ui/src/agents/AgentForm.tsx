@@ -50,7 +50,7 @@ function AgentForm({ draft, setDraft, errors, isNew }: Props) {
     value: draft[key],
     onChange: (value: Draft[K]) => setDraft((before) => ({ ...before, [key]: value })),
   });
-  if (names.isPending) return <Skeleton />;
+  if (!names.isFetched) return <Skeleton />;
   const models = names.data?.models ?? [];
   const missing = models
     .filter((it) => draft.models.includes(it.id) && !it.configured)

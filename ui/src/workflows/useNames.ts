@@ -10,11 +10,11 @@ export interface Names {
   step: readonly string[];
 }
 
-/** `null` as long as it is not known. */
+/** `null` as long as nobody has answered; then what is known, also if it cannot be read. */
 export function useNames(): Names | null {
   const mayAgents = useMay("agent.read", "agent.execute");
   const mayTools = useMay("tool.read", "tool.execute");
   const maySteps = useMay("workflow.write", "admin.read");
-  const { data, isPending } = useQuery(namesQuery(mayAgents, mayTools, maySteps));
-  return isPending ? null : (data ?? { agent: [], tool: [], workflow: [], step: [] });
+  const { data, isFetched } = useQuery(namesQuery(mayAgents, mayTools, maySteps));
+  return isFetched ? (data ?? { agent: [], tool: [], workflow: [], step: [] }) : null;
 }
