@@ -7,6 +7,7 @@ import { Skeleton } from "../kit/Messages";
 import { PickField } from "../kit/PickField";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
+import { wireOf } from "../parts/wire";
 import { bodyOf, contentOf, type Draft, draftOf } from "./draft";
 import { namesQuery } from "./queries";
 import { ToolsField } from "./ToolsField";
@@ -43,13 +44,7 @@ function AgentForm({ draft, setDraft, errors, isNew }: Props) {
       useMay("rag.read", "rag.write"),
     ),
   );
-  /** What ties a field of the draft to its place in the body. */
-  const field = <K extends keyof Draft>(key: K, pointer: string) => ({
-    pointer,
-    error: errors[pointer],
-    value: draft[key],
-    onChange: (value: Draft[K]) => setDraft((before) => ({ ...before, [key]: value })),
-  });
+  const field = wireOf({ draft, setDraft, errors });
   if (!names.isFetched) return <Skeleton />;
   const models = names.data?.models ?? [];
   const missing = models

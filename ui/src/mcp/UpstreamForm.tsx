@@ -4,16 +4,12 @@ import { PickField } from "../kit/PickField";
 import { AuthFields } from "../parts/AuthFields";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
+import { wireOf } from "../parts/wire";
 import type { NewUpstream, Upstream } from "./queries";
 import { bodyOf, contentOf, draftOf, type UpstreamDraft, WAYS } from "./upstream";
 
-function UpstreamForm({ draft, setDraft, errors, isNew }: FormProps<UpstreamDraft> & { isNew: boolean }) {
-  const field = <K extends keyof UpstreamDraft>(key: K, pointer: string) => ({
-    pointer,
-    error: errors[pointer],
-    value: draft[key],
-    onChange: (value: UpstreamDraft[K]) => setDraft((before) => ({ ...before, [key]: value })),
-  });
+function UpstreamForm({ isNew, ...form }: FormProps<UpstreamDraft> & { isNew: boolean }) {
+  const field = wireOf(form);
   return (
     <Fields>
       <Section title="What it is" hint="A server of somebody else that speaks MCP by Streamable HTTP.">

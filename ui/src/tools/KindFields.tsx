@@ -4,15 +4,15 @@ import { CodeField } from "../kit/CodeField";
 import { Section, SelectField, TextArea, TextField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import { SecretHint, useSecrets } from "../parts/Secrets";
+import type { Wire } from "../parts/wire";
 import type { ToolDraft } from "./draft";
 import { HttpFields } from "./HttpFields";
 import { pickedQuery } from "./queries";
-import type { Wire } from "./ToolForm";
 
 export interface KindProps {
   draft: ToolDraft;
   change: (more: Partial<ToolDraft>) => void;
-  field: Wire;
+  field: Wire<ToolDraft>;
   errors: Record<string, string>;
 }
 

@@ -1,8 +1,7 @@
-import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
-import { Skeleton } from "../kit/Messages";
 import { Body, Head } from "../kit/Page";
 import { MakeDefinition } from "../parts/Definition";
+import { NewPage } from "../parts/NewPage";
 import { contentOf, draftOf, newDraft } from "./draft";
 import { createTool, toolDefinitionQuery } from "./queries";
 import { KINDS, type MadeKind } from "./search";
@@ -26,7 +25,6 @@ const WORDS: Record<MadeKind, string> = {
 export function NewToolPage() {
   const { from, kind } = route.useSearch();
   const navigate = route.useNavigate();
-  const original = useQuery({ ...toolDefinitionQuery(from ?? ""), enabled: Boolean(from) });
   if (!from && !kind) {
     return (
       <>
@@ -52,26 +50,22 @@ export function NewToolPage() {
       </>
     );
   }
-  const initial = original.data
-    ? { ...draftOf(contentOf(original.data)), name: "", display_name: "" }
-    : newDraft(kind ?? "javascript");
   return (
-    <>
-      <Head title="New tool" crumbs={CRUMBS} />
-      <Body>
-        {from && original.isPending ? (
-          <Skeleton />
-        ) : (
-          <MakeDefinition
-            key={from ?? kind}
-            kind={TOOL}
-            initial={initial}
-            create={createTool}
-            said={(it) => `${it.name} is there, and can be tried`}
-            open={(it) => navigate({ to: "/tools/$name", params: { name: it.name } })}
-          />
-        )}
-      </Body>
-    </>
+    <NewPage title="New tool" crumbs={CRUMBS} from={from} read={toolDefinitionQuery}>
+      {(original) => (
+        <MakeDefinition
+          key={from ?? kind}
+          kind={TOOL}
+          initial={
+            original
+              ? { ...draftOf(contentOf(original)), name: "", display_name: "" }
+              : newDraft(kind ?? "javascript")
+          }
+          create={createTool}
+          said={(it) => `${it.name} is there, and can be tried`}
+          open={(it) => navigate({ to: "/tools/$name", params: { name: it.name } })}
+        />
+      )}
+    </NewPage>
   );
 }

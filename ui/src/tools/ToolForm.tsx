@@ -4,6 +4,7 @@ import { Fields, Section, SelectField, TextArea, TextField, threeClass, twoClass
 import { PickField } from "../kit/PickField";
 import type { Kind } from "../parts/Definition";
 import type { FormProps } from "../parts/Editor";
+import { wireOf } from "../parts/wire";
 import { bodyOf, contentOf, draftOf, type ToolDraft } from "./draft";
 import { KindFields } from "./KindFields";
 import { KINDS } from "./search";
@@ -43,24 +44,8 @@ const SHOWN_POINTERS = [
   "/metadata",
 ];
 
-/** What ties a field of the draft to its place in the body. */
-export type Wire = <K extends keyof ToolDraft>(
-  key: K,
-  pointer: string,
-) => {
-  pointer: string;
-  error: string | undefined;
-  value: ToolDraft[K];
-  onChange: (value: ToolDraft[K]) => void;
-};
-
 function ToolForm({ draft, setDraft, errors, isNew }: FormProps<ToolDraft> & { isNew: boolean }) {
-  const field: Wire = (key, pointer) => ({
-    pointer,
-    error: errors[pointer],
-    value: draft[key],
-    onChange: (value) => setDraft((before) => ({ ...before, [key]: value })),
-  });
+  const field = wireOf({ draft, setDraft, errors });
   const change = (more: Partial<ToolDraft>) => setDraft((before) => ({ ...before, ...more }));
   // What another server says of its tool is accepted there, and not written here.
   const isPinned = draft.kind === "mcp";

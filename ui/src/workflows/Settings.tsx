@@ -2,6 +2,7 @@ import { CodeField } from "../kit/CodeField";
 import { Fields, TextArea, TextField, twoClass } from "../kit/Field";
 import { PickField } from "../kit/PickField";
 import type { FormProps } from "../parts/Editor";
+import { wireOf } from "../parts/wire";
 import type { WorkflowDraft } from "./draft";
 import type { Change } from "./fields";
 import { ValueField } from "./ValueField";
@@ -14,14 +15,8 @@ interface Props extends FormProps<WorkflowDraft> {
 }
 
 /** The workflow itself: its name, what goes in and comes out, how far a run may go, and who may begin one. */
-export function Settings({ draft, setDraft, errors, isNew, change }: Props) {
-  /** What ties a field of the draft to its place in the body. */
-  const field = <K extends keyof WorkflowDraft>(key: K, pointer: string) => ({
-    pointer,
-    error: errors[pointer],
-    value: draft[key],
-    onChange: (value: WorkflowDraft[K]) => setDraft((before) => ({ ...before, [key]: value })),
-  });
+export function Settings({ isNew, change, ...form }: Props) {
+  const field = wireOf(form);
   return (
     <Fields className={s.settings}>
       <section className={s.entryForm}>
@@ -57,8 +52,8 @@ export function Settings({ draft, setDraft, errors, isNew, change }: Props) {
           optional
           hint="What the last entry gives, if nothing is said."
           pointer="/output"
-          value={draft.output}
-          onChange={(output, said) => change({ ...draft, output }, said)}
+          value={form.draft.output}
+          onChange={(output, said) => change({ ...form.draft, output }, said)}
         />
         <CodeField label="Output schema" optional rows={3} {...field("output_schema", "/output_schema")} />
       </section>
