@@ -98,7 +98,7 @@ export function EntryPanel({ steps, path, inputSchema, names, change, remove, on
                   if (it !== type)
                     changeEntry(
                       retyped(steps, entry, it as EntryType),
-                      `${idOf(entry)} is of type ${it} now`,
+                      `${idOf(entry) || "It"} is of type ${wordsOf(it)} now`,
                     );
                 }}
               />
