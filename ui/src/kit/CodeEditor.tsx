@@ -84,9 +84,15 @@ export default function CodeEditor(props: CodeEditorProps) {
 
   useEffect(() => {
     const shown = view.current;
-    if (!shown || shown.state.doc.toString() === value) return;
+    const old = shown?.state.doc.toString();
+    if (!shown || old === undefined || old === value) return;
+    // What is the same stays, and the cursor with it.
+    const most = Math.min(old.length, value.length);
+    let [from, end] = [0, 0];
+    while (from < most && old[from] === value[from]) from++;
+    while (end < most - from && old.at(-1 - end) === value.at(-1 - end)) end++;
     shown.dispatch({
-      changes: { from: 0, to: shown.state.doc.length, insert: value },
+      changes: { from, to: old.length - end, insert: value.slice(from, value.length - end) },
       annotations: FROM_OUTSIDE.of(true),
     });
   }, [value]);
