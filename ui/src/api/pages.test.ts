@@ -6,7 +6,8 @@ const page = (next_cursor: string | null, ...ids: string[]): Paged<{ id: string 
   next_cursor,
 });
 const READ = { pages: [page("4", "6", "5", "4"), page(null, "3")], pageParams: [undefined, "4"] };
-const idsOf = ({ pages }: Pick<typeof READ, "pages">) => pages.map((it) => it.data.map(({ id }) => id).join(" "));
+const idsOf = ({ pages }: Pick<typeof READ, "pages">) =>
+  pages.map((it) => it.data.map(({ id }) => id).join(" "));
 
 test("what is new comes before what was read, once, and all else stays", () => {
   const next = withNewest(READ, page("6", "8", "7", "6"));
