@@ -129,6 +129,13 @@ test("what is asked beside something that goes on is decided meanwhile", async (
   signedIn: page,
   server,
 }) => {
+  await server.admin("POST", "/tools/definitions", {
+    name: "held",
+    description: "Takes long.",
+    kind: "http",
+    input_schema: { type: "object" },
+    config: { url: `${server.upstream.origin}/held` },
+  });
   await server.admin("POST", "/workflows/definitions", BESIDE);
   const { id } = await begin(server.admin, "beside", {});
   await page.goto(`${server.url}/ui/runs/${id}`);
@@ -174,7 +181,7 @@ test("the list holds what the graph does", async ({ signedIn: page, server }) =>
   await page.goto(`${server.url}/ui/runs/${runs.done}`);
   const list = page.getByRole("list", { name: "Entries" });
   await expect(list.getByText("case 1: /steps/read/output/total > 100")).toBeVisible();
-  await expect(list.getByText("otherwise")).toBeVisible();
+  await expect(list.getByText("otherwise", { exact: true }).last()).toBeVisible();
   await page.goto(`${server.url}/ui/workflows/graph`);
   await expect(entry(page, "tell")).toContainText("agent demo, after clock, weigh");
   await page.goto(`${server.url}/ui/workflows/new`);
@@ -245,6 +252,7 @@ test("who may not read the workflow sees what has begun", async ({ page, server 
 
 test("a workflow is found by its name, and its runs are filtered", async ({ signedIn: page, server }) => {
   await page.goto(`${server.url}/ui/runs`);
+  await page.getByRole("heading", { level: 1, name: "Runs" }).waitFor();
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "Find or do" }).fill("refu");
   await page.getByRole("option", { name: /^Run Refund/ }).click();

@@ -150,7 +150,7 @@ export const PARENT = {
   steps: [{ id: "below", type: "workflow", workflow: "refund", input: { $: "/input" } }],
 };
 
-/** Asks a person while something else goes on. */
+/** Asks a person while a tool `held` is called. */
 export const BESIDE = {
   name: "beside",
   display_name: "Beside",
@@ -160,7 +160,7 @@ export const BESIDE = {
       type: "parallel",
       branches: {
         asks: [{ id: "ok", type: "approval", message: "Go on?" }],
-        works: [{ id: "tell", type: "agent", agent: "demo", input: "say 600 words every 50 ms" }],
+        works: [{ id: "call", type: "tool", tool: "held" }],
       },
     },
   ],
