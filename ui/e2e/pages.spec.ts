@@ -3,7 +3,7 @@ import AxeBuilder from "@axe-core/playwright";
 import type { Page } from "@playwright/test";
 import { expect, expectNothingMoved, signIn, test } from "./server";
 import { fill, tracker } from "./shop";
-import { runWorkflows } from "./workflows";
+import { begin, once, runWorkflows } from "./workflows";
 
 test.use({ of: "pages" });
 // They only look at what is there: each worker has a server of its own.
@@ -210,6 +210,11 @@ const PAGES: Shown[] = [
   {
     name: "workflow-run-asks",
     path: () => `/ui/runs/${flows.asks}`,
+    ready: (page) => page.getByLabel(/^Amount/).waitFor(),
+  },
+  {
+    name: "workflow-run-below",
+    path: () => `/ui/runs/${flows.below}`,
     ready: (page) => page.getByLabel(/^Amount/).waitFor(),
   },
   {
@@ -491,6 +496,41 @@ async function violations(page: Page, rule?: string): Promise<string[]> {
     (it) => `${it.id}: ${it.nodes.map((node) => node.html.slice(0, 200)).join("\n")}`,
   );
 }
+
+test.describe("the narrowest", () => {
+  test.use({ viewport: { width: 320, height: 640 } });
+
+  test("long words, of any script, make no page wider", async ({ known: page, server }) => {
+    const [long, arabic] = ["w".repeat(56), "انتظار_الدفع_".repeat(9)];
+    await server.admin("POST", "/workflows/definitions", {
+      name: long,
+      display_name: arabic,
+      steps: [
+        { id: "e".repeat(56), type: "wait_for_event", event: `payment.${"x".repeat(90)}`, key: arabic },
+        { id: "end", type: "fail", message: arabic },
+      ],
+      triggers: [{ id: "t".repeat(56), type: "event", name: `closed.${"y".repeat(90)}`, key: arabic }],
+    });
+    const { id } = await begin(server.admin, long, {});
+    await once(server.admin, id, "waiting");
+    const region = (name: string) => page.getByRole("region", { name }).waitFor();
+    for (const [path, ready] of [
+      [`/ui/runs/${id}`, () => region("Waits for")],
+      [`/ui/runs/${id}?entry=${"e".repeat(56)}`, () => page.getByText("Its events").waitFor()],
+      [`/ui/runs/${id}?tab=events`, () => region("Events")],
+      [`/ui/workflows/${long}?tab=triggers`, () => region("History")],
+      [`/ui/workflows/${long}`, () => page.getByLabel("Input schema").waitFor()],
+    ] as const) {
+      await page.goto(server.url + path);
+      await ready();
+      const overflow = await page.evaluate(
+        () => document.documentElement.scrollWidth - document.documentElement.clientWidth,
+      );
+      expect(overflow, path).toBeLessThanOrEqual(0);
+      await picture(page, `narrowest-${path.replace(/\W+/g, "-").slice(-40)}`);
+    }
+  });
+});
 
 test("the door can be used by everybody", async ({ page, server }) => {
   await page.goto(`${server.url}/sign-in`);

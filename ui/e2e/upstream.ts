@@ -12,7 +12,7 @@ export interface Said {
 
 /**
  * An MCP server of others, which says of its tools what a test tells it to, and answers each call with its name. At the
- * same place is an authorization server, where everybody agrees to everything.
+ * same place is an authorization server, where everybody agrees to everything, and `/held`, which never answers.
  */
 export interface Upstream {
   origin: string;
@@ -46,6 +46,7 @@ export async function upstream(): Promise<Upstream> {
     const chunks: Buffer[] = [];
     for await (const it of request) chunks.push(it as Buffer);
     const asked = new URL(request.url ?? "/", origin);
+    if (asked.pathname === "/held") return;
     if (asked.pathname !== "/mcp") return authorize(asked, origin, response);
     const { id, method, params } = JSON.parse(Buffer.concat(chunks).toString() || "{}");
     const result = results[method]?.(params);

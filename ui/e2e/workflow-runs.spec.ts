@@ -1,6 +1,6 @@
 import type { Page } from "@playwright/test";
 import { expect, signIn, test, user } from "./server";
-import { begin, once, runWorkflows } from "./workflows";
+import { BESIDE, begin, MANY, once, runWorkflows } from "./workflows";
 
 test.use({ of: "workflow-runs" });
 
@@ -101,12 +101,93 @@ test("what waits says for what and until when, and goes on by itself", async ({ 
   await page.getByRole("button", { name: "Send the event…" }).click();
   await expect(page.getByLabel("Key")).toHaveValue("A-17");
   await page.getByRole("button", { name: "Send event" }).click();
+  await expect(page.getByText("It went to 1 run that waited for it, and began 1 run")).toBeVisible();
   await expect(entry(page, "paid")).toContainText("Succeeded");
   await page.getByRole("button", { name: "Cancel run…" }).click();
   await page.getByRole("button", { name: "Cancel run", exact: true }).click();
   await expect(page.getByRole("heading", { level: 1 })).toContainText("Canceled");
   await expect(entry(page, "nap")).toContainText("Canceled");
   await expect(entry(page, "after")).toHaveAccessibleName(/Not taken/);
+});
+
+test("what a run below asks is decided on the page of the one above", async ({ signedIn: page, server }) => {
+  await page.goto(`${server.url}/ui/runs/${runs.below}`);
+  const question = page.getByRole("article", { name: "Refund 150 for D-4?" });
+  await expect(page.getByRole("region", { name: "Waits for" }).getByRole("link")).toHaveText(
+    /^the run .+ below$/,
+  );
+  await question.getByLabel(/^Amount/).fill("120");
+  await question.getByRole("button", { name: "Approve" }).click();
+  await expect(question).toHaveCount(0);
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("Succeeded");
+  await entry(page, "below").click();
+  await details(page).getByRole("link", { name: "Open the run below" }).click();
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("refund");
+});
+
+test("what is asked beside something that goes on is decided meanwhile", async ({
+  signedIn: page,
+  server,
+}) => {
+  await server.admin("POST", "/tools/definitions", {
+    name: "held",
+    description: "Takes long.",
+    kind: "http",
+    input_schema: { type: "object" },
+    config: { url: `${server.upstream.origin}/held` },
+  });
+  await server.admin("POST", "/workflows/definitions", BESIDE);
+  const { id } = await begin(server.admin, "beside", {});
+  await page.goto(`${server.url}/ui/runs/${id}`);
+  const question = page.getByRole("article", { name: "Go on?" });
+  await expect(question).toBeVisible();
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("Running");
+  await page.goto(`${server.url}/ui/workflows/beside?tab=run&run=${id}`);
+  await question.getByRole("button", { name: "Approve" }).click();
+  await expect(question).toHaveCount(0);
+  await page.getByRole("link", { name: "Open run" }).click();
+  await expect(entry(page, "ok")).toContainText("Succeeded");
+  await expect(page.getByRole("heading", { level: 1 })).toContainText("Running");
+});
+
+test("of a long log little is drawn, wherever one looks", async ({ signedIn: page, server }) => {
+  await server.admin("POST", "/workflows/definitions", MANY);
+  const { id } = await begin(
+    server.admin,
+    "many",
+    Array.from({ length: 400 }, (_, at) => at),
+  );
+  await once(server.admin, id, "succeeded");
+  await page.goto(`${server.url}/ui/runs/${id}?tab=events`);
+  const events = page.getByRole("region", { name: "Events" });
+  await events.getByText("run.started").click();
+  await expect(events.getByRole("figure", { name: "Data" })).toHaveCount(1);
+  expect(await events.getByRole("listitem").count()).toBeLessThan(300);
+  await page.keyboard.press("End");
+  await expect(events.getByText("run.finished")).toBeInViewport();
+  await expect(events.getByText("run.started")).toHaveCount(0);
+  expect(await events.getByRole("listitem").count()).toBeLessThan(300);
+  await page.keyboard.press("Home");
+  await expect(events.getByRole("figure", { name: "Data" })).toBeInViewport();
+
+  await page.goto(`${server.url}/ui/workflows/many?tab=run&run=${id}`);
+  await expect(page.getByRole("list", { name: "What happened" }).getByRole("listitem")).toHaveCount(200);
+  await page.getByRole("link", { name: /events$/ }).click();
+  await expect(page).toHaveURL(new RegExp(`${id}\\?tab=events`));
+});
+
+test("the list holds what the graph does", async ({ signedIn: page, server }) => {
+  await page.setViewportSize({ width: 375, height: 780 });
+  await page.goto(`${server.url}/ui/runs/${runs.done}`);
+  const list = page.getByRole("list", { name: "Entries" });
+  await expect(list.getByText("case 1: /steps/read/output/total > 100")).toBeVisible();
+  await expect(list.getByText("otherwise", { exact: true }).last()).toBeVisible();
+  await page.goto(`${server.url}/ui/workflows/graph`);
+  await expect(entry(page, "tell")).toContainText("agent demo, after clock, weigh");
+  await page.goto(`${server.url}/ui/workflows/new`);
+  await expect(page.getByRole("button", { name: "Add here" })).toHaveCount(1);
+  await page.getByLabel("Add an entry…").selectOption("conditional");
+  await expect(list.getByRole("button", { name: "Add here" })).toHaveCount(2);
 });
 
 test("a run goes on from an entry, with something else than was recorded", async ({
@@ -145,10 +226,13 @@ test("the inbox asks for what a decision gives, and keys do not skip it", async 
   await page.goto(`${server.url}/ui/approvals`);
   const question = page.getByRole("article", { name: "Refund 140 for A-17?" });
   await expect(question.getByLabel(/^Amount/)).toBeVisible();
+  const decided: unknown[] = [];
+  page.on("request", (it) => it.method() === "POST" && decided.push(it.postDataJSON()));
   await page.keyboard.press("a");
   await question.getByLabel(/^Amount/).fill("100");
   await question.getByRole("button", { name: "Approve" }).click();
   await expect(question).toHaveCount(0);
+  expect(decided).toEqual([expect.objectContaining({ decision: "approve", payload: { amount: 100 } })]);
   await once(server.admin, runs.asks, "succeeded");
   await page.goto(`${server.url}/ui/runs?kind=workflow`);
   await expect(page.getByRole("table", { name: "Runs" }).getByText("demo")).toHaveCount(0);
@@ -168,6 +252,7 @@ test("who may not read the workflow sees what has begun", async ({ page, server 
 
 test("a workflow is found by its name, and its runs are filtered", async ({ signedIn: page, server }) => {
   await page.goto(`${server.url}/ui/runs`);
+  await page.getByRole("heading", { level: 1, name: "Runs" }).waitFor();
   await page.keyboard.press("Control+k");
   await page.getByRole("combobox", { name: "Find or do" }).fill("refu");
   await page.getByRole("option", { name: /^Run Refund/ }).click();

@@ -136,9 +136,48 @@ export const GRAPH = {
     { id: "keep", type: "mapping", output: { $: "/steps/order/output" }, depends_on: ["order", "tell"] },
   ],
   triggers: [
-    { type: "cron", cron: "0 9 * * 1-5", timezone: "Europe/Berlin", missed: "once" },
+    // Once a year: no test is there when it comes.
+    { type: "cron", cron: "0 9 1 1 *", timezone: "Europe/Berlin", missed: "once" },
     { type: "api", path: "graph", method: "POST" },
     { type: "event", name: "payment", key: "A-17" },
+  ],
+};
+
+/** Has another workflow ask a person, below it. */
+export const PARENT = {
+  name: "parent",
+  display_name: "Parent",
+  steps: [{ id: "below", type: "workflow", workflow: "refund", input: { $: "/input" } }],
+};
+
+/** Asks a person while a tool `held` is called. */
+export const BESIDE = {
+  name: "beside",
+  display_name: "Beside",
+  steps: [
+    {
+      id: "both",
+      type: "parallel",
+      branches: {
+        asks: [{ id: "ok", type: "approval", message: "Go on?" }],
+        works: [{ id: "call", type: "tool", tool: "held" }],
+      },
+    },
+  ],
+};
+
+/** Looks at each of what it is given: a log of any length. */
+export const MANY = {
+  name: "many",
+  display_name: "Many",
+  steps: [
+    {
+      id: "each",
+      type: "foreach",
+      items: { $: "/input" },
+      concurrency: 10,
+      do: [{ id: "one", type: "mapping", output: { $: "/item" } }],
+    },
   ],
 };
 
@@ -162,21 +201,24 @@ export async function once(admin: Api, id: string, status: string): Promise<stri
 
 /** The workflows, and runs of them in which something is to be seen. */
 export async function runWorkflows(admin: Api) {
-  for (const it of [REFUND, PATIENT, BROKEN, GRAPH]) await admin("POST", "/workflows/definitions", it);
+  for (const it of [REFUND, PATIENT, BROKEN, GRAPH, PARENT])
+    await admin("POST", "/workflows/definitions", it);
   await admin("PUT", "/workflows/definitions/graph", {
     description: "Waits for the clock and for the order, and tells of both.",
     steps: (GRAPH.steps as object[]).with(2, { ...GRAPH.steps[2], code: "return input.id.length;" }),
   });
-  const [asks, waits, fails, done] = await Promise.all([
+  const [asks, waits, fails, done, below] = await Promise.all([
     begin(admin, "refund", { order: "A-17", total: 140 }),
     begin(admin, "patient", { order: "A-17" }),
     begin(admin, "broken", {}),
     begin(admin, "refund", { order: "A-18", total: 40 }),
+    begin(admin, "parent", { order: "D-4", total: 150 }),
   ]);
   return {
     asks: await once(admin, asks.id, "suspended"),
     waits: await once(admin, waits.id, "waiting"),
     fails: await once(admin, fails.id, "failed"),
     done: await once(admin, done.id, "succeeded"),
+    below: await once(admin, below.id, "waiting"),
   };
 }

@@ -32,12 +32,14 @@ export function signIn() {
   location.assign(`${PATH}/sign-in?then=${encodeURIComponent(here)}`);
 }
 
-/** The frames of the event stream at `path`, until it ends or the connection does. */
-export async function* stream(path: string, signal: AbortSignal): AsyncGenerator<Frame> {
+/** There is nothing after the cursor of a stream, and there will not be. */
+export class Ended extends Error {}
+
+/** Opens the event stream at `path`: its frames, until it ends or the connection does. */
+export async function stream(path: string, signal: AbortSignal): Promise<AsyncGenerator<Frame>> {
   const response = await fetch(PATH + path, { headers: { accept: "text/event-stream" }, signal });
   if (response.status === 401) signIn();
   if (!response.ok) throw await failureFrom(response);
-  // 204: there is nothing after the cursor, and there will not be.
-  if (response.status === 204 || !response.body) return;
-  yield* frames(response.body);
+  if (response.status === 204 || !response.body) throw new Ended();
+  return frames(response.body);
 }

@@ -1,5 +1,5 @@
 import { useEffect, useRef, useState } from "react";
-import { stream } from "./client";
+import { Ended, stream } from "./client";
 import { Failure } from "./problem";
 import type { RunEvent } from "./types";
 
@@ -32,9 +32,11 @@ export function watchRun(
       try {
         const query = new URLSearchParams(deltas ? {} : { deltas: "false" });
         if (cursor) query.set("after", cursor);
-        let isOver = true;
-        for await (const it of stream(`/runs/${id}/events?${query}`, stop.signal)) {
-          onConnection("open");
+        // A server that stops closes what it has open, too: that says nothing of the run.
+        let isOver = false;
+        const frames = await stream(`/runs/${id}/events?${query}`, stop.signal);
+        onConnection("open");
+        for await (const it of frames) {
           failures = 0;
           cursor = it.id;
           const event = JSON.parse(it.data) as RunEvent;
@@ -45,7 +47,7 @@ export function watchRun(
         if (isOver) break;
       } catch (error) {
         if (stop.signal.aborted) return;
-        if (error instanceof Failure && error.status >= 400 && error.status < 500) break;
+        if (error instanceof Ended || isRefused(error)) break;
       }
       onConnection("reconnecting");
       const pause = AGAIN_MS[Math.min(failures++, AGAIN_MS.length - 1)];
@@ -64,6 +66,10 @@ export function watchRun(
   };
 }
 
+/** It would be refused again; after too many requests it may not be. */
+const isRefused = (error: unknown) =>
+  error instanceof Failure && error.status >= 400 && error.status < 500 && error.status !== 429;
+
 /** The stored events of a run, and those to come. */
 export function useRunEvents(id: string): { events: readonly RunEvent[]; connection: Connection } {
   const [events, setEvents] = useState<readonly RunEvent[]>([]);
@@ -76,7 +82,7 @@ export function useRunEvents(id: string): { events: readonly RunEvent[]; connect
     return watchRun(
       id,
       { deltas: false },
-      (more) => setEvents((before) => [...before, ...more]),
+      (more) => setEvents((before) => before.concat(more)),
       setConnection,
     );
   }, [id]);

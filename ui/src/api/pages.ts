@@ -1,4 +1,4 @@
-import { infiniteQueryOptions, type QueryKey } from "@tanstack/react-query";
+import { type InfiniteData, infiniteQueryOptions, type QueryKey } from "@tanstack/react-query";
 
 /** A page of a list, as the server answers it. */
 export interface Paged<T> {
@@ -29,6 +29,19 @@ export const pagesOf = <T>(queryKey: QueryKey, page: Read<T>) =>
     initialPageParam: undefined as string | undefined,
     getNextPageParam: ({ next_cursor }) => next_cursor ?? undefined,
   });
+
+/** Pages as they were read, with what is new of the first. If more is new than that has, it is all that is known. */
+export function withNewest<T extends { id: string }>(
+  before: InfiniteData<Paged<T>>,
+  newest: Paged<T>,
+): typeof before {
+  const [first, ...others] = before.pages;
+  const known = newest.data.findIndex((it) => it.id === first?.data[0]?.id);
+  if (!first || known < 0) return { pages: [newest], pageParams: [undefined] };
+  if (known === 0) return before;
+  const data = [...newest.data.slice(0, known), ...first.data];
+  return { ...before, pages: [{ ...first, data }, ...others] };
+}
 
 /** A list as it is shown, however it is read. */
 export interface Listed<T> {

@@ -1,4 +1,4 @@
-import { type KeyboardEvent, memo, useCallback, useMemo, useRef } from "react";
+import { type KeyboardEvent, useMemo, useRef } from "react";
 import { cx } from "../kit/cx";
 import { type Layout, pathOf } from "./drawing";
 import { allOf, keyOf, placeWords } from "./entry";
@@ -8,6 +8,7 @@ import { type Direction, nextTo } from "./layout";
 import { Step } from "./Step";
 import { lookOf } from "./state";
 import { useDrawn } from "./useDrawn";
+import { useLatest } from "./useLatest";
 
 const KEYS: Readonly<Record<string, Direction>> = {
   ArrowUp: "up",
@@ -71,7 +72,7 @@ export function Canvas(props: Props) {
       <ul ref={list} aria-label="Entries">
         {nodes.map((it, at) => (
           <li key={keys[at]} className={s.place} style={placeOf(it)}>
-            <Item
+            <Step
               entry={it.entry}
               way={keys[at] ?? ""}
               place={places.get(keys[at] ?? "") ?? ""}
@@ -108,13 +109,3 @@ const placeOf = ({ x, y, width, height }: { x: number; y: number; width: number;
   width,
   height,
 });
-
-/** A node that stays as it is is not drawn again. */
-const Item = memo(Step);
-
-/** The same function for good, that does what the newest one does. */
-function useLatest<A extends unknown[]>(act: (...args: A) => void): (...args: A) => void {
-  const latest = useRef(act);
-  latest.current = act;
-  return useCallback((...args: A) => latest.current(...args), []);
-}

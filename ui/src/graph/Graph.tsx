@@ -6,11 +6,10 @@ import { useNarrow } from "../kit/useNarrow";
 import { Canvas } from "./Canvas";
 import type { Entry, Path } from "./entry";
 import s from "./Graph.module.css";
+import { whileHeld } from "./hold";
 import { layoutOf } from "./layout";
 import { StepList } from "./StepList";
 import type { States } from "./state";
-
-export type { EntryState } from "./state";
 
 /** What either view of a workflow is given. Entries are named by their ids, or by the ways to them: `0/do/1`. */
 export interface GraphProps {
@@ -110,14 +109,16 @@ function drag(event: PointerEvent<HTMLElement>) {
   const frame = event.currentTarget;
   if (event.pointerType !== "mouse" || event.button !== 0 || (event.target as Element).closest("button"))
     return;
+  const { left, top } = frame.getBoundingClientRect();
+  const isOnScrollbar =
+    event.clientX >= left + frame.clientLeft + frame.clientWidth ||
+    event.clientY >= top + frame.clientTop + frame.clientHeight;
+  if (isOnScrollbar) return;
   const [x, y] = [event.clientX + frame.scrollLeft, event.clientY + frame.scrollTop];
-  const move = (to: globalThis.PointerEvent) => frame.scrollTo(x - to.clientX, y - to.clientY);
-  const end = () => {
-    removeEventListener("pointermove", move);
-    removeEventListener("pointerup", end);
-  };
-  addEventListener("pointermove", move);
-  addEventListener("pointerup", end);
+  whileHeld(
+    (to) => frame.scrollTo(x - to.clientX, y - to.clientY),
+    () => {},
+  );
 }
 
 /** Scrolls the frame, and not the page. */

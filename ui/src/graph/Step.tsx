@@ -1,9 +1,9 @@
-import type { KeyboardEvent } from "react";
+import { type KeyboardEvent, memo } from "react";
 import { cx } from "../kit/cx";
 import { plural } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { KindMark, StatusMark } from "../kit/Marks";
-import { type Entry, idOf } from "./entry";
+import { afterWords, type Entry, idOf } from "./entry";
 import s from "./Graph.module.css";
 import type { EntryState } from "./state";
 import { markOf, whatOf } from "./words";
@@ -25,11 +25,13 @@ interface Props {
   onKeyDown?: (event: KeyboardEvent, way: string) => void;
 }
 
-/** An entry, as one thing that can be picked: what it is, and how far a run is with it. */
-export function Step(props: Props) {
+/** An entry, as one thing that can be picked: what it is, and how far a run is with it. One that stays is not drawn again. */
+export const Step = memo(function Step(props: Props) {
   const { entry, way, place, state, isRun, problem, isSelected, isReached, look } = props;
   const { onSelect, onKeyDown } = props;
   const id = idOf(entry);
+  // In the drawing there are lines for it.
+  const after = look === "line" && afterWords(entry);
   const words = whatOf(entry);
   const content = (
     <>
@@ -38,8 +40,9 @@ export function Step(props: Props) {
         <b className="cut">
           <bdi>{id || "without an id"}</bdi>
         </b>
-        <small className="cut" dir="auto" title={words}>
+        <small className="cut" dir="auto" title={after ? `${words}, ${after}` : words}>
           {words}
+          {after && <span aria-hidden>, {after}</span>}
         </small>
       </span>
       {place && <span className="vh">, {place}</span>}
@@ -70,7 +73,7 @@ export function Step(props: Props) {
       {content}
     </button>
   );
-}
+});
 
 const STATUS = {
   waiting: "waiting",

@@ -1,30 +1,27 @@
-import { type KeyboardEvent, useRef } from "react";
-import { allOf, keyOf, placeWords } from "./entry";
+import { type KeyboardEvent, useMemo, useRef } from "react";
+import { keyOf, type PartHead, placeWords, rowsOf } from "./entry";
 import type { GraphProps } from "./Graph";
 import s from "./Graph.module.css";
 import { Step } from "./Step";
+import { useLatest } from "./useLatest";
+import { predicateWords } from "./words";
 
 /** The entries one below the other, what is within another one further in. */
 export function StepList({ steps, states, selected, onSelect, problems, onGap }: GraphProps) {
   const list = useRef<HTMLOListElement>(null);
-  const all = allOf(steps);
-  const keys = all.map((it) => keyOf(it.path));
-  const isSelected = (at: number) => {
-    const [entry, key] = [all[at]?.entry, keys[at]];
-    return selected !== undefined && (entry?.id === selected || key === selected);
-  };
-  const reached = Math.max(
-    0,
-    all.findIndex((_, at) => isSelected(at)),
-  );
-  const move = (event: KeyboardEvent, way: string) => {
-    const at = keys.indexOf(way);
-    const next = event.key === "ArrowDown" ? at + 1 : event.key === "ArrowUp" ? at - 1 : null;
-    if (next === null) return;
+  const rows = useMemo(() => rowsOf(steps), [steps]);
+  const isSelected = (it: (typeof rows)[number]) =>
+    selected !== undefined && "entry" in it && [it.entry.id, keyOf(it.path)].includes(selected);
+  const reached = rows.find(isSelected) ?? rows[0];
+  const select = useLatest((id: string, way: string) => onSelect?.(id, way));
+  const move = useLatest((event: KeyboardEvent, way: string) => {
+    const all = [...(list.current?.querySelectorAll<HTMLElement>("[data-way]") ?? [])];
+    const step = { ArrowDown: 1, ArrowUp: -1 }[event.key];
+    if (!step) return;
     event.preventDefault();
-    list.current?.querySelectorAll<HTMLElement>("[data-way]")[next]?.focus();
-  };
-  if (all.length === 0)
+    all[all.findIndex((it) => it.dataset.way === way) + step]?.focus();
+  });
+  if (rows.length === 0)
     return onGap ? (
       <button type="button" className={s.gap} onClick={() => onGap([])}>
         Add here
@@ -34,33 +31,49 @@ export function StepList({ steps, states, selected, onSelect, problems, onGap }:
     );
   return (
     <ol ref={list} className={s.list} aria-label="Entries">
-      {all.map(({ entry, within, depth, makesUp }, at) => {
-        const id = typeof entry.id === "string" ? entry.id : "";
-        const before = all[at - 1]?.within;
-        const isNewPart = within?.part && (before?.id !== within.id || before.part !== within.part);
+      {rows.map((it) => {
+        const way = keyOf(it.path);
+        if ("part" in it) return <Head key={way} of={it} onGap={onGap} />;
+        const id = typeof it.entry.id === "string" ? it.entry.id : "";
         return (
-          <li key={keys[at]} style={{ "--depth": depth } as object}>
-            {isNewPart && (
-              <span className={s.part} dir="auto">
-                {within.part}
-              </span>
-            )}
+          <li key={way} style={{ "--depth": it.depth } as object}>
             <Step
-              entry={entry}
-              way={keys[at] ?? ""}
-              place={placeWords({ within, makesUp })}
+              entry={it.entry}
+              way={way}
+              place={placeWords(it)}
               state={states?.[id]}
               isRun={states !== undefined}
-              problem={problems?.[id] ?? problems?.[keys[at] ?? ""]}
-              isSelected={isSelected(at)}
-              isReached={at === reached}
+              problem={problems?.[id] ?? problems?.[way]}
+              isSelected={isSelected(it)}
+              isReached={it === reached}
               look="line"
-              onSelect={onSelect}
+              onSelect={onSelect && select}
               onKeyDown={move}
             />
           </li>
         );
       })}
     </ol>
+  );
+}
+
+/** What a part is called and when it is taken; if there is nothing in it, that. */
+function Head({ of: { part, path, depth }, onGap }: { of: PartHead; onGap: GraphProps["onGap"] }) {
+  const isEmpty = part.entries.length === 0;
+  if (part.name === "" && !isEmpty) return null;
+  return (
+    <li className={s.part} style={{ "--depth": depth } as object}>
+      {part.name !== "" && (
+        <span dir="auto">{"when" in part ? `${part.name}: ${predicateWords(part.when)}` : part.name}</span>
+      )}
+      {isEmpty &&
+        (onGap ? (
+          <button type="button" className={s.gap} onClick={() => onGap(path)}>
+            Add here
+          </button>
+        ) : (
+          <span className={s.gap}>nothing</span>
+        ))}
+    </li>
   );
 }

@@ -92,7 +92,7 @@ export const heightOf = (blocks: readonly { height: number }[]) =>
 export const sideBySide = (blocks: readonly { left: number; right: number }[]) =>
   blocks.reduce((sum, it) => sum + it.left + it.right, 0) + Math.max(0, blocks.length - 1) * GAP.x;
 
-/** Draws a line from each to each. If they are many on both sides, they meet in between. */
+/** Draws a line from each to each. */
 export function connect(from: readonly End[], to: readonly End[], all: Layout, bendAbove = 0) {
   for (const a of from) for (const b of to) draw(a, b, all, bendAbove);
 }

@@ -108,42 +108,58 @@ export interface Placed {
   makesUp: boolean;
 }
 
-/** What an entry stands in, in words; empty if that is the workflow itself. */
-export function placeWords({ within, makesUp }: Pick<Placed, "within" | "makesUp">): string {
-  if (!within) return "";
-  return makesUp ? `makes up for ${within.id}` : ["in", within.id, within.part].filter(Boolean).join(" ");
+/** What an entry stands in, and what it waits for, in words; empty if it simply follows in the workflow itself. */
+export function placeWords({ entry, within, makesUp }: Placed): string {
+  const place = within && ["in", within.id, within.part].filter(Boolean).join(" ");
+  return [within && makesUp ? `makes up for ${within.id}` : place, afterWords(entry)]
+    .filter(Boolean)
+    .join(", ");
 }
 
-/** All entries, each before those within it, in the order in which they stand. */
-export function allOf(
+/** `after a, b`, of an entry that says what it waits for. */
+export function afterWords(entry: Entry): string {
+  const ids = afterOf(entry) ?? [];
+  return ids.length > 0 ? `after ${ids.join(", ")}` : "";
+}
+
+/** The beginning of a part, with the way to its list. */
+export interface PartHead {
+  part: Part;
+  path: Path;
+  depth: number;
+}
+
+/** All entries, each before those within it, and the heads of their parts, in the order in which they stand. */
+export function rowsOf(
   steps: readonly Entry[],
   path: Path = [],
   depth = 0,
   within: Placed["within"] = null,
-): Placed[] {
+): (Placed | PartHead)[] {
   return steps.flatMap((entry, at) => {
     const own = [...path, at];
     const id = idOf(entry);
-    const makesUp: Placed[] = isObject(entry.compensate)
-      ? [
-          {
-            entry: entry.compensate,
-            path: [...own, "compensate"],
-            depth: depth + 1,
-            within: { id, part: "" },
-            makesUp: true,
-          },
-        ]
-      : [];
-    return [
-      { entry, path: own, depth, within, makesUp: false },
-      ...makesUp,
-      ...(partsOf(entry) ?? []).flatMap((part) =>
-        allOf(part.entries, [...own, ...part.path], depth + 1, { id, part: part.name }),
-      ),
-    ];
+    const rows: (Placed | PartHead)[] = [{ entry, path: own, depth, within, makesUp: false }];
+    if (isObject(entry.compensate))
+      rows.push({
+        entry: entry.compensate,
+        path: [...own, "compensate"],
+        depth: depth + 1,
+        within: { id, part: "" },
+        makesUp: true,
+      });
+    for (const part of partsOf(entry) ?? []) {
+      const list = [...own, ...part.path];
+      rows.push({ part, path: list, depth: depth + 1 });
+      for (const it of rowsOf(part.entries, list, depth + 1, { id, part: part.name })) rows.push(it);
+    }
+    return rows;
   });
 }
+
+/** All entries, each before those within it, in the order in which they stand. */
+export const allOf = (steps: readonly Entry[]): Placed[] =>
+  rowsOf(steps).filter((it): it is Placed => "entry" in it);
 
 const escaped = (step: string | number) => String(step).replaceAll("~", "~0").replaceAll("/", "~1");
 

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { type Node, pathOf } from "./drawing";
-import { allOf, type Entry, keyOf, pathOfKey, placeWords, pointerTo } from "./entry";
+import { allOf, type Entry, keyOf, pathOfKey, placeWords, pointerTo, rowsOf } from "./entry";
 import { layoutOf, nextTo } from "./layout";
 
 const step = (id: string, more: Entry = {}): Entry => ({ id, type: "mapping", output: 1, ...more });
@@ -187,6 +187,26 @@ test("a way to an entry is a text, a pointer, and a way again", () => {
   expect(keyOf([0, "branches", "a/b~c", 1])).toBe("0/branches/a~1b~0c/1");
   expect(pathOfKey("0/branches/a~1b~0c/1")).toEqual([0, "branches", "a/b~c", 1]);
   expect(pointerTo([0, "do", 2])).toBe("/steps/0/do/2");
+});
+
+test("whoever waits for others by name says so", () => {
+  const steps = [after("a"), after("b", "a"), { ...after("c", "a", "b"), compensate: step("undo") }];
+  expect(allOf(steps).map(placeWords)).toEqual(["", "after a", "after a, b", "makes up for c"]);
+  const within = { id: "both", type: "parallel", branches: { x: [after("d"), after("e", "d")] } };
+  expect(allOf([within]).map(placeWords)).toEqual(["", "in both x", "in both x, after d"]);
+});
+
+test("the list has each part, also one in which there is nothing", () => {
+  const words = rowsOf(REFUND).map((it) => ("part" in it ? `- ${it.part.name}` : it.entry.id));
+  expect(words).toEqual([
+    ...["fetch", "undo", "route", "- case 1", "ask", "note", "- otherwise"],
+    ...["both", "- mail", "mail", "- log", "each", "- ", "line", "end"],
+  ]);
+  const gaps = layoutOf(REFUND).gaps.map((it) => keyOf(it.path));
+  const empty = rowsOf(REFUND).flatMap((it) =>
+    "part" in it && it.part.entries.length === 0 ? [keyOf(it.path)] : [],
+  );
+  expect(empty).toEqual(gaps);
 });
 
 test("a line bends round", () => {

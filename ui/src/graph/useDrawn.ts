@@ -1,6 +1,7 @@
 import { type PointerEvent, useState } from "react";
 import type { Node } from "./drawing";
 import { keyOf } from "./entry";
+import { whileHeld } from "./hold";
 
 /** A line that a mouse draws from one node to another, and tells where it has led. Fingers scroll by themselves. */
 export function useDrawn(nodes: readonly Node[], zoom: number, onDrawn?: (from: string, to: string) => void) {
@@ -15,17 +16,11 @@ export function useDrawn(nodes: readonly Node[], zoom: number, onDrawn?: (from: 
       const start = `${from.x + from.width / 2} ${from.y + from.height / 2}`;
       setLine(wayAt(to.target) === way ? null : `M${start}L${end}`);
     };
-    const end = (to: globalThis.PointerEvent) => {
-      removeEventListener("pointermove", move);
-      removeEventListener("pointerup", end);
-      removeEventListener("pointercancel", end);
+    whileHeld(move, (at) => {
       setLine(null);
-      const other = wayAt(to.target);
-      if (to.type === "pointerup" && other !== undefined && other !== way) onDrawn?.(way, other);
-    };
-    addEventListener("pointermove", move);
-    addEventListener("pointerup", end);
-    addEventListener("pointercancel", end);
+      const other = wayAt(at?.target ?? null);
+      if (other !== undefined && other !== way) onDrawn?.(way, other);
+    });
   };
   return { line, begin };
 }

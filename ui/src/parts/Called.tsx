@@ -6,16 +6,23 @@ import { cancelRun, isOver, runQuery } from "../api/runs";
 import type { Run } from "../api/types";
 import { Button, buttonClass } from "../kit/Button";
 import { Json } from "../kit/Code";
-import { duration } from "../kit/format";
+import { Refused } from "../kit/FormDialog";
+import { count, duration } from "../kit/format";
 import { KindMark, StatusMark } from "../kit/Marks";
 import { Note, ProblemNote, Skeleton } from "../kit/Messages";
 import s from "./Called.module.css";
 import { Decisions } from "./Decisions";
-import { factsOf, kindOf } from "./events";
+import { factsOf, isAsking, kindOf } from "./events";
+import { useAct } from "./useAct";
+
+/** So many events are shown; its own page has them all. */
+const MOST = 200;
 
 /** One call: how it went, what came of it, and each thing that happened with its time. */
 export function Called({ id, onAgain }: { id: string; onAgain?: (input: unknown) => void }) {
   const mayDecide = useMay("approval.decide");
+  const mayStop = useMay("run.write", "agent.execute", "tool.execute", "workflow.execute");
+  const stop = useAct(() => cancelRun(id), { keys: ["runs"] });
   const call = useQuery(runQuery(id));
   const { events } = useRunEvents(id);
   if (call.isPending) return <Skeleton rows={3} />;
@@ -30,8 +37,13 @@ export function Called({ id, onAgain }: { id: string; onAgain?: (input: unknown)
         <StatusMark status={run.status} />
         <Took run={run} />
         <span className="end row">
-          {!isDone && (
-            <Button small icon="circle-stop" onClick={() => cancelRun(id)}>
+          {!isDone && mayStop && (
+            <Button
+              small
+              icon="circle-stop"
+              busy={stop.isPending && "Stopping…"}
+              onClick={() => stop.mutate()}
+            >
               Stop
             </Button>
           )}
@@ -45,12 +57,23 @@ export function Called({ id, onAgain }: { id: string; onAgain?: (input: unknown)
           </Link>
         </span>
       </div>
-      {run.status === "suspended" && <Decisions run={run} mayDecide={mayDecide} />}
+      <Refused title="It was not stopped" of={stop} />
+      {!isDone && (run.status === "suspended" || isAsking(events)) && (
+        <Decisions run={run} mayDecide={mayDecide} />
+      )}
       {run.error && <Note look="bad" title={run.error.message} />}
       {isDone && !run.error && <Json value={run.output ?? null} title="Result" />}
       <Json value={run.input} title="Arguments" />
+      {events.length > MOST && (
+        <p className="small dim">
+          The last {MOST} of{" "}
+          <Link to="/runs/$id" params={{ id }} search={{ tab: "events" }}>
+            {count(events.length)} events
+          </Link>
+        </p>
+      )}
       <ol className={s.steps} aria-label="What happened">
-        {events.map((it) => (
+        {events.slice(-MOST).map((it) => (
           <li key={it.seq}>
             <KindMark kind={kindOf(it)} />
             <code className="nowrap">{it.type}</code>

@@ -23,7 +23,8 @@ import type { Schema } from "./schema";
 
 /** The decisions for which a run waits. */
 export function Decisions({ run, mayDecide }: { run: Run; mayDecide: boolean }) {
-  const pending = useQuery({ ...pendingOfQuery(run.id), enabled: mayDecide });
+  // What was read before it was asked does not have it.
+  const pending = useQuery({ ...pendingOfQuery(run.id), enabled: mayDecide, refetchOnMount: "always" });
   if (!mayDecide) return <Consents run={run} />;
   if (pending.isError) return <ProblemNote error={pending.error} retry={() => pending.refetch()} />;
   return pending.data?.data.map((it) => <DecisionCard key={it.id} approval={it} mayDecide={mayDecide} />);
@@ -32,13 +33,13 @@ export function Decisions({ run, mayDecide }: { run: Run; mayDecide: boolean }) 
 /** The decisions for which runs below another wait, with a way to each. */
 export function DecisionsBelow({ runs, mayDecide }: { runs: readonly Span[]; mayDecide: boolean }) {
   const pending = useQueries({
-    queries: runs.slice(0, MOST_BELOW).map((it) => ({ ...pendingOfQuery(it.id), enabled: mayDecide })),
+    queries: runs.map((it) => ({ ...pendingOfQuery(it.id), enabled: mayDecide })),
   });
   if (mayDecide)
     return pending
       .flatMap((it) => it.data?.data ?? [])
       .map((it) => <DecisionCard key={it.id} approval={it} mayDecide showRun />);
-  return runs.slice(0, MOST_BELOW).map((it) => (
+  return runs.map((it) => (
     <Note key={it.id} look="warn" title={`A run of ${it.name} below waits for a person`}>
       <Link to="/runs/$id" params={{ id: it.id }}>
         run {shortId(it.id)}
@@ -46,8 +47,6 @@ export function DecisionsBelow({ runs, mayDecide }: { runs: readonly Span[]; may
     </Note>
   ));
 }
-
-const MOST_BELOW = 5;
 
 /** Where a run waits for its person to agree, for who decides nothing else. */
 const Consents = ({ run }: { run: Run }) =>

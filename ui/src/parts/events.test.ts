@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import type { RunEvent } from "../api/types";
-import { eventsOfCall, factsOf, kindOf } from "./events";
+import { eventsOfCall, factsOf, isAsking, kindOf } from "./events";
 
 const event = (seq: number, type: string, data: Record<string, unknown> = {}): RunEvent => ({
   seq,
@@ -60,4 +60,10 @@ test("the events of a call are found by any of them", () => {
   expect(eventsOfCall(events, 2).map((it) => it.seq)).toEqual([2, 3, 5]);
   expect(eventsOfCall(events, 1).map((it) => it.seq)).toEqual([1]);
   expect(eventsOfCall(events, 99)).toEqual([]);
+});
+
+test("a person is asked from the question to the decision, of as many as there are", () => {
+  const [asked, decided] = [event(1, "approval.requested"), event(2, "approval.decided")];
+  expect([[], [asked], [asked, decided]].map(isAsking)).toEqual([false, true, false]);
+  expect(isAsking([asked, asked, decided])).toBe(true);
 });

@@ -88,6 +88,16 @@ function count(value: unknown, what: string): string {
   return n === null ? "" : plural(n, what);
 }
 
+/** Whether a person is asked: the run itself may go on beside that. */
+export function isAsking(events: readonly RunEvent[]): boolean {
+  let open = 0;
+  for (const { type } of events) {
+    if (type === "approval.requested") open++;
+    if (type === "approval.decided") open--;
+  }
+  return open > 0;
+}
+
 /** The events that are about one call: of a model, of a tool, of a search. */
 export function eventsOfCall(events: readonly RunEvent[], seq: number): RunEvent[] {
   const first = events.find((it) => it.seq === seq);

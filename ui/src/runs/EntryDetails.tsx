@@ -2,9 +2,10 @@ import { useQuery } from "@tanstack/react-query";
 import { getRouteApi, Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
+import { isOver } from "../api/runs";
 import type { Run, RunEvent, Status } from "../api/types";
 import { type Entry, idOf, isObject, textOf } from "../graph/entry";
-import type { EntryState } from "../graph/Graph";
+import type { EntryState } from "../graph/state";
 import { markOf, whatOf } from "../graph/words";
 import { Button, buttonClass } from "../kit/Button";
 import { Json } from "../kit/Code";
@@ -16,30 +17,30 @@ import { Note } from "../kit/Messages";
 import { Facts } from "../kit/Page";
 import { Clock } from "../kit/Time";
 import { factsOf } from "../parts/events";
-import { type Execution, eventsOfStep } from "./entries";
+import type { Execution } from "./entries";
 import { waitWords } from "./entryStates";
 import { ForkWorkflow } from "./ForkWorkflow";
-import { startsOf } from "./forks";
-import { inputQuery, isOver } from "./queries";
+import { inputQuery } from "./queries";
 import { SendEvent } from "./SendEvent";
 
 interface Props {
   entry: Entry;
+  /** It makes up for another one. */
+  makesUp: boolean;
   state: EntryState | undefined;
   /** Its own, in the order in which they began. */
   executions: readonly Execution[];
   turn: string | undefined;
   run: Run;
-  events: readonly RunEvent[];
   all: ReadonlyMap<string, Execution>;
 }
 
 /** What is known of one entry: how it went, each time that it was begun, and what can be done from there. */
-export function EntryDetails({ entry, state, executions, turn, run, events, all }: Props) {
+export function EntryDetails({ entry, makesUp, state, executions, turn, run, all }: Props) {
   const [isForking, setForking] = useState(false);
   const mayBegin = useMay("workflow.execute");
   const shown = executions.find((it) => it.turn === turn) ?? worst(executions);
-  const canFork = mayBegin && startsOf(all).includes(idOf(entry));
+  const canFork = mayBegin && !makesUp && executions.some((it) => it.turn === null);
   return (
     <>
       <div className="row">
@@ -63,7 +64,7 @@ export function EntryDetails({ entry, state, executions, turn, run, events, all 
           </Button>
         </div>
       )}
-      {shown && <Events events={eventsOfStep(events, shown.step)} />}
+      {shown && <Events events={shown.events} />}
       {isForking && <ForkWorkflow run={run} all={all} from={idOf(entry)} onClose={() => setForking(false)} />}
     </>
   );
@@ -208,8 +209,13 @@ function Events({ events }: { events: readonly RunEvent[] }) {
   return (
     <section>
       <h2>Its events</h2>
+      {events.length > MOST && (
+        <p className="small dim">
+          The last {MOST} of {events.length}.
+        </p>
+      )}
       <ul>
-        {events.map((it) => (
+        {events.slice(-MOST).map((it) => (
           <li key={it.seq} className="row small" style={{ minHeight: 26 }}>
             <span className="id">{it.seq}</span>
             <code className="nowrap">{it.type}</code>

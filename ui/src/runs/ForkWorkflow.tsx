@@ -1,13 +1,15 @@
-import { useMutation } from "@tanstack/react-query";
+import { useMutation, useQuery } from "@tanstack/react-query";
 import { useState } from "react";
+import { useMay } from "../api/me";
 import type { Run } from "../api/types";
+import { entriesOf } from "../graph/entry";
 import { SelectField, TextArea, TextField } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
 import { pretty } from "../kit/json";
 import { PickField } from "../kit/PickField";
 import type { Execution } from "./entries";
-import { forkOf, likelyStart, recordedBefore, startsOf } from "./forks";
-import { type ForkAsked, forkRun } from "./queries";
+import { forkable, forkOf, likelyStart, recordedBefore } from "./forks";
+import { type ForkAsked, forkRun, workflowAtQuery } from "./queries";
 import { useGoTo } from "./useGoTo";
 
 interface Props {
@@ -19,7 +21,10 @@ interface Props {
 }
 
 /** Another run of the same workflow, which uses what was recorded before an entry, or something else instead. */
-export function ForkWorkflow({ run, all, from: chosen, onClose }: Props) {
+export function ForkWorkflow({ run, all: begun, from: chosen, onClose }: Props) {
+  const maySee = useMay("workflow.write", "admin.read");
+  const { data } = useQuery({ ...workflowAtQuery(run.definition), enabled: maySee });
+  const all = forkable(begun, entriesOf(data?.steps));
   const [from, setFrom] = useState(() => chosen ?? likelyStart(all));
   const [typed, setTyped] = useState<ReadonlyMap<string, string>>(new Map());
   const [version, setVersion] = useState("");
@@ -56,7 +61,7 @@ export function ForkWorkflow({ run, all, from: chosen, onClose }: Props) {
       <SelectField
         label="From entry"
         pointer="/from_step"
-        options={startsOf(all).map((it) => [it, it] as const)}
+        options={[...all.keys()].map((it) => [it, it] as const)}
         value={from}
         onChange={setFrom}
       />

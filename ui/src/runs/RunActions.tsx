@@ -1,6 +1,7 @@
 import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { useMay } from "../api/me";
+import { cancelRun, isOver } from "../api/runs";
 import type { Run, RunEvent } from "../api/types";
 import { Button } from "../kit/Button";
 import { TextArea, TextField } from "../kit/Field";
@@ -8,7 +9,7 @@ import { FormDialog, Refused } from "../kit/FormDialog";
 import { useAct } from "../parts/useAct";
 import { executionsOf } from "./entries";
 import { ForkWorkflow } from "./ForkWorkflow";
-import { cancelRun, forkRun, isOver, retryRun } from "./queries";
+import { forkRun, retryRun } from "./queries";
 import { useGoTo } from "./useGoTo";
 
 type Open = "cancel" | "fork" | null;
@@ -49,7 +50,7 @@ export function RunActions({ run, events }: { run: Run; events: readonly RunEven
         <Fork run={run} lastSeq={lastSeq} onClose={() => setOpen(null)} />
       )}
       {open === "fork" && run.kind === "workflow" && (
-        <ForkWorkflow run={run} all={executionsOf(events)} onClose={() => setOpen(null)} />
+        <ForkWorkflow run={run} all={executionsOf(events).all} onClose={() => setOpen(null)} />
       )}
     </>
   );
@@ -57,7 +58,7 @@ export function RunActions({ run, events }: { run: Run; events: readonly RunEven
 
 function Cancel({ run, onClose }: { run: Run; onClose: () => void }) {
   const [reason, setReason] = useState("");
-  const cancel = useAct(() => cancelRun(run.id, reason), {
+  const cancel = useAct(() => cancelRun(run.id, reason || null), {
     keys: ["runs"],
     said: () => `Asked ${run.definition.name} to stop`,
     after: onClose,

@@ -1,15 +1,15 @@
 import { Link } from "@tanstack/react-router";
+import { isOver } from "../api/runs";
 import type { Tree } from "../api/types";
 import { Copy } from "../kit/Button";
 import { duration, money, shortId, tokens } from "../kit/format";
 import { Facts } from "../kit/Page";
 import { Clock } from "../kit/Time";
-import { sharesOf, type waitsOf } from "./layout";
-import { isOver } from "./queries";
+import { sharesOf, type Wait } from "./layout";
 import { tookMs } from "./rows";
 
 /** What happened, said in a sentence with its figures. */
-export function Sentence({ tree, waits }: { tree: Tree; waits: ReturnType<typeof waitsOf> }) {
+export function Sentence({ tree, waits }: { tree: Tree; waits: readonly Wait[] }) {
   const { run, usage } = tree;
   const now = Date.now();
   const took = tookMs(run, now);

@@ -1,17 +1,19 @@
 import { useQuery } from "@tanstack/react-query";
 import { getRouteApi } from "@tanstack/react-router";
-import { lazy, Suspense, useMemo } from "react";
-import { useRunEvents } from "../api/events";
+import { lazy, Suspense, useCallback, useMemo, useRef } from "react";
+import { type Connection, useRunEvents } from "../api/events";
 import { useMay } from "../api/me";
+import { isOver } from "../api/runs";
 import type { RunEvent, Tree } from "../api/types";
 import { Json } from "../kit/Code";
 import { StatusMark, Tag } from "../kit/Marks";
 import { Note, ProblemNote, Skeleton } from "../kit/Messages";
 import { Body, Head, LiveDot, Panes, Tabs } from "../kit/Page";
 import { Decisions, DecisionsBelow } from "../parts/Decisions";
+import { isAsking } from "../parts/events";
 import { Events } from "./Events";
-import { waitsOf, waterfallOf } from "./layout";
-import { isOver, treeQuery } from "./queries";
+import { type Wait, waitsOf, waterfallOf } from "./layout";
+import { suspendedBelow, treeQuery } from "./queries";
 import { RunActions } from "./RunActions";
 import { RunFacts, Sentence } from "./RunFacts";
 import { SpanDetails } from "./SpanDetails";
@@ -52,29 +54,27 @@ export function RunPage() {
       </>
     );
   }
-  const isConnected = connection === "open" && !tree.isError;
-  return <Shown key={id} tree={tree.data} events={events} isConnected={isConnected} />;
+  const shown = connection === "open" && tree.isError ? "reconnecting" : connection;
+  return <Shown key={id} tree={tree.data} events={events} connection={shown} />;
 }
 
 interface ShownProps {
   tree: Tree;
   events: readonly RunEvent[];
-  isConnected: boolean;
+  connection: Connection;
 }
 
-function Shown({ tree, events, isConnected }: ShownProps) {
+const CONNECTION: Record<Connection, string> = { open: "Live", reconnecting: "Reconnecting", ended: "Ended" };
+
+function Shown({ tree, events, connection }: ShownProps) {
   const { run } = tree;
   const isWorkflow = run.kind === "workflow";
-  const { tab = isWorkflow ? "graph" : "waterfall", span } = route.useSearch();
-  const navigate = route.useNavigate();
+  const { tab = isWorkflow ? "graph" : "waterfall" } = route.useSearch();
   const mayDecide = useMay("approval.decide");
-  const waits = useMemo(() => waitsOf(events), [events]);
-  const layout = useMemo(() => waterfallOf(tree.spans, waits, Date.now()), [tree, waits]);
-  const line = layout.lines.find((it) => it.id === span);
+  const waits = useWaits(events);
   const isLive = !isOver(run.status);
-  const waiting = tree.spans.filter(
-    (it) => it.kind === "run" && it.status === "suspended" && it.id !== run.id,
-  );
+  const isAsked = isLive && (run.status === "suspended" || isAsking(events));
+  const below = suspendedBelow(tree);
   return (
     <>
       <Head
@@ -84,13 +84,13 @@ function Shown({ tree, events, isConnected }: ShownProps) {
           <>
             <StatusMark status={run.status} />
             <Tag>v{run.definition.version}</Tag>
-            {isLive && <LiveDot on={isConnected}>{isConnected ? "Live" : "Reconnecting"}</LiveDot>}
+            {isLive && <LiveDot on={connection === "open"}>{CONNECTION[connection]}</LiveDot>}
           </>
         }
         actions={<RunActions run={run} events={events} />}
         lede={<Sentence tree={tree} waits={waits} />}
       />
-      {(run.error || run.status === "suspended" || waiting.length > 0) && (
+      {(run.error || isAsked || below.length > 0) && (
         <div style={{ padding: "12px var(--gutter) 0" }} className="stack">
           {run.error && (
             <Note
@@ -100,8 +100,8 @@ function Shown({ tree, events, isConnected }: ShownProps) {
               {run.error.retryable && "The same may succeed later."}
             </Note>
           )}
-          {run.status === "suspended" && <Decisions run={run} mayDecide={mayDecide} />}
-          <DecisionsBelow runs={waiting} mayDecide={mayDecide} />
+          {isAsked && <Decisions run={run} mayDecide={mayDecide} />}
+          <DecisionsBelow runs={below} mayDecide={mayDecide} />
         </div>
       )}
       <Tabs
@@ -125,29 +125,7 @@ function Shown({ tree, events, isConnected }: ShownProps) {
           <WorkflowRun tree={tree} events={events} />
         </Suspense>
       )}
-      {tab === "waterfall" && (
-        <Panes
-          label="Details"
-          aside={
-            line ? (
-              <SpanDetails line={line} run={run} events={events} />
-            ) : (
-              <RunFacts tree={tree} hint={HINT} />
-            )
-          }
-        >
-          <Waterfall
-            layout={layout}
-            chosen={span}
-            onChoose={(it) => navigate({ search: (before) => ({ ...before, span: it }), replace: true })}
-          />
-          {tree.truncated && (
-            <Note title="There is more than is shown">
-              Only the first runs and spans of the tree are drawn.
-            </Note>
-          )}
-        </Panes>
-      )}
+      {tab === "waterfall" && <Spans tree={tree} waits={waits} events={events} />}
       {tab === "events" && (
         <Body>
           <Events events={events} />
@@ -162,6 +140,43 @@ function Shown({ tree, events, isConnected }: ShownProps) {
       )}
     </>
   );
+}
+
+function Spans({ tree, waits, events }: { tree: Tree; waits: readonly Wait[]; events: readonly RunEvent[] }) {
+  const { span } = route.useSearch();
+  const navigate = route.useNavigate();
+  const layout = useMemo(() => waterfallOf(tree.spans, waits, Date.now()), [tree, waits]);
+  const line = layout.lines.find((it) => it.id === span);
+  const choose = useCallback(
+    (id: string | undefined) => navigate({ search: (before) => ({ ...before, span: id }), replace: true }),
+    [navigate],
+  );
+  return (
+    <Panes
+      label="Details"
+      aside={
+        line ? (
+          <SpanDetails line={line} run={tree.run} events={events} />
+        ) : (
+          <RunFacts tree={tree} hint={HINT} />
+        )
+      }
+    >
+      <Waterfall layout={layout} chosen={span} onChoose={choose} />
+      {tree.truncated && (
+        <Note title="There is more than is shown">Only the first runs and spans of the tree are drawn.</Note>
+      )}
+    </Panes>
+  );
+}
+
+/** When the run waited: the same as long as it is, so that nothing else is drawn anew for each event. */
+function useWaits(events: readonly RunEvent[]): readonly Wait[] {
+  const kept = useRef<readonly Wait[]>([]);
+  const now = useMemo(() => waitsOf(events), [events]);
+  const isSame = now.length === kept.current.length && now.at(-1)?.to === kept.current.at(-1)?.to;
+  if (!isSame) kept.current = now;
+  return kept.current;
 }
 
 const kindWords = (kind: string) => kind.charAt(0).toUpperCase() + kind.slice(1).replace("_", " ");

@@ -2,10 +2,10 @@ import { useMutation } from "@tanstack/react-query";
 import { useState } from "react";
 import { TextField } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
-import { plural } from "../kit/format";
 import { useToast } from "../kit/Toasts";
 import { SchemaForm, useAny } from "../parts/SchemaForm";
 import type { Schema } from "../parts/schema";
+import { deliveredWords } from "./delivered";
 import { bringEvent } from "./queries";
 
 interface Props {
@@ -26,12 +26,8 @@ export function SendEvent({ name, waitsFor, schema, onClose }: Props) {
   const say = useToast();
   const send = useMutation({
     mutationFn: (payload: unknown) => bringEvent({ name, key, payload }),
-    onSuccess: ({ delivered }) => {
-      say(
-        delivered > 0
-          ? `It went to ${plural(delivered, "run")}`
-          : "Nobody waits for it; it is kept for a day",
-      );
+    onSuccess: (made) => {
+      say(deliveredWords(made));
       onClose();
     },
   });
@@ -45,7 +41,10 @@ export function SendEvent({ name, waitsFor, schema, onClose }: Props) {
       onClose={onClose}
       known={["/key", "/payload"]}
     >
-      <p className="sub">It goes to every run that waits for this name and key, once.</p>
+      <p className="sub">
+        It goes to every run that waits for this name and key, once, and begins the workflows that have a
+        trigger for it.
+      </p>
       <TextField label="Key" optional mono pointer="/key" value={key} onChange={setKey} />
       <SchemaForm of={given} pointer="/payload" label="Payload" />
     </FormDialog>

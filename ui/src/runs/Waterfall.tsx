@@ -1,4 +1,4 @@
-import type { KeyboardEvent } from "react";
+import { type KeyboardEvent, memo } from "react";
 import { cx } from "../kit/cx";
 import { duration, tokens } from "../kit/format";
 import { Icon } from "../kit/Icon";
@@ -24,7 +24,8 @@ const LEGEND = [
   ["wait", "waiting"],
 ] as const;
 
-export function Waterfall({ layout, chosen, onChoose }: Props) {
+/** What stays as it is is not drawn again for each event that comes. */
+export const Waterfall = memo(function Waterfall({ layout, chosen, onChoose }: Props) {
   const press = (event: KeyboardEvent<HTMLElement>) => {
     const step = { ArrowDown: 1, ArrowUp: -1, j: 1, k: -1 }[event.key];
     const rows = [...event.currentTarget.querySelectorAll<HTMLElement>("[data-row]")];
@@ -81,7 +82,7 @@ export function Waterfall({ layout, chosen, onChoose }: Props) {
       </div>
     </div>
   );
-}
+});
 
 const lookOf = (kind: string) =>
   kind === "agent" || kind === "workflow" || kind === "step"

@@ -1,18 +1,21 @@
 import { useQuery } from "@tanstack/react-query";
-import { getRouteApi } from "@tanstack/react-router";
-import { useMemo } from "react";
+import { getRouteApi, Link } from "@tanstack/react-router";
+import { useMemo, useRef, useState } from "react";
 import { useMay } from "../api/me";
+import { isOver } from "../api/runs";
 import type { RunEvent, Tree, WaitingFor } from "../api/types";
 import { allOf, type Entry, idOf } from "../graph/entry";
 import { Graph } from "../graph/Graph";
+import type { States } from "../graph/state";
+import { shortId } from "../kit/format";
 import { Icon } from "../kit/Icon";
 import { Note, Skeleton } from "../kit/Messages";
 import { Body, Panes } from "../kit/Page";
 import { Clock } from "../kit/Time";
 import { EntryDetails } from "./EntryDetails";
-import { executionsOf } from "./entries";
-import { byEntry, entriesSeen, statesOf } from "./entryStates";
-import { isOver, workflowAtQuery } from "./queries";
+import { logReader } from "./entries";
+import { entriesSeen, keptStates, statesOf } from "./entryStates";
+import { workflowAtQuery } from "./queries";
 import { RunFacts } from "./RunFacts";
 import s from "./Runs.module.css";
 
@@ -28,18 +31,20 @@ export default function WorkflowRun({ tree, events }: { tree: Tree; events: read
   const navigate = route.useNavigate();
   const maySee = useMay("workflow.write", "admin.read");
   const definition = useQuery({ ...workflowAtQuery(run.definition), enabled: maySee });
-  const executions = useMemo(() => executionsOf(events), [events]);
-  const own = useMemo(() => byEntry(executions), [executions]);
+  const [read] = useState(logReader);
+  const executions = useMemo(() => read(events), [read, events]);
   const isKnown = definition.data !== undefined;
+  // biome-ignore lint/correctness/useExhaustiveDependencies: others have been seen
   const steps = useMemo(
     () => (definition.data?.steps as Entry[] | undefined) ?? entriesSeen(executions),
-    [definition.data, executions],
+    [definition.data, executions.of.size],
   );
-  const states = useMemo(
-    () => statesOf(steps, executions, isOver(run.status), new Date()),
-    [steps, executions, run.status],
-  );
-  const entry = useMemo(() => allOf(steps).find((it) => idOf(it.entry) === chosen)?.entry, [steps, chosen]);
+  const kept = useRef<States>({});
+  const states = useMemo(() => {
+    kept.current = keptStates(kept.current, statesOf(steps, executions, isOver(run.status), new Date()));
+    return kept.current;
+  }, [steps, executions, run.status]);
+  const open = useMemo(() => allOf(steps).find((it) => idOf(it.entry) === chosen), [steps, chosen]);
   const choose = (id: string | undefined) =>
     navigate({ search: (before) => ({ ...before, entry: id, turn: undefined }), replace: true });
   if (definition.isLoading) {
@@ -53,16 +58,16 @@ export default function WorkflowRun({ tree, events }: { tree: Tree; events: read
     <Panes
       label="Details"
       aside={
-        entry ? (
+        open ? (
           <EntryDetails
             key={chosen}
-            entry={entry}
+            entry={open.entry}
+            makesUp={open.makesUp}
             state={states[chosen ?? ""]}
-            executions={own.get(chosen ?? "") ?? []}
+            executions={executions.of.get(chosen ?? "") ?? []}
             turn={turn}
             run={run}
-            events={events}
-            all={executions}
+            all={executions.all}
           />
         ) : (
           <>
@@ -130,7 +135,11 @@ function waitOf(it: WaitingFor) {
         </>
       );
     case "child":
-      return "a run below";
+      return (
+        <Link to="/runs/$id" params={{ id: it.run_id }}>
+          the run {shortId(it.run_id)} below
+        </Link>
+      );
     case "consent":
       return `its person, for ${it.upstream}`;
     default:

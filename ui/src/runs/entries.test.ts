@@ -2,8 +2,8 @@ import { readFileSync } from "node:fs";
 import { expect, test } from "vitest";
 import type { RunEvent } from "../api/types";
 import type { Entry } from "../graph/entry";
-import { executionsOf, nameParts } from "./entries";
-import { entriesSeen, statesOf } from "./entryStates";
+import { executionsOf, logReader, nameParts } from "./entries";
+import { entriesSeen, keptStates, statesOf } from "./entryStates";
 
 const LOGS = new URL("../../../crates/engine/tests/logs/", import.meta.url);
 const read = (name: string) => readFileSync(new URL(name, LOGS), "utf8");
@@ -76,7 +76,7 @@ test("whoever waits for an event names it, and whoever asks says so", () => {
   const begun = until("step.started", "come");
   expect(statesAt(begun).come).toEqual({ status: "running" });
   const waiting = LOG.slice(0, begun.length + 1);
-  expect(executionsOf(waiting).get("come")?.waits).toEqual({ kind: "event", name: "payment", key: "k" });
+  expect(executionsOf(waiting).all.get("come")?.waits).toEqual({ kind: "event", name: "payment", key: "k" });
   expect(statesAt(waiting).come).toEqual({ status: "waiting", detail: "waits for payment" });
   expect(statesAt(until("step.finished", "late")).late).toEqual({ status: "failed", detail: "1.0 s" });
   expect(statesAt(until("approval.requested", "ok")).ok).toEqual({
@@ -93,6 +93,47 @@ test("at the end all that has not begun is skipped, and what makes up for someth
   expect(Object.values(states).map((it) => it.status)).not.toContain("running");
 });
 
+test("what would make up for something is to come as long as the run goes on, and never after", () => {
+  const done = until("step.finished", "each[0].send");
+  expect(statesAt(done).unsend).toBeUndefined();
+  expect(statesAt(done, true)).toMatchObject({ send: { status: "done" }, unsend: { status: "skipped" } });
+});
+
+test("what makes up for a case that is not taken will not come, though the run goes on", () => {
+  const undo = { id: "undo", type: "tool", tool: "t" };
+  const paid = { id: "pay", type: "tool", tool: "t", compensate: undo };
+  const cases = [{ then: [{ id: "other", type: "mapping" }] }];
+  const steps = [{ id: "route", type: "conditional", cases, otherwise: [paid] }];
+  const begun = ["route", "other"].map((step, at) => ({
+    seq: at + 1,
+    type: "step.started",
+    run_id: "r1",
+    at: "2026-12-01T00:00:00Z",
+    data: { step, kind: "x", name: step },
+  }));
+  const states = statesOf(steps, executionsOf(begun), false, NOW);
+  expect([states.pay?.status, states.undo?.status]).toEqual(["skipped", "skipped"]);
+});
+
+test("a log that grows is read on where it ended, and another one anew", () => {
+  const read = logReader();
+  for (let end = 1; end <= LOG.length; end += 3) read(LOG.slice(0, end));
+  expect(read(LOG)).toEqual(executionsOf(LOG));
+  expect(read(LOG)).toBe(read(LOG));
+  const fewer = LOG.slice(0, 20);
+  expect(read(fewer)).toEqual(executionsOf(fewer));
+  const other = LOG.map((it) => ({ ...it }));
+  expect(read(other).all.get("each[1].send")?.attempts).toHaveLength(1);
+});
+
+test("what says the same as before is the same", () => {
+  const before = statesAt(until("step.finished", "code"));
+  const next = keptStates(before, statesAt(until("step.started", "both")));
+  expect(next.code).toBe(before.code);
+  expect(next.both).toEqual({ status: "running" });
+  expect(keptStates(next, statesAt(until("step.started", "both")))).toBe(next);
+});
+
 test("what is open when the run ends is canceled, and what was to come is skipped", () => {
   const states = statesAt(until("step.started", "each[0].send"), true);
   expect([states.send?.status, states.ask?.status, states.odd?.status]).toEqual([
@@ -103,7 +144,7 @@ test("what is open when the run ends is canceled, and what was to come is skippe
 });
 
 test("an execution has what it was given, the run below it and what was decided", () => {
-  const all = executionsOf(LOG);
+  const { all } = executionsOf(LOG);
   expect(all.get("each[1].send")?.input).toEqual({ value: 2 });
   expect(all.get("ask")?.run).toEqual({ id: "run_ask", kind: "agent", status: "succeeded" });
   expect(all.get("ok")).toMatchObject({

@@ -43,6 +43,18 @@ export interface Execution {
   waits: WaitOf | null;
   /** The last approval that it asked for, and what became of it. */
   approval: { id: string; decision: string | null; by: string | null } | null;
+  /** Those that are about it: its own, and those of its calls, its timers and its runs. */
+  events: RunEvent[];
+}
+
+/** What the log of a workflow's run says. */
+export interface Executions {
+  /** By their names in events, in the order in which they began. */
+  all: Map<string, Execution>;
+  /** By the ids of their entries. */
+  of: Map<string, Execution[]>;
+  /** How many turns have begun, by the names of what has them. */
+  turns: Map<string, number>;
 }
 
 /** The entry and the turn of a name in events. */
@@ -54,62 +66,84 @@ export function nameParts(step: string): { entry: string; turn: string | null } 
 /** The name of an entry in the id of a call or a timer, which says the attempt if it is not the first. */
 const ofCall = (id: unknown) => String(id ?? "").split("#")[0] ?? "";
 
-/** All executions of entries by their names, in the order in which they began: what the log of a workflow's run says. */
-export function executionsOf(events: readonly RunEvent[]): Map<string, Execution> {
-  const all = new Map<string, Execution>();
-  const asked = new Map<string, Execution>();
-  const begun = new Map<string, Execution>();
-  for (const event of events) fold(event, all, asked, begun);
-  return all;
+/** What the log says so far, and whose an approval is, and a run below. */
+interface Read extends Executions {
+  asked: Map<string, Execution>;
+  begun: Map<string, Execution>;
 }
 
-type ByName = Map<string, Execution>;
+/**
+ * Reads a log as it grows: of one that goes on where the one before ended only what is new. What it gives is another
+ * object if something came; what that holds is kept and changed.
+ */
+export function logReader(): (events: readonly RunEvent[]) => Executions {
+  let before: readonly RunEvent[] = [];
+  let read = nothingRead();
+  return (events) => {
+    const goesOn = events[0] === before[0] && events[before.length - 1] === before.at(-1);
+    if (!goesOn) read = nothingRead();
+    for (let at = goesOn ? before.length : 0; at < events.length; at++) fold(events[at] as RunEvent, read);
+    if (events !== before) read = { ...read };
+    before = events;
+    return read;
+  };
+}
 
-/** `asked` and `begun`: whose an approval is, and a run below. */
-function fold(event: RunEvent, all: ByName, asked: ByName, begun: ByName) {
+const nothingRead = (): Read => ({
+  all: new Map(),
+  of: new Map(),
+  turns: new Map(),
+  asked: new Map(),
+  begun: new Map(),
+});
+
+export const executionsOf = (events: readonly RunEvent[]): Executions => logReader()(events);
+
+function fold(event: RunEvent, read: Read) {
+  if (event.type === "step.started") stepStarted(event, read);
+  const it = ownerOf(event, read);
+  it?.events.push(event);
+  if (it) tell(it, event, read);
+  if (event.type === "run.waiting") waiting(event.data.waiting_for, read.all);
+}
+
+/** The execution that an event is about. */
+function ownerOf({ type, data }: RunEvent, { all, asked, begun }: Read): Execution | undefined {
+  if (type === "child.finished") return begun.get(String(data.run_id));
+  if (type === "approval.decided") return asked.get(String(data.approval_id));
+  return all.get(textOf(data.step) ?? ofCall(data.call_id ?? data.timer_id));
+}
+
+function tell(it: Execution, event: RunEvent, { asked, begun }: Read) {
   const { type, data } = event;
   switch (type) {
-    case "step.started":
-      return stepStarted(event, all);
     case "step.finished":
-      return stepFinished(event, all.get(String(data.step)));
-    case "tool.started": {
-      const it = all.get(String(data.step));
-      if (it) it.input = { value: data.arguments };
+      return stepFinished(event, it);
+    case "tool.started":
+      it.input = { value: data.arguments };
       return;
-    }
     case "timer.set": {
-      const it = all.get(String(data.step));
-      if (!it) return;
       const isOver = it.attempts.at(-1)?.end;
       it.waits = { kind: isOver ? "again" : "timer", until: String(data.until) };
       return;
     }
     case "timer.fired":
-    case "event.received": {
-      const it = all.get(type === "timer.fired" ? ofCall(data.timer_id) : String(data.step));
-      if (it) it.waits = null;
+    case "event.received":
+      it.waits = null;
       return;
-    }
     case "child.started": {
-      const it = all.get(ofCall(data.call_id));
-      if (!it) return;
       const id = String(data.run_id);
       it.run = { id, kind: String(data.kind), status: null };
       it.waits = { kind: "run", runId: id };
       begun.set(id, it);
       return;
     }
-    case "child.finished": {
-      const it = begun.get(String(data.run_id));
-      if (!it?.run || it.run.id !== data.run_id) return;
-      it.run = { ...it.run, status: String(data.status) };
+    case "child.finished":
+      if (it.run?.id !== data.run_id) return;
+      it.run = { ...it.run, status: String(data.status) } as Execution["run"];
       if (it.waits?.kind === "run") it.waits = null;
       return;
-    }
     case "approval.requested": {
-      const it = all.get(String(data.step));
-      if (!it) return;
       const id = String(data.id);
       it.approval = { id, decision: null, by: null };
       it.waits = { kind: "approval", approvalId: id };
@@ -117,22 +151,18 @@ function fold(event: RunEvent, all: ByName, asked: ByName, begun: ByName) {
       asked.set(id, it);
       return;
     }
-    case "approval.decided": {
-      const it = asked.get(String(data.approval_id));
-      if (!it?.approval || it.approval.id !== data.approval_id) return;
-      it.approval = { ...it.approval, decision: String(data.decision), by: textOf(data.by) };
+    case "approval.decided":
+      if (it.approval?.id !== data.approval_id) return;
+      it.approval = { id: String(data.approval_id), decision: String(data.decision), by: textOf(data.by) };
       if (it.waits?.kind === "approval") it.waits = null;
       return;
-    }
-    case "run.waiting":
-      return waiting(data.waiting_for, all);
     default:
   }
 }
 
 const textOf = (value: unknown) => (typeof value === "string" ? value : null);
 
-function stepStarted({ data, seq, at }: RunEvent, all: ByName) {
+function stepStarted({ data, seq, at }: RunEvent, { all, of, turns }: Read) {
   const step = String(data.step);
   const attempt: Attempt = { number: Number(data.attempt ?? 1), seq, startedAt: at, end: null };
   const before = all.get(step);
@@ -141,7 +171,7 @@ function stepStarted({ data, seq, at }: RunEvent, all: ByName) {
     before.waits = null;
     return;
   }
-  all.set(step, {
+  const it: Execution = {
     step,
     ...nameParts(step),
     kind: String(data.kind),
@@ -151,12 +181,23 @@ function stepStarted({ data, seq, at }: RunEvent, all: ByName) {
     run: null,
     waits: null,
     approval: null,
-  });
+    events: [],
+  };
+  all.set(step, it);
+  const others = of.get(it.entry);
+  if (others) others.push(it);
+  else of.set(it.entry, [it]);
+  for (const match of it.turn?.matchAll(TURN) ?? []) {
+    const name = it.turn?.slice(0, match.index) ?? "";
+    turns.set(name, Math.max(turns.get(name) ?? 0, Number(match[1]) + 1));
+  }
 }
 
-function stepFinished({ data, seq }: RunEvent, it: Execution | undefined) {
-  const attempt = it?.attempts.at(-1);
-  if (!it || !attempt) return;
+const TURN = /\[(\d+)\]/g;
+
+function stepFinished({ data, seq }: RunEvent, it: Execution) {
+  const attempt = it.attempts.at(-1);
+  if (!attempt) return;
   attempt.end = {
     status: String(data.status),
     output: data.output ?? null,
@@ -168,7 +209,7 @@ function stepFinished({ data, seq }: RunEvent, it: Execution | undefined) {
 }
 
 /** Which event an entry waits for, only the run says, of all of them together: it is known if it is one. */
-function waiting(waits: unknown, all: ByName) {
+function waiting(waits: unknown, all: Executions["all"]) {
   const events = (Array.isArray(waits) ? waits : []).filter((it) => it?.kind === "event");
   const [first, other] = events;
   if (!first) return;
@@ -183,18 +224,3 @@ function waiting(waits: unknown, all: ByName) {
 }
 
 export const isOpen = (it: Execution) => it.attempts.at(-1)?.end === null;
-
-/** The events that are about one execution: its own, and those of its calls, its timers and its runs. */
-export function eventsOfStep(events: readonly RunEvent[], step: string): RunEvent[] {
-  const own = new Set<unknown>();
-  return events.filter(({ type, data }) => {
-    const isOwn =
-      data.step === step ||
-      ofCall(data.call_id) === step ||
-      ofCall(data.timer_id) === step ||
-      (type === "child.finished" && own.has(data.run_id)) ||
-      (type === "approval.decided" && own.has(data.approval_id));
-    if (isOwn) own.add(type === "approval.requested" ? data.id : data.run_id);
-    return isOwn;
-  });
-}

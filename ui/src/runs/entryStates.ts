@@ -1,15 +1,12 @@
 import { type Entry, idOf, isObject, partsOf, textOf } from "../graph/entry";
-import type { EntryState } from "../graph/Graph";
+import type { EntryState, States } from "../graph/state";
 import { clock, duration, plural } from "../kit/format";
-import { type Execution, isOpen } from "./entries";
+import { type Execution, type Executions, isOpen } from "./entries";
 
 type Status = EntryState["status"];
 
 /** What holds for all entries of a run. */
-interface Known {
-  of: ReadonlyMap<string, readonly Execution[]>;
-  /** How many turns have begun, by the names of what has them. */
-  turns: ReadonlyMap<string, number>;
+interface Known extends Pick<Executions, "of" | "turns"> {
   isOver: boolean;
   now: Date;
   states: Record<string, EntryState>;
@@ -21,39 +18,24 @@ interface Known {
  */
 export function statesOf(
   steps: readonly Entry[],
-  executions: ReadonlyMap<string, Execution>,
+  { of, turns }: Executions,
   isOver: boolean,
   now: Date,
 ): Record<string, EntryState> {
   const states: Record<string, EntryState> = {};
-  const known = { of: byEntry(executions), turns: turnsOf(executions), isOver, now, states };
-  walk(steps, isOver, known);
+  walk(steps, isOver, { of, turns, isOver, now, states });
   return states;
 }
 
-/** The executions of each entry, in the order in which they began. */
-export function byEntry(executions: ReadonlyMap<string, Execution>): Map<string, Execution[]> {
-  const all = new Map<string, Execution[]>();
-  for (const it of executions.values()) {
-    const before = all.get(it.entry);
-    if (before) before.push(it);
-    else all.set(it.entry, [it]);
-  }
-  return all;
+/** The next states, of which those that say the same as before are the same: only what changed is drawn again. */
+export function keptStates(before: States, next: States): States {
+  const kept = Object.entries(next).map(([id, it]) => [id, same(before[id], it) ? before[id] : it] as const);
+  const isSame = kept.length === Object.keys(before).length && kept.every(([id, it]) => it === before[id]);
+  return isSame ? before : (Object.fromEntries(kept) as States);
 }
 
-const TURN = /\[(\d+)\]/g;
-
-function turnsOf(executions: ReadonlyMap<string, Execution>): Map<string, number> {
-  const turns = new Map<string, number>();
-  for (const { turn } of executions.values()) {
-    for (const match of turn?.matchAll(TURN) ?? []) {
-      const name = turn?.slice(0, match.index) ?? "";
-      turns.set(name, Math.max(turns.get(name) ?? 0, Number(match[1]) + 1));
-    }
-  }
-  return turns;
-}
+const same = (a: EntryState | undefined, b: EntryState) =>
+  a?.status === b.status && a.turns === b.turns && a.detail === b.detail;
 
 /** `isGone`: what has not begun here will not. Whether anything here has begun. */
 function walk(entries: readonly Entry[], isGone: boolean, known: Known): boolean {
@@ -63,7 +45,9 @@ function walk(entries: readonly Entry[], isGone: boolean, known: Known): boolean
     hasBegun ||= own.length > 0;
     const isOver = isGone || (own.length > 0 && own.every((it) => !isGoingOn(it)));
     const taken = within(entry, isOver, known);
-    if (isObject(entry.compensate)) walk([entry.compensate], false, known);
+    // It comes at the end, whatever it is in: unless the run is over, or what it makes up for will not be.
+    if (isObject(entry.compensate))
+      walk([entry.compensate], known.isOver || (isGone && own.length === 0), known);
     const around = { ...known, isOver: isGone };
     const state = own.length > 0 ? stateOf(entry, own, taken, around) : isGone ? SKIPPED : undefined;
     if (state) known.states[idOf(entry)] = state;
@@ -148,12 +132,8 @@ export function waitWords({ waits }: Execution, entry: Entry, now: Date): string
  * Entries as the log tells of them, one after the other: for who may not read the definition. Those within others stand
  * beside them.
  */
-export function entriesSeen(executions: ReadonlyMap<string, Execution>): Entry[] {
-  const seen = new Map<string, Entry>();
-  for (const it of executions.values()) {
-    if (seen.has(it.entry)) continue;
-    const isNamed = ["agent", "tool", "workflow"].includes(it.kind);
-    seen.set(it.entry, { id: it.entry, type: it.kind, ...(isNamed && { [it.kind]: it.name }) });
-  }
-  return [...seen.values()];
-}
+export const entriesSeen = ({ of }: Executions): Entry[] =>
+  [...of].map(([id, [it]]) => {
+    const isNamed = ["agent", "tool", "workflow"].includes(it?.kind ?? "");
+    return { id, type: it?.kind, ...(it && isNamed && { [it.kind]: it.name }) };
+  });

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import type { RunEvent } from "../api/types";
-import { eventsOfStep, executionsOf } from "./entries";
-import { forkOf, likelyStart, recordedBefore, startsOf } from "./forks";
+import { executionsOf } from "./entries";
+import { forkable, forkOf, likelyStart, recordedBefore } from "./forks";
 
 const log = (...events: [type: string, data: Record<string, unknown>][]) =>
   events.map(
@@ -36,12 +36,13 @@ const EVENTS = log(
   started("d"),
   failed("d"),
 );
-const ALL = executionsOf(EVENTS);
+const { all } = executionsOf(EVENTS);
+const ALL = forkable(all, []);
 
 test("a fork begins at what has begun, outside of turns; likely at what failed", () => {
-  expect(startsOf(ALL)).toEqual(["a", "each", "c", "d"]);
+  expect([...ALL.keys()]).toEqual(["a", "each", "c", "d"]);
   expect(likelyStart(ALL)).toBe("d");
-  expect(likelyStart(executionsOf(EVENTS.slice(0, 5)))).toBe("a");
+  expect(likelyStart(forkable(executionsOf(EVENTS.slice(0, 5)).all, []))).toBe("a");
   expect(likelyStart(new Map())).toBe("");
 });
 
@@ -53,6 +54,11 @@ test("what was recorded before is what had ended by then", () => {
   // c was under way.
   expect([...recordedBefore(ALL, "d").keys()]).toEqual(["a", "each"]);
   expect(recordedBefore(ALL, "a").size).toBe(0);
+});
+
+test("what makes up for something is neither where a fork begins nor what it uses", () => {
+  const steps = [{ id: "d", type: "tool", tool: "d", compensate: { id: "a", type: "tool", tool: "a" } }];
+  expect([...forkable(all, steps).keys()]).toEqual(["each", "c", "d"]);
 });
 
 test("a fork says no more than is wanted, and what is no JSON", () => {
@@ -68,8 +74,8 @@ test("a fork says no more than is wanted, and what is no JSON", () => {
 });
 
 test("the events of an execution are its own and those of its calls", () => {
-  expect(eventsOfStep(EVENTS, "a").map((it) => it.seq)).toEqual([1, 2, 3]);
-  expect(eventsOfStep(EVENTS, "each").map((it) => it.type)).toEqual(["step.started", "step.finished"]);
+  expect(all.get("a")?.events.map((it) => it.seq)).toEqual([1, 2, 3]);
+  expect(all.get("each")?.events.map((it) => it.type)).toEqual(["step.started", "step.finished"]);
   const more = log(
     started("ask", "approval"),
     ["approval.requested", { id: "p", step: "ask", call_id: "ask" }],
@@ -79,5 +85,9 @@ test("the events of an execution are its own and those of its calls", () => {
     ["child.finished", { run_id: "x" }],
     ["timer.fired", { timer_id: "ask#2" }],
   );
-  expect(eventsOfStep(more, "ask").map((it) => it.seq)).toEqual([1, 2, 3, 5, 6, 7]);
+  expect(
+    executionsOf(more)
+      .all.get("ask")
+      ?.events.map((it) => it.seq),
+  ).toEqual([1, 2, 3, 5, 6, 7]);
 });

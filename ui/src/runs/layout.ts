@@ -37,16 +37,16 @@ export interface Wait {
 /** When the run waited, by its events. */
 export function waitsOf(events: readonly RunEvent[]): Wait[] {
   const waits: Wait[] = [];
-  for (const event of events) {
-    const at = Date.parse(event.at);
-    const open = waits.find((it) => it.to === null);
-    if (event.type === "run.waiting" && !open) {
-      const first = (event.data.waiting_for as { kind?: string }[] | undefined)?.[0];
+  for (const { type, seq, at, data } of events) {
+    const last = waits.at(-1);
+    const open = last?.to === null ? last : undefined;
+    if (type === "run.waiting" && !open) {
+      const first = (data.waiting_for as { kind?: string }[] | undefined)?.[0];
       // A child is a span of its own.
       if (first?.kind !== "child")
-        waits.push({ seq: event.seq, from: at, to: null, what: first?.kind ?? "something" });
-    } else if (open && (event.type === "run.resumed" || event.type === "run.finished")) {
-      open.to = at;
+        waits.push({ seq, from: Date.parse(at), to: null, what: first?.kind ?? "something" });
+    } else if (open && (type === "run.resumed" || type === "run.finished")) {
+      open.to = Date.parse(at);
     }
   }
   return waits;
@@ -67,7 +67,9 @@ export function waterfallOf(spans: readonly Span[], waits: readonly Wait[], now:
   const below = new Map<string | null, Span[]>();
   for (const span of spans) {
     const parent = span.parent_id ?? null;
-    below.set(parent, [...(below.get(parent) ?? []), span]);
+    const others = below.get(parent);
+    if (others) others.push(span);
+    else below.set(parent, [span]);
   }
   const lines: Line[] = [];
   const draw = (span: Span, depth: number, run: string) => {

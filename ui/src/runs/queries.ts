@@ -1,8 +1,9 @@
 import { infiniteQueryOptions, queryOptions } from "@tanstack/react-query";
 import { pendingOfQuery } from "../api/approvals";
 import { answer, api } from "../api/client";
+import { isOver } from "../api/runs";
 import type { components } from "../api/schema";
-import type { Run, Status } from "../api/types";
+import type { Run, Span, Tree } from "../api/types";
 import { createdAfter, type RunsSearch } from "./search";
 
 const filters = (search: RunsSearch) => ({
@@ -39,8 +40,6 @@ export const latestQuery = (search: RunsSearch) =>
     refetchInterval: 3_000,
   });
 
-export const isOver = (status: Status) => ["succeeded", "failed", "canceled", "timed_out"].includes(status);
-
 /** What whoever looks at a run may see beside it. */
 export interface May {
   decide: boolean;
@@ -59,11 +58,18 @@ export const treeQuery = (id: string, may: May) =>
       const tree = await answer(api.GET("/runs/{id}/tree", { params: { path: { id } } }));
       const { kind, status, definition } = tree.run;
       if (may.define && kind === "workflow") await client.prefetchQuery(workflowAtQuery(definition));
-      if (may.decide && status === "suspended") await client.prefetchQuery(pendingOfQuery(id));
+      if (may.decide && !isOver(status)) {
+        const asking = [id, ...suspendedBelow(tree).map((it) => it.id)];
+        await Promise.all(asking.map((it) => client.prefetchQuery(pendingOfQuery(it))));
+      }
       return tree;
     },
     refetchInterval: ({ state }) => (state.data && isOver(state.data.run.status) ? false : 1_000),
   });
+
+/** The runs below that wait for a person; of very many the first. */
+export const suspendedBelow = ({ run, spans }: Tree): Span[] =>
+  spans.filter((it) => it.kind === "run" && it.status === "suspended" && it.id !== run.id).slice(0, 5);
 
 /** The version of a workflow that a run is pinned to. It never changes. */
 export const workflowAtQuery = ({ id, version }: Run["definition"]) =>
@@ -83,15 +89,12 @@ export const inputQuery = (id: string) =>
     staleTime: Number.POSITIVE_INFINITY,
   });
 
-export const cancelRun = (id: string, reason: string) =>
-  answer(api.POST("/runs/{id}/cancel", { params: { path: { id } }, body: { reason: reason || null } }));
-
 export const retryRun = (id: string) =>
   answer(api.POST("/runs/{id}/retry", { params: { path: { id } }, body: {} }));
 
-/** Tells of something that happened outside; says how many runs had waited for it. */
-export const bringEvent = (body: { name: string; key: string; payload: unknown }) =>
-  answer(api.POST("/workflows/events", { body: body as never }));
+/** Tells of something that happened outside; says how many runs had waited for it, and how many it began. */
+export const bringEvent = (body: components["schemas"]["NewEvent"]) =>
+  answer(api.POST("/workflows/events", { body }));
 
 /** From where another run goes on, and with what instead of what was recorded. */
 export type ForkAsked = components["schemas"]["Fork"];

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import type { RunEvent, RunSummary, Span } from "../api/types";
+import { deliveredWords } from "./delivered";
 import { sharesOf, ticksOf, waitsOf, waterfallOf } from "./layout";
 import { merged, tookMs } from "./rows";
 import { createdAfter, runSearch, runsSearch } from "./search";
@@ -129,4 +130,12 @@ test("a link says what is looked at, and nonsense in it does no harm", () => {
   });
   expect(runSearch({ tab: "nowhere", span: "s" })).toEqual({ tab: undefined, span: "s" });
   expect(createdAfter("1h", new Date(T0 + 59_000))).toBe("2026-11-25T09:00:00.000Z");
+});
+
+test("an event says whom it went to, and what it began", () => {
+  const words = (delivered: number, started: number) => deliveredWords({ delivered, started });
+  expect(words(2, 0)).toBe("It went to 2 runs that waited for it");
+  expect(words(0, 1)).toBe("It began 1 run");
+  expect(words(1, 2)).toBe("It went to 1 run that waited for it, and began 2 runs");
+  expect(words(0, 0)).toMatch(/^Nobody waits for it/);
 });

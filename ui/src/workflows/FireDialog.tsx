@@ -1,17 +1,17 @@
 import { useMutation, useQueryClient } from "@tanstack/react-query";
 import { useNavigate } from "@tanstack/react-router";
 import { useState } from "react";
+import type { TriggerState } from "../api/types";
 import { TextArea } from "../kit/Field";
 import { FormDialog } from "../kit/FormDialog";
 import { parseJson } from "../kit/json";
 import { useToast } from "../kit/Toasts";
 import { json } from "../parts/reading";
-import { fireTrigger } from "./live/queries";
-import type { Trigger } from "./trigger";
+import { fireTrigger } from "./queries";
 
 interface Props {
   workflow: { id: string; name: string };
-  trigger: Trigger;
+  trigger: TriggerState;
   onClose: () => void;
 }
 

@@ -3,6 +3,7 @@ import { Link } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
 import { failureOf } from "../api/problem";
+import type { WorkflowInterface } from "../api/types";
 import { Button } from "../kit/Button";
 import { CodeField } from "../kit/CodeField";
 import { FaultsOf } from "../kit/Field";
@@ -16,7 +17,7 @@ import { SchemaForm, useAny } from "../parts/SchemaForm";
 import { Snippet } from "../parts/Snippet";
 import type { Schema } from "../parts/schema";
 import s from "./Live.module.css";
-import { executeWorkflow, lastRunsQuery, type WorkflowInterface } from "./live/queries";
+import { executeWorkflow, lastRunsQuery } from "./queries";
 
 interface Props {
   workflow: WorkflowInterface;

@@ -1,6 +1,7 @@
-import { useInfiniteQuery } from "@tanstack/react-query";
+import { useInfiniteQuery, useQuery } from "@tanstack/react-query";
 import { Link } from "@tanstack/react-router";
 import { listedPages } from "../api/pages";
+import type { Firing, TriggerState } from "../api/types";
 import { Button, Copy } from "../kit/Button";
 import { Json } from "../kit/Code";
 import { Icon } from "../kit/Icon";
@@ -9,12 +10,12 @@ import { Note, ProblemNote, Skeleton } from "../kit/Messages";
 import { Facts } from "../kit/Page";
 import { Moment, Time } from "../kit/Time";
 import s from "./Live.module.css";
-import { firingsQuery } from "./live/queries";
-import { cameOf, type Firing, missedOf, type Trigger, whatOf } from "./trigger";
+import { firingsQuery, newestFiringsQuery } from "./queries";
+import { cameOf, missedOf, whatOf } from "./trigger";
 
 interface Props {
   workflow: { id: string; name: string };
-  trigger: Trigger;
+  trigger: TriggerState;
 }
 
 /** One trigger: where it is called or when it happens, and what came of it so far. */
@@ -70,6 +71,7 @@ export function TriggerDetails({ workflow, trigger }: Props) {
 }
 
 function History({ workflow, trigger }: Props) {
+  useQuery(newestFiringsQuery(workflow.id, trigger.id));
   const { rows, isPending, error, refetch, more } = listedPages(
     useInfiniteQuery(firingsQuery(workflow.id, trigger.id)),
   );

@@ -3,6 +3,7 @@ import { Link, useSearch } from "@tanstack/react-router";
 import { useState } from "react";
 import { useMay } from "../api/me";
 import { listed } from "../api/pages";
+import type { TriggerState } from "../api/types";
 import { Button, buttonClass } from "../kit/Button";
 import { Icon } from "../kit/Icon";
 import type { IconName } from "../kit/icons";
@@ -15,9 +16,9 @@ import { Time } from "../kit/Time";
 import { useAct } from "../parts/useAct";
 import { FireDialog } from "./FireDialog";
 import s from "./Live.module.css";
-import { triggersQuery, turnTrigger } from "./live/queries";
+import { triggersQuery, turnTrigger } from "./queries";
 import { TriggerDetails } from "./TriggerDetails";
-import { type Trigger, whatOf } from "./trigger";
+import { whatOf } from "./trigger";
 
 interface Props {
   workflow: { id: string; name: string };
@@ -29,7 +30,7 @@ export function Triggers({ workflow, mayWrite }: Props) {
   const { trigger: wanted } = useSearch({ strict: false }) as { trigger?: string };
   const triggers = useQuery(triggersQuery(workflow.id));
   const mayRun = useMay("workflow.execute");
-  const [firing, setFiring] = useState<Trigger | null>(null);
+  const [firing, setFiring] = useState<TriggerState | null>(null);
   const rows = triggers.data ?? [];
   const chosen = rows.find((it) => it.id === wanted) ?? rows[0];
   const list = (
@@ -78,8 +79,8 @@ function columns(
   workflow: Props["workflow"],
   mayWrite: boolean,
   mayRun: boolean,
-  fire: (it: Trigger) => void,
-): Column<Trigger>[] {
+  fire: (it: TriggerState) => void,
+): Column<TriggerState>[] {
   return [
     {
       head: "Trigger",
@@ -136,12 +137,12 @@ function columns(
   ];
 }
 
-function State({ of }: { of: Trigger }) {
+function State({ of }: { of: TriggerState }) {
   if (of.problem) return <Tag look="bad">Begins nothing</Tag>;
   return of.paused ? <Tag look="warn">Paused</Tag> : <Tag look="ok">On</Tag>;
 }
 
-function Turn({ workflow, trigger }: { workflow: Props["workflow"]; trigger: Trigger }) {
+function Turn({ workflow, trigger }: { workflow: Props["workflow"]; trigger: TriggerState }) {
   const act = useAct(() => turnTrigger(workflow.id, trigger.id, !trigger.paused), {
     keys: ["workflows"],
     said: () => (trigger.paused ? `${trigger.id} begins runs again` : `${trigger.id} is paused`),

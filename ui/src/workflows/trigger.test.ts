@@ -1,17 +1,25 @@
 import { expect, test } from "vitest";
-import { cameOf, type Firing, missedOf, type Trigger, whatOf } from "./trigger";
+import type { Firing, TriggerState } from "../api/types";
+import { cameOf, missedOf, whatOf } from "./trigger";
 
-const trigger = (more: Partial<Trigger>): Trigger => ({
-  id: "t",
-  type: "cron",
-  paused: false,
-  next_at: [],
+const NONE = {
+  path: null,
+  url: null,
+  method: null,
+  signature: null,
+  cron: null,
+  timezone: null,
+  missed: null,
+};
+const trigger = (more: Partial<TriggerState>): TriggerState => ({
+  ...NONE,
+  ...{ id: "t", type: "cron", input: null, name: null, key: null, paused: false, paused_at: null },
+  ...{ next_at: [], last_firing: null, problem: null },
   ...more,
 });
 const firing = (more: Partial<Firing>): Firing => ({
-  id: "f",
-  fired_at: "2026-12-01T00:00:00Z",
-  status: "started",
+  ...{ id: "f", at: null, by: null, error: null, run_id: null },
+  ...{ fired_at: "2026-12-01T00:00:00Z", status: "started" },
   ...more,
 });
 
@@ -27,11 +35,11 @@ test("each type says what it waits for", () => {
   );
   expect(whatOf(trigger({ type: "webhook", path: "x", signature: "none" }))).toContain("open to everybody");
   expect(whatOf(trigger({ type: "event", name: "paid", key: "" }))).toBe("the event paid");
-  expect(whatOf(trigger({ type: "event", name: "paid", key: { n: 1 } }))).toBe('the event paid of {"n":1}');
+  expect(whatOf(trigger({ type: "event", name: "paid", key: "A-17" }))).toBe("the event paid of A-17");
 });
 
 test("what was missed is left out, unless something else is said", () => {
-  expect(["skip", "once", "all", null].map((missed) => missedOf(trigger({ missed })))).toEqual([
+  expect((["skip", "once", "all", null] as const).map((missed) => missedOf(trigger({ missed })))).toEqual([
     "left out",
     "made up for once",
     "made up for, each of them",

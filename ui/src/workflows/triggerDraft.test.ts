@@ -14,7 +14,7 @@ test("what begins runs is said in words, also as long as nothing is typed", () =
   expect(triggerWords({ type: "api", path: "analyze", method: "PUT" })).toBe("PUT /hooks/analyze");
   expect(triggerWords({ type: "webhook", path: "order" })).toBe("POST /hooks/order");
   expect(triggerWords({ type: "cron", cron: "0 9 * * *", timezone: "Europe/Berlin" })).toBe(
-    "0 9 * * * Europe/Berlin",
+    "0 9 * * * in Europe/Berlin",
   );
   expect(triggerWords({ type: "event", name: "paid" })).toBe("the event paid");
   expect(triggerWords({})).toBe("of no type yet");

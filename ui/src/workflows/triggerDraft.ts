@@ -21,7 +21,7 @@ export function triggerWords(it: Trigger): string {
     case "webhook":
       return `${textOf(it.method) || "POST"} /hooks/${textOf(it.path)}`;
     case "cron":
-      return `${textOf(it.cron) || "a schedule"}${it.timezone ? ` ${textOf(it.timezone)}` : ""}`;
+      return it.cron ? `${textOf(it.cron)} in ${textOf(it.timezone) || "UTC"}` : "a schedule";
     case "event":
       return `the event ${textOf(it.name)}`;
     default:
