@@ -66,7 +66,7 @@ test("saving leaves everything where it is, and what is typed meanwhile", async 
   await page.getByRole("button", { name: "Delete entry" }).click();
   await page.keyboard.press("Control+s");
   await expect(page.getByRole("alert")).toBeVisible();
-  await page.getByRole("button", { name: "Undo" }).last().click();
+  await page.getByRole("button", { name: "Undo", exact: true }).last().click();
   await expect(node(page, "a")).toBeVisible();
   await expect(page.getByRole("button", { name: "Discard" })).toBeDisabled();
 });
@@ -116,7 +116,7 @@ test("what takes something away can be undone, as long as it has not been change
   ];
   await server.admin("POST", "/workflows/definitions", { name: "taken", steps });
   await page.goto(`${server.url}/ui/workflows/taken?entry=0`);
-  const undo = page.getByRole("button", { name: "Undo" });
+  const undo = page.getByRole("button", { name: "Undo", exact: true });
   const isAsBefore = async () => {
     await expect(page.getByRole("button", { name: "Discard" })).toBeDisabled();
     await expect(undo).toHaveCount(0);
@@ -164,10 +164,15 @@ test("what takes something away can be undone, as long as it has not been change
   await node(page, "both").click();
   await page.getByRole("button", { name: "Delete entry" }).click();
   await expect(node(page, "call")).toBeFocused();
-  await undo.first().click();
+  const undoOf = (id: string) =>
+    page
+      .getByRole("status")
+      .locator("div", { hasText: `Deleted ${id}` })
+      .getByRole("button", { name: "Undo", exact: true });
+  await undoOf("l").click();
   await expect(page.getByText("nothing is put back")).toBeVisible();
   await expect(node(page, "l")).toHaveCount(0);
-  await undo.last().click();
+  await undoOf("both").click();
   await expect(node(page, "r")).toBeVisible();
   await expect(node(page, "l")).toHaveCount(0);
   await expect(panel(page).getByRole("heading", { name: "both" })).toBeFocused();
