@@ -14,7 +14,6 @@ use std::hash::Hasher;
 use std::time::Duration;
 use std::time::Instant;
 
-use engine::Firings;
 use serde_json::Map;
 use serde_json::Value;
 use tokio::time::MissedTickBehavior;
@@ -29,6 +28,8 @@ use super::catch_up;
 use super::count;
 use super::entry;
 use super::not_taken;
+use super::plan::Plan;
+use super::plan::plan;
 use super::ready;
 use super::record;
 use crate::db::At;
@@ -55,13 +56,9 @@ use crate::workflows::triggers::Trigger;
 
 /// How often a process looks.
 const ROUND: Duration = Duration::from_millis(250);
-/// So many occurrences of a schedule are dealt with in one transaction.
-const AT_ONCE: usize = 20;
 /// Who has dealt with what is further ahead had a clock that was wrong.
 const AHEAD: Duration = Duration::from_mins(1);
 
-/// So long after the last that was dealt with, what is due takes a while to be found.
-const LONG: Duration = Duration::from_hours(24);
 /// How often the log tells of a schedule that cannot be read.
 const TOLD: Duration = Duration::from_hours(1);
 /// Of so many schedules that cannot be read it is remembered when the log told of them.
@@ -206,20 +203,6 @@ struct Step {
     left: Option<Armed>,
 }
 
-/// What is to be done for a schedule.
-#[derive(Debug)]
-struct Plan {
-    occurrences: Vec<At>,
-    /// How many occurrences were missed and do not happen, unless they have.
-    left_out: usize,
-    /// Between when they were looked for.
-    since: At,
-    until: At,
-    handled: At,
-    next: Option<At>,
-    is_more: bool,
-}
-
 /// What would be stored for a plan.
 struct Prepared {
     /// What is noted if occurrences are left out.
@@ -234,42 +217,6 @@ struct Stored {
     started: usize,
     refused: usize,
     skipped: usize,
-}
-
-impl Plan {
-    fn of(armed: &Armed, now: At) -> Option<Self> {
-        let (Trigger::Cron { missed, .. }, Some(schedule), Some(handled)) =
-            (&armed.trigger, armed.trigger.schedule(), armed.handled_at)
-        else {
-            return None;
-        };
-        let Firings { mut fire, left_out, since, handled: last } =
-            schedule.due(*missed, handled.time(), now.time());
-        let is_more = fire.len() > AT_ONCE;
-        fire.truncate(AT_ONCE);
-        let last = if is_more { fire.last().copied().unwrap_or(last) } else { last };
-        let next = schedule.after(last).next().map(At::new);
-        let occurrences = fire.into_iter().map(At::new).collect();
-        let (since, handled) = (At::new(since), At::new(last));
-        Some(Self { occurrences, left_out, since, until: now, handled, next, is_more })
-    }
-
-    fn left_out_error(&self, count: usize) -> FiringError {
-        let Self { since, until, .. } = self;
-        let message =
-            format!("{count} occurrences between {since} and {until} were missed and are left out");
-        FiringError::new("missed", message)
-    }
-}
-
-/// What is to be done for a schedule now, if it is one. What was missed for long is found beside everything else.
-async fn plan(armed: &Armed, now: At) -> Option<Plan> {
-    if armed.handled_at.is_none_or(|it| it.time() + LONG >= now.time()) {
-        return Plan::of(armed, now);
-    }
-    let armed = armed.clone();
-    let found = tokio::task::spawn_blocking(move || Plan::of(&armed, now)).await;
-    found.inspect_err(|cause| error!(%cause, "what is due was not found")).ok().flatten()
 }
 
 /// Deals with the next occurrences of a schedule, in one transaction.

@@ -112,17 +112,7 @@ pub async fn deliver(
     armed: &Armed,
     delivery: Delivery<'_>,
 ) -> Result<Delivered, HookError> {
-    let ring = Ring::of(&armed.trigger, &armed.tenant, vault).await.map_err(TriggerError::from)?;
-    let now = runs.clock.now();
-    let proven = ring.and_then(|ring| {
-        let proof = verify(&ring.keys, delivery.headers, delivery.body, now)?;
-        proof.key.into_iter().for_each(|key| ring.note_used(key));
-        Ok(proof)
-    });
-    let Proof { id, key } = match proven {
-        Ok(proof) => proof,
-        Err(refusal) => return Err(unproven(runs, armed, delivery.from, refusal).await),
-    };
+    let Proof { id, key } = prove(runs, vault, armed, delivery).await?;
     let sender = if key.is_some() { Sender::Known } else { Sender::Stranger };
     if armed.paused_at.is_some() {
         return Err(HookError::Paused);
@@ -155,7 +145,7 @@ pub async fn deliver(
         }
     };
     let run_id = record.run.summary.id;
-    let mut firing = armed.firing(runs.ids.next(), now, FiringStatus::Started);
+    let mut firing = armed.firing(runs.ids.next(), runs.clock.now(), FiringStatus::Started);
     firing.delivery.clone_from(&key);
     let entry = entry(record, firing);
     match runs.db.write(async |tx| begin(tx, armed, &entry).await).await {
@@ -171,6 +161,25 @@ pub async fn deliver(
     count(&armed.trigger, "started", 1);
     runs.work().notify_one();
     Ok(Delivered { run_id, is_repeated: false })
+}
+
+/// Looks whether it is from whom it says, or for everybody.
+async fn prove(
+    runs: &Runs,
+    vault: &Vault,
+    armed: &Armed,
+    delivery: Delivery<'_>,
+) -> Result<Proof, HookError> {
+    let ring = Ring::of(&armed.trigger, &armed.tenant, vault).await.map_err(TriggerError::from)?;
+    let proven = ring.and_then(|ring| {
+        let proof = verify(&ring.keys, delivery.headers, delivery.body, runs.clock.now())?;
+        proof.key.into_iter().for_each(|key| ring.note_used(key));
+        Ok(proof)
+    });
+    match proven {
+        Ok(proof) => Ok(proof),
+        Err(refusal) => Err(unproven(runs, armed, delivery.from, refusal).await),
+    }
 }
 
 /// Stores the run of `entry`, if `armed` still is what there is, and says whether it did.

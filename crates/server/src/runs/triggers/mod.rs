@@ -6,6 +6,7 @@
 pub mod cron;
 pub mod event;
 pub mod hook;
+mod plan;
 pub mod strangers;
 mod verify;
 

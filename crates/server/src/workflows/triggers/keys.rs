@@ -39,10 +39,10 @@ impl Ring {
         vault: &Vault,
     ) -> Result<Result<Self, FiringError>, sqlx::Error> {
         let Trigger::Webhook { signature, .. } = trigger else { return Ok(Ok(Self::default())) };
-        let named: Vec<&str> = trigger.secrets().map(|(_, name)| name).collect();
-        let secrets = vault.secrets_named(tenant, named.iter().copied()).await?;
+        let wanted: Vec<&str> = trigger.secrets().map(|(_, name)| name).collect();
+        let secrets = vault.secrets_named(tenant, wanted.iter().copied()).await?;
         let (mut standard, mut github, mut names) = (Vec::new(), Vec::new(), Vec::new());
-        for name in named {
+        for name in wanted {
             let Some(secret) = secrets.find(name) else {
                 let message = format!("there is no secret `{name}`, or it cannot be read");
                 return Ok(Err(FiringError::new("unknown_secret", message)));

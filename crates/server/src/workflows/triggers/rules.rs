@@ -120,8 +120,8 @@ impl<'o> Others<'o> {
 
     fn with_route(&self, route: (&str, HookMethod), index: usize) -> Option<Invalid> {
         let has_it = |it: &Workflow| it.content.triggers.iter().any(|it| it.route() == Some(route));
-        let had_it = self.own.is_some_and(has_it);
-        let other = self.all().find(|it| has_it(it) && !(had_it && self.came_later(it)))?;
+        let was_first = self.own.is_some_and(has_it);
+        let other = self.all().find(|it| has_it(it) && !(was_first && self.came_later(it)))?;
         let ((path, method), name) = (route, &other.content.name);
         let detail = format!("the workflow `{name}` has {} /hooks/{path} already", method.as_str());
         Some(Invalid::new(format!("/triggers/{index}/path"), "not_unique", detail))
