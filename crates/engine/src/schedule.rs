@@ -31,8 +31,8 @@ use cron::Cron;
 
 use crate::fault::Fault;
 
-/// The 29th of February may be eight years away.
-const DAYS_AHEAD: u64 = 8 * 366 + 2;
+/// The 29th of February of one day of the week may be 40 years away, where a year that is divisible by 100 has none.
+const DAYS_AHEAD: u64 = 40 * 366 + 2;
 
 /// What is due happens so late at most without counting as missed.
 const GRACE: TimeDelta = TimeDelta::seconds(60);
@@ -70,6 +70,8 @@ pub struct Firings {
     pub fire: Vec<DateTime<Utc>>,
     /// How many were missed and do not happen.
     pub left_out: usize,
+    /// After which time they were looked for.
+    pub since: DateTime<Utc>,
     /// The last that is dealt with: where to go on the next time.
     pub handled: DateTime<Utc>,
 }
@@ -111,8 +113,9 @@ impl Schedule {
     /// What is to happen at the time `now`, when all up to `handled` is dealt with.
     pub fn due(&self, missed: Missed, handled: DateTime<Utc>, now: DateTime<Utc>) -> Firings {
         let most = if missed == Missed::All { MOST } else { 1 };
+        let since = handled.max(now - MEMORY);
         let (mut fire, mut passed) = (VecDeque::new(), 0);
-        for occurrence in self.after(handled.max(now - MEMORY)).take_while(|it| *it <= now) {
+        for occurrence in self.after(since).take_while(|it| *it <= now) {
             passed += 1;
             if fire.len() == most {
                 fire.pop_front();
@@ -124,7 +127,7 @@ impl Schedule {
             fire.retain(|it| now - *it <= GRACE);
         }
         let left_out = passed - fire.len();
-        Firings { fire: fire.into(), left_out, handled: last.unwrap_or(handled) }
+        Firings { fire: fire.into(), left_out, since, handled: last.unwrap_or(handled) }
     }
 
     /// The occurrences of a day by the clock on the wall, in order.
@@ -268,6 +271,7 @@ mod tests {
     #[test]
     fn leap_days_are_found_also_over_the_turn_of_a_century() {
         check("0 0 29 2 *", "UTC", "2096-03-01T00:00:00Z", &["2104-02-29T00:00:00+00:00"]);
+        check("0 0 29 2 */7", "UTC", "2088-03-01T00:00:00Z", &["2128-02-29T00:00:00+00:00"]);
     }
 
     #[test]
@@ -286,7 +290,7 @@ mod tests {
         let due = |missed, now| schedule.due(missed, handled, now);
         let firings = |fire: &[u32], left_out| {
             let fire = fire.iter().map(|hour| at(*hour)).collect();
-            Firings { fire, left_out, handled: at(3) }
+            Firings { fire, left_out, since: handled, handled: at(3) }
         };
 
         assert_eq!(due(Missed::Skip, now), firings(&[], 3));
@@ -294,11 +298,13 @@ mod tests {
         assert_eq!(due(Missed::All, now), firings(&[1, 2, 3], 0));
         for missed in [Missed::Skip, Missed::Once, Missed::All] {
             let on_time = due(missed, time("2026-12-01T01:00:02Z"));
-            assert_eq!(on_time, Firings { fire: vec![at(1)], left_out: 0, handled: at(1) });
+            let one = Firings { fire: vec![at(1)], left_out: 0, since: handled, handled: at(1) };
+            assert_eq!(on_time, one);
+            let nothing = Firings { fire: vec![], left_out: 0, since: handled, handled };
             let early = due(missed, time("2026-12-01T00:59:59Z"));
-            assert_eq!(early, Firings { fire: vec![], left_out: 0, handled });
+            assert_eq!(early, nothing);
             let set_back = due(missed, time("2026-11-01T00:59:59Z"));
-            assert_eq!(set_back, Firings { fire: vec![], left_out: 0, handled });
+            assert_eq!(set_back, nothing);
         }
     }
 
@@ -310,6 +316,7 @@ mod tests {
 
         let all = due(Missed::All);
         assert_eq!((all.fire.len(), all.left_out), (1000, 366 * 24 * 60 - 1000));
+        assert_eq!(all.since, now - MEMORY);
         assert_eq!(all.fire[999], time("2030-01-01T00:00:00Z"));
         assert_eq!(due(Missed::Once).fire, [time("2030-01-01T00:00:00Z")]);
         assert_eq!(due(Missed::Skip).fire, [time("2030-01-01T00:00:00Z")]);

@@ -90,6 +90,25 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
     fn follow(&self, tenant: &TenantId, content: &Self::Content, around: &Snapshot<Self>)
     -> Broken;
 
+    /// What of `content` others have, of those of which only one or only so many may have it. `own` is the definition
+    /// that says it or will say it, if that is there already.
+    fn taken(
+        &self,
+        content: &Self::Content,
+        own: Option<Id>,
+        around: &Snapshot<Self>,
+    ) -> Vec<Invalid> {
+        let _ = (content, own, around);
+        Vec::new()
+    }
+
+    /// Whether something is done in the name of whoever wrote a version that says `content`. Then it is another version
+    /// when somebody else saves the same.
+    fn acts_for_author(content: &Self::Content) -> bool {
+        let _ = content;
+        false
+    }
+
     /// What keeps `author` from writing `content` although it is valid by itself and all that it refers to
     /// is there: what he may not use himself, and circles.
     fn beyond(

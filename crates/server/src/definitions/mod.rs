@@ -66,6 +66,7 @@ pub use store::Table;
 
 use settle::Change;
 use settle::settle;
+use settle::settle_anew;
 use settle::settle_code;
 
 use serde::Serialize;

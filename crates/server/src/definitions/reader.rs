@@ -57,8 +57,11 @@ impl Reader {
         match json::build(value, Vec::new()) {
             Ok(value) => Some(value),
             Err(faults) => {
-                let under = |fault: Invalid| fault.under(&format!("/{member}"));
-                self.report(faults.into_iter().map(under).collect());
+                // What the schema has found it has said better; it does not see everything.
+                let found = faults.into_iter().map(|it| it.under(&format!("/{member}")));
+                let is_new = |it: &Invalid| self.faults.iter().all(|known| are_apart(known, it));
+                let new: Vec<_> = found.filter(is_new).collect();
+                self.faults.extend(new);
                 None
             }
         }
@@ -114,6 +117,14 @@ pub fn members_of(content: &impl Serialize) -> Map<String, Value> {
 /// The member that a pointer leads to or through.
 pub fn member_of(pointer: &str) -> &str {
     pointer.split('/').nth(1).unwrap_or_default()
+}
+
+/// Whether neither of two faults is where the other is, or within that.
+fn are_apart(one: &Invalid, other: &Invalid) -> bool {
+    let is_within = |place: &str, other: &str| {
+        place.strip_prefix(other).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'))
+    };
+    !is_within(&one.pointer, &other.pointer) && !is_within(&other.pointer, &one.pointer)
 }
 
 /// Adds what was `found` where no fault is known: what is no name, say, is not looked for.
@@ -172,6 +183,14 @@ mod tests {
 
         assert!(reader.take::<Vec<u8>>("parts").is_empty());
         assert_eq!(pointers(reader), ["/parts/0"]);
+    }
+
+    #[test]
+    fn what_only_the_type_sees_is_said_beside_what_the_schema_sees() {
+        let mut reader = reader(json!({"name": "a", "parts": [300, "x"]}));
+
+        assert!(reader.take::<Vec<u8>>("parts").is_empty());
+        assert_eq!(pointers(reader), ["/parts/0", "/parts/1"]);
     }
 
     #[test]

@@ -28,6 +28,7 @@ use crate::definitions::in_order;
 use crate::definitions::member_of;
 use crate::definitions::members_of;
 use crate::definitions::settle;
+use crate::definitions::settle_anew;
 use crate::definitions::store;
 use crate::http::IfMatch;
 use crate::http::Invalid;
@@ -79,7 +80,7 @@ impl<K: Kind> Definitions<K> {
             .db()
             .write(async |tx| {
                 let around = self.hold_all(tx, author.tenant).await?;
-                self.refuse_invalid(author, &normal, faults, &around)?;
+                self.refuse_invalid(author, (&normal, None), faults, &around)?;
                 store::insert(tx, author.tenant, id, &normal, author.subject, change.at).await?;
                 let row = settled(kind, tx, author.tenant, id, change).await?;
                 self.tell(tx, author, "create", None, Some(&row)).await?;
@@ -111,7 +112,7 @@ impl<K: Kind> Definitions<K> {
                 let mut faults = take_read_only(&mut body, &members_of(&*current));
                 faults.extend(examined);
                 let normal = merged(kind, &row, body);
-                self.refuse_invalid(author, &normal, faults, &around)?;
+                self.refuse_invalid(author, (&normal, Some(id)), faults, &around)?;
                 refuse_rename(kind, tx, author.tenant, &current, &normal, &around).await?;
                 let before = self.told(&row);
                 let row = save(kind, tx, author.tenant, row, &normal, change).await?;
@@ -149,7 +150,7 @@ impl<K: Kind> Definitions<K> {
                     is_active: row.is_active,
                     ..kind.understand(document, Vec::new())
                 };
-                self.refuse_invalid(author, &normal, Vec::new(), &around)?;
+                self.refuse_invalid(author, (&normal, Some(id)), Vec::new(), &around)?;
                 let current = Definition::of_row(kind, &row, row.normalise(kind));
                 refuse_rename(kind, tx, author.tenant, &current, &normal, &around).await?;
                 let before = self.told(&row);
@@ -255,18 +256,19 @@ impl<K: Kind> Definitions<K> {
         Change { by: Some(author.subject), rights, note: None, at: self.clock().now() }
     }
 
-    /// Refuses what breaks rules, what names things that there are not, and what `author` may not
-    /// name.
+    /// Refuses what breaks rules, what names things that there are not, what others have, and what `author` may not
+    /// name. The second of a pair is the definition that would say it, if it is there already.
     fn refuse_invalid(
         &self,
         author: Author<'_>,
-        normal: &Normalised<K>,
+        (normal, own): (&Normalised<K>, Option<Id>),
         mut faults: Vec<Invalid>,
         around: &Snapshot<K>,
     ) -> Result<(), DefinitionError> {
         let (kind, content) = (self.kind(), &normal.content);
         faults.extend_from_slice(&normal.problems);
         let mut found = kind.follow(author.tenant, content, around).unknown;
+        found.extend(kind.taken(content, own, around));
         found.extend(kind.beyond(author, content, around));
         add_new(&mut faults, found);
         if faults.is_empty() { Ok(()) } else { Err(DefinitionError::Invalid(in_order(faults))) }
@@ -321,7 +323,8 @@ async fn find_to_change<K: Kind>(
     Err(DefinitionError::Changed { kind: K::WORDS, current })
 }
 
-/// Writes what is different, and the version that comes of it.
+/// Writes what is different, and the version that comes of it. It is one also of what was there, if that is done in the
+/// name of its author from now on.
 async fn save<K: Kind>(
     kind: &K,
     tx: &mut Conn<'_>,
@@ -335,7 +338,18 @@ async fn save<K: Kind>(
         let updated_at = if is_switched { change.at } else { row.updated_at };
         store::update(tx, tenant, &row, normal, updated_at).await?;
     }
-    settled(kind, tx, tenant, row.id, change).await
+    let saved = settled(kind, tx, tenant, row.id, change).await?;
+    let is_other = is_switched || saved.version != row.version;
+    if is_other || !K::acts_for_author(&normal.content) {
+        return Ok(saved);
+    }
+    let number = saved.version.unwrap_or_default();
+    let known = store::find_version(tx, tenant, K::NAME, saved.id, number).await?;
+    if known.is_some_and(|it| change.is_of_author(&it)) {
+        return Ok(saved);
+    }
+    let row = settle_anew(kind, tx, tenant, &saved, change).await?;
+    row.ok_or_else(|| DefinitionError::not_found::<K>(&saved.id.to_string()))
 }
 
 /// The row of a definition that must be there, and is in the history.

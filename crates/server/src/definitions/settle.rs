@@ -28,6 +28,13 @@ impl Change<'_> {
     pub fn in_sql(at: At) -> Self {
         Self { by: None, rights: None, note: Some("written in SQL"), at }
     }
+
+    /// Whether `version` is by who changes it now, with what he holds now.
+    pub fn is_of_author(&self, version: &Version) -> bool {
+        let rights = self.rights.map(|(client, scopes)| (client, scopes.to_string()));
+        let (client, scopes) = (version.client_id.as_deref(), version.scopes.as_ref());
+        version.created_by.as_deref() == self.by && client.zip(scopes.cloned()) == rights
+    }
 }
 
 /// Adds what the row of a definition says to its history, unless the history has it already.
@@ -46,6 +53,19 @@ pub async fn settle<K: Kind>(
     if row.is_settled(&document) || means_the_same(kind, tx, tenant, &row, &document).await? {
         return Ok(Some(row));
     }
+    settle_anew(kind, tx, tenant, &row, change).await
+}
+
+/// Adds what the row of a definition says to its history, also if the history has it and somebody else is to answer for
+/// it. Nobody else changes the row meanwhile.
+pub async fn settle_anew<K: Kind>(
+    kind: &K,
+    tx: &mut Conn<'_>,
+    tenant: &TenantId,
+    row: &Row<K>,
+    change: Change<'_>,
+) -> Result<Option<Row<K>>, DefinitionError> {
+    let (id, document) = (row.id, row.normalise(kind).document);
     let is_first = row.version.is_none();
     let author = if is_first { change.by.or(row.created_by.as_deref()) } else { change.by };
     let version = Version {

@@ -120,7 +120,8 @@ impl<K: Kind> Snapshot<K> {
 
     /// Follows the references of `definition`, and notes what is wrong with them and what it hides.
     pub fn judge(&self, kind: &K, tenant: &TenantId, definition: &mut Arc<Definition<K>>) {
-        let broken = kind.follow(tenant, &definition.content, self);
+        let mut broken = kind.follow(tenant, &definition.content, self);
+        broken.unknown.extend(kind.taken(&definition.content, Some(definition.id), self));
         let problems = definition.all_problems(broken);
         let hides = definition.source == Source::Database
             && self.code.contains_key(&definition.content.name().to_ascii_lowercase());

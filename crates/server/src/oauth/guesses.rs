@@ -60,6 +60,7 @@ impl Guesses {
     }
 
     /// The same, with no wait that is longer.
+    #[must_use]
     pub fn with_waits_of(self, longest: Duration) -> Self {
         Self { longest, ..self }
     }

@@ -19,7 +19,7 @@ mod documents;
 mod external;
 mod genuine;
 mod grants;
-mod guesses;
+pub mod guesses;
 pub mod holders;
 mod introspect;
 mod issue;

@@ -97,6 +97,9 @@ pub struct Happened {
     pub started: usize,
 }
 
+/// So often an event is looked at, if each time its triggers change before it is taken.
+const ATTEMPTS: usize = 3;
+
 /// Brings an event to the runs that wait for it, and begins those for which there are triggers; keeps it for so long if
 /// there are neither.
 pub async fn happen(
@@ -107,10 +110,28 @@ pub async fn happen(
 ) -> Result<Happened, HappenError> {
     let (tenant, id, now) = (&caller.tenant, runs.ids.next(), runs.clock.now());
     let by = caller.subject.to_string();
-    let answer = event::prepare(runs, tenant, &event, &by).await?;
     let given = Given { event, by, at: now, expires_at: At::new(now.time() + keep) };
+    let mut left = ATTEMPTS;
+    loop {
+        left -= 1;
+        match take(runs, tenant, id, &given).await {
+            Err(HappenError::Trigger(TriggerError::Changed)) if left > 0 => {}
+            taken => return taken,
+        }
+    }
+}
+
+/// Takes an event, unless triggers for it change at the same moment.
+async fn take(
+    runs: &Runs,
+    tenant: &TenantId,
+    id: Id,
+    given: &Given,
+) -> Result<Happened, HappenError> {
+    let answer = event::prepare(runs, tenant, &given.event, &given.by).await?;
+    let now = given.at;
     let done = runs.db.write(async |tx| {
-        let started = event::carry_out(tx, &answer).await?;
+        let started = event::carry_out(tx, &answer).await?.ok_or(TriggerError::Changed)?;
         let expires_at = if started == 0 { given.expires_at } else { now };
         let given = Given { expires_at, ..given.clone() };
         let offer = happenings::happen(tx, tenant, id, &given, now).await?;

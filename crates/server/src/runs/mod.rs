@@ -20,7 +20,7 @@ pub mod execute;
 mod execution;
 mod fork;
 mod frame;
-mod happen;
+pub mod happen;
 mod hint;
 mod journal;
 mod live;

@@ -23,7 +23,7 @@ use super::permits::Permits;
 use super::permits::Share;
 use super::relay::Relay;
 use super::take_up;
-use super::triggers::hook::Strangers;
+use super::triggers::strangers::Strangers;
 use super::webhook::Webhooks;
 use crate::agents::Agents;
 use crate::agents::models::Models;
@@ -146,7 +146,7 @@ impl Runs {
         &self.0.relay
     }
 
-    /// Who was refused at webhooks.
+    /// Who has called at `/hooks` without being known.
     pub fn strangers(&self) -> &Strangers {
         &self.0.strangers
     }

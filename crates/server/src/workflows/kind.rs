@@ -32,6 +32,7 @@ use crate::workflows::WorkflowContent;
 use crate::workflows::normalise::normalise;
 use crate::workflows::references;
 use crate::workflows::triggers;
+use crate::workflows::triggers::Trigger;
 
 /// The kind of definition that a workflow is, with what workflows refer to.
 #[derive(Debug, Clone)]
@@ -138,6 +139,19 @@ impl Kind for WorkflowKind {
         let mut broken = references::follow(content, around, (&self.steps, tenant));
         triggers::follow(content, around, &mut broken);
         broken
+    }
+
+    fn taken(
+        &self,
+        content: &WorkflowContent,
+        own: Option<Id>,
+        around: &Snapshot<Self>,
+    ) -> Vec<Invalid> {
+        triggers::taken(content, own, around)
+    }
+
+    fn acts_for_author(content: &WorkflowContent) -> bool {
+        content.triggers.iter().any(Trigger::is_unattended)
     }
 
     fn beyond(

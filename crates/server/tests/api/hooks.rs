@@ -10,6 +10,9 @@ use base64::engine::general_purpose::STANDARD;
 use futures::future::join_all;
 use serde_json::Value;
 use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
 
 use crate::access::another_tenant;
 use crate::harness::Client;
@@ -98,7 +101,8 @@ on_both! {
         let reply = caller.post("/hooks/analyze?a=1&b=x&b=y", json!({"c": 2})).await;
         assert_eq!(reply.status, 200, "{}", reply.text);
         let run = reply.json();
-        assert_eq!(run["output"], json!({"input": {"a": "1", "b": ["x", "y"], "c": 2}, "trigger": null}));
+        let told = json!({"id": "api", "type": "api"});
+        assert_eq!(run["output"], json!({"input": {"a": "1", "b": ["x", "y"], "c": 2}, "trigger": told}));
         assert_eq!((&run["trigger"], &run["definition"]["name"]), (&json!("api"), &json!("analyze")));
         assert_eq!(reply.header("location").unwrap(), format!("/runs/{}", run["id"].as_str().unwrap()));
         let reply = caller.get("/hooks/analyze?q=1").await;
@@ -255,6 +259,110 @@ on_both! {
         assert_eq!(brief(&fired), "- started\n- started\n- refused not_json\n- started\n- started");
         assert_eq!(admin.post("/workflows/open/triggers/webhook/pause", json!({})).await.status, 200);
         assert_eq!(stranger.post("/hooks/open", json!({})).await.json()["type"], "/problems/trigger-paused");
+    }
+
+    async fn only_github_says_what_has_happened_in_a_header(server: TestServer) {
+        let admin = server.admin().await;
+        webhook(&admin, "open", json!({"signature": "none"})).await;
+        let stranger = server.stranger();
+
+        let request = stranger.request("POST", "/hooks/open").header("x-github-event", "push");
+        assert_eq!(stranger.send(request).await.status, 202);
+
+        let fired = firings(&admin, "open", "webhook", 1).await;
+        assert_eq!(run(&admin, &fired[0]).await["output"]["trigger"], json!({"id": "webhook", "type": "webhook"}));
+    }
+
+    async fn a_secret_is_used_when_it_has_proven_something(server: TestServer) {
+        let admin = server.admin().await;
+        secret(&admin, "new", &format!("whsec_{},whsec_{}", STANDARD.encode(KEY), STANDARD.encode([3; 32]))).await;
+        secret(&admin, "old", &format!("whsec_{}", STANDARD.encode(OTHER_KEY))).await;
+        webhook(&admin, "paid", json!({"secret": "new", "previous_secret": "old"})).await;
+
+        assert_eq!(send(&admin, Sent { keys: &[[4; 32]], ..Sent::default() }).await.status, 401);
+        triggers(&admin, "paid").await;
+        assert_eq!(send(&admin, Sent { keys: &[OTHER_KEY], ..Sent::default() }).await.status, 202);
+
+        let alone = server.alone().await;
+        let used = async |name: &str| alone.get(&format!("/secrets/{name}")).await.json()["last_used_at"].clone();
+        assert_eq!([used("new").await, used("old").await], [Value::Null, json!("2026-11-25T10:00:00Z")]);
+    }
+
+    async fn who_looks_for_paths_waits_and_who_shows_something_does_not(server: TestServer) {
+        let settings = [("AGENT_SERVER_TRUSTED_PROXIES", "127.0.0.0/8")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        let admin = server.admin().await;
+        secret(&admin, "paid_key", &format!("whsec_{}", STANDARD.encode(KEY))).await;
+        webhook(&admin, "paid", json!({"secret": "paid_key"})).await;
+        create(&admin, "asked", json!([{"type": "api", "path": "asked"}])).await;
+        let stranger = server.stranger();
+        let look = async |from: &str| {
+            stranger.send(stranger.request("GET", "/hooks/nothing").header("x-forwarded-for", from)).await
+        };
+        for _ in 0..100 {
+            assert_eq!(look("127.0.0.1").await.status, 401);
+        }
+
+        let refused = look("127.0.0.1").await;
+
+        assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{}", refused.text);
+        assert_eq!(refused.json()["limit"]["name"], "hook_calls_of_address");
+        assert_eq!(look("203.0.113.8").await.status, 401);
+        assert_eq!(admin.post("/hooks/asked", json!({})).await.status, 200);
+        assert_eq!(send(&admin, Sent::default()).await.status, 202);
+    }
+
+    async fn an_open_webhook_takes_so_much_of_one_address(server: TestServer) {
+        let settings = [("AGENT_SERVER_TRUSTED_PROXIES", "127.0.0.0/8")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        let admin = server.admin().await;
+        webhook(&admin, "open", json!({"signature": "none"})).await;
+        webhook(&admin, "other", json!({"signature": "none"})).await;
+        let stranger = server.stranger();
+        let send = async |path: &str, from: &str| {
+            let request = stranger.request("POST", path).header("x-forwarded-for", from);
+            stranger.send(request.body("n=1")).await
+        };
+        for host in 0..100 {
+            assert_eq!(send("/hooks/open", &format!("2001:db8::{host}")).await.status, 400);
+        }
+
+        let refused = send("/hooks/open", "2001:db8::beef").await;
+
+        assert_eq!((refused.status, refused.header("retry-after")), (429, Some("1")), "{}", refused.text);
+        assert_eq!(send("/hooks/open", "2001:db8:0:1::1").await.status, 400);
+        assert_eq!(send("/hooks/other", "2001:db8::1").await.status, 400);
+    }
+
+    async fn wrong_signatures_are_slowed_down_and_right_ones_never(server: TestServer) {
+        let admin = server.admin().await;
+        secret(&admin, "paid_key", &format!("whsec_{}", STANDARD.encode(KEY))).await;
+        webhook(&admin, "paid", json!({"secret": "paid_key"})).await;
+        let wrong = || Sent { keys: &[OTHER_KEY], ..Sent::default() };
+        for _ in 0..100 {
+            assert_eq!(send(&admin, wrong()).await.status, 401);
+        }
+
+        let refused = send(&admin, wrong()).await;
+
+        assert_eq!((refused.status, refused.header("retry-after").is_some()), (429, true), "{}", refused.text);
+        assert_eq!(server.stranger().post("/hooks/paid", json!({})).await.status, 429);
+        assert_eq!(send(&admin, Sent::default()).await.status, 202);
+    }
+
+    async fn what_is_not_signed_at_all_is_not_read(server: TestServer) {
+        let admin = server.admin().await;
+        secret(&admin, "paid_key", &format!("whsec_{}", STANDARD.encode(KEY))).await;
+        webhook(&admin, "paid", json!({"secret": "paid_key"})).await;
+        let mut stream = TcpStream::connect(server.address()).await.unwrap();
+
+        let head = "POST /hooks/paid HTTP/1.1\r\nhost: server.test\r\ncontent-length: 2\r\nexpect: 100-continue\r\n\r\n";
+        stream.write_all(head.as_bytes()).await.unwrap();
+        let mut answer = [0; 12];
+        stream.read_exact(&mut answer).await.unwrap();
+
+        assert_eq!(str::from_utf8(&answer), Ok("HTTP/1.1 401"));
+        assert_eq!(brief(&firings(&admin, "paid", "webhook", 1).await), "- refused bad_signature");
     }
 
     async fn what_a_webhook_cannot_begin_is_told_to_its_sender_and_in_the_history(server: TestServer) {

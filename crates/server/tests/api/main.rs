@@ -37,6 +37,7 @@ mod rights;
 mod runs;
 mod secrets;
 mod settings;
+mod stale_triggers;
 mod stats;
 mod streams;
 mod threads;

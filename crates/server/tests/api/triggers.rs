@@ -9,6 +9,8 @@ use chrono::TimeDelta;
 use expect_test::expect;
 use serde_json::Value;
 use serde_json::json;
+use testkit::model::Gate;
+use testkit::model::Reply;
 
 use crate::access::another_tenant;
 use crate::harness::Client;
@@ -18,6 +20,8 @@ use crate::harness::number;
 use crate::recovery::turn_clock;
 
 const DEFINITIONS: &str = "/workflows/definitions";
+/// How ids begin that a server under test counts.
+const COUNTED: &str = "01900000-0000-7000-8000-";
 const MINUTE: Duration = Duration::from_mins(1);
 
 /// A workflow that gives what it was given and what it was told.
@@ -241,7 +245,9 @@ on_both! {
         assert_eq!(brief(&fired), "- started\n- started\n2026-11-25T10:06:00Z started");
         assert_eq!([&fired[0]["by"], &fired[2]["by"]], [&json!("client:admin"), &Value::Null]);
         assert_eq!(run(&admin, &fired[0]).await["input"], json!({"n": 1}));
-        assert_eq!(run(&admin, &fired[1]).await["input"], json!({"n": 2}));
+        let other = run(&admin, &fired[1]).await;
+        let told = json!({"id": "a", "type": "cron"});
+        assert_eq!(other["output"], json!({"input": {"n": 2}, "trigger": told}));
         let acts = admin.get("/audit?target=stopped/a").await.json();
         let acts: Vec<_> = acts["data"].as_array().unwrap().iter().map(|it| it["action"].clone()).collect();
         assert_eq!(acts, ["trigger.resume", "trigger.pause"]);
@@ -470,12 +476,126 @@ on_both! {
         let strange = echo("strange", json!([{"type": "cron", "cron": "@daily", "misssed": "all"}, {"type": "ftp"}, {"type": "event", "name": ""}]));
         let reply = admin.post(DEFINITIONS, strange).await;
         expect![[r#"
+            /triggers/0/misssed unknown_member: there is no such member; did you mean `missed`?
             /triggers/1/type not_one_of: must be one of `api`, `webhook`, `cron` or `event`
             /triggers/2/name too_short: must not be empty"#]].assert_eq(&faults(&reply.json()["errors"]));
         let many: Vec<_> = (0..21).map(|n| json!({"type": "event", "name": format!("e{n}")})).collect();
         let reply = admin.post(DEFINITIONS, echo("many", json!(many))).await;
         expect![[r#"
             /triggers too_many: must have at most 20 items"#]].assert_eq(&faults(&reply.json()["errors"]));
+    }
+
+    async fn what_is_misspelt_or_would_begin_two_runs_is_refused(server: TestServer) {
+        let admin = server.admin().await;
+        let refused = async |triggers: Value| {
+            let reply = admin.post(DEFINITIONS, echo("wrong", triggers)).await;
+            assert_eq!(reply.status, 422, "{}", reply.text);
+            faults(&reply.json()["errors"])
+        };
+
+        let misspelt = refused(json!([{"type": "cron", "cron": "@daily", "misssed": "all"}])).await;
+        let twice = refused(json!([{"type": "event", "name": "paid", "key": "A-17"}, {"type": "event", "name": "paid"}])).await;
+
+        assert_eq!(misspelt, "/triggers/0/misssed unknown_member: there is no such member; did you mean `missed`?");
+        assert_eq!(twice, "/triggers/0/key conflict: another trigger has this name and any key");
+        let apart = json!([{"type": "event", "name": "paid", "key": "A-17"}, {"type": "event", "name": "sent"}]);
+        create(&admin, "apart", apart).await;
+    }
+
+    async fn a_hundred_triggers_of_a_tenant_are_for_events_of_a_name(server: TestServer) {
+        let admin = server.admin().await;
+        let busy = |keys: std::ops::Range<usize>| {
+            let trigger = |key| json!({"type": "event", "name": "busy", "key": format!("{key}")});
+            Value::Array(keys.map(trigger).collect())
+        };
+        for number in 0..5 {
+            create(&admin, &format!("busy{number}"), busy(0..20)).await;
+        }
+
+        let reply = admin.post(DEFINITIONS, echo("more", busy(0..1))).await;
+
+        assert_eq!((reply.status, &*faults(&reply.json()["errors"])),
+            (422, "/triggers/0/name too_many: 100 triggers are for this event, and no more may"));
+        let put = async |workflow: &str, body: Value| admin.put(&format!("{DEFINITIONS}/{workflow}"), body).await.status;
+        assert_eq!(put("busy4", json!({"description": "as it was"})).await, 200);
+        assert_eq!(put("busy0", json!({"triggers": busy(0..19)})).await, 200);
+        create(&admin, "more", busy(0..1)).await;
+        assert_eq!(put("busy0", json!({"triggers": busy(0..20)})).await, 422);
+        create(&another_tenant(&server).await, "theirs", busy(0..1)).await;
+    }
+
+    async fn a_workflow_takes_its_path_along_to_another_name(server: TestServer) {
+        let admin = server.admin().await;
+        create(&admin, "first", json!([{"type": "api", "path": "mine"}])).await;
+        create(&admin, "other", json!([{"type": "api", "path": "theirs"}])).await;
+
+        let renamed = admin.put(&format!("{DEFINITIONS}/first"), json!({"name": "second"})).await;
+        assert_eq!(renamed.status, 200, "{}", renamed.text);
+        assert_eq!(admin.post("/hooks/mine", json!({})).await.json()["definition"]["name"], "second");
+        let restored = admin.post(&format!("{DEFINITIONS}/second/versions/1/restore"), json!({})).await;
+        assert_eq!((restored.status, &restored.json()["name"]), (200, &json!("first")), "{}", restored.text);
+        assert_eq!(admin.post("/hooks/mine", json!({})).await.json()["definition"]["name"], "first");
+
+        let both = json!({"name": "third", "triggers": [{"type": "api", "path": "theirs"}]});
+        let reply = admin.put(&format!("{DEFINITIONS}/first"), both).await;
+        assert_eq!(faults(&reply.json()["errors"]),
+            "/triggers/0/path not_unique: the workflow `other` has POST /hooks/theirs already");
+    }
+
+    async fn whoever_saves_the_same_is_the_one_from_then_on(server: TestServer) {
+        let admin = server.admin().await;
+        let author = server.client("workflow.write workflow.execute workflow.read").await;
+        let triggers_of_his = json!([cron("a", "* * * * *"), {"type": "api", "path": "his"}]);
+        create(&author, "his", triggers_of_his.clone()).await;
+        let client = author.get("/me").await.json()["client_id"].as_str().unwrap().to_owned();
+        assert_eq!(admin.delete(&format!("/oauth/clients/{client}")).await.status, 204);
+        let problem = triggers(&admin, "his").await[0]["problem"].clone();
+        assert!(problem.as_str().unwrap().ends_with("save the workflow anew"), "{problem}");
+        let put = async |body: Value| {
+            let reply = admin.put(&format!("{DEFINITIONS}/his"), body).await;
+            assert_eq!(reply.status, 200, "{}", reply.text);
+            reply.json()["version"].clone()
+        };
+
+        // Switching it off and on is no reason to answer for it.
+        assert_eq!(put(json!({"is_active": false})).await, 1);
+        assert_eq!(put(json!({"is_active": true})).await, 1);
+        assert_eq!(put(json!({"triggers": triggers_of_his})).await, 2);
+        assert_eq!(put(json!({"triggers": triggers_of_his})).await, 2);
+
+        assert_eq!(triggers(&admin, "his").await[0]["problem"], Value::Null);
+        server.app.clock.advance(MINUTE);
+        let fired = firings(&admin, "his", "a", 1).await;
+        assert_eq!(run(&admin, &fired[0]).await["subject"], "client:admin");
+        // Where nothing is done in his name, the same is the same.
+        create(&admin, "asked", json!([{"type": "api", "path": "asked"}])).await;
+        let other = server.client("workflow.write").await;
+        let again = other.put(&format!("{DEFINITIONS}/asked"), json!({"description": ""})).await;
+        assert_eq!(again.json()["version"], 1, "{}", again.text);
+    }
+
+    async fn who_has_filled_his_share_of_the_queue_keeps_no_event_from_others(server: TestServer) {
+        let settings = [("RUN_CONCURRENCY", "1"), ("RUN_QUEUE_LIMIT", "10")];
+        let server = TestServer::start_with(server.app.db.dialect(), &settings).await;
+        server.agent("support").await;
+        let (admin, greedy) = (server.admin().await, server.client("agent.execute workflow.write workflow.execute").await);
+        create(&greedy, "greedy", json!([{"type": "event", "name": "paid"}])).await;
+        create(&admin, "modest", json!([{"type": "event", "name": "paid"}])).await;
+        let gate = Gate::new();
+        server.model.reply(Reply::text("First.").hold("First", &gate));
+        for _ in 0..10 {
+            let go = json!({"input": "Go", "background": true});
+            assert_eq!(greedy.post("/agents/support/execute", go).await.status, 202);
+        }
+
+        let brought = admin.post("/workflows/events", json!({"name": "paid"})).await;
+
+        assert_eq!((brought.status, brought.json()), (202, json!({"delivered": 0, "started": 1})));
+        assert_eq!(brief(&firings(&admin, "greedy", "event", 1).await), "- refused queue_full");
+        assert_eq!(brief(&firings(&admin, "modest", "event", 1).await), "- started");
+        let full = admin.post("/workflows/events", json!({"name": "paid"})).await;
+        assert_eq!((full.status, &full.json()["limit"]["name"]), (429, &json!("queued_runs")));
+        gate.open();
     }
 
     async fn an_author_who_may_not_execute_it_lets_nothing_happen_by_itself(server: TestServer) {
@@ -537,6 +657,10 @@ async fn two_processes_share_the_occurrences_of_a_schedule() {
     assert_eq!(fired.len(), 60);
     assert_eq!(number(&server, "SELECT count(DISTINCT at) FROM workflow_firings").await, 60);
     assert_eq!(number(&server, "SELECT count(*) FROM runs").await, 60);
+    // The one counts its ids, and those of the other are of its own time.
+    let counted = |it: &&Value| it["id"].as_str().unwrap().starts_with(COUNTED);
+    let by_one = fired.iter().filter(counted).count();
+    assert!((1..60).contains(&by_one), "{by_one} were fired by one of them");
 }
 
 fn sorted(firings: &[Value]) -> String {

@@ -343,5 +343,7 @@ on_both! {
             /timezone unknown_timezone: must be the name of a time zone of the IANA database, such as `Europe/Berlin` or `UTC`"#]].assert_eq(&faults(&wrong.json()["errors"]));
         let now = caller.post(PREVIEW, json!({"cron": "@hourly"})).await.json();
         assert_eq!(now["data"].as_array().unwrap().len(), 5);
+        // Later than that no time can be written.
+        assert_eq!(preview("0 0 * * *", "UTC", "9999-12-30T12:00:00Z").await, json!(["9999-12-31T00:00:00Z"]));
     }
 }

@@ -8,6 +8,7 @@ use crate::definitions::Action;
 use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::Change;
+use crate::definitions::Content;
 use crate::definitions::DefinitionError;
 use crate::definitions::Definitions;
 use crate::definitions::FileSet;
@@ -79,6 +80,8 @@ impl<K: Kind> Definitions<K> {
             faults.extend(normal.problems);
             faults.extend(plan.other_case::<K>(file));
             let Broken { mut unknown, unusable } = kind.follow(tenant, &normal.content, &around);
+            let own = around.find_by_name(normal.content.name()).map(|it| it.id);
+            unknown.extend(kind.taken(&normal.content, own, &around));
             unknown.extend(kind.beyond(author, &normal.content, &around));
             add_new(&mut faults, unknown);
             judged.faults.extend(in_order(faults).into_iter().map(|fault| (index, fault)));

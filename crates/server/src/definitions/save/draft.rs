@@ -24,8 +24,9 @@ impl<K: Kind> Definitions<K> {
         let faults = take_read_only(&mut body, &Map::new());
         let normal = self.kind().understand(Document::new(body), Vec::new());
         let around = self.snapshot(author.tenant).await?;
-        self.refuse_invalid(author, &normal, faults, &around)?;
         let name = normal.content.name();
+        let own = around.find_by_name(name).map(|it| it.id);
+        self.refuse_invalid(author, (&normal, own), faults, &around)?;
         match around.find_by_name(name) {
             Some(other) if other.source == Source::Database => {
                 Err(DefinitionError::NameTaken { kind: K::WORDS, name: name.to_owned() })
@@ -44,7 +45,8 @@ impl<K: Kind> Definitions<K> {
         faults.extend(take_read_only(&mut body, &Map::new()));
         let normal = self.kind().understand(Document::new(body), Vec::new());
         let around = self.snapshot(author.tenant).await?;
-        match self.refuse_invalid(author, &normal, faults, &around) {
+        let own = around.find_by_name(normal.content.name()).map(|it| it.id);
+        match self.refuse_invalid(author, (&normal, own), faults, &around) {
             Ok(()) => Ok(Vec::new()),
             Err(DefinitionError::Invalid(faults)) => Ok(faults),
             Err(error) => Err(error),

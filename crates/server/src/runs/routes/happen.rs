@@ -26,9 +26,8 @@ use crate::runs::happen::HappenError;
 use crate::runs::happen::Happened;
 use crate::runs::happen::Happening;
 use crate::runs::journal::JournalError;
+use crate::workflows::triggers::EVENT_KEY_BYTES;
 
-/// The longest key, in bytes.
-const KEY_BYTES: usize = 1000;
 /// The longest payload, in bytes of JSON.
 const PAYLOAD_BYTES: usize = 1 << 20;
 
@@ -82,7 +81,7 @@ pub async fn bring_event(
     let bring = Box::pin(async {
         let NewEvent { name, key, payload, ttl_ms } = body;
         let mut wrong = Vec::new();
-        if key.len() > KEY_BYTES {
+        if key.len() > EVENT_KEY_BYTES {
             wrong.push(Invalid::new("/key", "too_long", "at most 1,000 bytes"));
         }
         if payload.to_string().len() > PAYLOAD_BYTES {

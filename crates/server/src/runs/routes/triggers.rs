@@ -1,5 +1,7 @@
 //! `POST /workflows/{id}/triggers/{trigger}/run`, and what errors of triggers are.
 
+use std::time::Duration;
+
 use axum::extract::State;
 use axum::response::Response;
 use serde::Deserialize;
@@ -19,14 +21,11 @@ use crate::runs::Run;
 use crate::runs::executable;
 use crate::runs::execute;
 use crate::runs::journal::NewKey;
-use crate::runs::perform;
-use crate::runs::perform::ExecuteWorkflow;
 use crate::runs::triggers;
 use crate::runs::triggers::TriggerError;
 use crate::workflows::routes::trigger_not_found;
 use crate::workflows::store::firings::Of;
 use crate::workflows::store::triggers as store;
-use crate::workflows::triggers::FiringStatus;
 use crate::workflows::triggers::Trigger;
 
 /// A trigger that is to begin a run now.
@@ -73,11 +72,8 @@ pub async fn run_trigger(
             Trigger::Cron { input, .. } => input.clone(),
             _ => Value::Object(Map::new()),
         };
-        let mut firing = armed.firing(app.ids.next(), app.clock.now(), FiringStatus::Started);
-        firing.firing.by = Some(caller.subject.to_string());
-        let (input, firing) = (body.input.unwrap_or(usual), Some(Box::new(firing)));
-        let body = ExecuteWorkflow::of(input);
-        perform::perform_by(&app.runs, &caller, &workflow, body, key, firing).await?
+        let input = body.input.unwrap_or(usual);
+        triggers::by_caller(&app.runs, &caller, (&workflow, &armed), input, key).await?
     };
     answer(&app, &caller, &begun, Wanted { stream: false, background: true }).await
 }
@@ -88,6 +84,7 @@ impl From<TriggerError> for Problem {
             TriggerError::Definitions(error) => error.into(),
             TriggerError::Execute(error) => error.into(),
             TriggerError::Database(_) => Self::internal(&error),
+            TriggerError::Changed => Self::unavailable(Duration::from_secs(1)),
         }
     }
 }

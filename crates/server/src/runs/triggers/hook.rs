@@ -1,8 +1,6 @@
 //! What other servers tell: it is verified, noted, and becomes a run.
 
-use std::collections::HashMap;
-use std::sync::Mutex;
-use std::sync::PoisonError;
+use std::net::IpAddr;
 use std::time::Duration;
 use std::time::Instant;
 
@@ -19,35 +17,40 @@ use super::entry;
 use super::not_taken;
 use super::ready;
 use super::record;
+use super::verify::Proof;
+use super::verify::ensure_signed;
 use super::verify::verify;
+use crate::db::Conn;
 use crate::db::Id;
 use crate::definitions::metadata;
 use crate::http::Invalid;
 use crate::runs::execute;
 use crate::runs::execute::ExecuteError;
+use crate::runs::journal::Entry;
 use crate::runs::journal::JournalError;
 use crate::runs::service::Runs;
 use crate::runs::store;
 use crate::secrets::Vault;
 use crate::workflows::store::firings;
 use crate::workflows::store::firings::Of;
+use crate::workflows::store::triggers;
 use crate::workflows::triggers::Armed;
 use crate::workflows::triggers::FiringError;
 use crate::workflows::triggers::FiringStatus;
-use crate::workflows::triggers::keys::Keys;
+use crate::workflows::triggers::Signature;
+use crate::workflows::triggers::Trigger;
+use crate::workflows::triggers::keys::Ring;
 
 /// How many levels the body of a delivery may have.
 const DEPTH: usize = 64;
-/// What strangers are refused is noted so often for each trigger.
-const NOTED: Duration = Duration::from_mins(1);
-/// So many triggers are remembered for that.
-const REMEMBERED: usize = 10_000;
 
 /// A request to a webhook.
 #[derive(Debug, Clone, Copy)]
 pub struct Delivery<'d> {
     pub headers: &'d HeaderMap,
     pub body: &'d [u8],
+    /// From where it comes.
+    pub from: IpAddr,
 }
 
 /// Who has sent something.
@@ -71,6 +74,8 @@ pub enum HookError {
     /// Why in particular is not for strangers; the history has it.
     #[error("the signature is missing, wrong or too old")]
     Unproven,
+    #[error("too much came from this address; try again in {} s", .0.as_secs() + 1)]
+    TooMuch(Duration),
     #[error("the trigger is paused")]
     Paused,
     #[error("the body is no JSON that can be taken: {0}")]
@@ -83,29 +88,32 @@ pub enum HookError {
     Failed(#[from] TriggerError),
 }
 
-/// When strangers were refused last, by workflow and trigger.
-#[derive(Debug, Default)]
-pub struct Strangers(Mutex<HashMap<(Id, String), Instant>>);
+/// Refuses what need not be read: what is not signed at all, and too much of one stranger.
+pub async fn admit(
+    runs: &Runs,
+    armed: &Armed,
+    headers: &HeaderMap,
+    from: IpAddr,
+) -> Result<(), HookError> {
+    let Trigger::Webhook { signature, .. } = &armed.trigger else { return Ok(()) };
+    if *signature == Signature::None {
+        return runs.strangers().take(armed, from).map_err(HookError::TooMuch);
+    }
+    match ensure_signed(*signature, headers) {
+        Ok(()) => Ok(()),
+        Err(refusal) => Err(unproven(runs, armed, from, refusal).await),
+    }
+}
 
-/// Takes what was sent to `armed`. The same delivery again is answered as the first time.
+/// Takes what was sent to `armed`, and was admitted. The same delivery again is answered as the first time.
 pub async fn deliver(
     runs: &Runs,
     vault: &Vault,
     armed: &Armed,
     delivery: Delivery<'_>,
 ) -> Result<Delivered, HookError> {
-    let keys = Keys::of(&armed.trigger, &armed.tenant, vault).await.map_err(TriggerError::from)?;
-    let now = runs.clock.now();
-    let proven = keys.and_then(|keys| {
-        let id = verify(&keys, delivery.headers, delivery.body, now)?;
-        Ok((id, if matches!(keys, Keys::Open) { Sender::Stranger } else { Sender::Known }))
-    });
-    let (id, sender) = match proven {
-        Ok(proven) => proven,
-        Err(refusal) => {
-            return refuse(runs, armed, Sender::Stranger, refusal, HookError::Unproven).await;
-        }
-    };
+    let Proof { id, key } = prove(runs, vault, armed, delivery).await?;
+    let sender = if key.is_some() { Sender::Known } else { Sender::Stranger };
     if armed.paused_at.is_some() {
         return Err(HookError::Paused);
     }
@@ -117,28 +125,32 @@ pub async fn deliver(
         Ok(input) => input,
         Err(why) => {
             let refusal = FiringError::new("not_json", why.clone());
-            return refuse(runs, armed, sender, refusal, HookError::NotJson(why)).await;
+            return Err(refuse(runs, armed, sender, refusal, HookError::NotJson(why)).await);
         }
     };
     let ready = match ready(runs, armed).await? {
         Ok(ready) => ready,
-        Err(refusal) => return refuse(runs, armed, sender, refusal, HookError::Refused).await,
+        Err(refusal) => {
+            return Err(refuse(runs, armed, sender, refusal, HookError::Refused).await);
+        }
     };
     let room = execute::ensure_room(runs, &ready.who.client_id).await;
     room.map_err(TriggerError::from)?;
-    let record = match record(runs, armed, &ready, input, told(delivery.headers)).await? {
+    let told = told(&armed.trigger, delivery.headers);
+    let record = match record(runs, armed, &ready, input, told).await? {
         Ok(record) => record,
         Err(wrong) => {
             let refusal = not_taken(&wrong);
-            return refuse(runs, armed, sender, refusal, HookError::Invalid(wrong)).await;
+            return Err(refuse(runs, armed, sender, refusal, HookError::Invalid(wrong)).await);
         }
     };
     let run_id = record.run.summary.id;
-    let mut firing = armed.firing(runs.ids.next(), now, FiringStatus::Started);
+    let mut firing = armed.firing(runs.ids.next(), runs.clock.now(), FiringStatus::Started);
     firing.delivery.clone_from(&key);
     let entry = entry(record, firing);
-    match runs.db.write(async |tx| store::append(tx, &[&entry]).await).await {
-        Ok(()) => {}
+    match runs.db.write(async |tx| begin(tx, armed, &entry).await).await {
+        Ok(true) => {}
+        Ok(false) => return Err(TriggerError::Changed.into()),
         Err(JournalError::Delivered) => {
             let first = repeated(runs, armed, key.as_deref()).await?;
             return first.ok_or_else(|| failed(JournalError::Delivered));
@@ -149,6 +161,34 @@ pub async fn deliver(
     count(&armed.trigger, "started", 1);
     runs.work().notify_one();
     Ok(Delivered { run_id, is_repeated: false })
+}
+
+/// Looks whether it is from whom it says, or for everybody.
+async fn prove(
+    runs: &Runs,
+    vault: &Vault,
+    armed: &Armed,
+    delivery: Delivery<'_>,
+) -> Result<Proof, HookError> {
+    let ring = Ring::of(&armed.trigger, &armed.tenant, vault).await.map_err(TriggerError::from)?;
+    let proven = ring.and_then(|ring| {
+        let proof = verify(&ring.keys, delivery.headers, delivery.body, runs.clock.now())?;
+        proof.key.into_iter().for_each(|key| ring.note_used(key));
+        Ok(proof)
+    });
+    match proven {
+        Ok(proof) => Ok(proof),
+        Err(refusal) => Err(unproven(runs, armed, delivery.from, refusal).await),
+    }
+}
+
+/// Stores the run of `entry`, if `armed` still is what there is, and says whether it did.
+async fn begin(tx: &mut Conn<'_>, armed: &Armed, entry: &Entry) -> Result<bool, JournalError> {
+    if !triggers::is_current(tx, armed).await? {
+        return Ok(false);
+    }
+    store::append(tx, &[entry]).await?;
+    Ok(true)
 }
 
 /// The run that a delivery has begun, if it came before.
@@ -164,27 +204,35 @@ async fn repeated(
     Ok(found.map(|run_id| Delivered { run_id, is_repeated: true }))
 }
 
-/// Notes why nothing was begun, of what strangers send now and then only.
+/// Refuses what is not from whom it says. Whoever keeps sending such things is not listened to for a while.
+async fn unproven(runs: &Runs, armed: &Armed, from: IpAddr, refusal: FiringError) -> HookError {
+    match runs.strangers().note_unsigned(armed, from) {
+        Ok(()) => refuse(runs, armed, Sender::Stranger, refusal, HookError::Unproven).await,
+        Err(wait) => HookError::TooMuch(wait),
+    }
+}
+
+/// Notes why nothing was begun, of what strangers send now and then only; what the sender is told is `error`, unless that
+/// goes wrong.
 async fn refuse(
     runs: &Runs,
     armed: &Armed,
     sender: Sender,
     refusal: FiringError,
     error: HookError,
-) -> Result<Delivered, HookError> {
+) -> HookError {
     let (workflow, trigger) = (armed.workflow_id, armed.trigger.id());
     count(&armed.trigger, "refused", 1);
     let is_noted =
         sender == Sender::Known || runs.strangers().is_first(workflow, trigger, Instant::now());
     if !is_noted {
-        return Err(error);
+        return error;
     }
     warn!(workflow.id = %workflow, trigger.id = trigger, code = refusal.code, "a webhook was refused");
     let mut firing = armed.firing(runs.ids.next(), runs.clock.now(), FiringStatus::Refused);
     firing.firing.error = Some(refusal);
     let noted = runs.db.write(async |tx| firings::insert(tx, &firing).await).await;
-    noted.map_err(TriggerError::from)?;
-    Err(error)
+    noted.map_or_else(|cause| TriggerError::from(cause).into(), |_| error)
 }
 
 fn failed(cause: JournalError) -> HookError {
@@ -219,28 +267,11 @@ fn without_nul(value: Value) -> Value {
 }
 
 /// What entries can read of a delivery beside its body: what GitHub calls what has happened.
-fn told(headers: &HeaderMap) -> Map<String, Value> {
+fn told(trigger: &Trigger, headers: &HeaderMap) -> Map<String, Value> {
+    let Trigger::Webhook { signature: Signature::Github, .. } = trigger else { return Map::new() };
     let event = headers.get("x-github-event").and_then(|it| it.to_str().ok());
     let event = event.filter(|it| it.len() <= 100);
     event.map(|it| ("event".to_owned(), Value::from(it))).into_iter().collect()
-}
-
-impl Strangers {
-    /// Whether nobody was refused at this trigger for a while.
-    fn is_first(&self, workflow: Id, trigger: &str, now: Instant) -> bool {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if last.len() >= REMEMBERED {
-            last.retain(|_, at| now.duration_since(*at) < NOTED);
-        }
-        let key = (workflow, trigger.to_owned());
-        if last.get(&key).is_some_and(|at| now.duration_since(*at) < NOTED) {
-            return false;
-        }
-        if last.len() < REMEMBERED {
-            last.insert(key, now);
-        }
-        true
-    }
 }
 
 #[cfg(test)]
@@ -259,17 +290,5 @@ mod tests {
         for bad in [&b"{"[..], b"a=1", b"\xff", br#""\ud800""#] {
             assert!(read(bad).is_err(), "{bad:?}");
         }
-    }
-
-    #[test]
-    fn strangers_fill_no_history() {
-        let (strangers, now) = (Strangers::default(), Instant::now());
-        let id = Id::new(uuid::Uuid::nil());
-        let later = now + NOTED;
-
-        let noted = [now, now, later, later].map(|at| strangers.is_first(id, "a", at));
-
-        assert_eq!(noted, [true, false, true, false]);
-        assert!(strangers.is_first(id, "b", now));
     }
 }

@@ -6,6 +6,8 @@
 pub mod cron;
 pub mod event;
 pub mod hook;
+mod plan;
+pub mod strangers;
 mod verify;
 
 use std::sync::Arc;
@@ -13,7 +15,6 @@ use std::sync::Arc;
 use metrics::counter;
 use serde_json::Map;
 use serde_json::Value;
-use serde_json::json;
 
 use super::Record;
 use super::RunsError;
@@ -21,8 +22,10 @@ use super::Trigger as By;
 use super::executable;
 use super::executable::NotExecutable;
 use super::execute;
+use super::execute::Begun;
 use super::execute::ExecuteError;
 use super::journal::Entry;
+use super::journal::NewKey;
 use super::journal::NewRun;
 use super::perform;
 use super::perform::ExecuteWorkflow;
@@ -31,8 +34,10 @@ use crate::definitions::DefinitionError;
 use crate::http::Invalid;
 use crate::oauth::caller::Principal;
 use crate::workflows::Workflow;
+use crate::workflows::store::triggers;
 use crate::workflows::triggers::Armed;
 use crate::workflows::triggers::FiringError;
+use crate::workflows::triggers::FiringStatus;
 use crate::workflows::triggers::NewFiring;
 use crate::workflows::triggers::Trigger;
 use crate::workflows::triggers::arm;
@@ -46,6 +51,9 @@ pub enum TriggerError {
     Execute(#[from] ExecuteError),
     #[error("the database refused a query of triggers")]
     Database(#[from] sqlx::Error),
+    /// Whoever fires it looks again what there is.
+    #[error("a trigger has changed at this moment")]
+    Changed,
 }
 
 /// Who and what a trigger would execute now.
@@ -60,7 +68,29 @@ pub async fn catch_up(runs: &Runs) -> Result<(), TriggerError> {
     Ok(arm::catch_up(&runs.db, &runs.workflows, &runs.clock).await?)
 }
 
-/// What `armed` would execute, or why it would not.
+/// The same, if something has changed since somebody did.
+pub async fn current(runs: &Runs) -> Result<(), TriggerError> {
+    let now = runs.clock.now();
+    let work = runs.db.read(async |conn| triggers::work(conn, now, now).await).await?;
+    if work.has_changes { catch_up(runs).await } else { Ok(()) }
+}
+
+/// Begins a run that `caller` asks for, who has what the workflow demands: as `armed` would begin it.
+pub async fn by_caller(
+    runs: &Runs,
+    caller: &Principal,
+    (workflow, armed): (&Workflow, &Armed),
+    input: Value,
+    key: Option<NewKey>,
+) -> Result<Begun, ExecuteError> {
+    let mut firing = armed.firing(runs.ids.next(), runs.clock.now(), FiringStatus::Started);
+    firing.firing.by = Some(caller.subject.to_string());
+    let body = ExecuteWorkflow::with(input, context(&armed.trigger, Map::new()));
+    perform::perform_by(runs, caller, workflow, body, key, Some(Box::new(firing))).await
+}
+
+/// What `armed` would execute, or why it would not. That is the version that `armed` is of and no other: whoever wrote
+/// another answers for that.
 async fn ready(runs: &Runs, armed: &Armed) -> Result<Result<Ready, FiringError>, TriggerError> {
     let (tenant, id) = (&armed.tenant, armed.workflow_id);
     let mut workflow = runs.workflows.find(tenant, &id.to_string()).await?;
@@ -73,12 +103,16 @@ async fn ready(runs: &Runs, armed: &Armed) -> Result<Result<Ready, FiringError>,
     let Some(workflow) = workflow else {
         return Ok(Err(FiringError::new("workflow_gone", "the workflow is not there any more")));
     };
+    if is_old(&workflow) {
+        return Err(TriggerError::Changed);
+    }
     let who = match armed.who.to_execute(&workflow, tenant, &runs.clients).await? {
         Ok(who) => who,
         Err(refusal) => return Ok(Err(refusal)),
     };
     match executable::workflow(runs, &who, &id.to_string(), None).await {
-        Ok(_) => Ok(Ok(Ready { who, workflow })),
+        Ok(workflow) if is_old(&workflow) => Err(TriggerError::Changed),
+        Ok(workflow) => Ok(Ok(Ready { who, workflow })),
         Err(NotExecutable::Definitions(cause)) => Err(cause.into()),
         Err(NotExecutable::Broken { problems, .. }) => {
             Ok(Err(FiringError::new("workflow_invalid", in_words(&problems))))
@@ -95,13 +129,7 @@ async fn record(
     input: Value,
     told: Map<String, Value>,
 ) -> Result<Result<Record, Vec<Invalid>>, TriggerError> {
-    let mut occasion = Map::from_iter([
-        ("id".to_owned(), json!(armed.trigger.id())),
-        ("type".to_owned(), json!(armed.trigger.kind())),
-    ]);
-    occasion.extend(told);
-    let context = Map::from_iter([("trigger".to_owned(), Value::Object(occasion))]);
-    let body = ExecuteWorkflow::with(input, context);
+    let body = ExecuteWorkflow::with(input, context(&armed.trigger, told));
     match perform::record(runs, who, workflow, body).await {
         Ok(mut record) => {
             record.run.summary.trigger = by(&armed.trigger);
@@ -110,6 +138,14 @@ async fn record(
         Err(ExecuteError::Invalid(wrong)) => Ok(Err(wrong)),
         Err(cause) => Err(cause.into()),
     }
+}
+
+/// What entries read of the occasion: what `trigger` is, and what is `told`.
+fn context(trigger: &Trigger, told: Map<String, Value>) -> Map<String, Value> {
+    let own = [("id", trigger.id()), ("type", trigger.kind())];
+    let mut occasion = Map::from_iter(own.map(|(name, it)| (name.to_owned(), Value::from(it))));
+    occasion.extend(told);
+    Map::from_iter([("trigger".to_owned(), Value::Object(occasion))])
 }
 
 /// The entry of the journal that begins `record` and notes it as `firing`.

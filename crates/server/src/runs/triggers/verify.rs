@@ -8,6 +8,7 @@ use secrecy::ExposeSecret;
 
 use crate::db::At;
 use crate::workflows::triggers::FiringError;
+use crate::workflows::triggers::Signature;
 use crate::workflows::triggers::keys::Keys;
 
 /// How far the clock of a sender may be from ours, in seconds, to either side.
@@ -17,26 +18,44 @@ const SIGNATURES: usize = 16;
 /// The longest id of a delivery.
 const ID: usize = 255;
 
-/// Looks whether one of `keys` has signed `body`, and says what its sender calls this delivery, if that is signed or the
-/// sender has no other way to say so.
+/// What is known of a delivery that is from whom it says.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Proof {
+    /// What its sender calls it, if that is signed or the sender has no other way to say so.
+    pub id: Option<String>,
+    /// Which of the keys has signed it; `None`: it needs none.
+    pub key: Option<usize>,
+}
+
+/// Refuses what has not all headers that a signature needs, whatever they say.
+pub fn ensure_signed(signature: Signature, headers: &HeaderMap) -> Result<(), FiringError> {
+    let needed: &[&'static str] = match signature {
+        Signature::Standard => &["webhook-id", "webhook-timestamp", "webhook-signature"],
+        Signature::Github => &["x-github-delivery", "x-hub-signature-256"],
+        Signature::None => &[],
+    };
+    needed.iter().try_for_each(|name| header(headers, name).map(drop))
+}
+
+/// Looks whether one of `keys` has signed `body`.
 pub fn verify(
     keys: &Keys,
     headers: &HeaderMap,
     body: &[u8],
     now: At,
-) -> Result<Option<String>, FiringError> {
+) -> Result<Proof, FiringError> {
     match keys {
         Keys::Standard(keys) => {
             let keys =
                 keys.iter().map(|key| hmac::Key::new(hmac::HMAC_SHA256, key.expose_secret()));
-            standard(&keys.collect::<Vec<_>>(), headers, body, now).map(Some)
+            standard(&keys.collect::<Vec<_>>(), headers, body, now)
         }
         Keys::Github(keys) => {
             let bytes = keys.iter().map(|key| key.expose_secret().as_bytes());
             let keys = bytes.map(|key| hmac::Key::new(hmac::HMAC_SHA256, key));
-            github(&keys.collect::<Vec<_>>(), headers, body).map(Some)
+            github(&keys.collect::<Vec<_>>(), headers, body)
         }
-        Keys::Open => Ok(None),
+        Keys::Open => Ok(Proof::default()),
     }
 }
 
@@ -46,7 +65,7 @@ fn standard(
     headers: &HeaderMap,
     body: &[u8],
     now: At,
-) -> Result<String, FiringError> {
+) -> Result<Proof, FiringError> {
     let id = header(headers, "webhook-id")?;
     let timestamp = header(headers, "webhook-timestamp")?;
     let given = header(headers, "webhook-signature")?;
@@ -61,34 +80,37 @@ fn standard(
     signed.extend_from_slice(body);
     let given = given.split_ascii_whitespace().filter_map(|it| it.strip_prefix("v1,"));
     let given = given.take(SIGNATURES).filter_map(|it| STANDARD.decode(it).ok());
-    if !is_signed(keys, &signed, given) {
-        return Err(refused("no signature of `webhook-signature` is one of the bytes that came"));
-    }
+    let key = signed_by(keys, &signed, given).ok_or_else(|| {
+        refused("no signature of `webhook-signature` is one of the bytes that came")
+    })?;
     // Said only of what is signed: a stranger could claim any time.
     if now.time().timestamp().abs_diff(sent) > WINDOW.unsigned_abs() {
         return Err(FiringError::new("too_old", "`webhook-timestamp` is more than 5 minutes away"));
     }
-    Ok(id.to_owned())
+    Ok(Proof { id: Some(id.to_owned()), key: Some(key) })
 }
 
 /// GitHub: `sha256=` and the signature of the body in hexadecimal digits. Neither the id nor the time is signed.
-fn github(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8]) -> Result<String, FiringError> {
+fn github(keys: &[hmac::Key], headers: &HeaderMap, body: &[u8]) -> Result<Proof, FiringError> {
     let id = header(headers, "x-github-delivery")?;
     let given = header(headers, "x-hub-signature-256")?;
     if !(1..=ID).contains(&id.len()) {
         return Err(refused("`X-GitHub-Delivery` is not 1 to 255 characters"));
     }
     let given = given.strip_prefix("sha256=").and_then(hexadecimal);
-    if !is_signed(keys, body, given.into_iter()) {
-        return Err(refused("`X-Hub-Signature-256` is no signature of the bytes that came"));
-    }
-    Ok(id.to_owned())
+    let key = signed_by(keys, body, given.into_iter())
+        .ok_or_else(|| refused("`X-Hub-Signature-256` is no signature of the bytes that came"))?;
+    Ok(Proof { id: Some(id.to_owned()), key: Some(key) })
 }
 
-/// Whether one of `given` is a signature by one of `keys`, in the same time whatever differs.
-fn is_signed(keys: &[hmac::Key], signed: &[u8], given: impl Iterator<Item = Vec<u8>>) -> bool {
+/// Which of `keys` one of `given` is a signature by; each is compared in the same time wherever it differs.
+fn signed_by(
+    keys: &[hmac::Key],
+    signed: &[u8],
+    given: impl Iterator<Item = Vec<u8>>,
+) -> Option<usize> {
     let mut given = given.filter(|it| it.len() == 32);
-    given.any(|tag| keys.iter().any(|key| hmac::verify(key, signed, &tag).is_ok()))
+    given.find_map(|tag| keys.iter().position(|key| hmac::verify(key, signed, &tag).is_ok()))
 }
 
 /// The one header of this name, as text.
@@ -168,7 +190,8 @@ mod tests {
         expected: Result<&str, &str>,
     ) {
         let found = verify(keys, headers, body, at(now));
-        let found = found.as_ref().map(|it| it.as_deref().unwrap()).map_err(|it| it.code.as_str());
+        let found =
+            found.as_ref().map(|it| it.id.as_deref().unwrap()).map_err(|it| it.code.as_str());
         assert_eq!(found, expected);
     }
 
@@ -187,6 +210,8 @@ mod tests {
             Ok(ID),
         );
         check(&Keys::Standard(vec![other]), &signed(SIGNATURE), BODY, SENT, Err("bad_signature"));
+        let both = Keys::Standard(vec![key(&STANDARD.encode([7; 24])), key(KEY)]);
+        assert_eq!(verify(&both, &signed(SIGNATURE), BODY, at(SENT)).unwrap().key, Some(1));
         check(&Keys::Standard(Vec::new()), &signed(SIGNATURE), BODY, SENT, Err("bad_signature"));
     }
 
@@ -212,6 +237,7 @@ mod tests {
             let mut less = signed(SIGNATURE);
             less.remove(name);
             check(&keys, &less, BODY, SENT, Err("bad_signature"));
+            assert!(ensure_signed(Signature::Standard, &less).is_err(), "{name}");
             let mut more = signed(SIGNATURE);
             more.append(name, HeaderValue::from_static("x"));
             check(&keys, &more, BODY, SENT, Err("bad_signature"));

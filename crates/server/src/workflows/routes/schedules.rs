@@ -58,7 +58,8 @@ pub(super) async fn preview_schedule(
         Problem::invalid(faults.collect())
     })?;
     let after = question.after.unwrap_or_else(|| app.clock.now());
-    let data = schedule.after(after.into()).take(question.count).map(At::from).collect();
+    let times = schedule.after(after.into()).map(At::from).take_while(|it| *it <= At::NEVER);
+    let data = times.take(question.count).collect();
     Ok(Json(Occurrences { data }))
 }
 

@@ -32,6 +32,13 @@ struct Row {
     fired_by: Option<String>,
 }
 
+#[derive(Debug, FromRow)]
+struct Last {
+    trigger_id: String,
+    #[sqlx(flatten)]
+    row: Row,
+}
+
 /// Notes a firing. Of a delivery there is one, and of an occurrence: of others nothing is stored, which is said.
 pub async fn insert(conn: &mut Conn<'_>, new: &NewFiring) -> Result<bool, sqlx::Error> {
     let NewFiring { tenant, workflow_id, trigger_id, delivery, firing } = new;
@@ -118,6 +125,46 @@ pub async fn fired(
         .bind(last)
         .fetch_all(c)
         .await)
+}
+
+/// For how many occurrences after `after` until `until` a trigger has fired.
+pub async fn count_fired(
+    conn: &mut Conn<'_>,
+    of: Of<'_>,
+    (after, until): (At, At),
+) -> Result<i64, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar::<_, i64>(
+            "SELECT count(*) FROM workflow_firings
+             WHERE tenant_id = $1 AND workflow_id = $2 AND trigger_id = $3 AND at > $4 AND at <= $5
+                 AND status <> 'skipped'",
+        )
+        .bind(of.tenant)
+        .bind(of.workflow)
+        .bind(of.trigger)
+        .bind(after)
+        .bind(until)
+        .fetch_one(c)
+        .await)
+}
+
+/// What each trigger of a workflow that is at work has done last.
+pub async fn list_last(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    workflow: Id,
+) -> Result<Vec<(String, Firing)>, sqlx::Error> {
+    let rows = on!(conn, c => sqlx::query_as::<_, Last>(
+            "SELECT f.trigger_id, f.id, f.at, f.fired_at, f.status, f.run_id, f.error_code, f.error_message, f.fired_by
+             FROM workflow_triggers t JOIN workflow_firings f ON f.tenant_id = t.tenant_id AND f.id =
+                 (SELECT l.id FROM workflow_firings l WHERE l.tenant_id = t.tenant_id
+                      AND l.workflow_id = t.workflow_id AND l.trigger_id = t.trigger_id ORDER BY l.id DESC LIMIT 1)
+             WHERE t.tenant_id = $1 AND t.workflow_id = $2",
+        )
+        .bind(tenant)
+        .bind(workflow)
+        .fetch_all(c)
+        .await)?;
+    Ok(rows.into_iter().map(|it| (it.trigger_id, it.row.into())).collect())
 }
 
 /// Forgets some of what was done before `age`, and says how much.

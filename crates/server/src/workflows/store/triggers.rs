@@ -2,9 +2,10 @@
 
 use auth::scope::Scopes;
 use sqlx::FromRow;
-use tracing::error;
+use tracing::debug;
 
 use super::firings::Of;
+use super::schedules::Place;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::Dialect;
@@ -34,16 +35,9 @@ pub struct Work {
     pub is_ahead: bool,
 }
 
-/// Where a list of schedules goes on: behind this one.
-#[derive(Debug, Clone)]
-pub struct Place {
-    pub time: At,
-    pub workflow_id: Id,
-    pub trigger_id: String,
-}
-
+/// A row of `workflow_triggers`.
 #[derive(Debug, FromRow)]
-struct Row {
+pub(super) struct Row {
     tenant_id: String,
     workflow_id: Id,
     trigger_id: String,
@@ -58,6 +52,7 @@ struct Row {
     next_at: Option<At>,
 }
 
+/// Selects rows of `workflow_triggers`.
 macro_rules! select {
     ($end:literal) => {
         concat!(
@@ -67,6 +62,8 @@ macro_rules! select {
         )
     };
 }
+
+pub(super) use select;
 
 /// What there is to do at `now`, of schedules that may have dealt with what is to come until `ahead`.
 pub async fn work(conn: &mut Conn<'_>, now: At, ahead: At) -> Result<Work, sqlx::Error> {
@@ -189,38 +186,40 @@ pub async fn list_for_event(
     Ok(read(rows))
 }
 
-/// Schedules that are due at `now`, the most overdue first, behind a place.
-pub async fn list_due(
-    conn: &mut Conn<'_>,
-    now: At,
-    after: Option<&Place>,
-) -> Result<Vec<Armed>, sqlx::Error> {
-    let (time, workflow, trigger) = parts(after);
-    let rows = on!(conn, c => sqlx::query_as::<_, Row>(
+/// Whether a trigger is what `armed` says, and nothing about its workflow has changed with which nobody has dealt yet. Until
+/// the transaction ends nobody changes the trigger.
+pub async fn is_current(conn: &mut Conn<'_>, armed: &Armed) -> Result<bool, sqlx::Error> {
+    let (tenant, workflow, trigger) = (&armed.tenant, armed.workflow_id, armed.trigger.id());
+    share(conn, Of { tenant, workflow, trigger }).await?;
+    let row = on!(conn, c => sqlx::query_as::<_, Row>(
             select!(
-                "WHERE t.next_at IS NOT NULL AND t.next_at <= $1
-                     AND ($2 IS NULL OR (t.next_at, t.workflow_id, t.trigger_id) > ($2, $3, $4))
-                 ORDER BY t.next_at, t.workflow_id, t.trigger_id LIMIT 100"
+                "WHERE t.tenant_id = $1 AND t.workflow_id = $2 AND t.trigger_id = $3
+                     AND NOT EXISTS (SELECT 1 FROM workflow_trigger_changes c
+                         WHERE c.tenant_id = t.tenant_id AND c.workflow_id = t.workflow_id)"
             ),
         )
-        .bind(now)
-        .bind(time)
+        .bind(tenant)
         .bind(workflow)
         .bind(trigger)
-        .fetch_all(c)
+        .fetch_optional(c)
         .await)?;
-    Ok(read(rows))
+    Ok(read(row).pop().as_ref() == Some(armed))
 }
 
-/// Some schedules that have dealt with what is to come after `time`.
-pub async fn list_ahead(conn: &mut Conn<'_>, time: At) -> Result<Vec<Armed>, sqlx::Error> {
-    let rows = on!(conn, c => sqlx::query_as::<_, Row>(
-            select!("WHERE t.next_at IS NOT NULL AND t.handled_at > $1 ORDER BY t.handled_at LIMIT 100"),
+/// Keeps everybody from changing a trigger until the transaction ends; others may do the same.
+async fn share(conn: &mut Conn<'_>, of: Of<'_>) -> Result<(), sqlx::Error> {
+    if conn.dialect() == Dialect::Sqlite {
+        return Ok(()); // There is one writer at a time.
+    }
+    on!(conn, c => sqlx::query(
+            "SELECT 1 FROM workflow_triggers WHERE tenant_id = $1 AND workflow_id = $2 AND trigger_id = $3 FOR SHARE",
         )
-        .bind(time)
-        .fetch_all(c)
+        .bind(of.tenant)
+        .bind(of.workflow)
+        .bind(of.trigger)
+        .execute(c)
         .await)?;
-    Ok(read(rows))
+    Ok(())
 }
 
 /// Writes all of a trigger.
@@ -268,45 +267,13 @@ pub async fn delete(conn: &mut Conn<'_>, of: Of<'_>) -> Result<(), sqlx::Error> 
     Ok(())
 }
 
-/// Moves a schedule on from what `armed` says to `handled`, and says whether it did: of several who know the same one
-/// does, and nobody whose knowledge is old. Whoever comes second waits for the end of the first one's transaction.
-pub async fn advance(
-    conn: &mut Conn<'_>,
-    armed: &Armed,
-    handled: At,
-    next: Option<At>,
-) -> Result<bool, sqlx::Error> {
-    let done = on!(conn, c => sqlx::query(
-            "UPDATE workflow_triggers SET handled_at = $5, next_at = $6
-             WHERE tenant_id = $1 AND workflow_id = $2 AND trigger_id = $3 AND handled_at = $4 AND version = $7
-                 AND is_active AND paused_at IS NULL
-                 AND NOT EXISTS (SELECT 1 FROM workflow_trigger_changes c
-                     WHERE c.tenant_id = workflow_triggers.tenant_id AND c.workflow_id = workflow_triggers.workflow_id)",
-        )
-        .bind(&armed.tenant)
-        .bind(armed.workflow_id)
-        .bind(armed.trigger.id())
-        .bind(armed.handled_at)
-        .bind(handled)
-        .bind(next)
-        .bind(armed.version)
-        .execute(c)
-        .await)?;
-    Ok(done.rows_affected() > 0)
-}
-
-fn parts(place: Option<&Place>) -> (Option<At>, Option<Id>, Option<&str>) {
-    let Some(Place { time, workflow_id, trigger_id }) = place else { return (None, None, None) };
-    (Some(*time), Some(*workflow_id), Some(trigger_id))
-}
-
-/// What of the rows this release can read; the log tells of others.
+/// What of the rows this release can read.
 fn read(rows: impl IntoIterator<Item = Row>) -> Vec<Armed> {
     let armed = rows.into_iter().filter_map(|row| {
         let (workflow, trigger) = (row.workflow_id, row.trigger_id.clone());
         let armed = row.armed();
         if armed.is_none() {
-            error!(workflow.id = %workflow, trigger.id = trigger, "a trigger cannot be read");
+            debug!(workflow.id = %workflow, trigger.id = trigger, "a trigger cannot be read");
         }
         armed
     });
@@ -314,7 +281,14 @@ fn read(rows: impl IntoIterator<Item = Row>) -> Vec<Armed> {
 }
 
 impl Row {
-    fn armed(self) -> Option<Armed> {
+    /// Its place among schedules.
+    pub(super) fn place(&self) -> Place {
+        let (workflow_id, trigger_id) = (self.workflow_id, self.trigger_id.clone());
+        Place { time: self.next_at.unwrap_or(At::NEVER), workflow_id, trigger_id }
+    }
+
+    /// The trigger, if this release can read it.
+    pub(super) fn armed(self) -> Option<Armed> {
         let scopes = self.scopes.map(|it| it.parse()).transpose().ok()?;
         let who = Who { subject: self.subject, client_id: self.client_id, scopes };
         Some(Armed {

@@ -2,7 +2,8 @@
 //!
 //! Whoever writes a definition that has triggers, or had some, leaves a row in `workflow_trigger_changes`: the database
 //! sees to that in the writer's own transaction. Whoever needs to know of triggers first looks whether there is such a
-//! row ([`catch_up`]), so nobody acts by what is over, and nothing must be read when a process starts.
+//! row ([`catch_up`]), and once more in the transaction in which he acts, so nobody acts by what is over, and nothing
+//! must be read when a process starts.
 
 use tracing::warn;
 

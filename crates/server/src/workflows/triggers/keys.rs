@@ -9,7 +9,18 @@ use super::Signature;
 use super::Trigger;
 use crate::config::SigningKeys;
 use crate::db::TenantId;
+use crate::egress::Secret;
+use crate::egress::Secrets;
 use crate::secrets::Vault;
+
+/// The keys of a webhook, and of which secrets they are.
+#[derive(Debug)]
+pub struct Ring {
+    pub keys: Keys,
+    secrets: Secrets,
+    /// Of each key one.
+    names: Vec<String>,
+}
 
 /// The keys of a webhook, any of which is good.
 #[derive(Debug)]
@@ -20,25 +31,25 @@ pub enum Keys {
     Open,
 }
 
-impl Keys {
+impl Ring {
     /// The keys of `trigger` as they are now, or why there are none.
     pub async fn of(
         trigger: &Trigger,
         tenant: &TenantId,
         vault: &Vault,
     ) -> Result<Result<Self, FiringError>, sqlx::Error> {
-        let Trigger::Webhook { signature, .. } = trigger else { return Ok(Ok(Self::Open)) };
-        let names: Vec<&str> = trigger.secrets().map(|(_, name)| name).collect();
-        let secrets = vault.secrets_named(tenant, names.iter().copied()).await?;
-        let (mut standard, mut github) = (Vec::new(), Vec::new());
-        for name in names {
+        let Trigger::Webhook { signature, .. } = trigger else { return Ok(Ok(Self::default())) };
+        let wanted: Vec<&str> = trigger.secrets().map(|(_, name)| name).collect();
+        let secrets = vault.secrets_named(tenant, wanted.iter().copied()).await?;
+        let (mut standard, mut github, mut names) = (Vec::new(), Vec::new(), Vec::new());
+        for name in wanted {
             let Some(secret) = secrets.find(name) else {
                 let message = format!("there is no secret `{name}`, or it cannot be read");
                 return Ok(Err(FiringError::new("unknown_secret", message)));
             };
-            secret.note_used();
             if *signature == Signature::Github {
                 github.push(secret.value.clone());
+                names.push(name.to_owned());
                 continue;
             }
             let Some(keys) = SigningKeys::of_secret(secret.value.expose_secret()) else {
@@ -47,11 +58,25 @@ impl Keys {
                 return Ok(Err(FiringError::new("bad_secret", message)));
             };
             standard.extend(keys);
+            names.resize(standard.len(), name.to_owned());
         }
-        Ok(Ok(match signature {
-            Signature::Standard => Self::Standard(standard),
-            Signature::Github => Self::Github(github),
-            Signature::None => Self::Open,
-        }))
+        let keys = match signature {
+            Signature::Standard => Keys::Standard(standard),
+            Signature::Github => Keys::Github(github),
+            Signature::None => Keys::Open,
+        };
+        Ok(Ok(Self { keys, secrets, names }))
+    }
+
+    /// Notes that the key at `index` was good for something.
+    pub fn note_used(&self, index: usize) {
+        let secret = self.names.get(index).and_then(|name| self.secrets.find(name));
+        secret.into_iter().for_each(Secret::note_used);
+    }
+}
+
+impl Default for Ring {
+    fn default() -> Self {
+        Self { keys: Keys::Open, secrets: Secrets::default(), names: Vec::new() }
     }
 }

@@ -1,5 +1,7 @@
 //! Triggers as people see them.
 
+use std::collections::HashMap;
+
 use engine::Missed;
 use serde::Serialize;
 use serde_json::Value;
@@ -10,7 +12,7 @@ use super::Firing;
 use super::HookMethod;
 use super::Signature;
 use super::Trigger;
-use super::keys::Keys;
+use super::keys::Ring;
 use crate::app::Clock;
 use crate::db::At;
 use crate::db::Db;
@@ -19,7 +21,6 @@ use crate::oauth::Clients;
 use crate::secrets::Vault;
 use crate::workflows::Workflow;
 use crate::workflows::store::firings;
-use crate::workflows::store::firings::Of;
 use crate::workflows::store::triggers as store;
 
 /// So many occurrences of a schedule are shown.
@@ -84,14 +85,14 @@ pub async fn all(
     workflow: &Workflow,
 ) -> Result<Vec<TriggerState>, sqlx::Error> {
     let known = eyes.db.read(async |conn| store::list(conn, tenant, workflow.id).await).await?;
+    let last = eyes.db.read(async |conn| firings::list_last(conn, tenant, workflow.id).await).await;
+    let mut last: HashMap<String, Firing> = last?.into_iter().collect();
     let mut states = Vec::new();
     for (index, trigger) in workflow.content.triggers.iter().enumerate() {
         let armed = known.iter().find(|it| it.trigger.id() == trigger.id());
-        let of = Of { tenant, workflow: workflow.id, trigger: trigger.id() };
-        let last = eyes.db.read(async |conn| firings::list(conn, of, None, 1).await).await?;
         let problem = problem(eyes, tenant, workflow, (index, trigger), armed).await?;
         states.push(TriggerState {
-            last_firing: last.into_iter().next(),
+            last_firing: last.remove(trigger.id()),
             problem,
             ..state(eyes, tenant, trigger, armed)
         });
@@ -185,5 +186,5 @@ async fn problem(
     if let Err(refusal) = armed.who.to_execute(workflow, tenant, eyes.clients).await? {
         return Ok(Some(refusal.message));
     }
-    Ok(Keys::of(trigger, tenant, eyes.vault).await?.err().map(|refusal| refusal.message))
+    Ok(Ring::of(trigger, tenant, eyes.vault).await?.err().map(|refusal| refusal.message))
 }

@@ -26,9 +26,11 @@ pub use content::HookMethod;
 pub use content::Signature;
 pub use content::Trigger;
 pub use content::named;
+pub use rules::EVENT_KEY_BYTES;
 pub use rules::broken_rules;
 pub use rules::follow;
 pub use rules::missing_rights;
+pub use rules::taken;
 pub use who::Who;
 
 /// A trigger of the version of a workflow that is at work.

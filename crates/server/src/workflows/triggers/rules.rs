@@ -1,11 +1,14 @@
 //! What may be wrong with triggers.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use engine::Schedule;
 
+use super::HookMethod;
 use super::Signature;
 use super::Trigger;
+use crate::db::Id;
 use crate::definitions::Author;
 use crate::definitions::Broken;
 use crate::definitions::Kind;
@@ -22,12 +25,19 @@ use crate::workflows::WorkflowKind;
 /// The longest input of a schedule, in bytes of JSON.
 const INPUT_BYTES: usize = 64 << 10;
 /// The longest key of an event, in bytes.
-const KEY_BYTES: usize = 1000;
+pub const EVENT_KEY_BYTES: usize = 1000;
+/// So many triggers of a tenant may be for events of one name: each of them may begin a run of the same event.
+const FOR_ONE_EVENT: usize = 100;
 
 /// What the triggers of `content` break by themselves.
 pub fn broken_rules(content: &WorkflowContent) -> Vec<Invalid> {
     let mut faults = Vec::new();
     let (mut ids, mut routes, mut events) = (BTreeSet::new(), BTreeSet::new(), BTreeSet::new());
+    let any = |it: &Trigger| match it {
+        Trigger::Event { name, key: None, .. } => Some(name.clone()),
+        _ => None,
+    };
+    let with_any_key: BTreeSet<String> = content.triggers.iter().filter_map(any).collect();
     for (index, trigger) in content.triggers.iter().enumerate() {
         let mut fault = |member: &str, code, detail: &str| {
             faults.push(Invalid::new(format!("/triggers/{index}/{member}"), code, detail));
@@ -51,7 +61,10 @@ pub fn broken_rules(content: &WorkflowContent) -> Vec<Invalid> {
             if !events.insert((name, key)) {
                 fault("name", "not_unique", "another trigger has this name and key");
             }
-            if key.as_ref().is_some_and(|key| key.len() > KEY_BYTES) {
+            if key.is_some() && with_any_key.contains(name) {
+                fault("key", "conflict", "another trigger has this name and any key");
+            }
+            if key.as_ref().is_some_and(|key| key.len() > EVENT_KEY_BYTES) {
                 fault("key", "too_long", "at most 1,000 bytes");
             }
         }
@@ -61,9 +74,8 @@ pub fn broken_rules(content: &WorkflowContent) -> Vec<Invalid> {
     faults
 }
 
-/// What is wrong with what the triggers of `content` refer to, and with paths that others have.
+/// What is wrong with what the triggers of `content` refer to.
 pub fn follow(content: &WorkflowContent, around: &Snapshot<WorkflowKind>, broken: &mut Broken) {
-    let own = around.find_by_name(&content.name);
     for (index, trigger) in content.triggers.iter().enumerate() {
         for (member, name) in trigger.secrets() {
             if !around.view.view.view.has_secret(name) {
@@ -71,25 +83,60 @@ pub fn follow(content: &WorkflowContent, around: &Snapshot<WorkflowKind>, broken
                 broken.unknown.push(unknown_at(place, "unknown_secret", name));
             }
         }
-        let Some(route) = trigger.route() else { continue };
+    }
+}
+
+/// Paths that other workflows have, and events for which there are too many triggers. Of those that were written in SQL
+/// the older ones have it.
+pub fn taken(
+    content: &WorkflowContent,
+    own: Option<Id>,
+    around: &Snapshot<WorkflowKind>,
+) -> Vec<Invalid> {
+    let own = own.and_then(|id| around.find_by_id(id)).map(Arc::as_ref);
+    let others = Others { own, around };
+    let faults = content.triggers.iter().enumerate().map(|(index, trigger)| {
+        let path = trigger.route().and_then(|it| others.with_route(it, index));
+        path.or_else(|| others.for_event(trigger.event()?, content, index))
+    });
+    faults.flatten().collect()
+}
+
+/// The workflows beside the one that is looked at, and that one as it is until now.
+struct Others<'o> {
+    own: Option<&'o Workflow>,
+    around: &'o Snapshot<WorkflowKind>,
+}
+
+impl<'o> Others<'o> {
+    fn all(&self) -> impl Iterator<Item = &'o Arc<Workflow>> {
+        let own = self.own.map(|it| it.id);
+        self.around.all().filter(move |it| own != Some(it.id))
+    }
+
+    fn came_later(&self, other: &Workflow) -> bool {
+        self.own.is_some_and(|own| (own.created_at, own.id) < (other.created_at, other.id))
+    }
+
+    fn with_route(&self, route: (&str, HookMethod), index: usize) -> Option<Invalid> {
         let has_it = |it: &Workflow| it.content.triggers.iter().any(|it| it.route() == Some(route));
-        // Of two that were written in SQL, the older one has it.
-        let came_first = |other: &Workflow| {
-            own.is_some_and(|own| {
-                has_it(own) && (own.created_at, own.id) < (other.created_at, other.id)
-            })
-        };
-        let mut others = around.all().filter(|it| own.is_none_or(|own| own.id != it.id));
-        if let Some(other) = others.find(|it| has_it(it) && !came_first(it)) {
-            let (path, method) = route;
-            let detail = format!(
-                "the workflow `{}` has {} /hooks/{path} already",
-                other.content.name,
-                method.as_str()
-            );
-            let place = format!("/triggers/{index}/path");
-            broken.unknown.push(Invalid::new(place, "not_unique", detail));
-        }
+        let was_first = self.own.is_some_and(has_it);
+        let other = self.all().find(|it| has_it(it) && !(was_first && self.came_later(it)))?;
+        let ((path, method), name) = (route, &other.content.name);
+        let detail = format!("the workflow `{name}` has {} /hooks/{path} already", method.as_str());
+        Some(Invalid::new(format!("/triggers/{index}/path"), "not_unique", detail))
+    }
+
+    fn for_event(&self, name: &str, content: &WorkflowContent, index: usize) -> Option<Invalid> {
+        let count = |it: &[Trigger]| it.iter().filter(|it| it.event() == Some(name)).count();
+        let had = self.own.map_or(0, |own| count(&own.content.triggers));
+        let is_more = count(&content.triggers) > had;
+        let counted = self.all().filter(|it| is_more || !self.came_later(it));
+        let others: usize = counted.map(|it| count(&it.content.triggers)).sum();
+        let before = count(content.triggers.get(..index).unwrap_or_default());
+        let detail = format!("{FOR_ONE_EVENT} triggers are for this event, and no more may");
+        let fault = Invalid::new(format!("/triggers/{index}/name"), "too_many", detail);
+        (others + before >= FOR_ONE_EVENT).then_some(fault)
     }
 }
 
