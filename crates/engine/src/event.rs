@@ -129,6 +129,10 @@ pub struct RunStarted {
     /// What it takes over has become its own: that run is over, and has failed.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub is_retry: bool,
+    /// Of a retry: so many of the events that it takes over, the first, that run had not made itself. They stay those
+    /// of the run that has.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub foreign: u64,
     pub limits: Limits,
 }
 
@@ -144,7 +148,14 @@ struct RunStartedForm {
     forked_from: Option<String>,
     #[serde(default)]
     is_retry: bool,
+    #[serde(default)]
+    foreign: u64,
     limits: Limits,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 impl TryFrom<RunStartedForm> for RunStarted {
@@ -159,13 +170,14 @@ impl TryFrom<RunStartedForm> for RunStarted {
             parent_run_id: form.parent_run_id,
             forked_from: form.forked_from,
             is_retry: form.is_retry,
+            foreign: form.foreign,
             limits: form.limits,
         })
     }
 }
 
 /// What a run executes.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum RunKind {
     Agent,

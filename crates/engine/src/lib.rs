@@ -107,6 +107,7 @@ pub use workflow::Parts;
 pub use workflow::Reference;
 pub use workflow::ReferenceKind;
 pub use workflow::StepAsk;
+pub use workflow::TakenOver;
 pub use workflow::Workflow;
 pub use workflow::WorkflowRun;
 pub use workflow::WorkflowSpec;

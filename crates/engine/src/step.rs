@@ -58,6 +58,13 @@ pub enum StepKind {
     Fail,
 }
 
+impl StepKind {
+    /// Whether such an entry is answered by a run of its own.
+    pub(crate) fn begins_run(self) -> bool {
+        matches!(self, Self::Agent | Self::Workflow)
+    }
+}
+
 fn one() -> u32 {
     1
 }

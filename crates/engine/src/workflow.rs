@@ -33,6 +33,7 @@ pub use definition::Workflow;
 pub use fork::Cut;
 pub use fork::EntryFault;
 pub use fork::ForkFault;
+pub use fork::TakenOver;
 pub use named::named;
 pub use open::ChildOf;
 pub use parse::Parts;

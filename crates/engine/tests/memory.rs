@@ -144,6 +144,7 @@ impl Run {
             parent_run_id: None,
             forked_from: None,
             is_retry: false,
+            foreign: 0,
             limits: Limits::default(),
         });
         run

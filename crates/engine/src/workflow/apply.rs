@@ -13,7 +13,6 @@ use super::place::Place;
 use super::state::Begun;
 use super::state::Node;
 use super::state::Stage;
-use super::state::TakingOver;
 use super::state::Turn;
 use super::state::Turns;
 use super::state::Undo;
@@ -77,14 +76,19 @@ impl WorkflowRun {
             | Event::MemoryWritten(_)
             | Event::LogLine(_) => {}
         }
+        if let Some(foreign) = &mut self.state.taking_over
+            && !matches!(event, Event::RunStarted(_))
+        {
+            *foreign = foreign.saturating_sub(1);
+        }
     }
 
     fn started(&mut self, started: &RunStarted, at: DateTime<Utc>) {
         self.state.started_at = Some(at);
         // Nobody is making a call that a fork takes over.
         self.state.run_attempt = u32::from(started.forked_from.is_none());
-        let whose = if started.is_retry { TakingOver::Own } else { TakingOver::Foreign };
-        self.state.taking_over = started.forked_from.as_ref().map(|_| whose);
+        let foreign = if started.is_retry { started.foreign } else { u64::MAX };
+        self.state.taking_over = started.forked_from.as_ref().map(|_| foreign);
         self.state.input = started.input.arguments();
         self.state.root = Turn::new(&self.workflow.steps, self.state.input.clone());
     }
@@ -174,6 +178,9 @@ impl WorkflowRun {
 
     /// What would make up for an entry that is done is made ready now: later what it reads may be gone.
     fn remember(&mut self, place: &Place) {
+        if self.state.taking_over.is_some_and(|foreign| foreign > 0) {
+            return;
+        }
         let Some((list, entry)) = self.workflow.find(&place.path) else { return };
         let Some(compensate) = &entry.compensate else { return };
         let Some(turn) = self.state.turn(&place.path) else { return };
@@ -197,7 +204,7 @@ impl WorkflowRun {
         else {
             return;
         };
-        if !entry.has_turns() || !turn.is_over() {
+        if !entry.has_turns() || turn.failure.is_some() || !turn.is_over() {
             return;
         }
         let gave = turn.gave(list, &list.last).into_owned();

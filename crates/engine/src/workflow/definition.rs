@@ -201,6 +201,11 @@ impl Workflow {
         waits
     }
 
+    /// Whether something makes up for an entry when a run fails.
+    pub fn makes_up(&self) -> bool {
+        self.index.values().any(|it| it.compensates)
+    }
+
     /// Its scripts, each with the pointer to it.
     pub fn scripts(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();

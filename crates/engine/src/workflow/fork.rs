@@ -8,6 +8,7 @@
 mod facts;
 mod take;
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::BTreeSet;
 
@@ -43,6 +44,17 @@ pub enum ForkFault {
     From(EntryFault),
     /// Of what is given for the entry with this id.
     Override(String, EntryFault),
+    /// Of an entry that would be taken over: the step `by` makes up for it, was called, and nobody knows what came of
+    /// that.
+    Undoing { entry: String, by: String },
+}
+
+/// What a fork takes over.
+#[derive(Debug, Clone, PartialEq)]
+pub struct TakenOver {
+    pub events: Vec<Event>,
+    /// How many of them, the first, are not those of the other run itself, but of one before it.
+    pub foreign: u64,
 }
 
 /// What is wrong with naming an entry.
@@ -67,12 +79,14 @@ pub enum EntryFault {
 enum Verdict<'f> {
     /// All that is recorded of it and within it.
     Whole,
+    /// That its call or its run is over, and so it is.
+    Answered,
     /// That it has begun, and of what is within it what is said of that.
     Begun,
     /// That it was called, and may have had its effect.
     Sent,
     /// This, instead of what it gave.
-    Given(&'f Value),
+    Given(Cow<'f, Value>),
 }
 
 /// The entries of a run, as far as it is looked at, and what is taken over of them.
@@ -85,18 +99,23 @@ struct Fork<'f> {
     minds_open: bool,
     /// The ids of entries whose calls are.
     open: BTreeSet<String>,
+    /// Entries that something may have made up for, each with what that is.
+    undoing: BTreeSet<(String, String)>,
+    /// Whether the definition is not the one that the run has executed.
+    is_other_version: bool,
 }
 
 impl Workflow {
     /// What a fork that executes this definition takes over of `events`, the log of a run from its beginning, which may
-    /// have executed another version. It goes between the `run.started` of the new run and its `run.resumed`.
-    /// `overrides` says by ids what entries give instead of what is recorded.
+    /// have executed another than this `version`. It goes between the `run.started` of the new run and its
+    /// `run.resumed`. `overrides` says by ids what entries give instead of what is recorded.
     pub fn fork(
         &self,
+        version: i64,
         events: &[Event],
         cut: Cut<'_>,
         overrides: &Map<String, Value>,
-    ) -> Result<Vec<Event>, Vec<ForkFault>> {
+    ) -> Result<TakenOver, Vec<ForkFault>> {
         let mut faults = Vec::new();
         let whole = events.len();
         let length = match cut {
@@ -114,6 +133,10 @@ impl Workflow {
             Cut::Seq(_) | Cut::Failure => Err(()),
         };
         let given = self.given(overrides, &facts, &mut faults);
+        let ran = match events.first() {
+            Some(Event::RunStarted(it)) => it.definition.version,
+            _ => version,
+        };
         let mut fork = Fork {
             facts,
             cut: step.ok(),
@@ -121,10 +144,14 @@ impl Workflow {
             verdicts: BTreeMap::new(),
             minds_open: matches!(cut, Cut::Step(_)),
             open: BTreeSet::new(),
+            undoing: BTreeSet::new(),
+            is_other_version: ran != version,
         };
         fork.list(&self.steps, &[]);
         let open = fork.open.iter().map(|id| ForkFault::From(EntryFault::OpenEffect(id.clone())));
         faults.extend(open);
+        let undoing = std::mem::take(&mut fork.undoing).into_iter();
+        faults.extend(undoing.map(|(entry, by)| ForkFault::Undoing { entry, by }));
         let anew = overrides.keys().filter(|id| fork.makes_anew(self, id));
         faults.extend(anew.map(|id| ForkFault::Override(id.clone(), EntryFault::MadeAnew)));
         if faults.is_empty() { Ok(fork.take(self, &events[..length])) } else { Err(faults) }
@@ -220,24 +247,46 @@ impl Fork<'_> {
         }
         if let Some(value) = self.overrides.get(path).copied() {
             self.within(entry, path);
-            self.verdicts.insert(path.to_vec(), Verdict::Given(value));
+            self.verdicts.insert(path.to_vec(), Verdict::Given(Cow::Borrowed(value)));
             // What comes after the place of the fork is made anew, whatever that gives.
             return self.cut.as_deref() != Some(path);
         }
         if self.cut.as_deref() == Some(path) || self.facts.is_made_up_for(path) {
             return false;
         }
-        let is_result = self.facts.is_result(entry, path);
+        if entry.action.lists().is_empty() {
+            return self.judge_one(entry, path);
+        }
         let is_cut_within =
             self.cut.as_deref().is_some_and(|cut| cut.len() > path.len() && cut.starts_with(path));
         let is_changed = is_cut_within
             || has_within(&self.overrides, path)
-            || self.facts.is_made_up_for_within(path);
-        if is_result && !is_changed {
+            || self.facts.is_made_up_for_within(path)
+            || self.facts.is_undoing_within(path);
+        let is_result = self.facts.is_result(entry, path);
+        // Another version may have entries within that the run did not; in one that failed nothing need be over.
+        let is_as_it_was = !self.is_other_version || !self.facts.is_done(path);
+        if is_result && !is_changed && is_as_it_was {
             self.verdicts.insert(path.to_vec(), Verdict::Whole);
             return true;
         }
-        if entry.action.lists().is_empty() {
+        let is_over = self.within(entry, path) && is_result;
+        let verdict = match (is_over, is_changed) {
+            (false, _) => Verdict::Begun,
+            (true, false) => Verdict::Whole,
+            (true, true) => Verdict::Given(Cow::Owned(self.gave(entry, path))),
+        };
+        self.verdicts.insert(path.to_vec(), verdict);
+        is_over
+    }
+
+    /// The same of an entry that contains no others.
+    fn judge_one(&mut self, entry: &Entry, path: &[usize]) -> bool {
+        let verdict = if self.facts.is_result(entry, path) {
+            Verdict::Whole
+        } else if self.facts.is_answered(path) {
+            Verdict::Answered
+        } else {
             if self.facts.is_sent(path) {
                 if self.minds_open && self.facts.is_open(path) {
                     self.open.insert(entry.id.clone());
@@ -245,10 +294,45 @@ impl Fork<'_> {
                 self.verdicts.insert(path.to_vec(), Verdict::Sent);
             }
             return false;
+        };
+        let undoing = self.facts.undoing(path);
+        self.undoing.extend(undoing.map(|by| (entry.id.clone(), by.to_owned())));
+        self.verdicts.insert(path.to_vec(), verdict);
+        true
+    }
+
+    /// What an entry gives of which all within is taken over as over, and something gives something else.
+    fn gave(&self, entry: &Entry, path: &[usize]) -> Value {
+        let part = |part: usize| [path, &[part]].concat();
+        match &entry.action {
+            Action::Parallel { branches, .. } => {
+                let of = |(it, (name, list)): (usize, &(String, List))| {
+                    (name.clone(), self.list_gave(list, &part(it)))
+                };
+                Value::Object(branches.iter().enumerate().map(of).collect())
+            }
+            Action::Conditional { cases, .. } => {
+                let gone = (0..=cases.len()).find(|it| self.facts.has_any(&part(*it)));
+                let list = gone.and_then(|it| Some((it, entry.action.list(it)?)));
+                list.map(|(it, list)| self.list_gave(list, &part(it))).unwrap_or_default()
+            }
+            _ => self.facts.output(path),
         }
-        self.verdicts.insert(path.to_vec(), Verdict::Begun);
-        let is_over = self.within(entry, path);
-        is_result && is_over
+    }
+
+    fn list_gave(&self, list: &List, path: &[usize]) -> Value {
+        let of = |position: usize| {
+            let path = [path, &[position]].concat();
+            match self.verdicts.get(&path) {
+                Some(Verdict::Given(value)) => value.clone().into_owned(),
+                _ => self.facts.output(&path),
+            }
+        };
+        if let [one] = list.last[..] {
+            return of(one);
+        }
+        let members = list.last.iter().map(|it| (list.entries[*it].id.clone(), of(*it)));
+        Value::Object(members.collect())
     }
 
     /// Judges what is within an entry, and says whether all that has begun is over.

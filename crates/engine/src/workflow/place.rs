@@ -74,6 +74,10 @@ impl Workflow {
                 step[1] = number.parse().ok().filter(|_| id == entry.id)?;
             }
         }
+        // Of an entry that was in turns once, and is in none now.
+        if numbers.next().is_some() {
+            return None;
+        }
         Some(Place { path, compensates: address.compensates })
     }
 

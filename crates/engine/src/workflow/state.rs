@@ -7,6 +7,7 @@ use std::collections::HashMap;
 use chrono::DateTime;
 use chrono::TimeDelta;
 use chrono::Utc;
+use llm::ToolStatus;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -21,8 +22,9 @@ pub(super) struct State {
     pub input: Value,
     pub root: Turn,
     pub started_at: Option<DateTime<Utc>>,
-    /// Set while the events are those that a fork takes over.
-    pub taking_over: Option<TakingOver>,
+    /// Set while the events are those that a fork takes over: how many of them are another run's, which alone makes
+    /// up for them.
+    pub taking_over: Option<u64>,
     pub run_attempt: u32,
     /// Entries begun, each attempt counted.
     pub steps: u32,
@@ -45,14 +47,6 @@ pub(super) struct State {
     pub waited: TimeDelta,
     /// Until when the work of runs below counts.
     worked_until: DateTime<Utc>,
-}
-
-/// Whose the results are that a fork takes over.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum TakingOver {
-    /// The other run's: it alone makes up for them.
-    Foreign,
-    Own,
 }
 
 /// A run that an entry began.
@@ -161,6 +155,20 @@ pub(super) struct Undo {
     pub node: Node,
 }
 
+impl Work {
+    /// What it gives, if nothing can change that any more.
+    pub fn gave(&self) -> Option<&Value> {
+        match self {
+            Self::Ready(value) | Self::Child { ended: Some(Ok(value)), .. } => Some(value),
+            Self::Call(call, _) => {
+                let result = call.result().filter(|(status, _)| *status == ToolStatus::Done);
+                result.map(|(_, told)| told)
+            }
+            _ => None,
+        }
+    }
+}
+
 impl Turn {
     pub fn new(list: &List, previous: Value) -> Self {
         let nodes = list.entries.iter().map(|_| Node::default()).collect();
@@ -253,14 +261,13 @@ impl State {
     /// The run goes on from here. What it took over counts against none of its limits.
     pub fn resume(&mut self, attempt: u32, at: DateTime<Utc>) {
         self.run_attempt = attempt;
-        let Some(taking_over) = self.taking_over.take() else { return };
+        if self.taking_over.take().is_none() {
+            return;
+        }
         self.started_at = Some(at);
         self.steps_taken_over = self.steps;
         self.usage = Usage::default();
         self.waited = TimeDelta::zero();
-        if taking_over == TakingOver::Foreign {
-            self.undo.clear();
-        }
     }
 
     /// The time in which a run below was at work is no time of waiting. Of runs that were at work together it

@@ -114,7 +114,7 @@ impl WorkflowRun {
                 let began = seen.node.began_at.unwrap_or(seen.now);
                 if let Some(timeout) = seen.entry.timeout_ms {
                     let end = began + milliseconds(timeout);
-                    if seen.now >= end {
+                    if seen.now >= end && work.gave().is_none() {
                         let message = format!("`{}` was not done in {timeout} ms", seen.entry.id);
                         let error = RunError::new(RunErrorKind::Timeout, message);
                         due.record = Some(self.fail(seen, error));

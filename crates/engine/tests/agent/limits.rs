@@ -40,6 +40,7 @@ fn run(max_tokens: Option<u64>, max_cost_usd: Option<&str>) -> Agent {
         parent_run_id: None,
         forked_from: None,
         is_retry: false,
+        foreign: 0,
         limits,
     };
     apply(&mut agent, started);

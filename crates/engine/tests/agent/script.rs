@@ -429,6 +429,7 @@ pub fn started() -> RunStarted {
         parent_run_id: None,
         forked_from: None,
         is_retry: false,
+        foreign: 0,
         limits: Limits::default(),
     }
 }

@@ -181,6 +181,49 @@ fn what_is_done_is_made_up_for_in_reverse_order_when_the_run_fails() {
 }
 
 #[test]
+fn what_is_done_when_others_fail_is_done() {
+    let hold = json!({"id": "hold", "type": "tool", "tool": "pay", "input": 5, "compensate": {"id": "release", "type": "tool", "tool": "put"}});
+    let bad = json!({"id": "bad", "type": "tool", "tool": "read", "input": 1});
+    let mut script = Script::new(json!([
+        {"id": "both", "type": "parallel", "branches": {"a": [bad], "b": [hold]}}
+    ]));
+    script.fails.insert("bad", "broken");
+    // What came of both is heard at once.
+    script.ends_together = true;
+
+    script.check(expect![[r#""#]]);
+    script.check_all_cuts();
+
+    // Its turn does not end well because of it.
+    let (mut hold, mut bad) = (hold, bad);
+    (hold["depends_on"], bad["depends_on"]) = (json!([]), json!([]));
+    let mut script = Script::new(json!([
+        {"id": "again", "type": "loop", "max_iterations": 5, "until": {"op": "gte", "left": {"$": "/index"}, "right": 0}, "do": [bad, hold]}
+    ]));
+    script.fails.insert("bad", "broken");
+    script.ends_together = true;
+    assert_eq!(script.end(), (Outcome::Failed, json!("broken")));
+    script.check_all_cuts();
+}
+
+#[test]
+fn what_is_done_when_the_run_is_canceled_or_late_is_done() {
+    let mut script = Script::new(
+        json!([{"id": "pay", "type": "tool", "tool": "pay", "input": 5, "timeout_ms": 1}]),
+    );
+    // It takes five milliseconds.
+    script.check(expect![[r#""#]]);
+
+    script = Script::new(json!([{"id": "pay", "type": "tool", "tool": "pay", "input": 5}]));
+    script.limits = Limits { timeout_ms: 1, ..script.limits };
+    script.check(expect![[r#""#]]);
+
+    script.limits = Limits { timeout_ms: 1000, ..script.limits };
+    script.cancel_after = Some(4);
+    script.check(expect![[r#""#]]);
+}
+
+#[test]
 fn what_makes_up_is_tried_again_in_its_time() {
     let mut script = Script::new(json!([
         {"id": "hold", "type": "tool", "tool": "pay",

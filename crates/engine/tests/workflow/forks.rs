@@ -10,6 +10,7 @@ use engine::Outcome;
 use engine::StepStatus;
 use expect_test::Expect;
 use expect_test::expect;
+use llm::ToolStatus;
 use serde_json::Value;
 use serde_json::json;
 
@@ -28,7 +29,7 @@ fn check(log: &Log, expected: &Expect) {
 }
 
 /// The calls and runs that a fork makes itself.
-fn made(log: &Log) -> Vec<&str> {
+pub fn made(log: &Log) -> Vec<&str> {
     let resumed = log.iter().position(|(event, _)| matches!(event, Event::RunResumed(_))).unwrap();
     let made = log[resumed..].iter().filter_map(|(event, _)| match event {
         Event::ToolStarted(it) => Some(it.call_id.as_str()),
@@ -36,6 +37,11 @@ fn made(log: &Log) -> Vec<&str> {
         _ => None,
     });
     made.collect()
+}
+
+/// The entry that makes a call.
+fn step(call_id: &str) -> Option<&str> {
+    call_id.split('#').next()
 }
 
 fn three() -> Script {
@@ -278,12 +284,13 @@ fn entries_that_are_not_there_or_not_known_are_told() {
 #[test]
 fn another_version_uses_what_it_has_too() {
     let log = three().run();
-    let other = Script::new(json!([
+    let mut other = Script::new(json!([
         {"id": "a", "type": "tool", "tool": "pay", "input": "not made"},
         {"id": "new", "type": "tool", "tool": "read", "input": {"$": "/previous"}},
         {"id": "b", "type": "tool", "tool": "pay", "input": {"b": {"$": "/previous"}}},
         {"id": "c", "type": "mapping", "output": {"$": "/previous"}}
     ]));
+    other.version = 2;
 
     let fork = other.fork(&log, Cut::Step("c"), &json!({})).unwrap();
 
@@ -325,11 +332,13 @@ fn a_fork_at_any_event_ends_the_same_and_makes_no_recorded_call_again() {
             .iter()
             .filter_map(|(event, _)| match event {
                 Event::StepFinished(it) if it.status == StepStatus::Done => Some(it.step.as_str()),
+                Event::ToolFinished(it) if it.status == ToolStatus::Done => step(&it.call_id),
+                Event::ChildFinished(it) => step(it.run_id.strip_prefix("run_").unwrap()),
                 _ => None,
             })
             .collect();
         for call in made(&fork) {
-            let step = call.split('#').next().unwrap();
+            let step = step(call).unwrap();
             assert!(!done.contains(step), "{step} is made again before {seq}");
         }
         // And its own log may be cut anywhere.

@@ -8,7 +8,9 @@ mod definitions;
 mod ends;
 mod forks;
 mod logs;
+mod retries;
 mod script;
+mod versions;
 
 use engine::Decision;
 use engine::Outcome;

@@ -64,6 +64,10 @@ pub struct Script {
     pub decisions: HashMap<&'static str, (Decision, Value)>,
     /// The payloads of events; others never come.
     pub events: HashMap<&'static str, Value>,
+    /// Whether all calls that end do so before the run is looked at again.
+    pub ends_together: bool,
+    /// Of the definition.
+    pub version: i64,
     /// After so many events somebody cancels.
     pub cancel_after: Option<usize>,
 }
@@ -88,6 +92,8 @@ impl Script {
             hangs: Vec::new(),
             decisions: HashMap::new(),
             events: HashMap::new(),
+            ends_together: false,
+            version: 1,
             cancel_after: None,
         }
     }
@@ -127,12 +133,17 @@ impl Script {
     fn started(&self) -> RunStarted {
         RunStarted {
             kind: RunKind::Workflow,
-            definition: DefinitionRef { id: "w1".to_owned(), name: "w".to_owned(), version: 1 },
+            definition: DefinitionRef {
+                id: "w1".to_owned(),
+                name: "w".to_owned(),
+                version: self.version,
+            },
             input: Input::Arguments(self.input.clone()),
             thread_id: None,
             parent_run_id: None,
             forked_from: None,
             is_retry: false,
+            foreign: 0,
             limits: self.limits,
         }
     }
@@ -152,13 +163,14 @@ impl Script {
     ) -> Result<Log, Vec<ForkFault>> {
         let events: Vec<Event> = log.iter().map(|(event, _)| event.clone()).collect();
         let overrides = overrides.as_object().cloned().unwrap_or_default();
-        let taken_over = self.workflow().fork(&events, cut, &overrides)?;
+        let taken_over = self.workflow().fork(self.version, &events, cut, &overrides)?;
         let (run, now) = (self.run_named("r2"), start() + TimeDelta::days(1));
         let mut drive = Drive { run, log: Vec::new(), now, in_flight: Vec::new() };
         let forked_from = Some("r1".to_owned());
         let is_retry = cut == Cut::Failure;
-        drive.push(RunStarted { forked_from, is_retry, ..self.started() }.into());
-        for event in taken_over {
+        let foreign = if is_retry { taken_over.foreign } else { 0 };
+        drive.push(RunStarted { forked_from, is_retry, foreign, ..self.started() }.into());
+        for event in taken_over.events {
             drive.push(event);
         }
         drive.resume(ResumeReason::Fork);
@@ -234,13 +246,23 @@ impl Script {
             drive.in_flight.clear();
             return;
         };
-        let call = drive.in_flight.remove(position);
+        let mut position = Some(position);
+        while let Some(at) = position.take() {
+            let call = drive.in_flight.remove(at);
+            self.finish_call(drive, &call);
+            if self.ends_together {
+                position = drive.in_flight.iter().rposition(ends);
+            }
+        }
+    }
+
+    fn finish_call(&self, drive: &mut Drive, call: &engine::EntryCall) {
         drive.now += TimeDelta::milliseconds(5);
-        let why = self.fails.get(id(&call)).map(|why| (*why).to_owned());
+        let why = self.fails.get(id(call)).map(|why| (*why).to_owned());
         let error = why.map(|message| ToolError::new(ToolErrorKind::Failed, message));
         let error = call.call.refused.clone().or(error);
         let finished = ToolFinished {
-            call_id: id(&call).to_owned(),
+            call_id: id(call).to_owned(),
             status: if error.is_some() { ToolStatus::Failed } else { ToolStatus::Done },
             result: call.call.started.arguments.clone(),
             error,

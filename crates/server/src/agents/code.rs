@@ -12,8 +12,8 @@ use crate::definitions::Document;
 use crate::definitions::InCode;
 use crate::definitions::in_order;
 use crate::http::Invalid;
-use crate::tools::KnownAgent;
-use crate::tools::KnownAgents;
+use crate::tools::Known;
+use crate::tools::KnownOthers;
 
 /// What the code says of its agents, by their names in lower case.
 #[derive(Debug, Default)]
@@ -47,10 +47,10 @@ impl CodeAgents {
     }
 
     /// What tools must know of each.
-    pub fn known(&self) -> KnownAgents {
+    pub fn known(&self) -> KnownOthers {
         let known = |(name, (content, _)): (&String, &(AgentContent, Document))| {
             let calls = references::calls(content).into_iter().map(|(.., node)| node).collect();
-            let known = KnownAgent { scopes: content.scopes.clone(), calls };
+            let known = Known { scopes: content.scopes.clone(), calls, fingerprint: 0 };
             (name.clone(), known)
         };
         self.0.iter().map(known).collect()

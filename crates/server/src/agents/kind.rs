@@ -102,6 +102,7 @@ impl Kind for AgentKind {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        _: &Self::View,
     ) -> Result<ToolSnapshot, DefinitionError> {
         self.tools.seen_by(conn, tenant).await
     }

@@ -186,7 +186,7 @@ impl<K: Kind> Definitions<K> {
             return Ok(known);
         }
         let kind = self.kind();
-        let view = kind.look(conn, tenant).await?;
+        let view = kind.look(conn, tenant, &known.view).await?;
         let code = self.unversioned(tenant).unwrap_or_else(|| Arc::clone(known.code()));
         let mut snapshot = Snapshot::new(revision, view, code);
         for row in readable(store::list(conn, tenant).await?) {
@@ -255,7 +255,7 @@ impl<K: Kind> Definitions<K> {
         // In this order: what is newer than the revision is only read once more.
         let read = self.db().read(async |conn| {
             let revision = store::find_revision(conn, K::WATCHED).await?;
-            let view = kind.look(conn, tenant).await?;
+            let view = kind.look(conn, tenant, &known.view).await?;
             Ok::<_, DefinitionError>((revision, view, store::list(conn, tenant).await?))
         });
         let (revision, view, rows) = read.await?;

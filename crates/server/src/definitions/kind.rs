@@ -79,11 +79,12 @@ pub trait Kind: Debug + Send + Sync + Sized + 'static {
         async { Ok(()) }
     }
 
-    /// Looks at what is around the definitions of `tenant`.
+    /// Looks at what is around the definitions of `tenant`, which was something else `before`.
     fn look(
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        before: &Self::View,
     ) -> impl Future<Output = Result<Self::View, DefinitionError>> + Send;
 
     /// What is wrong with what `content` refers to.

@@ -36,13 +36,19 @@ use crate::workflows;
 use crate::workflows::Workflow;
 
 /// What a run begins.
-#[derive(Debug)]
-pub struct Wanted<'w> {
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Wanted {
     pub kind: RunKind,
-    pub name: &'w str,
+    pub name: String,
     /// `None`: the version that there is now.
     pub version: Option<i64>,
-    pub given: Given,
+}
+
+/// What is wanted, as it is executed now.
+#[derive(Debug)]
+pub enum Found {
+    Agent(Arc<Agent>, Pinned),
+    Workflow(Arc<Workflow>, Pinned),
 }
 
 /// What a run is given.
@@ -53,43 +59,62 @@ pub enum Given {
     Arguments(Value),
 }
 
-/// The run of another agent or workflow that `parent` begins, on behalf of the same caller with what he still
-/// `held`, and within what `left` it has; or words for whoever wanted it why there is none.
-pub async fn record(
+/// What is `wanted` by `parent`, whose caller still has what is `held`; or words for whoever wanted it why it cannot be
+/// asked.
+pub async fn find(
     runs: &Runs,
     parent: &Record,
-    wanted: Wanted<'_>,
-    held: Scopes,
-    left: Limits,
-) -> Result<Result<Record, String>, RunsError> {
-    let is_exhausted =
-        left.timeout_ms == 0 || left.max_tokens == Some(0) || left.max_cost_usd == Some(Usd::ZERO);
-    let begun = match wanted.kind {
-        RunKind::Workflow => {
-            let found = usable(&runs.workflows, parent, &wanted, &held).await?;
-            match found {
-                Ok(workflow) => of_workflow(runs, parent, &workflow, wanted.given, left).await?,
-                Err(why) => Err(why),
+    wanted: &Wanted,
+    held: &Scopes,
+) -> Result<Result<Found, String>, RunsError> {
+    let tenant = &parent.tenant;
+    Ok(match wanted.kind {
+        RunKind::Workflow => match usable(&runs.workflows, parent, wanted, held).await? {
+            Ok(it) => {
+                let pinned = pins::pin_workflow(runs, tenant, &it).await?;
+                Ok(Found::Workflow(it, pinned))
             }
-        }
-        _ => match usable(&runs.agents, parent, &wanted, &held).await? {
-            Ok(agent) => of_agent(runs, parent, &agent, wanted.given, left).await?,
             Err(why) => Err(why),
         },
+        _ => match usable(&runs.agents, parent, wanted, held).await? {
+            Ok(it) => {
+                let pinned = pins::pin(runs, tenant, &it).await?;
+                Ok(Found::Agent(it, pinned))
+            }
+            Err(why) => Err(why),
+        },
+    })
+}
+
+/// The run of another agent or workflow that `parent` begins, on behalf of the same caller with what he still
+/// `held`, and within what `left` it has; or words for whoever wanted it why there is none.
+pub fn record(
+    runs: &Runs,
+    parent: &Record,
+    found: &Found,
+    given: Given,
+    held: Scopes,
+    left: Limits,
+) -> Result<Record, String> {
+    let is_exhausted =
+        left.timeout_ms == 0 || left.max_tokens == Some(0) || left.max_cost_usd == Some(Usd::ZERO);
+    let (executed, asked, limits) = match found {
+        Found::Agent(agent, pinned) => {
+            of_agent(runs, parent, (agent.as_ref(), pinned), given, left)?
+        }
+        Found::Workflow(it, pinned) => of_workflow(parent, (it.as_ref(), pinned), given, left)?,
     };
-    if is_exhausted && begun.is_ok() {
-        return Ok(Err("nothing is left of the limits of this run".to_owned()));
+    if is_exhausted {
+        return Err("nothing is left of the limits of this run".to_owned());
     }
-    Ok(begun.map(|(executed, asked, limits)| {
-        let tenant = parent.tenant.clone();
-        let mut record = execute::new_record(runs, executed, asked, limits, tenant, held);
-        let (summary, above) = (&mut record.run.summary, &parent.run.summary);
-        summary.subject.clone_from(&above.subject);
-        summary.client_id.clone_from(&above.client_id);
-        summary.parent_run_id = Some(above.id);
-        summary.trigger = Trigger::Run;
-        record
-    }))
+    let tenant = parent.tenant.clone();
+    let mut record = execute::new_record(runs, executed, asked, limits, tenant, held);
+    let (summary, above) = (&mut record.run.summary, &parent.run.summary);
+    summary.subject.clone_from(&above.subject);
+    summary.client_id.clone_from(&above.client_id);
+    summary.parent_run_id = Some(above.id);
+    summary.trigger = Trigger::Run;
+    Ok(record)
 }
 
 /// What a run executes, what it is asked, and how far it may go.
@@ -99,7 +124,7 @@ type Begun = Result<(Executed, Asked, Limits), String>;
 async fn usable<K: Kind>(
     definitions: &Definitions<K>,
     parent: &Record,
-    Wanted { name, version, .. }: &Wanted<'_>,
+    Wanted { name, version, .. }: &Wanted,
     held: &Scopes,
 ) -> Result<Result<Arc<Definition<K>>, String>, DefinitionError> {
     let (tenant, kind) = (&parent.tenant, K::NAME);
@@ -121,20 +146,20 @@ async fn usable<K: Kind>(
     Ok(circle.map_or(Ok(found), Err))
 }
 
-async fn of_agent(
+fn of_agent(
     runs: &Runs,
     parent: &Record,
-    agent: &Agent,
+    (agent, pinned): (&Agent, &Pinned),
     given: Given,
     left: Limits,
-) -> Result<Begun, RunsError> {
+) -> Begun {
     let limits = narrowed(agent.content.limits, left);
     if limits.max_cost_usd.is_some()
         && let Some(model) = prepare::unpriced(runs, agent)
     {
-        return Ok(Err(format!(
+        return Err(format!(
             "the price of `{model}` is unknown, and the cost of this run is limited"
-        )));
+        ));
     }
     let input = match given {
         Given::Input(input) => input,
@@ -142,31 +167,27 @@ async fn of_agent(
     };
     let input = match input {
         Value::String(text) if text.is_empty() => {
-            return Ok(Err(format!(
-                "`{}` is asked nothing: its input is empty",
-                agent.content.name
-            )));
+            return Err(format!("`{}` is asked nothing: its input is empty", agent.content.name));
         }
         // What is neither a text nor content parts is told as JSON.
         input => asked::read_input(input.clone(), &mut Vec::new())
             .unwrap_or_else(|| Input::Text(input.to_string())),
     };
-    let Pinned { tools, engine } = pins::pin(runs, &parent.tenant, agent).await?;
+    let Pinned { tools, engine } = pinned.clone();
     let asked = Asked {
         model_options: agent.content.model_options.clone(),
         memory: agent.content.memory.clone(),
         ..below(parent, input, tools)
     };
-    Ok(Ok((Executed { engine, ..agent.into() }, asked, limits)))
+    Ok((Executed { engine, ..agent.into() }, asked, limits))
 }
 
-async fn of_workflow(
-    runs: &Runs,
+fn of_workflow(
     parent: &Record,
-    workflow: &Workflow,
+    (workflow, pinned): (&Workflow, &Pinned),
     given: Given,
     left: Limits,
-) -> Result<Begun, RunsError> {
+) -> Begun {
     let name = &workflow.content.name;
     let input = match given {
         Given::Input(input) => input,
@@ -175,11 +196,10 @@ async fn of_workflow(
     let faults = workflow.ready.input.as_ref().map(|it| it.check(&input)).unwrap_or_default();
     if let Some(Invalid { pointer, detail, .. }) = faults.first() {
         let place = if pointer.is_empty() { String::new() } else { format!(" (at `{pointer}`)") };
-        return Ok(Err(format!("`{name}` does not take this input: {detail}{place}")));
+        return Err(format!("`{name}` does not take this input: {detail}{place}"));
     }
-    let Pinned { tools, .. } = pins::pin_workflow(runs, &parent.tenant, workflow).await?;
-    let asked = below(parent, Input::Arguments(input), tools);
-    Ok(Ok((workflow.into(), asked, narrowed(workflow.content.limits.into(), left))))
+    let asked = below(parent, Input::Arguments(input), pinned.tools.clone());
+    Ok((workflow.into(), asked, narrowed(workflow.content.limits.into(), left)))
 }
 
 /// What an agent is asked by a call: the text `input` if there is nothing else, or the arguments as JSON.

@@ -77,6 +77,8 @@ pub enum ExecuteError {
     ThreadBusy(Id),
     #[error("the run has not failed: it is `{}`", .0.as_str())]
     NotFailed(Status),
+    #[error("the run `{0}` retries this one: if it fails, retry that")]
+    Retried(Id),
     #[error("{0} runs of this client wait in the queue, and no more may")]
     ShareFull(i64),
     #[error("the run could not be stored")]
@@ -165,7 +167,7 @@ pub async fn enqueue(
     let Prepared { record, key, on_busy, firing, .. } = run;
     ensure_room(runs, &record.run.summary.client_id).await?;
     let run = record.run.clone();
-    let begin = vec![NewRun { record: Arc::new(record), worker: None, key, on_busy, firing }];
+    let begin = vec![NewRun { key, on_busy, firing, ..queued(record) }];
     let entry = Entry { begin, left: signals, ..Entry::default() };
     runs.journal().commit(entry).await?;
     Ok(Begun { run, live: None, replayed: false })
@@ -194,7 +196,7 @@ pub async fn begin(runs: &Runs, run: Prepared) -> Result<Begun, ExecuteError> {
     let first = started(&record);
     let record = Arc::new(record);
     let worker = Some(runs.worker());
-    let new = NewRun { record: Arc::clone(&record), worker, key, on_busy, firing };
+    let new = NewRun { record: Arc::clone(&record), worker, key, on_busy, firing, retry_of: None };
     let mut driver = Driver::new(runs.clone(), record, execution, log, Arc::clone(&live));
     let failure = driver.begin_new(new, first.into());
     // From here on the run goes its way, whether somebody waits for it or not.
@@ -223,8 +225,14 @@ pub async fn ensure_room(runs: &Runs, client: &str) -> Result<(), ExecuteError> 
 
 /// A run that waits in the queue.
 pub fn queued(record: Record) -> NewRun {
-    let record = Arc::new(record);
-    NewRun { record, worker: None, key: None, on_busy: OnBusy::Enqueue, firing: None }
+    NewRun {
+        record: Arc::new(record),
+        worker: None,
+        key: None,
+        on_busy: OnBusy::Enqueue,
+        firing: None,
+        retry_of: None,
+    }
 }
 
 /// The first event of a run.
@@ -238,6 +246,7 @@ pub fn started(record: &Record) -> RunStarted {
         parent_run_id: summary.parent_run_id.map(|id| id.to_string()),
         forked_from: summary.forked_from.map(|id| id.to_string()),
         is_retry: record.asked.is_retry,
+        foreign: 0,
         limits: summary.limits,
     }
 }

@@ -9,9 +9,12 @@ use std::sync::Arc;
 use engine::Event;
 use engine::Input;
 use engine::ResumeReason;
+use engine::RunStarted;
+use engine::TakenOver;
 
 pub use self::asked::Fork;
 use super::Record;
+use super::RunsError;
 use super::Status;
 use super::affordable;
 use super::execute;
@@ -26,6 +29,7 @@ use super::pins;
 use super::pins::Pinned;
 use super::prepare;
 use super::service::Runs;
+use super::store;
 use super::take_up;
 use super::take_up::Found;
 use super::take_up::Permit;
@@ -46,8 +50,18 @@ pub enum Target {
 struct Beginning {
     /// Another input.
     input: Option<Input>,
-    taken_over: Vec<Event>,
+    taken_over: TakenOver,
     is_retry: bool,
+}
+
+impl Target {
+    /// Whether a run that fails makes up for what it has done.
+    fn makes_up(&self) -> bool {
+        match self {
+            Self::Agent(_) => false,
+            Self::Workflow(it) => it.ready.workflow.as_ref().is_some_and(|it| it.makes_up()),
+        }
+    }
 }
 
 /// Begins a run of `target` for `caller` that takes over what `from` recorded before some place.
@@ -62,7 +76,7 @@ pub async fn fork(
     let (wish, input) = body.read(&from.run.summary, target).map_err(ExecuteError::Invalid)?;
     let events = events(runs, from).await?;
     let taken_over = taken::fork(target, &events, &wish).map_err(ExecuteError::Invalid)?;
-    asked::ensure_new(input.as_ref(), &taken_over).map_err(ExecuteError::Invalid)?;
+    asked::ensure_new(input.as_ref(), &taken_over.events).map_err(ExecuteError::Invalid)?;
     let beginning = Beginning { input, taken_over, is_retry: false };
     let begun = begin(runs, caller, from, target, beginning, key.clone()).await;
     execute::or_replay(runs, caller, key, begun).await
@@ -84,7 +98,29 @@ pub async fn retry(
     let taken_over = taken::retry(target, &events).map_err(ExecuteError::Invalid)?;
     let beginning = Beginning { input: None, taken_over, is_retry: true };
     let begun = begin(runs, caller, from, target, beginning, key.clone()).await;
+    if matches!(begun, Err(ExecuteError::Journal(JournalError::Retried))) {
+        return retried(runs, caller, from, key).await;
+    }
     execute::or_replay(runs, caller, key, begun).await
+}
+
+/// What whoever retries a run is told that is retried already: that run if it is his own by its key, else where it is.
+async fn retried(
+    runs: &Runs,
+    caller: &Principal,
+    from: &Record,
+    key: Option<NewKey>,
+) -> Result<Begun, ExecuteError> {
+    if let Some(key) = key
+        && let Some(begun) = execute::replay(runs, caller, &key).await?
+    {
+        return Ok(begun);
+    }
+    let (tenant, id) = (&from.tenant, from.run.summary.id);
+    let other = runs.db.read(async |conn| store::retry_of(conn, tenant, id).await).await;
+    // It may have been canceled meanwhile: then the next try succeeds.
+    let other = other.map_err(RunsError::from)?.ok_or(JournalError::Retried)?;
+    Err(ExecuteError::Retried(other))
 }
 
 async fn events(runs: &Runs, from: &Record) -> Result<Vec<Event>, ExecuteError> {
@@ -111,6 +147,7 @@ async fn begin(
     };
     record.asked.tools = Some(tools);
     record.asked.is_retry = is_retry && matches!(target, Target::Workflow(_));
+    let retry_of = (is_retry && target.makes_up()).then_some(from.run.summary.id);
     record.engine = engine.max(from.engine);
     if let Target::Agent(agent) = target {
         ensure_agent(runs, &record, agent).await?;
@@ -124,7 +161,7 @@ async fn begin(
     }
     let run = record.run.clone();
     let (tenant, run_id) = (record.tenant.clone(), run.summary.id);
-    let new = NewRun { key, ..execute::queued(record) };
+    let new = NewRun { key, retry_of, ..execute::queued(record) };
     runs.journal().commit(Entry { begin: vec![new], ..entry }).await?;
     match permit {
         Some(permit) => {
@@ -182,11 +219,13 @@ fn record(
 
 /// The beginning of the log of `record`, whose row then knows how far it goes. Everything in it is the
 /// new run's own, its large values too.
-fn entry(record: &mut Record, taken_over: Vec<Event>) -> Result<Entry, JournalError> {
+fn entry(record: &mut Record, taken_over: TakenOver) -> Result<Entry, JournalError> {
+    let TakenOver { events: taken_over, foreign } = taken_over;
     let (tenant, run_id) = (record.tenant.clone(), record.run.summary.id);
     let at = record.run.summary.created_at;
     let mut entry = Entry::default();
-    let first = Event::from(execute::started(record));
+    let foreign = if record.asked.is_retry { foreign } else { 0 };
+    let first = Event::from(RunStarted { foreign, ..execute::started(record) });
     for (seq, event) in (1..).zip(iter::once(first).chain(taken_over)) {
         let (data, large) = values::take_apart(run_id, event.data()?)?;
         let (tenant, name) = (tenant.clone(), event.name());

@@ -89,6 +89,8 @@ pub struct NewRun {
     pub on_busy: OnBusy,
     /// What the trigger that has begun it notes of that.
     pub firing: Option<Box<NewFiring>>,
+    /// The run that it retries, if no other may do so beside it.
+    pub retry_of: Option<Id>,
 }
 
 impl NewRun {
@@ -135,6 +137,8 @@ pub enum JournalError {
     KeyTaken,
     #[error("another run of the thread is at work")]
     ThreadBusy,
+    #[error("another run retries that one")]
+    Retried,
     #[error("what came from outside has come before")]
     Delivered,
     #[error("a value of a run cannot be written")]

@@ -119,10 +119,18 @@ pub async fn workflow(
     if !may_execute(&found, scopes) {
         return Ok(None);
     }
-    let unavailable = circle(found.id, &found.content.name, own);
-    let tool = workflows::as_tool(&found);
-    let Ok(spec) = ToolSpec::new(tool, Some(found.version), Effect::Effect) else {
-        return Ok(None);
+    let mut unavailable = circle(found.id, &found.content.name, own);
+    let (tool, version) = (workflows::as_tool(&found), Some(found.version));
+    let spec = match ToolSpec::new(tool.clone(), version, Effect::Effect) {
+        Ok(spec) => spec,
+        Err(why) => {
+            unavailable = Some(format!("what `{name}` takes cannot be told: {why}"));
+            let input_schema = json!({"type": "object"});
+            match ToolSpec::new(llm::Tool { input_schema, ..tool }, version, Effect::Effect) {
+                Ok(spec) => spec,
+                Err(_) => return Ok(None),
+            }
+        }
     };
     let callee = Callee::Workflow(found.content.name.clone());
     Ok(Some(OfferedTool { spec, approval: ApprovalPolicy::default(), callee, unavailable }))

@@ -44,7 +44,7 @@ impl Pin {
 }
 
 /// Tools, and the engine that a run with them needs.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct Pinned {
     pub tools: Pins,
     pub engine: i32,

@@ -263,6 +263,21 @@ pub async fn keyed_run(
         .await)
 }
 
+/// The run that retries `run_id`, if it keeps others from that.
+pub async fn retry_of(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    run_id: Id,
+) -> Result<Option<Id>, sqlx::Error> {
+    on!(conn, c => sqlx::query_scalar(
+            "SELECT id FROM runs WHERE tenant_id = $1 AND retry_of = $2 AND status <> 'canceled'",
+        )
+        .bind(tenant.as_str())
+        .bind(run_id)
+        .fetch_optional(c)
+        .await)
+}
+
 /// Forgets some of the idempotency keys that were first used before `age`, and says how many.
 pub async fn delete_old_keys(conn: &mut Conn<'_>, age: At) -> Result<u64, sqlx::Error> {
     let done = on!(conn, c => sqlx::query(

@@ -3,32 +3,24 @@
 
 use std::collections::BTreeMap;
 use std::collections::HashSet;
+use std::sync::Arc;
 
 use engine::ReferenceKind;
 
 use crate::definitions::Snapshot;
 use crate::tools::ToolRows;
 
-/// What tools must know of agents, which come after them, by their names in lower case.
-pub type KnownAgents = BTreeMap<String, KnownAgent>;
+/// What tools must know of agents or of workflows, which come after them, by their names in lower case.
+pub type KnownOthers = BTreeMap<String, Known>;
 
-/// The same of workflows.
-pub type KnownWorkflows = BTreeMap<String, KnownWorkflow>;
-
-/// What tools must know of an agent.
+/// What tools must know of an agent or a workflow.
 #[derive(Debug, Clone, Default)]
-pub struct KnownAgent {
+pub struct Known {
     pub scopes: Vec<String>,
     /// What it asks, calls and runs.
-    pub calls: Vec<Node>,
-}
-
-/// What tools must know of a workflow.
-#[derive(Debug, Clone, Default)]
-pub struct KnownWorkflow {
-    pub scopes: Vec<String>,
-    /// What its entries ask, call and run.
-    pub calls: Vec<Node>,
+    pub calls: Arc<[Node]>,
+    /// A number that tells the text in which that stands from others.
+    pub fingerprint: u64,
 }
 
 /// Something that may wait for others, by its name in lower case.
@@ -84,8 +76,8 @@ impl Snapshot<ToolRows> {
 
     fn called_by(&self, node: &Node) -> Vec<Node> {
         let called = match node {
-            Node::Agent(name) => self.view.agent(name).map(|it| it.calls.clone()),
-            Node::Workflow(name) => self.view.workflow(name).map(|it| it.calls.clone()),
+            Node::Agent(name) => self.view.agent(name).map(|it| it.calls.to_vec()),
+            Node::Workflow(name) => self.view.workflow(name).map(|it| it.calls.to_vec()),
             Node::Step(_) => None,
             Node::Tool(name) => {
                 self.find_by_name(name).and_then(|it| it.ready.begins()).map(|it| vec![it])

@@ -51,10 +51,8 @@ use crate::egress::HostPattern;
 use crate::http::Invalid;
 
 pub use approval::Approval;
-pub use circles::KnownAgent;
-pub use circles::KnownAgents;
-pub use circles::KnownWorkflow;
-pub use circles::KnownWorkflows;
+pub use circles::Known;
+pub use circles::KnownOthers;
 pub use circles::Node;
 pub use content::Retry;
 pub use content::ToolContent;

@@ -29,10 +29,8 @@ use crate::secrets;
 use crate::secrets::SecretHosts;
 use crate::table;
 use crate::tools::Does;
-use crate::tools::KnownAgent;
-use crate::tools::KnownAgents;
-use crate::tools::KnownWorkflow;
-use crate::tools::KnownWorkflows;
+use crate::tools::Known;
+use crate::tools::KnownOthers;
 use crate::tools::Makers;
 use crate::tools::Node;
 use crate::tools::OfServer;
@@ -48,13 +46,13 @@ use crate::tools::store;
 pub struct ToolRows {
     pub makers: Makers,
     /// The agents of the code.
-    code_agents: KnownAgents,
+    code_agents: KnownOthers,
     /// Servers of others that are programs, which the tenant `default` has: their names in lower case.
     programs: BTreeSet<String>,
 }
 
 impl ToolRows {
-    pub fn new(makers: Makers, code_agents: KnownAgents, programs: BTreeSet<String>) -> Self {
+    pub fn new(makers: Makers, code_agents: KnownOthers, programs: BTreeSet<String>) -> Self {
         Self { makers, code_agents, programs }
     }
 }
@@ -65,8 +63,8 @@ pub type DatabaseScopes = BTreeMap<String, Vec<String>>;
 /// What is around the tools of a tenant.
 #[derive(Debug, Default)]
 pub struct Around {
-    agents: KnownAgents,
-    workflows: KnownWorkflows,
+    agents: KnownOthers,
+    workflows: KnownOthers,
     secrets: SecretHosts,
     databases: DatabaseScopes,
     servers: KnownServers,
@@ -93,12 +91,12 @@ impl Around {
     }
 
     /// The agent `name`, if there is one.
-    pub fn agent(&self, name: &str) -> Option<&KnownAgent> {
+    pub fn agent(&self, name: &str) -> Option<&Known> {
         self.agents.get(&key(name))
     }
 
     /// The workflow `name`, if there is one.
-    pub fn workflow(&self, name: &str) -> Option<&KnownWorkflow> {
+    pub fn workflow(&self, name: &str) -> Option<&Known> {
         self.workflows.get(&key(name))
     }
 
@@ -180,6 +178,7 @@ impl Kind for ToolRows {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        before: &Around,
     ) -> Result<Around, DefinitionError> {
         let mut agents = store::list_agents(conn, tenant).await?;
         if *tenant == TenantId::default() {
@@ -187,7 +186,7 @@ impl Kind for ToolRows {
                 agents.entry(name.clone()).or_insert_with(|| agent.clone());
             }
         }
-        let workflows = store::list_workflows(conn, tenant).await?;
+        let workflows = store::list_workflows(conn, tenant, &before.workflows).await?;
         let secrets = secrets::list_hosts(conn, tenant).await?;
         let databases = store::list_database_scopes(conn, tenant).await?;
         let programs = (*tenant == TenantId::default()).then_some(&self.programs);

@@ -1,6 +1,10 @@
 //! What tools need to know of agents, which come after them: read from their rows.
 
 use std::collections::BTreeMap;
+use std::hash::BuildHasher;
+use std::hash::BuildHasherDefault;
+use std::hash::DefaultHasher;
+use std::sync::Arc;
 
 use engine::ReferenceKind;
 use serde_json::Value;
@@ -13,19 +17,17 @@ use crate::definitions::Dependent;
 use crate::definitions::code_id;
 use crate::on;
 use crate::tools::DatabaseScopes;
-use crate::tools::KnownAgent;
-use crate::tools::KnownAgents;
+use crate::tools::Known;
+use crate::tools::KnownOthers;
 use crate::tools::KnownServer;
 use crate::tools::KnownServers;
-use crate::tools::KnownWorkflow;
-use crate::tools::KnownWorkflows;
 use crate::tools::Node;
 
 /// All agents of a tenant. A row whose scopes cannot be read is one that nobody may use.
 pub async fn list_agents(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-) -> Result<KnownAgents, sqlx::Error> {
+) -> Result<KnownOthers, sqlx::Error> {
     let query =
         "SELECT name, scopes, agents, tools, workflows FROM agent_definitions WHERE tenant_id = $1";
     let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json, Json, Json)>(query)
@@ -43,27 +45,37 @@ pub async fn list_agents(
             names(list).iter().map(|it| Node::of(*kind, it)).collect::<Vec<_>>()
         };
         let calls = lists.iter().flat_map(of_list).collect();
-        (name.to_ascii_lowercase(), KnownAgent { scopes, calls })
+        (name.to_ascii_lowercase(), Known { scopes, calls, fingerprint: 0 })
     };
     Ok(rows.into_iter().map(read).collect())
 }
 
-/// All workflows of a tenant. A row whose scopes cannot be read is one that nobody may use.
+/// All workflows of a tenant, of which some were known `before`: entries that have not changed are not read again. A row
+/// whose scopes cannot be read is one that nobody may use.
 pub async fn list_workflows(
     conn: &mut Conn<'_>,
     tenant: &TenantId,
-) -> Result<KnownWorkflows, sqlx::Error> {
+    before: &KnownOthers,
+) -> Result<KnownOthers, sqlx::Error> {
     let query = "SELECT name, scopes, steps FROM workflow_definitions WHERE tenant_id = $1";
     let rows = on!(conn, c => sqlx::query_as::<_, (String, Json, Json)>(query)
         .bind(tenant)
         .fetch_all(c)
         .await)?;
     let read = |(name, scopes, steps): (String, Json, Json)| {
-        let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
-        let known = KnownWorkflow { scopes, calls: entries(&steps) };
-        (name.to_ascii_lowercase(), known)
+        let name = name.to_ascii_lowercase();
+        let known = workflow(&scopes, &steps, before.get(&name));
+        (name, known)
     };
     Ok(rows.into_iter().map(read).collect())
+}
+
+fn workflow(scopes: &Json, steps: &Json, before: Option<&Known>) -> Known {
+    let scopes = scopes.read().unwrap_or_else(|_| vec![String::new()]);
+    let fingerprint = BuildHasherDefault::<DefaultHasher>::default().hash_one(steps);
+    let unchanged = before.filter(|it| it.fingerprint == fingerprint);
+    let calls = unchanged.map_or_else(|| entries(steps).into(), |it| Arc::clone(&it.calls));
+    Known { scopes, calls, fingerprint }
 }
 
 /// The scopes of all databases of a tenant. One whose scopes cannot be read is one that nobody may use.
@@ -157,4 +169,25 @@ fn names(list: &Json) -> Vec<String> {
     let list: Vec<Value> = list.read().unwrap_or_default();
     let name = |it: &Value| it.as_str().or_else(|| it.get("name")?.as_str()).map(str::to_owned);
     list.iter().filter_map(name).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn entries_that_have_not_changed_are_not_read_again() {
+        let json = |value: Value| Json::of(&value).unwrap();
+        let calls = |tool: &str| json(json!([{"id": "a", "type": "tool", "tool": tool}]));
+        let known = workflow(&json(json!([])), &calls("pay"), None);
+        assert_eq!(*known.calls, [Node::tool("pay")]);
+
+        let again = workflow(&json(json!(["x.y"])), &calls("pay"), Some(&known));
+        assert!(Arc::ptr_eq(&again.calls, &known.calls));
+        assert_eq!(again.scopes, ["x.y"]);
+        let changed = workflow(&json(json!([])), &calls("put"), Some(&known));
+        assert_eq!(*changed.calls, [Node::tool("put")]);
+    }
 }

@@ -126,6 +126,7 @@ impl Kind for WorkflowKind {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        _: &Self::View,
     ) -> Result<Arc<Snapshot<AgentKind>>, DefinitionError> {
         self.agents.seen_by(conn, tenant).await
     }

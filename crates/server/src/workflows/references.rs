@@ -1,5 +1,7 @@
 //! Whether what a workflow refers to is there, and for its author to use.
 
+use std::collections::HashMap;
+
 use engine::Effect;
 use engine::Reference;
 use engine::ReferenceKind;
@@ -82,8 +84,11 @@ pub fn beyond_rights(
 /// The entries of `content` through which it would, directly or not, run itself.
 pub fn cycles(content: &WorkflowContent, around: &Around) -> Vec<Invalid> {
     let own = Node::workflow(&content.name);
+    let mut known = HashMap::new();
     let circle = |Reference { kind, name, pointer, .. }: Reference| {
-        let is_circle = around.view.view.would_wait(Node::of(kind, &name), &own);
+        let node = Node::of(kind, &name);
+        let waits = |node: &Node| around.view.view.would_wait(node.clone(), &own);
+        let is_circle = *known.entry(node).or_insert_with_key(waits);
         let detail = format!("`{name}` would run `{}` in turn, which waits for it", content.name);
         is_circle.then(|| Invalid::new(pointer, "cycle", detail))
     };

@@ -259,7 +259,13 @@ on_both! {
         };
         in_sql(&server, made).await;
 
-        assert_eq!(bring(&admin, "A", json!(1)).await, 403);
+        // One that is large is brought to few at once.
+        in_sql(&server, "UPDATE workflow_waits SET key = 'large' WHERE run_id IN (SELECT run_id FROM workflow_waits ORDER BY run_id LIMIT 9)").await;
+        assert_eq!(bring(&admin, "large", json!("x".repeat(1_000_000))).await, 9);
+        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 4);
+        in_sql(&server, "DELETE FROM run_signals; DELETE FROM workflow_deliveries").await;
+
+        assert_eq!(bring(&admin, "A", json!(1)).await, 394);
         assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 200);
         // Who begins to wait now waits for the next.
         let late = waiting(&admin, "A").await;
@@ -268,7 +274,7 @@ on_both! {
         for path in &paths {
             assert_eq!(end(&admin, path).await["output"], 1);
         }
-        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 400);
+        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 391);
         while number(&server, "SELECT count(*) FROM workflow_deliveries WHERE payload IS NOT NULL").await > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

@@ -13,6 +13,7 @@ use agent_server::ToolContext;
 use agent_server::ToolFailure;
 use agent_server::db::Dialect;
 use expect_test::expect;
+use futures::future::join_all;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
@@ -21,6 +22,7 @@ use testkit::model::Reply;
 
 use crate::harness::Client;
 use crate::harness::TestServer;
+use crate::harness::in_sql;
 use crate::workflow_runs::begin;
 use crate::workflow_runs::create;
 use crate::workflow_runs::end;
@@ -176,6 +178,70 @@ on_both! {
         assert_eq!(first.header("location"), shop.admin.send(keyed()).await.header("location"));
         end(&shop.admin, first.header("location").unwrap()).await;
         assert_eq!(shop.paid(), [2, 1]);
+    }
+
+    async fn a_run_that_makes_up_for_what_it_did_is_retried_once(server: TestServer) {
+        let shop = Shop::open(server.app.db.dialect()).await;
+        let back = |amount: i64| json!({"id": format!("back{}", -amount), "type": "tool", "tool": "pay", "input": {"amount": amount}});
+        of(&shop.admin, "holds", json!([
+            {"id": "hold", "type": "tool", "tool": "pay", "input": {"amount": 1}, "compensate": back(-1)},
+            {"id": "bad", "type": "tool", "tool": "pay", "input": {"amount": 2}}
+        ])).await;
+        shop.fails.store(true, Ordering::Relaxed);
+        let path = begin(&shop.admin, "holds", json!({})).await;
+        once(&shop.admin, &path, "failed").await;
+        assert_eq!(shop.paid(), [1, -1]);
+
+        // Of all who want to retry it at once one does.
+        let retry = format!("{path}/retry");
+        let replies = join_all((0..5).map(|_| shop.admin.post(&retry, json!({})))).await;
+        let (begun, refused): (Vec<_>, Vec<_>) = replies.into_iter().partition(|it| it.status == 202);
+        assert_eq!((begun.len(), refused.len()), (1, 4));
+        let first = begun[0].header("location").unwrap().to_owned();
+        for reply in &refused {
+            let problem = reply.json();
+            assert_eq!((reply.status, &problem["type"]), (409, &json!("/problems/run-retried")), "{}", reply.text);
+            assert_eq!(format!("/runs/{}", problem["run_id"].as_str().unwrap()), first);
+        }
+        once(&shop.admin, &first, "failed").await;
+        assert_eq!(shop.paid(), [1, -1]);
+        assert_eq!(shop.admin.post(&retry, json!({})).await.status, 409);
+
+        // That one is retried instead, and each with a key is found by it.
+        let keyed = || shop.admin.request("POST", &format!("{first}/retry")).header("idempotency-key", "k").json(&json!({}));
+        let replies = join_all((0..3).map(|_| shop.admin.send(keyed()))).await;
+        let second = replies[0].header("location").unwrap().to_owned();
+        assert!(replies.iter().all(|it| it.header("location") == Some(&second)));
+        once(&shop.admin, &second, "failed").await;
+        // One that was canceled is in nobody's way.
+        in_sql(&shop.server, &format!("UPDATE runs SET status = 'canceled' WHERE id = '{}'", second.trim_start_matches("/runs/"))).await;
+        shop.paid();
+        shop.fails.store(false, Ordering::Relaxed);
+        let third = shop.accepted(&format!("{first}/retry"), json!({})).await;
+        end(&shop.admin, &third).await;
+        assert_eq!(shop.paid(), [1, 2]);
+    }
+
+    async fn a_retry_of_a_fork_makes_up_for_what_the_fork_did(server: TestServer) {
+        let shop = Shop::open(server.app.db.dialect()).await;
+        let hold = |id: &str, back: i64| json!({"id": id, "type": "tool", "tool": "pay", "input": {"amount": 1},
+            "compensate": {"id": format!("back_{id}"), "type": "tool", "tool": "pay", "input": {"amount": back}}});
+        of(&shop.admin, "holds", json!([
+            hold("a", -1), hold("b", -10), {"id": "bad", "type": "tool", "tool": "pay", "input": {"amount": 2}}
+        ])).await;
+        let path = begin(&shop.admin, "holds", json!({})).await;
+        end(&shop.admin, &path).await;
+        shop.fails.store(true, Ordering::Relaxed);
+        let fork = shop.fork(&path, json!({"from_step": "b"})).await;
+        once(&shop.admin, &fork, "failed").await;
+        assert_eq!(shop.paid(), [1, 1, 2, 1, -10]);
+
+        let retry = shop.accepted(&format!("{fork}/retry"), json!({})).await;
+        once(&shop.admin, &retry, "failed").await;
+
+        assert_eq!(shop.paid(), [1, -10]);
+        let started = events(&shop.admin, &retry).await[0]["data"].clone();
+        assert_eq!((&started["is_retry"], &started["foreign"]), (&json!(true), &json!(4)), "{started:#}");
     }
 
     async fn what_others_did_for_a_run_is_taken_over(server: TestServer) {

@@ -339,6 +339,10 @@ on_both! {
             }"#]].assert_eq(&serde_json::to_string_pretty(&approval).unwrap());
         let place = format!("/approvals/{}", approval["id"].as_str().unwrap());
         assert_eq!(admin.get(&place).await.json(), approval);
+        // Of the rows of runs nothing is read that need not be.
+        in_sql(&server, "UPDATE runs SET metadata = '[]'").await;
+        assert_eq!(admin.get("/approvals").await.json()["data"], json!([approval]));
+        in_sql(&server, "UPDATE runs SET metadata = '{}'").await;
         let decide = async |more: Value| {
             let mut body = json!({"decision": "approve", "arguments_hash": approval["arguments_hash"]});
             body.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
@@ -352,7 +356,7 @@ on_both! {
         let wrong = decide(json!({"payload": {"amount": 1}, "arguments": {}})).await.json()["errors"].clone();
         assert_eq!((&wrong[0]["pointer"], &wrong[0]["code"]), (&json!("/arguments"), &json!("not_supported")));
         assert_eq!(decide(json!({"payload": {"amount": 100}})).await.json()["status"], "approved");
-        assert_eq!(admin.get(&place).await.json().get("payload_schema"), None);
+        assert_eq!(admin.get(&place).await.json().get("payload_schema"), Some(&Value::Null));
 
         let run = end(&admin, path).await;
         assert_eq!(run["output"], json!({"decision": "approve", "payload": {"amount": 100}, "by": "client:admin"}));

@@ -5,10 +5,14 @@ use std::collections::BTreeSet;
 use std::collections::HashMap;
 use std::collections::HashSet;
 
+use llm::ToolStatus;
+use serde_json::Value;
+
 use crate::agent::OpenEffect;
 use crate::event::Event;
 use crate::event::ToolErrorKind;
 use crate::event::ToolFinished;
+use crate::outcome::Outcome;
 use crate::outcome::RunErrorKind;
 use crate::step::StepFinished;
 use crate::step::StepStarted;
@@ -25,9 +29,21 @@ pub(super) struct Fact<'e> {
     /// The number of the event, and of the last with which it began again.
     pub began: usize,
     pub last_began: usize,
+    /// Of the last of them, as all that follows.
+    pub attempt: u32,
     pub finished: Option<(usize, &'e StepFinished)>,
+    /// The event that says what its call or its run gave, and its number.
+    pub answered: Option<(usize, &'e Event)>,
     /// Its call was made and may have had an effect, and what came of it is not known.
     is_sent: bool,
+}
+
+/// What became of what makes up for an entry.
+enum Undoing {
+    Sent,
+    Unknown,
+    Failed,
+    Done,
 }
 
 /// The facts of a log.
@@ -40,6 +56,10 @@ pub(super) struct Facts<'e> {
     later: BTreeSet<Vec<usize>>,
     /// Those that something has made up for.
     made_up_for: BTreeSet<Vec<usize>>,
+    /// Those for which that was called, of which nobody knows what came; by which step.
+    undoing: BTreeMap<Vec<usize>, &'e str>,
+    /// Which calls the runs below answer.
+    children: HashMap<&'e str, &'e str>,
     /// How many turns have begun.
     turns: HashMap<Vec<usize>, usize>,
     /// Failures after which an entry was to begin again.
@@ -63,8 +83,12 @@ impl<'e> Facts<'e> {
                         facts.made_up_for.insert(place.path);
                     }
                 }
+                Event::ChildStarted(it) => {
+                    facts.children.insert(&it.run_id, &it.call_id);
+                }
                 _ => {}
             }
+            facts.note_undoing(workflow, event);
             if number < length {
                 facts.note(workflow, number, event);
             } else if let Event::StepStarted(it) = event {
@@ -72,6 +96,43 @@ impl<'e> Facts<'e> {
             }
         }
         facts
+    }
+
+    /// Notes what became of a call or a run that makes up for an entry.
+    fn note_undoing(&mut self, workflow: &Workflow, event: &'e Event) {
+        use Undoing::{Done, Failed, Sent, Unknown};
+        let (step, undoing) = match event {
+            Event::ToolStarted(it) if it.effect != Effect::Read => (it.step.as_str(), Sent),
+            Event::ToolFinished(it) => {
+                let undoing = match it.status {
+                    ToolStatus::Done => Done,
+                    _ if is_unknown(it) => Unknown,
+                    _ => Failed,
+                };
+                (step_of_call(&it.call_id), undoing)
+            }
+            Event::ChildStarted(it) => (step_of_call(&it.call_id), Sent),
+            Event::ChildFinished(it) => {
+                let Some(call_id) = self.children.get(it.run_id.as_str()).copied() else { return };
+                let undoing = match it.status {
+                    Outcome::Succeeded => Done,
+                    Outcome::Failed => Failed,
+                    _ => Unknown,
+                };
+                (step_of_call(call_id), undoing)
+            }
+            _ => return,
+        };
+        let Some(place) = workflow.place(step).filter(|place| place.compensates) else { return };
+        match undoing {
+            Sent => drop(self.undoing.insert(place.path, step)),
+            Unknown => {}
+            Failed => drop(self.undoing.remove(&place.path)),
+            Done => {
+                self.undoing.remove(&place.path);
+                self.made_up_for.insert(place.path);
+            }
+        }
     }
 
     fn note(&mut self, workflow: &Workflow, number: usize, event: &'e Event) {
@@ -88,8 +149,19 @@ impl<'e> Facts<'e> {
                 }
             }
             Event::ToolFinished(it) => {
-                if let Some(fact) = self.of(workflow, step_of_call(&it.call_id)) {
+                if let Some(fact) = self.of_call(workflow, &it.call_id) {
                     fact.is_sent &= is_unknown(it);
+                    if it.status == ToolStatus::Done {
+                        fact.answered = Some((number, event));
+                    }
+                }
+            }
+            Event::ChildFinished(it) if it.status == Outcome::Succeeded => {
+                let Some(call_id) = self.children.get(it.run_id.as_str()).copied() else { return };
+                let fact = self.of_call(workflow, call_id);
+                // One that answers a call of a tool is followed by the end of that.
+                if let Some(fact) = fact.filter(|it| it.started.kind.begins_run()) {
+                    fact.answered = Some((number, event));
                 }
             }
             _ => {}
@@ -109,17 +181,34 @@ impl<'e> Facts<'e> {
             let turns = self.turns.entry(place.path[..end - 1].to_vec()).or_default();
             *turns = (*turns).max(place.path[end - 1] + 1);
         }
-        let new =
-            Fact { started, began: number, last_began: number, finished: None, is_sent: false };
-        let fact = self.entries.entry(place.path).or_insert(new);
-        fact.last_began = number;
-        fact.finished = None;
-        fact.is_sent = false;
+        let (mut started, mut began) = (started, number);
+        let attempt = started.attempt;
+        if let Some(before) = self.entries.get(&place.path) {
+            (started, began) = (before.started, before.began);
+        }
+        let (finished, answered) = (None, None);
+        let fact = Fact {
+            started,
+            began,
+            last_began: number,
+            attempt,
+            finished,
+            answered,
+            is_sent: false,
+        };
+        self.entries.insert(place.path, fact);
     }
 
     fn of(&mut self, workflow: &Workflow, step: &str) -> Option<&mut Fact<'e>> {
         let place = workflow.place(step).filter(|it| !it.compensates)?;
         self.entries.get_mut(&place.path)
+    }
+
+    /// What makes the call, if it is in the attempt that the call is of.
+    fn of_call(&mut self, workflow: &Workflow, call_id: &str) -> Option<&mut Fact<'e>> {
+        let (step, attempt) = call_id.split_once('#').unwrap_or((call_id, "1"));
+        let fact = self.of(workflow, step)?;
+        (attempt.parse() == Ok(fact.attempt)).then_some(fact)
     }
 
     pub fn get(&self, path: &[usize]) -> Option<&Fact<'e>> {
@@ -168,6 +257,33 @@ impl<'e> Facts<'e> {
         is_next_within(self.made_up_for.range(path.to_vec()..), path)
     }
 
+    /// The step that makes up for an entry, if that was called and nobody knows what came of it.
+    pub fn undoing(&self, path: &[usize]) -> Option<&'e str> {
+        self.undoing.get(path).copied()
+    }
+
+    pub fn is_undoing_within(&self, path: &[usize]) -> bool {
+        has_within(&self.undoing, path)
+    }
+
+    /// What an entry gave, as far as that is recorded.
+    pub fn output(&self, path: &[usize]) -> Value {
+        let Some(fact) = self.get(path) else { return Value::Null };
+        let output = fact.finished.and_then(|(_, it)| it.output.clone());
+        output.or_else(|| fact.answered.map(|(_, event)| gave(event))).unwrap_or_default()
+    }
+
+    /// Whether what its call or its run gave is recorded.
+    pub fn is_answered(&self, path: &[usize]) -> bool {
+        self.get(path).is_some_and(|it| it.answered.is_some())
+    }
+
+    /// Whether an entry is recorded as done.
+    pub fn is_done(&self, path: &[usize]) -> bool {
+        let finished = self.get(path).and_then(|it| it.finished);
+        finished.is_some_and(|(_, it)| it.status == StepStatus::Done)
+    }
+
     /// Whether what is recorded of an entry is what its list went on with. What was given up is not.
     pub fn is_result(&self, entry: &Entry, path: &[usize]) -> bool {
         let Some((number, finished)) = self.get(path).and_then(|it| it.finished) else {
@@ -206,6 +322,15 @@ fn is_next_within<'p>(next: impl Iterator<Item = &'p Vec<usize>>, path: &[usize]
 /// The entry that makes a call or sets a timer.
 pub(super) fn step_of_call(id: &str) -> &str {
     id.split('#').next().unwrap_or(id)
+}
+
+/// What came of a call or a run, by the event that says so.
+pub(super) fn gave(event: &Event) -> Value {
+    match event {
+        Event::ToolFinished(it) => it.told(),
+        Event::ChildFinished(it) => serde_json::to_value(&it.output).unwrap_or_default(),
+        _ => Value::Null,
+    }
 }
 
 /// Whether the end of a call does not say what came of it.

@@ -6,8 +6,10 @@ use std::collections::HashSet;
 use serde_json::Value;
 
 use super::Fork;
+use super::TakenOver;
 use super::Verdict;
 use super::facts::Fact;
+use super::facts::gave;
 use super::facts::step_of_call;
 use crate::event::Event;
 use crate::step::StepFinished;
@@ -17,30 +19,38 @@ use crate::workflow::definition::Workflow;
 
 impl Fork<'_> {
     /// What is taken over of `events`, in their order.
-    pub fn take(&self, workflow: &Workflow, events: &[Event]) -> Vec<Event> {
+    pub fn take(&self, workflow: &Workflow, events: &[Event]) -> TakenOver {
         let places = Places::of(events);
-        let mut taken = Vec::new();
+        let own = first_of_its_own(events);
+        let (mut taken, mut foreign) = (Vec::new(), 0);
         for (number, event) in events.iter().enumerate() {
+            if number == own {
+                foreign = taken.len();
+            }
             let place = places.step_of(event).and_then(|step| workflow.place(step));
             let Some(place) = place.filter(|place| !place.compensates) else { continue };
-            let fact = self.facts.get(&place.path);
-            match (self.verdict(&place.path), fact) {
-                (Some(Verdict::Whole), _) if places.is_closed(event) => taken.push(event.clone()),
-                (Some(Verdict::Begun), Some(fact)) if fact.began == number => {
-                    taken.push(begun(fact));
+            let (Some(verdict), Some(fact)) =
+                (self.verdict(&place.path), self.facts.get(&place.path))
+            else {
+                continue;
+            };
+            let is_last = number >= fact.last_began && places.is_closed(event);
+            let is_end = matches!(event, Event::StepFinished(_));
+            match verdict {
+                Verdict::Whole if is_last => taken.push(event.clone()),
+                Verdict::Answered if is_last && !is_end => {
+                    taken.push(event.clone());
+                    if fact.answered.is_some_and(|(it, _)| it == number) {
+                        taken.push(done(fact, fact.attempt, &gave(event)));
+                    }
                 }
-                (Some(Verdict::Sent), Some(fact))
-                    if number >= fact.last_began && tells_of_call(event) =>
-                {
+                Verdict::Begun if fact.began == number => taken.push(begun(fact)),
+                Verdict::Sent if number >= fact.last_began && tells_of_call(event) => {
                     taken.push(event.clone());
                 }
-                (Some(Verdict::Given(value)), Some(fact)) => {
-                    if fact.began == number {
-                        taken.push(begun(fact));
-                    }
-                    if fact.finished.is_some_and(|(it, _)| it == number) {
-                        taken.push(given(fact, value));
-                    }
+                Verdict::Given(_) if fact.began == number => taken.push(begun(fact)),
+                Verdict::Given(value) if fact.finished.is_some_and(|(it, _)| it == number) => {
+                    taken.push(done(fact, 1, value));
                 }
                 _ => {}
             }
@@ -51,10 +61,13 @@ impl Fork<'_> {
         for (path, verdict) in open {
             let fact = self.facts.get(path).filter(|fact| fact.finished.is_none());
             if let (Verdict::Given(value), Some(fact)) = (verdict, fact) {
-                taken.push(given(fact, value));
+                taken.push(done(fact, 1, value));
             }
         }
-        taken
+        if own >= events.len() {
+            foreign = taken.len();
+        }
+        TakenOver { events: taken, foreign: foreign as u64 }
     }
 
     /// What is said of the entry at `path`, or of all that it is in.
@@ -135,13 +148,26 @@ fn begun(fact: &Fact<'_>) -> Event {
     StepStarted { attempt: 1, ..fact.started.clone() }.into()
 }
 
-fn given(fact: &Fact<'_>, output: &Value) -> Event {
+/// The number of the first event of a log that is not taken over from a run that makes up for it itself.
+fn first_of_its_own(events: &[Event]) -> usize {
+    let Some(Event::RunStarted(started)) = events.first() else { return 0 };
+    if started.forked_from.is_none() {
+        return 0;
+    }
+    if started.is_retry {
+        return 1 + usize::try_from(started.foreign).unwrap_or(usize::MAX - 1);
+    }
+    let resumed = events.iter().position(|event| matches!(event, Event::RunResumed(_)));
+    resumed.unwrap_or(events.len())
+}
+
+fn done(fact: &Fact<'_>, attempt: u32, output: &Value) -> Event {
     StepFinished {
         step: fact.started.step.clone(),
         status: StepStatus::Done,
         output: Some(output.clone()),
         error: None,
-        attempt: 1,
+        attempt,
         duration_ms: 0,
     }
     .into()

@@ -68,8 +68,13 @@ impl WorkflowRun {
         .next()
     }
 
-    /// The end of an open entry that is given up because of `why`.
+    /// The end of an open entry that is given up because of `why`, or is done by then.
     pub(in crate::workflow) fn close_entry(&self, seen: Seen<'_>, why: &RunError) -> Event {
+        if let Stage::Open(work) = &seen.node.stage
+            && let Some(output) = work.gave()
+        {
+            return self.done(seen, output.clone());
+        }
         let message = format!("given up: {}", why.message);
         let message = match why.kind {
             RunErrorKind::Canceled => why.message.clone(),

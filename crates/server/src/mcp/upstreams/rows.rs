@@ -122,6 +122,7 @@ impl Kind for UpstreamRows {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        _: &Self::View,
     ) -> Result<SecretHosts, DefinitionError> {
         Ok(secrets::list_hosts(conn, tenant).await?)
     }

@@ -91,6 +91,7 @@ impl Kind for DatabaseRows {
         &self,
         conn: &mut Conn<'_>,
         tenant: &TenantId,
+        _: &Self::View,
     ) -> Result<Around, DefinitionError> {
         let secrets = secrets::list_hosts(conn, tenant).await?;
         Ok(Around { is_postgres: conn.dialect() == Dialect::Postgres, secrets })

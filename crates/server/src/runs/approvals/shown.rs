@@ -23,8 +23,7 @@ pub struct ShownApproval {
     #[serde(flatten)]
     pub approval: Approval,
     /// Of a step of a workflow that waits for a decision: JSON Schema of its `payload`, if it wants one.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(value_type = Option<Object>, required = false)]
+    #[schema(value_type = Option<Object>)]
     pub payload_schema: Option<Value>,
 }
 
@@ -74,12 +73,8 @@ async fn pinned(
     if ids.is_empty() {
         return Ok(HashMap::new());
     }
-    let found = runs.db.read(async |conn| tree::summaries(conn, tenant, ids).await).await?;
-    let pins = found.into_iter().filter_map(|it| {
-        let id = it.definition.id.parse().ok()?;
-        Some((it.id.to_string(), (id, it.definition.version)))
-    });
-    Ok(pins.collect())
+    let found = runs.db.read(async |conn| tree::pinned(conn, tenant, ids).await).await?;
+    Ok(found.into_iter().map(|(id, of, version)| (id.to_string(), (of, version))).collect())
 }
 
 fn payload_schema(workflow: &Workflow, step: &str) -> Option<Value> {

@@ -1,5 +1,6 @@
 //! The runs below a run: begun by it, and ended with it.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use chrono::DateTime;
@@ -54,6 +55,8 @@ impl Driver {
     pub(super) async fn start_children(&mut self, due: Vec<EntryChild>) -> Result<(), Stop> {
         let mut begun = Vec::new();
         let held = rights::held(&self.runs, &self.record).await?;
+        // Turns want the same, each with something else.
+        let mut known = HashMap::new();
         for (number, child) in due.iter().enumerate() {
             let EntryChild { call_id, kind, name, version, input, started } = child;
             let given = match started {
@@ -64,8 +67,14 @@ impl Driver {
                 self.record(started.clone())?;
             }
             let left = self.execution.left(self.now(), due.len() - number);
-            let wanted = Wanted { kind: *kind, name, version: *version, given };
-            match child::record(&self.runs, &self.record, wanted, held.clone(), left).await? {
+            let wanted = Wanted { kind: *kind, name: name.clone(), version: *version };
+            if !known.contains_key(&wanted) {
+                let found = child::find(&self.runs, &self.record, &wanted, &held).await?;
+                known.insert(wanted.clone(), found);
+            }
+            let begin =
+                |found| child::record(&self.runs, &self.record, found, given, held.clone(), left);
+            match known[&wanted].as_ref().map_err(String::clone).and_then(begin) {
                 Ok(record) => {
                     let summary = &record.run.summary;
                     let (run_id, kind) = (summary.id, summary.kind);

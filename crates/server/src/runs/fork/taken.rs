@@ -5,6 +5,7 @@ use engine::EntryFault;
 use engine::Event;
 use engine::ForkFault;
 use engine::OpenEffect;
+use engine::TakenOver;
 use serde_json::Map;
 use serde_json::Value;
 
@@ -19,12 +20,13 @@ pub(super) fn fork(
     target: &Target,
     events: &[Event],
     wish: &Wish,
-) -> Result<Vec<Event>, Vec<Invalid>> {
+) -> Result<TakenOver, Vec<Invalid>> {
     match (target, &wish.place) {
         (Target::Agent(_), Place::Seq(seq)) => {
-            engine::fork(events, *seq).map_err(|open| vec![open_effect(open)])
+            let taken_over = engine::fork(events, *seq);
+            taken_over.map(all).map_err(|open| vec![open_effect(open)])
         }
-        (Target::Agent(_), Place::Step(_)) => Ok(Vec::new()),
+        (Target::Agent(_), Place::Step(_)) => Ok(all(Vec::new())),
         (Target::Workflow(it), Place::Seq(seq)) => {
             of_workflow(it, events, Cut::Seq(*seq), &wish.overrides)
         }
@@ -35,9 +37,9 @@ pub(super) fn fork(
 }
 
 /// The same of one that failed: all results.
-pub(super) fn retry(target: &Target, events: &[Event]) -> Result<Vec<Event>, Vec<Invalid>> {
+pub(super) fn retry(target: &Target, events: &[Event]) -> Result<TakenOver, Vec<Invalid>> {
     match target {
-        Target::Agent(_) => Ok(engine::retry(events)),
+        Target::Agent(_) => Ok(all(engine::retry(events))),
         Target::Workflow(it) => of_workflow(it, events, Cut::Failure, &Map::new()),
     }
 }
@@ -47,19 +49,35 @@ fn of_workflow(
     events: &[Event],
     cut: Cut<'_>,
     overrides: &Map<String, Value>,
-) -> Result<Vec<Event>, Vec<Invalid>> {
+) -> Result<TakenOver, Vec<Invalid>> {
     // One that is not valid is refused before it comes here.
-    let Some(workflow) = &workflow.ready.workflow else { return Err(Vec::new()) };
-    let taken_over = workflow.fork(events, cut, overrides);
-    taken_over.map_err(|faults| faults.into_iter().map(invalid).collect())
+    let Some(ready) = &workflow.ready.workflow else { return Err(Vec::new()) };
+    let taken_over = ready.fork(workflow.version, events, cut, overrides);
+    taken_over.map_err(|faults| faults.into_iter().map(|fault| invalid(fault, cut)).collect())
 }
 
-fn invalid(fault: ForkFault) -> Invalid {
+/// Agents make up for nothing.
+fn all(events: Vec<Event>) -> TakenOver {
+    TakenOver { events, foreign: 0 }
+}
+
+fn invalid(fault: ForkFault, cut: Cut<'_>) -> Invalid {
     match fault {
         ForkFault::Open(open) => open_effect(open),
         ForkFault::From(fault) => entry("/from_step".to_owned(), &fault),
         ForkFault::Override(id, fault) => {
             entry(format!("/overrides/{}", id.replace('~', "~0").replace('/', "~1")), &fault)
+        }
+        ForkFault::Undoing { entry, by } => {
+            let pointer = match cut {
+                Cut::Seq(_) => "/from_seq",
+                Cut::Step(_) => "/from_step",
+                Cut::Failure => "",
+            };
+            let detail = format!(
+                "`{by}` was called to make up for `{entry}`, and what came of it is not known: a fork that begins at `{entry}` or before makes it anew, and one with an output for it takes that"
+            );
+            Invalid::new(pointer, "open_effect", detail)
         }
     }
 }

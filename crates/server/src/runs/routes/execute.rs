@@ -281,11 +281,14 @@ impl From<ExecuteError> for Problem {
             ExecuteError::ThreadBusy(run_id) => {
                 Self::conflict("thread-busy", error).with("run_id", run_id)
             }
+            ExecuteError::Retried(run_id) => {
+                Self::conflict("run-retried", error).with("run_id", run_id)
+            }
             ExecuteError::NotFailed(_) => Self::conflict("run-not-failed", error),
             ExecuteError::Journal(JournalError::KeyTaken) => once::under_way(),
-            ExecuteError::Journal(JournalError::Stopping | JournalError::Away) => {
-                Self::unavailable(Duration::from_secs(1))
-            }
+            ExecuteError::Journal(
+                JournalError::Stopping | JournalError::Away | JournalError::Retried,
+            ) => Self::unavailable(Duration::from_secs(1)),
             ExecuteError::Journal(cause) => Self::internal(&cause),
             ExecuteError::Runs(error) => error.into(),
         }

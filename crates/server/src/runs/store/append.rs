@@ -37,6 +37,8 @@ const KEY: Unique = Unique {
     table: "idempotency_keys",
     columns: &["tenant_id", "client_id", "key"],
 };
+const RETRY: Unique =
+    Unique { name: "runs_retry", table: "runs", columns: &["tenant_id", "retry_of"] };
 
 /// Stores all of `entries`, or says why not.
 pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), JournalError> {
@@ -170,10 +172,10 @@ impl Texts {
 async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), JournalError> {
     let texts: Result<Vec<_>, _> = runs.iter().map(|it| Texts::of(it)).collect();
     let rows = runs.iter().zip(texts?);
-    on!(conn, c => {
+    let inserted = on!(conn, c => {
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
-             definition_version, thread_id, parent_run_id, forked_from, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             definition_version, thread_id, parent_run_id, forked_from, retry_of, status, waiting_for, request, scopes, usage, limits, steps, attempt,
              last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
              created_at, started_at) ",
         );
@@ -188,6 +190,7 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(run.thread_id)
                 .push_bind(run.parent_run_id)
                 .push_bind(run.forked_from)
+                .push_bind(new.retry_of)
                 .push_bind(run.status.as_str())
                 .push_bind("[]")
                 .push_bind(texts.request)
@@ -210,8 +213,11 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
         });
         query.build().execute(c).await
     })
-    .on_unique(THREAD, || JournalError::ThreadBusy)?;
-    Ok(())
+    .map(drop);
+    match inserted.on_unique(THREAD, || JournalError::ThreadBusy) {
+        Err(JournalError::Database(error)) => Err(error).on_unique(RETRY, || JournalError::Retried),
+        inserted => inserted,
+    }
 }
 
 /// Refuses if a run is at work on the thread of `record`, or waits for it. Until the commit nobody else who

@@ -22,8 +22,9 @@ use crate::runs::signal::Order;
 /// What names an event, and what waits for it.
 pub(super) type Key<'k> = (&'k str, &'k str, &'k str);
 
-/// So many runs are told of an event in one transaction.
-const TOLD_AT_ONCE: i64 = 200;
+/// To so many runs, and so many bytes, an event is brought in one transaction.
+const TOLD_AT_ONCE: usize = 200;
+const BYTES_AT_ONCE: usize = 4 << 20;
 
 /// What became of an event.
 #[derive(Debug, Default)]
@@ -284,6 +285,9 @@ async fn tell(
     now: At,
 ) -> Result<Vec<Id>, JournalError> {
     let order = Order::Event(Box::new(given.clone()));
+    let data = serde_json::to_string(&order)?;
+    // Each of them has a copy.
+    let at_once = (BYTES_AT_ONCE / data.len().max(1)).clamp(1, TOLD_AT_ONCE);
     Ok(on!(conn, c => sqlx::query_scalar(
             "INSERT INTO run_signals (tenant_id, run_id, id, kind, data, created_at)
              SELECT tenant_id, run_id, event_id, $4, $5, $6 FROM workflow_waits
@@ -294,9 +298,9 @@ async fn tell(
         .bind(id)
         .bind(last)
         .bind(order.kind())
-        .bind(serde_json::to_string(&order)?)
+        .bind(data)
         .bind(now)
-        .bind(TOLD_AT_ONCE)
+        .bind(i64::try_from(at_once).unwrap_or(i64::MAX))
         .fetch_all(c)
         .await)?)
 }

@@ -41,6 +41,26 @@ pub async fn summaries(
     rows.into_iter().map(SummaryRow::read).collect()
 }
 
+/// Of those of the runs that the tenant has, what they execute and in which version: of a row that cannot be read, too.
+pub async fn pinned(
+    conn: &mut Conn<'_>,
+    tenant: &TenantId,
+    ids: &[Id],
+) -> Result<Vec<(Id, Id, i64)>, sqlx::Error> {
+    on!(conn, c => {
+        let mut query = QueryBuilder::new(
+            "SELECT id, definition_id, definition_version FROM runs WHERE tenant_id = ",
+        );
+        query.push_bind(tenant.as_str()).push(" AND id IN (");
+        let mut list = query.separated(", ");
+        for id in ids {
+            list.push_bind(*id);
+        }
+        query.push(")");
+        query.build_query_as().fetch_all(c).await
+    })
+}
+
 /// The runs that `run_id` began and that are not over.
 pub async fn open_below(
     conn: &mut Conn<'_>,

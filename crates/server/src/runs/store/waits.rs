@@ -1,4 +1,5 @@
-//! SQL of what runs wait for from outside, which only their owners write.
+//! SQL of what runs wait for from outside: rows are made and removed only by their owners, and who brings an event notes
+//! its id.
 
 use std::collections::BTreeSet;
 
