@@ -191,7 +191,24 @@ fn what_is_done_when_others_fail_is_done() {
     // What came of both is heard at once.
     script.ends_together = true;
 
-    script.check(expect![[r#""#]]);
+    script.check(expect![[r#"
+        run.started
+        step.started both
+        step.started bad
+        step.started hold
+        tool.started bad read(1)
+        tool.started hold pay(5)
+        tool.finished hold Done
+        tool.finished bad Failed
+        step.finished bad Tool: broken
+        step.finished hold 5
+        step.finished both Tool: broken
+        step.started release
+        tool.started release put(5)
+        tool.finished release Done
+        step.finished release 5
+        run.finished Failed Tool: broken
+    "#]]);
     script.check_all_cuts();
 
     // Its turn does not end well because of it.
@@ -200,7 +217,7 @@ fn what_is_done_when_others_fail_is_done() {
     let mut script = Script::new(json!([
         {"id": "again", "type": "loop", "max_iterations": 5, "until": {"op": "gte", "left": {"$": "/index"}, "right": 0}, "do": [bad, hold]}
     ]));
-    script.fails.insert("bad", "broken");
+    script.fails.insert("again[0].bad", "broken");
     script.ends_together = true;
     assert_eq!(script.end(), (Outcome::Failed, json!("broken")));
     script.check_all_cuts();
@@ -212,15 +229,37 @@ fn what_is_done_when_the_run_is_canceled_or_late_is_done() {
         json!([{"id": "pay", "type": "tool", "tool": "pay", "input": 5, "timeout_ms": 1}]),
     );
     // It takes five milliseconds.
-    script.check(expect![[r#""#]]);
+    script.check(expect![[r#"
+        run.started
+        step.started pay
+        tool.started pay pay(5)
+        tool.finished pay Done
+        step.finished pay 5
+        run.finished Succeeded 5
+    "#]]);
 
     script = Script::new(json!([{"id": "pay", "type": "tool", "tool": "pay", "input": 5}]));
     script.limits = Limits { timeout_ms: 1, ..script.limits };
-    script.check(expect![[r#""#]]);
+    script.check(expect![[r#"
+        run.started
+        step.started pay
+        tool.started pay pay(5)
+        tool.finished pay Done
+        step.finished pay 5
+        run.finished TimedOut Timeout: the run was not done in 1 ms
+    "#]]);
 
     script.limits = Limits { timeout_ms: 1000, ..script.limits };
     script.cancel_after = Some(4);
-    script.check(expect![[r#""#]]);
+    script.check(expect![[r#"
+        run.started
+        step.started pay
+        tool.started pay pay(5)
+        tool.finished pay Done
+        run.cancel_requested
+        step.finished pay 5
+        run.finished Canceled Canceled: the run was canceled
+    "#]]);
 }
 
 #[test]

@@ -11,7 +11,9 @@ use crate::script::Script;
 use crate::script::end;
 
 fn second(steps: Value) -> Script {
-    Script { version: 2, ..Script::new(steps) }
+    let mut script = Script::new(steps);
+    script.version = 2;
+    script
 }
 
 /// All of a log, as it is.
