@@ -9,8 +9,8 @@ import { Icon } from "../kit/Icon";
 import type { IconName } from "../kit/icons";
 import { Listing } from "../kit/Listing";
 import { Tag } from "../kit/Marks";
+import { NameCell } from "../kit/NameCell";
 import { Panes } from "../kit/Page";
-import { RowLink } from "../kit/RowLink";
 import type { Column } from "../kit/Table";
 import { Time } from "../kit/Time";
 import { useAct } from "../parts/useAct";
@@ -86,16 +86,13 @@ function columns(
       head: "Trigger",
       narrow: "title",
       cell: (it) => (
-        <span className="row">
-          <Icon name={ICONS[it.type] ?? "zap"} />
-          <RowLink
-            to="/workflows/$workflowId"
-            params={{ workflowId: workflow.name }}
-            search={{ tab: "triggers", trigger: it.id }}
-          >
-            {it.id}
-          </RowLink>
-        </span>
+        <NameCell
+          mark={<Icon name={ICONS[it.type] ?? "zap"} />}
+          name={it.id}
+          to="/workflows/$workflowId"
+          params={{ workflowId: workflow.name }}
+          search={{ tab: "triggers", trigger: it.id }}
+        />
       ),
     },
     {
