@@ -112,6 +112,8 @@ const PAGES: Shown[] = [
       await page.getByRole("combobox", { name: "Agent", exact: true }).fill("nobody");
       await page.keyboard.press("Enter");
       await page.getByText("One thing is wrong").waitFor();
+      // Where no field is half below the bar with which it is saved.
+      await page.evaluate(() => scrollTo(0, document.documentElement.scrollHeight));
     },
   },
   {

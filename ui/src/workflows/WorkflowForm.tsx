@@ -147,19 +147,24 @@ interface WrongProps {
 
 function Wrong({ wrong, steps, onOpen }: WrongProps) {
   return (
-    <Note look="warn" title={wrong.length === 1 ? "One thing is wrong" : `${wrong.length} things are wrong`}>
-      <ul data-faults>
-        {wrong.slice(0, MOST_SHOWN).map(({ pointer, detail, path }) => (
-          <li key={pointer + detail}>
-            <button type="button" className={s.lead} onClick={() => onOpen(path)}>
-              {path ? idOf(entryAt(steps, path) ?? {}) || "without an id" : "the workflow"}
-            </button>{" "}
-            <code>{path ? pointer.slice(pointerTo(path).length + 1) : pointer}</code> {detail}
-          </li>
-        ))}
-      </ul>
-      {wrong.length > MOST_SHOWN && <p>and {wrong.length - MOST_SHOWN} more</p>}
-    </Note>
+    <div className={s.wrong}>
+      <Note
+        look="warn"
+        title={wrong.length === 1 ? "One thing is wrong" : `${wrong.length} things are wrong`}
+      >
+        <ul data-faults>
+          {wrong.slice(0, MOST_SHOWN).map(({ pointer, detail, path }) => (
+            <li key={pointer + detail}>
+              <button type="button" className={s.lead} onClick={() => onOpen(path)}>
+                {path ? idOf(entryAt(steps, path) ?? {}) || "without an id" : "the workflow"}
+              </button>{" "}
+              <code>{path ? pointer.slice(pointerTo(path).length + 1) : pointer}</code> {detail}
+            </li>
+          ))}
+        </ul>
+        {wrong.length > MOST_SHOWN && <p>and {wrong.length - MOST_SHOWN} more</p>}
+      </Note>
+    </div>
   );
 }
 
