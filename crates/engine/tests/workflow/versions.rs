@@ -89,7 +89,7 @@ fn what_is_new_within_an_entry_that_is_over_is_made() {
         ])
     };
     let first = steps(json!({"a": [pay("a")]}), json!([pay("in")]));
-    let log = Script::new(first.clone()).run();
+    let log = Script::new(first).run();
     let fork = |branches, turn| {
         let script = second(steps(branches, turn));
         script.fork(&log, all(&log), &json!({})).unwrap()

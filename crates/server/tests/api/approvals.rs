@@ -140,6 +140,7 @@ on_both! {
               "kind": "tool_call",
               "message": null,
               "on_timeout": "reject",
+              "payload_schema": null,
               "reason": null,
               "requested_by": "client:admin",
               "required_scope": "approval.decide",

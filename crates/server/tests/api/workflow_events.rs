@@ -75,6 +75,40 @@ async fn when(server: &TestServer, event: &str, statements: &str) {
     in_sql(server, &trigger).await;
 }
 
+/// Has runs wait for the event, of which there are only the ids, before those of any other run.
+async fn wait_in_sql(server: &TestServer, runs: u32, key: &str) {
+    let id = match server.app.db.dialect() {
+        Dialect::Sqlite => "printf('01800000-0000-7000-8000-%012x', i)",
+        Dialect::Postgres => "('01800000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid",
+    };
+    let statement = format!(
+        "INSERT INTO workflow_waits (tenant_id, run_id, name, key)
+         WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < {runs})
+         SELECT 'default', {id}, 'paid', '{key}' FROM n"
+    );
+    in_sql(server, &statement).await;
+}
+
+/// As if a process died each time that it has told some of an event; gives what ends that.
+async fn cut(server: &TestServer) -> &'static str {
+    let (made, dropped) = match server.app.db.dialect() {
+        Dialect::Sqlite => (
+            "CREATE TRIGGER cut BEFORE UPDATE ON workflow_deliveries
+             BEGIN SELECT RAISE(ABORT, 'cut'); END",
+            "DROP TRIGGER cut",
+        ),
+        Dialect::Postgres => (
+            "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$
+             BEGIN RAISE EXCEPTION 'cut'; END $$;
+             CREATE TRIGGER cut BEFORE UPDATE ON workflow_deliveries
+             FOR EACH ROW EXECUTE FUNCTION cut()",
+            "DROP TRIGGER cut ON workflow_deliveries",
+        ),
+    };
+    in_sql(server, made).await;
+    dropped
+}
+
 on_both! {
     async fn who_has_lost_a_run_does_not_change_what_it_waits_for(server: TestServer) {
         let Slow { server, .. } = Slow::open(server.app.db.dialect()).await;
@@ -234,6 +268,15 @@ on_both! {
         assert_eq!(bring(&server.admin().await, "B", json!(2)).await, 0);
     }
 
+    async fn a_large_event_is_brought_to_few_at_once(server: TestServer) {
+        let admin = server.admin().await;
+        wait_in_sql(&server, 9, "A").await;
+        cut(&server).await;
+
+        assert_eq!(bring(&admin, "A", json!("x".repeat(1_000_000))).await, 9);
+        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 4);
+    }
+
     async fn many_are_told_of_an_event_by_and_by_also_if_a_process_dies_over_it(server: TestServer) {
         let admin = server.admin().await;
         make(&admin).await;
@@ -242,39 +285,19 @@ on_both! {
             paths.push(waiting(&admin, "A").await);
         }
         // More than are told at once, and before these.
-        let id = match server.app.db.dialect() {
-            Dialect::Sqlite => "printf('01800000-0000-7000-8000-%012x', i)",
-            Dialect::Postgres => "('01800000-0000-7000-8000-' || lpad(to_hex(i), 12, '0'))::uuid",
-        };
-        in_sql(&server, &format!("
-            INSERT INTO workflow_waits (tenant_id, run_id, name, key)
-            WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 400) SELECT 'default', {id}, 'paid', 'A' FROM n")).await;
-        let (made, dropped) = match server.app.db.dialect() {
-            Dialect::Sqlite => ("CREATE TRIGGER cut BEFORE UPDATE ON workflow_deliveries BEGIN SELECT RAISE(ABORT, 'cut'); END", "DROP TRIGGER cut"),
-            Dialect::Postgres => (
-                "CREATE FUNCTION cut() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN RAISE EXCEPTION 'cut'; END $$;
-                 CREATE TRIGGER cut BEFORE UPDATE ON workflow_deliveries FOR EACH ROW EXECUTE FUNCTION cut()",
-                "DROP TRIGGER cut ON workflow_deliveries",
-            ),
-        };
-        in_sql(&server, made).await;
+        wait_in_sql(&server, 400, "A").await;
+        let restored = cut(&server).await;
 
-        // One that is large is brought to few at once.
-        in_sql(&server, "UPDATE workflow_waits SET key = 'large' WHERE run_id IN (SELECT run_id FROM workflow_waits ORDER BY run_id LIMIT 9)").await;
-        assert_eq!(bring(&admin, "large", json!("x".repeat(1_000_000))).await, 9);
-        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 4);
-        in_sql(&server, "DELETE FROM run_signals; DELETE FROM workflow_deliveries").await;
-
-        assert_eq!(bring(&admin, "A", json!(1)).await, 394);
+        assert_eq!(bring(&admin, "A", json!(1)).await, 403);
         assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 200);
         // Who begins to wait now waits for the next.
         let late = waiting(&admin, "A").await;
-        in_sql(&server, dropped).await;
+        in_sql(&server, restored).await;
 
         for path in &paths {
             assert_eq!(end(&admin, path).await["output"], 1);
         }
-        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 391);
+        assert_eq!(number(&server, "SELECT count(*) FROM run_signals").await, 400);
         while number(&server, "SELECT count(*) FROM workflow_deliveries WHERE payload IS NOT NULL").await > 0 {
             tokio::time::sleep(Duration::from_millis(10)).await;
         }

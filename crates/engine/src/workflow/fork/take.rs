@@ -44,11 +44,12 @@ impl Fork<'_> {
                         taken.push(done(fact, fact.attempt, &gave(event)));
                     }
                 }
-                Verdict::Begun if fact.began == number => taken.push(begun(fact)),
+                Verdict::Begun | Verdict::Given(_) if fact.began == number => {
+                    taken.push(begun(fact));
+                }
                 Verdict::Sent if number >= fact.last_began && tells_of_call(event) => {
                     taken.push(event.clone());
                 }
-                Verdict::Given(_) if fact.began == number => taken.push(begun(fact)),
                 Verdict::Given(value) if fact.finished.is_some_and(|(it, _)| it == number) => {
                     taken.push(done(fact, 1, value));
                 }

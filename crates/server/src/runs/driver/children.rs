@@ -72,9 +72,9 @@ impl Driver {
                 let found = child::find(&self.runs, &self.record, &wanted, &held).await?;
                 known.insert(wanted.clone(), found);
             }
-            let begin =
+            let record =
                 |found| child::record(&self.runs, &self.record, found, given, held.clone(), left);
-            match known[&wanted].as_ref().map_err(String::clone).and_then(begin) {
+            match known[&wanted].as_ref().map_err(String::clone).and_then(record) {
                 Ok(record) => {
                     let summary = &record.run.summary;
                     let (run_id, kind) = (summary.id, summary.kind);
