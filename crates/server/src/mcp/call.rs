@@ -123,7 +123,7 @@ pub async fn wait(
     until: Instant,
 ) -> Result<Run, CallError> {
     let patience = until.saturating_duration_since(Instant::now());
-    Ok(look::wait(&app.runs, caller, begun.run, begun.live, patience).await?)
+    Ok(look::wait(&app.runs, caller, begun.run, begun.live, patience).await?.run)
 }
 
 /// The run with this id, if it is one of `caller`.
@@ -141,7 +141,7 @@ pub async fn wait_again(
     // What is known of it is old: it is looked at.
     run.summary.status = Status::Running;
     let patience = until.saturating_duration_since(Instant::now());
-    Ok(look::wait(&app.runs, caller, run, None, patience).await?)
+    Ok(look::wait(&app.runs, caller, run, None, patience).await?.run)
 }
 
 /// Waits until `caller` can do something about what a run, or one below it, waits for, and is to be asked: it is

@@ -16,6 +16,7 @@ use super::live::Live;
 use super::mirror;
 use super::service::Runs;
 use super::store;
+use super::store::signals;
 use crate::db::Id;
 use crate::db::TenantId;
 use crate::oauth::caller::Principal;
@@ -48,9 +49,12 @@ impl Purpose {
     }
 }
 
-/// Whether the run does nothing any more, or nothing before somebody has done something.
-pub fn rests(run: &Run) -> bool {
-    run.summary.status.is_final() || run.summary.status == Status::Suspended
+/// A run that was waited for.
+#[derive(Debug)]
+pub struct Waited {
+    pub run: Run,
+    /// Whether it does nothing any more, or nothing before somebody has done something.
+    pub rests: bool,
 }
 
 /// The run, if this caller may see it.
@@ -98,23 +102,25 @@ pub async fn place(runs: &Runs, tenant: &TenantId, id: &str) -> Result<Option<St
 pub async fn wait(
     runs: &Runs,
     caller: &Principal,
-    run: Run,
-    live: Option<Arc<Live>>,
+    mut run: Run,
+    mut live: Option<Arc<Live>>,
     patience: Duration,
-) -> Result<Run, RunsError> {
+) -> Result<Waited, RunsError> {
     let id = run.summary.id;
     let deadline = Instant::now() + patience;
     let stopping = runs.tasks.stopping().clone();
-    let (mut run, mut live) = (run, live);
-    while !rests(&run) {
+    loop {
+        if rests(runs, &caller.tenant, &run).await? {
+            return Ok(Waited { run, rests: true });
+        }
+        if Instant::now() >= deadline || stopping.is_cancelled() {
+            return Ok(Waited { run, rests: false });
+        }
         if let Some(live) = live.take().or_else(|| runs.live(id)) {
-            match tokio::time::timeout_at(deadline, live.ended()).await {
-                Ok(End::Finished(run) | End::Suspended(run)) => return Ok((*run).clone()),
-                Ok(End::LetGo) if !stopping.is_cancelled() => {}
-                _ => return Ok(find(runs, caller, &id.to_string()).await?.run),
+            let end = tokio::time::timeout_at(deadline, live.ended()).await;
+            if let Ok(End::Finished(run)) = end {
+                return Ok(Waited { run: (*run).clone(), rests: true });
             }
-        } else if Instant::now() >= deadline || stopping.is_cancelled() {
-            return Ok(run);
         } else {
             let mirror = mirror::follow(runs, &caller.tenant, id, run.summary.last_seq);
             let poll = deadline.min(Instant::now() + POLL);
@@ -122,5 +128,15 @@ pub async fn wait(
         }
         run = find(runs, caller, &id.to_string()).await?.run;
     }
-    Ok(run)
+}
+
+/// Whether the run does nothing before somebody has done something. Who has decided has done it, though nobody may
+/// have taken the run up yet.
+async fn rests(runs: &Runs, tenant: &TenantId, run: &Run) -> Result<bool, RunsError> {
+    let Run { summary, .. } = run;
+    if summary.status != Status::Suspended {
+        return Ok(summary.status.is_final());
+    }
+    let left = runs.db.read(async |conn| signals::for_run(conn, tenant, summary.id).await);
+    Ok(left.await?.is_empty())
 }

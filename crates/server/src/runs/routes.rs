@@ -173,9 +173,9 @@ async fn wait_for_run(
     let run = look::find(&app.runs, &caller, &id).await?.run;
     let patience = Duration::from_millis(asked.timeout_ms.unwrap_or(WAIT_MS).min(MAX_WAIT_MS));
     let live = app.runs.live(run.summary.id);
-    let run = look::wait(&app.runs, &caller, run, live, patience).await?;
-    let status = if look::rests(&run) { StatusCode::OK } else { StatusCode::ACCEPTED };
-    Ok((status, Json(run)).into_response())
+    let waited = look::wait(&app.runs, &caller, run, live, patience).await?;
+    let status = if waited.rests { StatusCode::OK } else { StatusCode::ACCEPTED };
+    Ok((status, Json(waited.run)).into_response())
 }
 
 #[derive(Debug, Deserialize, IntoParams)]

@@ -202,13 +202,14 @@ impl Runs {
         &self.0.heart
     }
 
-    /// Readers no longer find the run here.
-    pub fn leave(&self, live: &Arc<Live>) {
-        live.end(End::LetGo);
+    /// Readers no longer find the run here; then they hear how it ended.
+    pub fn leave(&self, live: &Arc<Live>, end: End) {
         let mut runs = self.lock();
         if runs.get(&live.run_id).is_some_and(|it| Arc::ptr_eq(it, live)) {
             runs.remove(&live.run_id);
         }
+        drop(runs);
+        live.end(end);
     }
 
     /// Executes a run to its end, beside everything else. `permit` is `None` for a run that must not
@@ -221,7 +222,7 @@ impl Runs {
             let frees_thread =
                 matches!(&end, End::Finished(run) if run.summary.thread_id.is_some());
             let live = Arc::clone(&left.live);
-            live.end(end);
+            runs.leave(&live, end);
             drop((left, permit, share));
             if frees_thread {
                 runs.work().notify_one();
@@ -261,6 +262,6 @@ struct Left {
 
 impl Drop for Left {
     fn drop(&mut self) {
-        self.runs.leave(&self.live);
+        self.runs.leave(&self.live, End::LetGo);
     }
 }

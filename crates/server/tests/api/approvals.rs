@@ -61,10 +61,14 @@ struct Shop {
 impl Shop {
     /// A server whose agent `support` pays with this approval.
     async fn open(dialect: Dialect, approval: Value) -> Self {
+        Self::open_with(dialect, &[], approval).await
+    }
+
+    async fn open_with(dialect: Dialect, settings: &[(&str, &str)], approval: Value) -> Self {
         let paid = Paid::default();
         let book = Arc::clone(&paid);
         let code = move || -> Builder { App::builder().tool(pay(Arc::clone(&book))) };
-        let server = TestServer::start_code(dialect, &[], code).await;
+        let server = TestServer::start_code(dialect, settings, code).await;
         let mut tool = json!({"name": "pay"});
         tool.as_object_mut().unwrap().extend(approval.as_object().unwrap().clone());
         let agent = json!({
@@ -455,6 +459,30 @@ on_both! {
         body["result"] = json!("on the statement");
         assert_eq!(decide(&admin, &approval, body).await.status, 200);
         assert_eq!(end(&admin, &run).await["status"], "succeeded");
+    }
+
+    async fn who_waits_for_what_was_decided_waits_until_there_is_room_for_it(server: TestServer) {
+        let settings = [("RUN_CONCURRENCY", "1")];
+        let shop = Shop::open_with(server.app.db.dialect(), &settings, json!({"approval": "always"})).await;
+        let admin = shop.server.admin().await;
+        let gate = Gate::new();
+        shop.server.model.reply(Reply::text("").call("pay", json!({"amount": 40})));
+        shop.server.model.reply(Reply::text("Busy.").hold("Busy", &gate));
+        shop.server.model.reply(Reply::text("It is done."));
+        let run = admin.post("/agents/support/execute", json!({"input": "Pay!"})).await.json();
+        let approval = admin.get("/approvals?status=pending").await.json()["data"][0].take();
+        let busy = admin.post("/agents/support/execute", json!({"input": "Go", "background": true})).await;
+        assert_eq!(busy.json()["status"], "running");
+        let at_once = format!("/runs/{}/wait?timeout_ms=0", run["id"].as_str().unwrap());
+        assert_eq!(admin.get(&at_once).await.status, 200);
+
+        decide(&admin, &approval, decision(&approval, "approve")).await;
+
+        assert_eq!(admin.get(&at_once).await.status, 202);
+        gate.open();
+        assert_eq!(end(&admin, &run).await["status"], "succeeded");
+        assert_eq!(end(&admin, &busy.json()).await["status"], "succeeded");
+        assert_eq!(shop.paid(), [40]);
     }
 
     async fn a_stream_ends_when_somebody_is_needed_and_goes_on_afterwards(server: TestServer) {

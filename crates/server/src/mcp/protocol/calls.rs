@@ -33,7 +33,6 @@ use crate::mcp::protocol::handler::request;
 use crate::runs::Run;
 use crate::runs::Status;
 use crate::runs::execute::Begun;
-use crate::runs::look;
 
 /// Answers a call. Of what is said meanwhile the client hears `lines` from this level on, and how far it is if it asks.
 pub async fn call(
@@ -130,7 +129,8 @@ async fn conclude(
     let ended = async {
         let mut said =
             hearing.wants().then(|| Said::new(app, caller, &begun.run, dialogue.until()));
-        let mut run = if look::rests(&begun.run) {
+        let status = begun.run.summary.status;
+        let mut run = if status.is_final() || status == Status::Suspended {
             begun.run
         } else {
             let (id, until) = (begun.run.summary.id, dialogue.until());

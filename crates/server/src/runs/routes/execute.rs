@@ -200,8 +200,8 @@ async fn wait_to_answer(app: &App, caller: &Principal, begun: &Begun) -> Result<
     if begun.replayed && !begun.run.summary.status.is_final() {
         return Ok((StatusCode::ACCEPTED, Json(&begun.run)).into_response());
     }
-    let run =
-        look::wait(&app.runs, caller, begun.run.clone(), begun.live.clone(), PATIENCE).await?;
+    let (run, live) = (begun.run.clone(), begun.live.clone());
+    let run = look::wait(&app.runs, caller, run, live, PATIENCE).await?.run;
     match run.summary.status {
         Status::Succeeded => Ok(Json(run).into_response()),
         status if status.is_final() => Ok(run_failed(&run).into_response()),
