@@ -13,9 +13,11 @@
 
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 use serde::Deserialize;
 use serde::Serialize;
+use serde::Serializer;
 
 const COMMON: &[&str] = &["read", "write", "execute"];
 
@@ -56,10 +58,10 @@ pub struct Scope(String);
 /// A set of scopes that remembers the order in which they were given.
 ///
 /// It is a list without duplicates in JSON, and a string with spaces between in OAuth
-/// ([`FromStr`], [`fmt::Display`]). Invariant: at most [`MAX_SCOPES`] when it came from outside.
-#[derive(Debug, Clone, Default, Eq, Serialize, Deserialize)]
+/// ([`FromStr`], [`fmt::Display`]). Clones share it. Invariant: at most [`MAX_SCOPES`] when it came from outside.
+#[derive(Debug, Clone, Default, Eq, Deserialize)]
 #[serde(try_from = "Vec<Scope>")]
-pub struct Scopes(Vec<Scope>);
+pub struct Scopes(Arc<[Scope]>);
 
 /// Why a text is no scope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -131,7 +133,7 @@ impl Scopes {
     /// What who can write all tables may do anyway: whatever a scope demands. No text is read as it, so no client and no
     /// person ever holds it.
     pub fn everything() -> Self {
-        Self(vec![Scope("*".to_owned())])
+        Self([Scope("*".to_owned())].into())
     }
 
     pub fn iter(&self) -> impl Iterator<Item = &Scope> {
@@ -164,24 +166,16 @@ impl Scopes {
     /// keeps what one side names and the other covers.
     #[must_use]
     pub fn intersection(&self, other: &Self) -> Self {
-        if self.covers_all(other) {
+        // Mostly they are the same, which is cheaper to see than that one covers the other.
+        if self.0 == other.0 || self.covers_all(other) {
             return other.clone();
         }
         let named = other.iter().filter(|scope| self.covers(scope));
         let covered = self.iter().filter(|scope| other.covers(scope));
-        let mut common: Self = named.chain(covered).cloned().collect();
-        for known in Scope::known() {
-            if self.covers(&known) && other.covers(&known) && !common.covers(&known) {
-                common.0.push(known);
-            }
-        }
-        common
-    }
-
-    fn push(&mut self, scope: Scope) {
-        if !self.0.contains(&scope) {
-            self.0.push(scope);
-        }
+        let common: Self = named.chain(covered).cloned().collect();
+        let is_both = |known: &Scope| self.covers(known) && other.covers(known);
+        let known = Scope::known().filter(|known| is_both(known) && !common.covers(known));
+        common.iter().cloned().chain(known).collect()
     }
 }
 
@@ -229,14 +223,14 @@ impl FromStr for Scopes {
 
     /// Reads RFC 6749's `scope`: scopes with spaces between, more than one of which does no harm.
     fn from_str(text: &str) -> Result<Self, ScopeError> {
-        let mut scopes = Self::default();
+        let mut scopes = Vec::new();
         for scope in text.split(' ').filter(|word| !word.is_empty()) {
-            scopes.push(scope.parse()?);
+            push(&mut scopes, scope.parse()?);
             if scopes.len() > MAX_SCOPES {
                 return Err(ScopeError::TooMany);
             }
         }
-        Ok(scopes)
+        Ok(Self(scopes.into()))
     }
 }
 
@@ -253,9 +247,21 @@ impl TryFrom<Vec<Scope>> for Scopes {
 
 impl FromIterator<Scope> for Scopes {
     fn from_iter<I: IntoIterator<Item = Scope>>(scopes: I) -> Self {
-        let mut set = Self::default();
-        scopes.into_iter().for_each(|scope| set.push(scope));
-        set
+        let mut set = Vec::new();
+        scopes.into_iter().for_each(|scope| push(&mut set, scope));
+        Self(set.into())
+    }
+}
+
+fn push(set: &mut Vec<Scope>, scope: Scope) {
+    if !set.contains(&scope) {
+        set.push(scope);
+    }
+}
+
+impl Serialize for Scopes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_seq(self.iter())
     }
 }
 
@@ -427,7 +433,7 @@ mod tests {
 
     fn any_scope() -> impl Strategy<Value = Scope> {
         let known: Vec<_> = Scope::known().collect();
-        let patterns: Vec<_> = Scopes::all_types().0;
+        let patterns: Vec<_> = Scopes::all_types().iter().cloned().collect();
         prop_oneof![
             3 => prop::sample::select(known),
             2 => prop::sample::select(patterns),

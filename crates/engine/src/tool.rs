@@ -63,12 +63,16 @@ pub(crate) fn compile(
 
 /// Says in words for the model what is wrong with `value`; at most five things.
 pub(crate) fn faults(validator: &jsonschema::Validator, value: &Value) -> Result<(), String> {
+    // Most are valid, which is cheaper to see than to list what is wrong.
+    if validator.is_valid(value) {
+        return Ok(());
+    }
     let mut wrong = String::new();
     for error in validator.iter_errors(value).take(5) {
         let separator = if wrong.is_empty() { "" } else { "; " };
         let _ = write!(wrong, "{separator}{error} (at `{}`)", error.instance_path());
     }
-    if wrong.is_empty() { Ok(()) } else { Err(wrong) }
+    Err(wrong)
 }
 
 impl ToolFinished {
@@ -135,10 +139,10 @@ fn canonical(value: &Value, out: &mut String) {
 }
 
 fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut out, byte| {
-        let _ = write!(out, "{byte:02x}");
-        out
-    })
+    let digit = |it: u8| char::from(b"0123456789abcdef"[usize::from(it)]);
+    let mut out = String::with_capacity(bytes.len() * 2);
+    out.extend(bytes.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]));
+    out
 }
 
 #[cfg(test)]

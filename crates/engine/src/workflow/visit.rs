@@ -92,12 +92,12 @@ impl WorkflowRun {
             if node.is_over() {
                 continue;
             }
-            let place = Place::new(&[path, &[position]].concat());
-            let seen = Seen { entry, node, place: &place, now };
             let may_begin = || entry.after.iter().all(|it| turn.nodes[*it].is_over());
-            if !matches!(node.stage, Stage::Pending) || may_begin() {
-                self.visit(seen, due);
+            if matches!(node.stage, Stage::Pending) && !may_begin() {
+                continue;
             }
+            let place = Place::new(&[path, &[position]].concat());
+            self.visit(Seen { entry, node, place: &place, now }, due);
             if due.record.is_some() {
                 return Progress::Running;
             }

@@ -230,7 +230,7 @@ fn entry(record: &mut Record, taken_over: TakenOver) -> Result<Entry, JournalErr
         let (data, large) = values::take_apart(run_id, event.data()?)?;
         let (tenant, name) = (tenant.clone(), event.name());
         entry.values.extend(large);
-        entry.events.push(EventRow { tenant, run_id, seq, name, at, data });
+        entry.events.push(EventRow { tenant, run_id, seq, name, at, data: data.into() });
         record.run.summary.last_seq = seq;
         record.run.summary.steps += u32::from(matches!(event, Event::StepStarted(_)));
     }

@@ -1,11 +1,12 @@
 //! Events as callers see them: one JSON object, and the frame of an event stream around it.
 
+use std::io;
 use std::io::Write;
 
-use bytes::Bytes;
 use serde::Serialize;
 
 use super::cursor::Cursor;
+use super::live::Shown;
 use super::text::Piece;
 use crate::db::At;
 use crate::db::Id;
@@ -30,13 +31,14 @@ struct DeltaView<'a> {
     text: &'a str,
 }
 
-/// The frame of a stored event; `data` is its JSON text as it was stored.
-pub fn stored(run_id: Id, seq: u64, name: &str, at: At, data: &str) -> Bytes {
-    format!(
+/// Appends the frame of a stored event.
+pub fn stored(frame: &mut Vec<u8>, run_id: Id, event: &Shown) -> io::Result<()> {
+    let Shown { seq, name, at, data, .. } = event;
+    write!(
+        frame,
         "id: {seq}\nevent: {name}\ndata: {{\"seq\":{seq},\"type\":\"{name}\",\
          \"run_id\":\"{run_id}\",\"at\":\"{at}\",\"data\":{data}}}\n\n"
     )
-    .into()
 }
 
 /// Appends the frame of a growing text's piece, which stands after event `seq`.

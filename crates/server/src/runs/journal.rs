@@ -116,7 +116,7 @@ pub struct EventRow {
     pub seq: u64,
     pub name: &'static str,
     pub at: At,
-    pub data: String,
+    pub data: Arc<str>,
 }
 
 /// How a run's row changes: to what the run is now.

@@ -3,6 +3,7 @@
 //! There are no queues: the events and the growing text stand here once, and each reader keeps a
 //! position. A slow reader costs nothing and misses nothing; it only gets larger pieces.
 
+use std::borrow::Cow;
 use std::collections::HashSet;
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -10,7 +11,6 @@ use std::sync::Mutex;
 use std::sync::MutexGuard;
 use std::sync::PoisonError;
 
-use bytes::Bytes;
 use llm::Delta;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -20,6 +20,7 @@ use super::hint::Said;
 use super::signal::Order;
 use super::signal::Signal;
 use super::text::CallText;
+use crate::db::At;
 use crate::db::Id;
 
 /// So many of the last events are kept here; older ones are read from the database.
@@ -56,11 +57,14 @@ pub struct State {
     pub end: Option<End>,
 }
 
-/// A stored event, ready to be sent.
+/// A stored event. Its frame is made for who reads it: most have no reader.
 #[derive(Debug)]
 pub struct Shown {
     pub seq: u64,
-    pub frame: Bytes,
+    pub name: Cow<'static, str>,
+    pub at: At,
+    /// The JSON text as it was stored.
+    pub data: Arc<str>,
     pub after: After,
     /// The text that this event ends, for those who have not read all of it.
     pub text: Option<CallText>,

@@ -11,7 +11,6 @@ use serde_json::Value;
 
 use super::RunsError;
 use super::budgets::Settlement;
-use super::frame;
 use super::happen::Waits;
 use super::journal::Change;
 use super::journal::Entry;
@@ -130,8 +129,9 @@ impl Log {
         let (seq, name) = (self.last_seq, event.name());
         let (data, values) = values::take_apart(self.live.run_id, event.data()?)?;
         self.entry.values.extend(values);
-        let frame = frame::stored(self.live.run_id, seq, name, at, &data);
-        self.shown.push(Shown { seq, frame, after: after(event), text: ended_text(event) });
+        let data: Arc<str> = data.into();
+        let (after, text) = (after(event), ended_text(event));
+        self.shown.push(Shown { seq, name: name.into(), at, data: Arc::clone(&data), after, text });
         if let Event::ApprovalRequested(asked) = event {
             self.entry.asked.push((self.tenant.clone(), asked.clone()));
         }
@@ -232,7 +232,7 @@ pub async fn page(
         page.truncate(first + 1);
     }
     let kept = Kept::of(runs, tenant, run_id, page.iter().filter(|it| ends_text(it))).await?;
-    page.iter().map(|stored| shown(run_id, stored, &kept)).collect()
+    page.into_iter().map(|stored| shown(stored, &kept)).collect()
 }
 
 /// Whether an event ends the text of a model call.
@@ -241,15 +241,14 @@ fn ends_text(stored: &StoredEvent) -> bool {
 }
 
 /// What readers see of a stored event; one whose meaning is not known is shown as it is.
-fn shown(run_id: Id, stored: &StoredEvent, kept: &Kept) -> Result<Shown, RunsError> {
+fn shown(stored: StoredEvent, kept: &Kept) -> Result<Shown, RunsError> {
+    let text = if ends_text(&stored) { ended_text(&kept.read_back(&stored)?) } else { None };
     let StoredEvent { seq, name, at, data } = stored;
-    let seq = seq.cast_unsigned();
-    let frame = frame::stored(run_id, seq, name, *at, data);
-    let text = if ends_text(stored) { ended_text(&kept.read_back(stored)?) } else { None };
     let after = match name.as_str() {
         "run.finished" => After::Over,
-        "run.waiting" => Event::parse(name, data).map_or(After::GoesOn, |event| after(&event)),
+        "run.waiting" => Event::parse(&name, &data).map_or(After::GoesOn, |event| after(&event)),
         _ => After::GoesOn,
     };
-    Ok(Shown { seq, frame, after, text })
+    let (seq, name, data) = (seq.cast_unsigned(), name.into(), data.into());
+    Ok(Shown { seq, name, at, data, after, text })
 }

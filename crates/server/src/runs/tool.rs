@@ -24,11 +24,9 @@ use tracing::error;
 
 use super::Record;
 use super::RunsError;
-use super::asked::Asked;
 use super::pins;
 use super::rights;
 use super::service::Runs;
-use crate::db::TenantId;
 use crate::http::Invalid;
 use crate::tools::Does;
 use crate::tools::Reports;
@@ -73,12 +71,11 @@ pub async fn refuse(
 /// Makes the call, or refuses it, and says how it ended.
 pub fn call(
     runs: &Runs,
-    record: &Record,
+    record: &Arc<Record>,
     EntryCall { call, called }: EntryCall,
     reports: &Arc<Reports>,
 ) -> impl Future<Output = ToolFinished> + Send + use<> {
-    let (runs, tenant, asked) = (runs.clone(), record.tenant.clone(), record.asked.clone());
-    let scopes = record.scopes.clone();
+    let (runs, record) = (runs.clone(), Arc::clone(record));
     let mut context = ToolContext {
         tenant: record.tenant.clone(),
         subject: record.run.summary.subject.clone(),
@@ -97,11 +94,7 @@ pub fn call(
         }
         let began = Instant::now();
         let started = call.started;
-        context.scopes = match runs
-            .clients
-            .held(&context.client_id, &context.subject, &scopes)
-            .await
-        {
+        context.scopes = match rights::held(&runs, &record).await {
             Ok(held) => held,
             Err(cause) => {
                 let cause: &dyn Error = &cause;
@@ -111,7 +104,7 @@ pub fn call(
         };
         let outcome = match call.refused {
             Some(refused) => Err((ToolStatus::Failed, refused)),
-            None => match find(&runs, &tenant, &asked, &started, called).await {
+            None => match find(&runs, &record, &started, called).await {
                 Ok(Some(tool)) => make(&tool, &context, started.arguments)
                     .await
                     .map_err(|failure| without_result(failure, started.effect)),
@@ -135,8 +128,7 @@ pub fn call(
 /// What is called: a tool, or what only entries of workflows call.
 async fn find(
     runs: &Runs,
-    tenant: &TenantId,
-    asked: &Asked,
+    Record { tenant, asked, .. }: &Record,
     started: &ToolStarted,
     called: Called,
 ) -> Result<Option<Arc<ToolDefinition>>, RunsError> {

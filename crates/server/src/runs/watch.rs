@@ -237,7 +237,7 @@ impl Watcher {
             {
                 return Ok(());
             }
-            frames.extend_from_slice(&event.frame);
+            frame::stored(frames, self.run_id, event).map_err(serde_json::Error::io)?;
             self.place = Place { seq: event.seq, after: event.after, ..Place::default() };
             if frames.len() > FULL || self.has_read_enough() {
                 return Ok(());

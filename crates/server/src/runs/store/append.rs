@@ -1,7 +1,9 @@
 //! The statements of the journal writer: as few as there can be for what many runs record at once.
 //!
-//! Rows go in by chunks whose sizes are powers of two, so that there are few statement texts and each
-//! stays prepared.
+//! Rows go in by chunks of a few sizes, so that there are few statement texts and each stays prepared.
+
+use std::sync::Arc;
+use std::sync::OnceLock;
 
 use sqlx::QueryBuilder;
 
@@ -11,13 +13,15 @@ use super::deliveries;
 use super::row;
 use super::signals;
 use super::waits;
+use crate::db::At;
 use crate::db::Conn;
 use crate::db::Dialect;
-use crate::db::Done;
+use crate::db::Id;
 use crate::db::OnUnique;
 use crate::db::Unique;
 use crate::on;
 use crate::runs::Record;
+use crate::runs::Run;
 use crate::runs::journal::Change;
 use crate::runs::journal::Entry;
 use crate::runs::journal::EventRow;
@@ -42,24 +46,27 @@ const RETRY: Unique =
 
 /// Stores all of `entries`, or says why not.
 pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), JournalError> {
-    let mut begun: Vec<&NewRun> = entries.iter().flat_map(|it| &it.begin).collect();
+    let mut begun: Vec<NewRow<'_>> = entries.iter().flat_map(|it| NewRow::of(it)).collect();
     // Two processes that want the same threads wait for each other in one order.
-    begun.sort_by_key(|it| it.record.run.summary.thread_id);
+    begun.sort_by_key(|it| it.new.record.run.summary.thread_id);
     // Those that want a thread for themselves go one by one: each must see those before it.
-    for together in begun.chunk_by(|a, b| !a.wants_free_thread() && !b.wants_free_thread()) {
-        for run in together.iter().filter(|run| run.wants_free_thread()) {
-            ensure_free_thread(conn, &run.record).await?;
+    let wants = |row: &NewRow<'_>| row.new.wants_free_thread();
+    for together in begun.chunk_by(|a, b| !wants(a) && !wants(b)) {
+        for row in together.iter().filter(|row| wants(row)) {
+            ensure_free_thread(conn, &row.new.record).await?;
         }
         for chunk in chunks(together) {
             insert_runs(conn, chunk).await?;
         }
     }
-    for run in begun.iter().filter(|run| run.key.is_some()) {
-        insert_key(conn, run).await?;
+    for row in begun.iter().filter(|row| row.new.key.is_some()) {
+        insert_key(conn, row.new).await?;
     }
-    let awaited: Vec<_> = entries.iter().filter_map(|it| it.waits.as_deref()).collect();
-    waits::ensure_owned(conn, &awaited).await?;
-    for firing in begun.iter().filter_map(|run| run.firing.as_deref()) {
+    // Runs whose rows are not written above must be there, and still be the writer's.
+    let known: Vec<&Entry> = entries.iter().copied().filter(|it| !begins_itself(it)).collect();
+    let waiting: Vec<_> = known.iter().filter_map(|it| it.waits.as_deref()).collect();
+    waits::ensure_owned(conn, &waiting).await?;
+    for firing in begun.iter().filter_map(|row| row.new.firing.as_deref()) {
         if !firings::insert(conn, firing).await? {
             return Err(JournalError::Delivered);
         }
@@ -71,13 +78,19 @@ pub async fn append(conn: &mut Conn<'_>, entries: &[&Entry]) -> Result<(), Journ
     for entry in entries.iter().filter(|it| !it.values.is_empty()) {
         insert_values(conn, entry).await?;
     }
-    let changes: Vec<&Change> = entries.iter().filter_map(|it| it.change.as_deref()).collect();
+    let changes: Vec<&Change> = known.iter().filter_map(|it| it.change.as_deref()).collect();
     for chunk in chunks(&changes) {
         update_runs(conn, chunk).await?;
+    }
+    let unchanged = known.iter().filter(|it| it.change.is_none());
+    let told: Vec<&EventRow> = unchanged.filter_map(|it| it.events.first()).collect();
+    for chunk in chunks(&told) {
+        ensure_there(conn, chunk).await?;
     }
     for entry in entries {
         append_dealings(conn, entry).await?;
     }
+    let awaited: Vec<_> = entries.iter().filter_map(|it| it.waits.as_deref()).collect();
     waits::change(conn, &awaited).await?;
     // Last, because other processes wait for these rows.
     budgets::settle(conn, entries.iter().flat_map(|it| &it.settled)).await?;
@@ -105,7 +118,7 @@ pub async fn is_stored(conn: &mut Conn<'_>, entry: &Entry) -> Result<bool, sqlx:
         .bind(event.run_id)
         .bind(event.seq.cast_signed())
         .bind(event.at)
-        .bind(&event.data)
+        .bind(&*event.data)
         .fetch_one(c)
         .await)
 }
@@ -137,11 +150,14 @@ async fn append_dealings(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), Journ
     Ok(())
 }
 
-/// Cuts `rows` into pieces of 32, 16, 8, 4, 3, 2 and 1. Three is what a run begins with.
+/// The most rows of a chunk.
+const MOST: usize = 64;
+
+/// Cuts `rows` into pieces of up to 8, or of a multiple of that.
 pub fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
     let mut chunks = Vec::new();
     while !rows.is_empty() {
-        let size = if rows.len() == 3 { 3 } else { (1 << rows.len().ilog2()).min(32) };
+        let size = if rows.len() < 8 { rows.len() } else { (rows.len() / 8 * 8).min(MOST) };
         let (chunk, rest) = rows.split_at(size);
         chunks.push(chunk);
         rows = rest;
@@ -149,38 +165,73 @@ pub fn chunks<T>(mut rows: &[T]) -> Vec<&[T]> {
     chunks
 }
 
-/// A run's row, in the order of the columns of `insert_runs`, with its texts made.
-struct Texts {
-    request: String,
-    usage: String,
-    limits: String,
-    metadata: String,
+/// A run that begins, as its row is after its entry: one that is over by then is written once.
+struct NewRow<'e> {
+    new: &'e NewRun,
+    run: &'e Run,
+    wake_at: Option<At>,
 }
 
-impl Texts {
-    fn of(new: &NewRun) -> Result<Self, JournalError> {
-        let run = &new.record.run.summary;
-        Ok(Self {
-            request: serde_json::to_string(&new.record.asked)?,
-            usage: serde_json::to_string(&run.usage)?,
-            limits: serde_json::to_string(&run.limits)?,
-            metadata: serde_json::to_string(&run.metadata)?,
+impl<'e> NewRow<'e> {
+    /// Those of an entry.
+    fn of(entry: &'e Entry) -> impl Iterator<Item = Self> {
+        entry.begin.iter().map(|new| {
+            let id = new.record.run.summary.id;
+            match entry.change.as_deref().filter(|it| it.run.summary.id == id) {
+                Some(Change { run, wake_at, .. }) => Self { new, run, wake_at: *wake_at },
+                None => Self { new, run: &new.record.run, wake_at: None },
+            }
         })
     }
 }
 
-async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), JournalError> {
-    let texts: Result<Vec<_>, _> = runs.iter().map(|it| Texts::of(it)).collect();
-    let rows = runs.iter().zip(texts?);
+/// Whether the run of an entry has its row from it.
+fn begins_itself(entry: &Entry) -> bool {
+    let changed = entry.change.as_deref().map(|it| it.run.summary.id);
+    let own = changed.or_else(|| entry.events.first().map(|it| it.run_id));
+    entry.begin.iter().any(|it| Some(it.record.run.summary.id) == own)
+}
+
+/// The texts that tell what a run is.
+struct Texts {
+    usage: String,
+    waiting_for: String,
+    output: Option<String>,
+    error: Option<String>,
+}
+
+impl Texts {
+    fn of(Run { summary, output, .. }: &Run) -> serde_json::Result<Self> {
+        Ok(Self {
+            usage: serde_json::to_string(&summary.usage)?,
+            waiting_for: serde_json::to_string(&summary.waiting_for)?,
+            output: output.as_ref().map(serde_json::to_string).transpose()?,
+            error: summary.error.as_ref().map(serde_json::to_string).transpose()?,
+        })
+    }
+}
+
+/// A row with its texts, also those that never change: the request, the limits and the metadata.
+fn with_texts<'r, 'e>(
+    row: &'r NewRow<'e>,
+) -> serde_json::Result<(&'r NewRow<'e>, Texts, [String; 3])> {
+    let request = serde_json::to_string(&row.new.record.asked)?;
+    let limits = serde_json::to_string(&row.run.summary.limits)?;
+    let metadata = serde_json::to_string(&row.run.summary.metadata)?;
+    Ok((row, Texts::of(row.run)?, [request, limits, metadata]))
+}
+
+async fn insert_runs(conn: &mut Conn<'_>, rows: &[NewRow<'_>]) -> Result<(), JournalError> {
+    let rows = rows.iter().map(with_texts).collect::<serde_json::Result<Vec<_>>>()?;
     let inserted = on!(conn, c => {
         let mut query = QueryBuilder::new(
             "INSERT INTO runs (tenant_id, id, kind, definition_id, definition_name,
-             definition_version, thread_id, parent_run_id, forked_from, retry_of, status, waiting_for, request, scopes, usage, limits, steps, attempt,
+             definition_version, thread_id, parent_run_id, forked_from, retry_of, status, waiting_for, request, output, error, scopes, usage, limits, steps, attempt,
              last_seq, subject, client_id, end_user, trigger, metadata, engine, worker_id, run_after,
-             created_at, started_at) ",
+             created_at, started_at, finished_at) ",
         );
-        query.push_values(rows, |mut row, (new, texts)| {
-            let run = &new.record.run.summary;
+        query.push_values(rows, |mut row, (NewRow { new, run, wake_at }, texts, [request, limits, metadata])| {
+            let run = &run.summary;
             row.push_bind(new.record.tenant.as_str())
                 .push_bind(run.id)
                 .push_bind(row::kind(run.kind))
@@ -192,11 +243,13 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(run.forked_from)
                 .push_bind(new.retry_of)
                 .push_bind(run.status.as_str())
-                .push_bind("[]")
-                .push_bind(texts.request)
+                .push_bind(texts.waiting_for)
+                .push_bind(request)
+                .push_bind(texts.output)
+                .push_bind(texts.error)
                 .push_bind(new.record.scopes.to_string())
                 .push_bind(texts.usage)
-                .push_bind(texts.limits)
+                .push_bind(limits)
                 .push_bind(i64::from(run.steps))
                 .push_bind(i64::from(run.attempt))
                 .push_bind(run.last_seq.cast_signed())
@@ -204,12 +257,13 @@ async fn insert_runs(conn: &mut Conn<'_>, runs: &[&NewRun]) -> Result<(), Journa
                 .push_bind(&run.client_id)
                 .push_bind(&run.user)
                 .push_bind(run.trigger.as_str())
-                .push_bind(texts.metadata)
+                .push_bind(metadata)
                 .push_bind(new.record.engine)
-                .push_bind(new.worker)
+                .push_bind(if wake_at.is_none() { new.worker } else { None })
+                .push_bind(wake_at.unwrap_or(run.created_at))
                 .push_bind(run.created_at)
-                .push_bind(run.created_at)
-                .push_bind(run.started_at);
+                .push_bind(run.started_at)
+                .push_bind(run.finished_at);
         });
         query.build().execute(c).await
     })
@@ -251,41 +305,72 @@ async fn insert_key(conn: &mut Conn<'_>, new: &NewRun) -> Result<(), JournalErro
     Ok(())
 }
 
+/// The text of the statement that adds so many events. SQLite's driver would look for parameters with numbers one by
+/// one among all.
+fn insertion(dialect: Dialect, events: usize) -> &'static str {
+    type Texts = [OnceLock<String>; MOST + 1];
+    static POSTGRES: Texts = [const { OnceLock::new() }; MOST + 1];
+    static SQLITE: Texts = [const { OnceLock::new() }; MOST + 1];
+    let text = |row: &dyn Fn(usize) -> String| {
+        let rows = (0..events).map(row).collect::<Vec<_>>().join(", ");
+        format!("INSERT INTO run_events (tenant_id, run_id, seq, type, at, data) VALUES {rows}")
+    };
+    match dialect {
+        Dialect::Sqlite => {
+            SQLITE[events].get_or_init(|| text(&|_| "(?, ?, ?, ?, ?, ?)".to_owned()))
+        }
+        Dialect::Postgres => POSTGRES[events].get_or_init(|| {
+            text(&|row| {
+                let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|column| row * 6 + column);
+                format!("(${a}, ${b}, ${c}, ${d}, ${e}, ${f})")
+            })
+        }),
+    }
+}
+
+async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), JournalError> {
+    let text = insertion(conn.dialect(), events.len());
+    on!(conn, c => {
+        let mut query = sqlx::query(text);
+        for event in events {
+            query = query
+                .bind(event.tenant.as_str())
+                .bind(event.run_id)
+                .bind(event.seq.cast_signed())
+                .bind(event.name)
+                .bind(event.at)
+                .bind(Arc::clone(&event.data));
+        }
+        query.execute(c).await
+    })
+    .map(drop)
+    .on_unique(EVENT, || JournalError::Fenced)
+}
+
 /// Only a run that is there gets events: one that was deleted has no key that would fence its old owner.
 /// On PostgreSQL whoever deletes it meanwhile waits for this transaction, or this one for him.
-async fn insert_events(conn: &mut Conn<'_>, events: &[&EventRow]) -> Result<(), JournalError> {
+async fn ensure_there(conn: &mut Conn<'_>, told: &[&EventRow]) -> Result<(), JournalError> {
     let lock = match conn.dialect() {
-        Dialect::Sqlite => ")",
-        Dialect::Postgres => " FOR KEY SHARE)",
+        Dialect::Sqlite => "",
+        Dialect::Postgres => " FOR KEY SHARE OF runs",
     };
-    let done = on!(conn, c => {
-        let mut query = QueryBuilder::new(
-            "INSERT INTO run_events (tenant_id, run_id, seq, type, at, data)
-             SELECT column1, column2, column3, column4, column5, column6 FROM (",
-        );
-        query.push_values(events, |mut row, event| {
-            row.push_bind(event.tenant.as_str())
-                .push_bind(event.run_id)
-                .push_bind(event.seq.cast_signed())
-                .push_bind(event.name)
-                .push_bind(event.at)
-                .push_bind(&event.data);
+    let there: Vec<Id> = on!(conn, c => {
+        let mut query = QueryBuilder::new("SELECT runs.id FROM (");
+        query.push_values(told, |mut row, event| {
+            row.push_bind(event.tenant.as_str()).push_bind(event.run_id);
         });
         query.push(
-            ") AS new WHERE EXISTS (SELECT 1 FROM runs
-             WHERE runs.tenant_id = new.column1 AND runs.id = new.column2",
+            ") AS new JOIN runs ON runs.tenant_id = new.column1 AND runs.id = new.column2",
         );
         query.push(lock);
-        query.build().execute(c).await
-    })
-    .on_unique(EVENT, || JournalError::Fenced)?;
-    all_or_fenced(done, events.len())
+        query.build_query_scalar().fetch_all(c).await
+    })?;
+    all_or_fenced(there.len(), told.len())
 }
 
 /// Somebody deleted the run of a row that is missing: nobody is its owner any more.
-fn all_or_fenced(done: Done, rows: usize) -> Result<(), JournalError> {
-    let all = usize::try_from(done.rows_affected()) == Ok(rows);
-    all.then_some(()).ok_or(JournalError::Fenced)
+fn all_or_fenced(found: usize, rows: usize) -> Result<(), JournalError> {
+    (found == rows).then_some(()).ok_or(JournalError::Fenced)
 }
 
 async fn insert_values(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), JournalError> {
@@ -306,16 +391,7 @@ async fn insert_values(conn: &mut Conn<'_>, entry: &Entry) -> Result<(), Journal
 }
 
 async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), JournalError> {
-    let texts: Result<Vec<_>, serde_json::Error> = changes
-        .iter()
-        .map(|change| {
-            let run = &change.run;
-            let output = run.output.as_ref().map(serde_json::to_string).transpose()?;
-            let error = run.summary.error.as_ref().map(serde_json::to_string).transpose()?;
-            let waiting_for = serde_json::to_string(&run.summary.waiting_for)?;
-            Ok((output, error, serde_json::to_string(&run.summary.usage)?, waiting_for))
-        })
-        .collect();
+    let texts: serde_json::Result<Vec<_>> = changes.iter().map(|it| Texts::of(&it.run)).collect();
     let rows = changes.iter().zip(texts?);
     let done = on!(conn, c => {
         let mut query = QueryBuilder::new(
@@ -325,26 +401,26 @@ async fn update_runs(conn: &mut Conn<'_>, changes: &[&Change]) -> Result<(), Jou
              waiting_for = new.column12, run_after = coalesce(new.column13, runs.run_after),
              worker_id = CASE WHEN new.column13 IS NULL THEN runs.worker_id END FROM (",
         );
-        query.push_values(rows, |mut row, (change, (output, error, usage, waiting_for))| {
+        query.push_values(rows, |mut row, (change, texts)| {
             let run = &change.run.summary;
             row.push_bind(change.tenant.as_str())
                 .push_bind(run.id)
                 .push_bind(run.status.as_str())
-                .push_bind(output)
-                .push_bind(error)
-                .push_bind(usage)
+                .push_bind(texts.output)
+                .push_bind(texts.error)
+                .push_bind(texts.usage)
                 .push_bind(i64::from(run.steps))
                 .push_bind(i64::from(run.attempt))
                 .push_bind(run.last_seq.cast_signed())
                 .push_bind(run.started_at)
                 .push_bind(run.finished_at)
-                .push_bind(waiting_for)
+                .push_bind(texts.waiting_for)
                 .push_bind(change.wake_at);
         });
         query.push(") AS new WHERE runs.tenant_id = new.column1 AND runs.id = new.column2");
         query.build().execute(c).await
     })?;
-    all_or_fenced(done, changes.len())
+    all_or_fenced(usize::try_from(done.rows_affected()).unwrap_or(0), changes.len())
 }
 
 #[cfg(test)]
@@ -357,7 +433,7 @@ mod tests {
 
         assert_eq!(sizes(0), [0; 0]);
         assert_eq!(sizes(3), [3]);
-        assert_eq!(sizes(7), [4, 3]);
-        assert_eq!(sizes(77), [32, 32, 8, 4, 1]);
+        assert_eq!(sizes(42), [40, 2]);
+        assert_eq!(sizes(77), [64, 8, 5]);
     }
 }
