@@ -107,20 +107,22 @@ pub async fn wait(
     patience: Duration,
 ) -> Result<Waited, RunsError> {
     let id = run.summary.id;
-    let deadline = Instant::now() + patience;
+    let (deadline, mut is_over) = (Instant::now() + patience, false);
     let stopping = runs.tasks.stopping().clone();
     loop {
-        if rests(runs, &caller.tenant, &run).await? {
-            return Ok(Waited { run, rests: true });
-        }
-        if Instant::now() >= deadline || stopping.is_cancelled() {
-            return Ok(Waited { run, rests: false });
+        let rests = rests(runs, &caller.tenant, &run).await?;
+        if rests || is_over {
+            return Ok(Waited { run, rests });
         }
         if let Some(live) = live.take().or_else(|| runs.live(id)) {
-            let end = tokio::time::timeout_at(deadline, live.ended()).await;
-            if let Ok(End::Finished(run)) = end {
-                return Ok(Waited { run: (*run).clone(), rests: true });
+            // What is executed here is waited for also while the process stops.
+            match tokio::time::timeout_at(deadline, live.ended()).await {
+                Ok(End::Finished(run)) => return Ok(Waited { run: (*run).clone(), rests: true }),
+                Ok(End::Suspended(_) | End::LetGo) => {}
+                Err(_) => is_over = true,
             }
+        } else if Instant::now() >= deadline || stopping.is_cancelled() {
+            is_over = true;
         } else {
             let mirror = mirror::follow(runs, &caller.tenant, id, run.summary.last_seq);
             let poll = deadline.min(Instant::now() + POLL);
