@@ -293,7 +293,7 @@ on_both! {
 
         expect![[r#"
             reads: 2 commits, 4 statements
-            does: 3 commits, 5 statements"#]].assert_eq(&costs.join("\n"));
+            does: 3 commits, 6 statements"#]].assert_eq(&costs.join("\n"));
     }
 
     async fn a_script_ends_with_its_time_or_its_run(server: TestServer) {

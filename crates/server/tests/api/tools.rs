@@ -656,7 +656,7 @@ on_both! {
         assert_eq!(client.post("/tools/research/execute", json!({})).await.json()["required_scope"], "agent.execute");
     }
 
-    async fn a_run_of_a_tool_costs_two_transactions(server: TestServer) {
+    async fn a_run_of_a_tool_costs_one_transaction(server: TestServer) {
         create(&server.admin().await, greeting()).await;
         let alone = server.alone().await;
         let body = json!({"input": {"name": "Ann"}});
@@ -672,7 +672,7 @@ on_both! {
 
         assert_eq!(reply.status, 200, "{}", reply.text);
         let after = counted();
-        expect!["1 commits, 4 statements"].assert_eq(&format!("{} commits, {} statements", after.0 - before.0, after.1 - before.1));
+        expect!["1 commits, 2 statements"].assert_eq(&format!("{} commits, {} statements", after.0 - before.0, after.1 - before.1));
     }
 
     async fn a_run_of_a_tool_that_is_cut_after_any_event_ends_the_same(server: TestServer) {
