@@ -8,6 +8,7 @@ pub mod happenings;
 pub mod owners;
 pub mod retention;
 mod row;
+mod rows;
 pub mod signals;
 pub mod stats;
 pub mod tree;

@@ -2,18 +2,16 @@
 //!
 //! Rows go in by chunks of a few sizes, so that there are few statement texts and each stays prepared.
 
-mod rows;
-
 use std::sync::Arc;
 use std::sync::OnceLock;
 
 use sqlx::QueryBuilder;
 
-use rows::NewRow;
-
 use super::approvals;
 use super::budgets;
 use super::deliveries;
+use super::rows;
+use super::rows::NewRow;
 use super::signals;
 use super::waits;
 use crate::db::Conn;
@@ -217,8 +215,8 @@ fn insertion(dialect: Dialect, events: usize) -> &'static str {
         }
         Dialect::Postgres => POSTGRES[events].get_or_init(|| {
             text(&|row| {
-                let [a, b, c, d, e, f] = [1, 2, 3, 4, 5, 6].map(|column| row * 6 + column);
-                format!("(${a}, ${b}, ${c}, ${d}, ${e}, ${f})")
+                let columns = (1..=6).map(|column| format!("${}", row * 6 + column));
+                format!("({})", columns.collect::<Vec<_>>().join(", "))
             })
         }),
     }
@@ -265,7 +263,7 @@ async fn ensure_there(conn: &mut Conn<'_>, told: &[&EventRow]) -> Result<(), Jou
 }
 
 /// Somebody deleted the run of a row that is missing: nobody is its owner any more.
-fn all_or_fenced(found: usize, rows: usize) -> Result<(), JournalError> {
+pub fn all_or_fenced(found: usize, rows: usize) -> Result<(), JournalError> {
     (found == rows).then_some(()).ok_or(JournalError::Fenced)
 }
 

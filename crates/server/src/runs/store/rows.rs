@@ -2,7 +2,9 @@
 
 use sqlx::QueryBuilder;
 
-use super::all_or_fenced;
+use super::append::all_or_fenced;
+use super::owners::THREAD;
+use super::row;
 use crate::db::At;
 use crate::db::Conn;
 use crate::db::OnUnique;
@@ -13,8 +15,6 @@ use crate::runs::journal::Change;
 use crate::runs::journal::Entry;
 use crate::runs::journal::JournalError;
 use crate::runs::journal::NewRun;
-use crate::runs::store::owners::THREAD;
-use crate::runs::store::row;
 
 const RETRY: Unique =
     Unique { name: "runs_retry", table: "runs", columns: &["tenant_id", "retry_of"] };
